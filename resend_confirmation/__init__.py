@@ -1,0 +1,18 @@
+"""Resend the confirmation e-mail, in the exact words of the vendors people are leaving."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .engine import confirm, resend, start, withdraw
+
+__all__ = ["__version__", "confirm", "resend", "start", "withdraw"]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Look the engine's functions up when asked for, since models cannot load before Django."""
+    if name in __all__:
+        return getattr(import_module(".engine", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,187 @@
+"""Accounts: what an identity names, seen through an ``AccountStore`` that the host may replace."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db.models import F, Q, QuerySet
+from django.utils.module_loading import import_string
+
+from . import addresses, conf
+from .outcomes import ConfirmationState, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class CooldownFacts:
+    """What a cooldown's row said when the account was read; a hint, never a decision."""
+
+    last_at: datetime
+    hour_from: datetime
+    hour_count: int
+    day_from: datetime
+    day_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account and one address of it.
+
+    ``user`` is an instance of the host's user model. ``confirmation_id`` and ``cooldown`` are
+    what the same query learnt of our own rows; None means that there is none or that the store
+    did not look, and costs a statement more.
+    """
+
+    user: Any
+    address: str
+    username: str
+    standing: Standing
+    confirmation_id: int | None = None
+    cooldown: CooldownFacts | None = None
+
+
+class AccountStore(Protocol):
+    """Where accounts are found and marked; ``ACCOUNTS`` names the class."""
+
+    def find(self, identity: str) -> Sequence[Account]:
+        """Candidates for an identity, in one statement; it need not compare exactly."""
+
+    def get(self, user_id: Any, address: str) -> Account | None:
+        """The account as it is now, or None when it is gone or no longer has the address."""
+
+    def confirm(self, account: Account) -> bool:
+        """Make the host's own mark, inside our transaction; False when it may not be made."""
+
+    def pending(self) -> Iterator[Account]:
+        """Every account that waits for a confirmation, for bulk resends."""
+
+
+_OURS = {
+    "rc_id": "resend_confirmations__id",
+    "rc_address": "resend_confirmations__address",
+    "rc_state": "resend_confirmations__state",
+    "rc_last_at": "resend_confirmations__cooldown__last_at",
+    "rc_hour_from": "resend_confirmations__cooldown__hour_from",
+    "rc_hour_count": "resend_confirmations__cooldown__hour_count",
+    "rc_day_from": "resend_confirmations__cooldown__day_from",
+    "rc_day_count": "resend_confirmations__cooldown__day_count",
+}
+
+
+class ConfirmationStore:
+    """Django's user model, with our own Confirmation as the state.
+
+    An account whose current address has no confirmation counts as confirmed: nobody asked it to
+    confirm. A deactivated account is blocked.
+    """
+
+    def find(self, identity: str) -> Sequence[Account]:
+        """One statement: the users with that address or user name and their confirmations."""
+        users = self._joined().filter(self._matches(identity)).order_by("pk")
+        return list(self._accounts(users))
+
+    def get(self, user_id: Any, address: str) -> Account | None:
+        """One statement: the user with that address as it is now."""
+        accounts = self._accounts(self._joined().filter(pk=user_id))
+        return next((a for a in accounts if addresses.same(a.address, address)), None)
+
+    def confirm(self, account: Account) -> bool:
+        """Nothing to mark: the Confirmation is the state."""
+        return True
+
+    def pending(self) -> Iterator[Account]:
+        """The users who wait, oldest account first."""
+        users = self._joined().filter(self._waits()).order_by("pk")
+        waiting = self._accounts(users.iterator(chunk_size=2000))
+        return (account for account in waiting if account.standing is Standing.PENDING)
+
+    def standing(self, user: Any, state: str | None) -> Standing:
+        """What ``user`` is, given the state of our confirmation of its address, if any."""
+        if not user.is_active or state == ConfirmationState.WITHDRAWN:
+            return Standing.BLOCKED
+        return Standing.PENDING if state == ConfirmationState.PENDING else Standing.CONFIRMED
+
+    def _waits(self) -> Q:
+        return Q(resend_confirmations__state=ConfirmationState.PENDING)
+
+    def _joined(self) -> QuerySet[Any]:
+        users: QuerySet[Any] = get_user_model()._default_manager.all()
+        return users.annotate(**{name: F(path) for name, path in _OURS.items()})
+
+    def _matches(self, identity: str) -> Q:
+        model: Any = get_user_model()
+        address_field = model.get_email_field_name()
+        matches = Q(**{f"{address_field}__iexact": identity})
+        if model.USERNAME_FIELD != address_field:
+            field = model._meta.get_field(model.USERNAME_FIELD)
+            try:
+                matches |= Q(**{model.USERNAME_FIELD: field.to_python(identity)})
+            except ValidationError:
+                pass  # Not a value that this column can hold, so nobody's.
+        return matches
+
+    def _accounts(self, users: Any) -> Iterator[Account]:
+        """One account per user, from one row per user and confirmation."""
+        best: dict[Any, Account] = {}
+        for user in users:
+            account = self._account(user)
+            known = best.get(user.pk)
+            if known is None or known.confirmation_id is None:
+                best[user.pk] = account
+        yield from best.values()
+
+    def _account(self, user: Any) -> Account:
+        address = getattr(user, user.get_email_field_name()) or ""
+        ours = user.rc_id is not None and addresses.same(user.rc_address, address)
+        return Account(
+            user=user,
+            address=address,
+            username=str(user.get_username()),
+            standing=self.standing(user, user.rc_state if ours else None),
+            confirmation_id=user.rc_id if ours else None,
+            cooldown=_cooldown(user) if ours and user.rc_last_at is not None else None,
+        )
+
+
+class FlagStore(ConfirmationStore):
+    """Sites on which ``is_active=False`` means 'has not confirmed yet'.
+
+    Pending are accounts that are inactive and never logged in; one that logged in before and is
+    inactive was deactivated by staff, and so was one whose confirmation was withdrawn.
+    """
+
+    def standing(self, user: Any, state: str | None) -> Standing:
+        """Read off ``is_active`` and ``last_login``; our row only adds a withdrawal."""
+        if user.is_active:
+            return Standing.CONFIRMED
+        if user.last_login is not None or state is not None and state != ConfirmationState.PENDING:
+            return Standing.BLOCKED
+        return Standing.PENDING
+
+    def confirm(self, account: Account) -> bool:
+        """Activate the account, unless it was activated, used or deactivated meanwhile."""
+        waiting = get_user_model()._default_manager.filter(
+            pk=account.user.pk, is_active=False, last_login=None
+        )
+        return bool(waiting.update(is_active=True))
+
+    def _waits(self) -> Q:
+        return Q(is_active=False, last_login=None)
+
+
+def _cooldown(user: Any) -> CooldownFacts:
+    return CooldownFacts(
+        last_at=user.rc_last_at,
+        hour_from=user.rc_hour_from,
+        hour_count=user.rc_hour_count,
+        day_from=user.rc_day_from,
+        day_count=user.rc_day_count,
+    )
+
+
+def store() -> AccountStore:
+    """The store that ``ACCOUNTS`` names."""
+    made: AccountStore = import_string(conf.get().ACCOUNTS)()
+    return made

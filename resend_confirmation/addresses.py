@@ -1,0 +1,122 @@
+"""Addresses and identities: their canonical form, their digests and how a log shows them."""
+
+import hashlib
+import re
+import unicodedata
+
+import idna
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator
+from django.utils.crypto import salted_hmac
+
+#: Longest identity or address in characters: Django's and the vendors' own limit is 254 or 255.
+MAX_LENGTH = 255
+
+_validate = EmailValidator()
+_LETTERS = {"L", "M", "N"}
+_NOT_TEXT = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp"}
+
+
+def is_clean(text: str) -> bool:
+    """Whether ``text`` has no control character, lone surrogate or unassigned code point.
+
+    Those break database drivers (NUL, surrogates) or make two strings look alike.
+    """
+    return not any(unicodedata.category(character) in _NOT_TEXT for character in text)
+
+
+def canonical_identity(identity: str) -> str:
+    """The form in which identities that are no address are compared: NFKC, stripped.
+
+    Case is kept: Django's user names differ by it.
+    """
+    return unicodedata.normalize("NFKC", identity).strip()
+
+
+def canonical(address: str) -> str:
+    """The form in which addresses are compared, limited and hashed; never where mail goes.
+
+    NFKC, stripped, casefolded, the domain in IDNA 2008 (RFC 5891). Raises ValueError for
+    anything that is not exactly one address, without quoting it.
+    """
+    if len(address) > MAX_LENGTH or not is_clean(address):
+        raise ValueError("not an address")
+    folded = unicodedata.normalize("NFKC", address).strip().casefold()
+    # Folding can denormalise (U+0345), so that a second round is needed for a stable form.
+    folded = unicodedata.normalize("NFKC", folded)
+    local, _, domain = folded.rpartition("@")
+    domain = _ascii_domain(domain)
+    # EmailValidator knows ASCII alone: letters beyond it stand in as one that it accepts.
+    stand_in = re.sub(r"[^\x00-\x7f]", lambda match: _stand_in(match[0]), local)
+    try:
+        _validate(f"{stand_in}@{domain}")
+    except ValidationError:
+        raise ValueError("not an address") from None
+    return f"{local}@{domain}"
+
+
+def _stand_in(character: str) -> str:
+    return "x" if unicodedata.category(character)[0] in _LETTERS else "\n"
+
+
+def _ascii_domain(domain: str) -> str:
+    if domain.isascii():
+        return domain
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise ValueError("not an address") from None
+
+
+def deliverable(address: str) -> str:
+    """``address`` as a mail server takes it: the local part as stored, the domain in IDNA 2008.
+
+    Django would encode the domain by IDNA 2003, which sends some domains' mail to another
+    owner. Raises ValueError when it is not exactly one address.
+    """
+    canonical(address)
+    local, _, domain = address.strip().rpartition("@")
+    return f"{local}@{_ascii_domain(domain)}"
+
+
+def is_address(identity: str) -> bool:
+    """Whether ``identity`` reads as one e-mail address."""
+    try:
+        canonical(identity)
+    except ValueError:
+        return False
+    return True
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two strings are the same address by their canonical forms."""
+    try:
+        return canonical(one) == canonical(other)
+    except ValueError:
+        return False
+
+
+def fingerprint(address: str) -> str:
+    """SHA-256 of the canonical address, 64 hexadecimal digits, for unique keys and look-ups.
+
+    Not keyed: it stands beside the address itself. Raises ValueError for no address.
+    """
+    return hashlib.sha256(canonical(address).encode()).hexdigest()
+
+
+def keyed_digests(text: str, purpose: str) -> list[str]:
+    """HMAC-SHA256 of ``text`` under SECRET_KEY and each fallback, the current key first.
+
+    For rows that outlive the address they speak of: without the key they cannot be reversed by
+    trying addresses. ``text`` is canonical already.
+    """
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    salt = f"resend_confirmation.{purpose}"
+    return [salted_hmac(salt, text, secret=k, algorithm="sha256").hexdigest() for k in keys]
+
+
+def mask(text: str) -> str:
+    """``text`` as a log may show it: ``j***@e***`` for an address, ``j***`` otherwise."""
+    local, at, domain = text.rpartition("@")
+    return f"{local[:1]}***@{domain[:1]}***" if at else f"{text[:1]}***"

@@ -1,0 +1,1 @@
+"""Carriers: ways of getting the courier to work soon after a commit."""

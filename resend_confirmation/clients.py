@@ -1,0 +1,231 @@
+"""Clients: the calling applications, their keys at each dialect and their registered redirects."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.crypto import constant_time_compare
+from django.utils.module_loading import import_string
+
+from . import conf
+from .outcomes import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """One registered address to land on; a delivery remembers its ``id``, never the URL."""
+
+    id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How a client's user tokens are signed (RFC 7515): one fixed algorithm."""
+
+    key: str = field(repr=False)
+    algorithm: str = "HS256"
+    key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """One calling application.
+
+    ``ids`` maps a dialect's name to the client's id there, ``keys`` to the keys that must come
+    with it. ``pages`` maps ``confirmed``, ``expired`` and ``failed`` to addresses of the
+    client's own. ``required`` False means that confirmations are switched off for it.
+    """
+
+    name: str
+    default: bool = False
+    required: bool = True
+    ids: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    hosts: Sequence[str] = ()
+    redirects: Sequence[Redirect] = ()
+    pages: Mapping[str, str] = field(default_factory=dict)
+    signing: Signing | None = None
+
+
+PAGES = frozenset({"confirmed", "expired", "failed"})
+
+_KEYS = frozenset(Client.__dataclass_fields__)
+
+
+def problem_of(raw: object) -> str | None:
+    """What is wrong with one entry of ``CLIENTS``, or None."""
+    try:
+        _read(raw)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _read(raw: object) -> Client:
+    if isinstance(raw, Client):
+        return raw
+    if not isinstance(raw, Mapping):
+        raise TypeError("a client is a dict")
+    if unknown := [key for key in raw if key not in _KEYS]:
+        raise ValueError(f"a client has no key {unknown[0]!r}")
+    name = raw.get("name")
+    if not isinstance(name, str) or not name:
+        raise ValueError("a client needs a 'name'")
+    return Client(
+        name=name,
+        default=_bool(raw, "default", False),
+        required=_bool(raw, "required", True),
+        ids={k: str(v) for k, v in _mapping(raw, "ids").items()},
+        keys={k: _strings(v, "keys") for k, v in _mapping(raw, "keys").items()},
+        hosts=[host.lower() for host in _strings(raw.get("hosts", ()), "hosts")],
+        redirects=_redirects(raw.get("redirects", ())),
+        pages=_pages(_mapping(raw, "pages")),
+        signing=_signing(raw.get("signing")),
+    )
+
+
+def _bool(raw: Mapping[str, Any], key: str, default: bool) -> bool:
+    value = raw.get(key, default)
+    if not isinstance(value, bool):
+        raise TypeError(f"{key!r} takes True or False")
+    return value
+
+
+def _mapping(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = raw.get(key, {})
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{key!r} takes a dict")
+    return value
+
+
+def _strings(value: object, key: str) -> list[str]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{key!r} takes a list of strings")
+    strings = list(value)
+    if not all(isinstance(item, str) for item in strings):
+        raise TypeError(f"{key!r} takes a list of strings")
+    return strings
+
+
+def _redirects(value: object) -> list[Redirect]:
+    """A list of URLs, whose ids are their places in it, or a dict of id to URL."""
+    if isinstance(value, Mapping):
+        return [Redirect(str(id_), url) for id_, url in value.items()]
+    return [Redirect(str(place), url) for place, url in enumerate(_strings(value, "redirects"))]
+
+
+def _pages(value: Mapping[str, Any]) -> Mapping[str, str]:
+    if unknown := [key for key in value if key not in PAGES]:
+        raise ValueError(f"'pages' has no key {unknown[0]!r}; it takes {sorted(PAGES)}")
+    return value
+
+
+def _signing(value: object) -> Signing | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return Signing(key=value)
+    if not isinstance(value, Mapping) or "key" not in value:
+        raise TypeError("'signing' takes a secret, or a dict with 'key', 'algorithm', 'key_id'")
+    if unknown := [k for k in value if k not in {"key", "algorithm", "key_id"}]:
+        raise ValueError(f"'signing' has no key {unknown[0]!r}")
+    return Signing(**value)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The clients in force, indexed."""
+
+    clients: Sequence[Client]
+    by_id: Mapping[tuple[str, str], Client]
+    by_host: Mapping[str, Client]
+    by_name: Mapping[str, Client]
+    default: Client | None
+
+
+_last: tuple[object, Registry] | None = None
+
+
+def registry() -> Registry:
+    """The clients of the settings, or of the callable named there, indexed once per list.
+
+    Raises ImproperlyConfigured when an entry is wrong.
+    """
+    global _last  # noqa: PLW0603 - a cache of one, replaced whole
+    raw: object = conf.get().CLIENTS
+    if isinstance(raw, str):
+        raw = import_string(raw)
+    if callable(raw):
+        raw = _call(raw)
+    last = _last
+    if last is None or last[0] is not raw:
+        last = _last = (raw, _index(raw))
+    return last[1]
+
+
+def _call(function: Callable[[], object]) -> object:
+    return function()
+
+
+def _index(raw: object) -> Registry:
+    if not isinstance(raw, Iterable):
+        raise ImproperlyConfigured("CLIENTS takes a list of dicts")
+    try:
+        clients = [_read(entry) for entry in raw]
+    except (TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"CLIENTS: {error}") from None
+    marked = [client for client in clients if client.default]
+    return Registry(
+        clients=clients,
+        by_id={(dialect, id_): c for c in clients for dialect, id_ in c.ids.items()},
+        by_host={host: client for client in clients for host in client.hosts},
+        by_name={client.name: client for client in clients},
+        default=(marked or clients or [None])[0],
+    )
+
+
+def default() -> Client | None:
+    """The client of requests that name none: the one marked ``default``, else the first."""
+    return registry().default
+
+
+def by_name(name: str) -> Client | None:
+    """The client that a stored row names, if it still exists."""
+    return registry().by_name.get(name)
+
+
+def by_host(host: str) -> Client | None:
+    """The client that owns a host name (without port), if any."""
+    return registry().by_host.get(host.lower())
+
+
+def by_id(dialect: str, id_: str, key: str | None = None) -> Client | None:
+    """The client with that id at a dialect; where ``key`` is given it must be one of its keys."""
+    client = registry().by_id.get((dialect, id_))
+    if client is None or key is None:
+        return client
+    keys = client.keys.get(dialect, ())
+    return client if any([constant_time_compare(key, known) for known in keys]) else None
+
+
+def find_redirect(client: Client, typed: str | None) -> Redirect | Refusal | None:
+    """The registered redirect that ``typed`` names, by exact string equality.
+
+    With nothing typed: the only one, None when the client has none, REDIRECT_REQUIRED when it
+    has several. ``typed`` None: the dialect cannot name one, and the first is meant.
+    """
+    if typed is None:
+        return client.redirects[0] if client.redirects else None
+    if typed:
+        matching = (redirect for redirect in client.redirects if redirect.url == typed)
+        return next(matching, Refusal.REDIRECT_NOT_ALLOWED)
+    if len(client.redirects) > 1:
+        return Refusal.REDIRECT_REQUIRED
+    return client.redirects[0] if client.redirects else None
+
+
+def redirect_by_id(client: Client, id_: str) -> Redirect | None:
+    """The registered redirect that a delivery remembers, if it is still registered."""
+    return next((redirect for redirect in client.redirects if redirect.id == id_), None)

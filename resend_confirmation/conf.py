@@ -1,0 +1,187 @@
+"""The one dict of settings, ``RESEND_CONFIRMATION``, read into a frozen, typed dataclass."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from typing import Any, Literal
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+LinkPolicy = Literal["reuse", "newest"]
+
+NAME = "RESEND_CONFIRMATION"
+
+
+class Wrong(ValueError):
+    """A value that a setting cannot have; its text says what the setting takes."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Wrong("takes a string")
+    return value
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _url(value: object) -> str:
+    text = _text(value)
+    if text and not text.startswith(("https://", "http://")):
+        raise Wrong("takes the site's address, such as 'https://site.example'")
+    return text.rstrip("/")
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise Wrong("takes a whole number, 0 or more")
+    return value
+
+
+def _positive(value: object) -> int:
+    if not (number := _count(value)):
+        raise Wrong("takes a whole number above 0")
+    return number
+
+
+def _optional_count(value: object) -> int | None:
+    return None if value is None else _count(value)
+
+
+def _seconds(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise Wrong("takes seconds, or a timedelta")
+    return timedelta(seconds=value)
+
+
+def _policy(value: object) -> LinkPolicy:
+    if value == "reuse":
+        return "reuse"
+    if value == "newest":
+        return "newest"
+    raise Wrong("takes 'reuse' or 'newest'")
+
+
+def _quiet(value: object) -> bool | frozenset[str]:
+    if isinstance(value, bool):
+        return value
+    if value == "all":
+        return True
+    if isinstance(value, list | tuple | set | frozenset) and all(isinstance(v, str) for v in value):
+        return frozenset(value)
+    raise Wrong("takes 'all', True, False or a list of dialects")
+
+
+def _rates(value: object) -> Mapping[str, str | None]:
+    rates = value if isinstance(value, Mapping) else {"default": value}
+    for dialect, rate in rates.items():
+        if not isinstance(dialect, str) or not (rate is None or isinstance(rate, str)):
+            raise Wrong("takes a rate such as '60/m', None, or a dict of dialect to rate")
+        if rate is not None:
+            count, _, period = rate.partition("/")
+            if not (count.isdigit() and period.lstrip("0123456789") in {"s", "m", "h", "d"}):
+                raise Wrong(f"takes a rate such as '60/m', not {rate!r}")
+    return rates
+
+
+def _clients(value: object) -> str | Sequence[Any]:
+    if isinstance(value, str) or callable(value):
+        return value  # type: ignore[return-value]
+    if isinstance(value, list | tuple):
+        return value
+    raise Wrong("takes a list of dicts, or the dotted path of a callable that returns one")
+
+
+def _setting(read: Callable[[object], Any], default: Any) -> Any:
+    # Read like a host's own value, so that both have one form.
+    return field(default_factory=lambda: read(default), metadata={"read": read})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting with its default; docs/reference/settings.md explains them one by one."""
+
+    BASE_URL: str = _setting(_url, "")
+    CLIENTS: Sequence[Any] | str = _setting(_clients, ())
+    ACCOUNTS: str = _setting(_text, "resend_confirmation.accounts.ConfirmationStore")
+    QUIET: bool | frozenset[str] = _setting(_quiet, frozenset())
+    CARRIER: str = _setting(_text, "thread")
+    MAILER: str = _setting(_text, "default")
+    FROM_EMAIL: str | None = _setting(_optional_text, None)
+    LINK_LIFETIME: timedelta = _setting(_seconds, 24 * 3600)
+    LINK_POLICY: LinkPolicy = _setting(_policy, "reuse")
+    COOLDOWN: timedelta = _setting(_seconds, 60)
+    COOLDOWN_PER_HOUR: int = _setting(_count, 5)
+    COOLDOWN_PER_DAY: int = _setting(_count, 12)
+    THROTTLE: Mapping[str, str | None] = _setting(_rates, "60/m")
+    TRUSTED_PROXIES: int | None = _setting(_optional_count, None)
+    MAX_BODY: int = _setting(_positive, 16 * 1024)
+    BACKLOG: int = _setting(_positive, 10_000)
+    SEND_DEADLINE: timedelta = _setting(_seconds, 30)
+    AUTHORIZATION_CODE: str | None = _setting(_optional_text, None)
+    JWT_ISSUER: str | None = _setting(_optional_text, None)
+    JWT_LIFETIME: timedelta = _setting(_seconds, 24 * 3600)
+
+    def is_quiet(self, dialect: str) -> bool:
+        """Whether the host decided that ``dialect`` tells nothing about accounts."""
+        return self.QUIET if isinstance(self.QUIET, bool) else dialect in self.QUIET
+
+    def throttle(self, dialect: str) -> str | None:
+        """The rate of ``dialect`` for one network, such as ``"60/m"``; None is no limit."""
+        return self.THROTTLE.get(dialect, self.THROTTLE.get("default"))
+
+
+_READERS: dict[str, Callable[[object], Any]] = {f.name: f.metadata["read"] for f in fields(Settings)}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the dict: ``key`` is None when it is no dict at all."""
+
+    key: str | None
+    text: str
+    known: bool = True
+
+
+def problems(raw: object) -> Iterator[Problem]:
+    """Everything wrong with ``raw``, the value of the setting, for the system check."""
+    if not isinstance(raw, Mapping):
+        yield Problem(None, f"{NAME} takes a dict")
+        return
+    for key, value in raw.items():
+        if key not in _READERS:
+            yield Problem(str(key), f"{NAME} has no key {key!r}", known=False)
+            continue
+        try:
+            _READERS[key](value)
+        except Wrong as error:
+            yield Problem(key, f"{NAME}[{key!r}] {error}")
+
+
+def _parse(raw: object) -> Settings:
+    wrong = [problem.text for problem in problems(raw) if problem.known]
+    if wrong or not isinstance(raw, Mapping):
+        raise ImproperlyConfigured("; ".join(wrong))
+    return Settings(**{key: _READERS[key](raw[key]) for key in raw if key in _READERS})
+
+
+_last: tuple[object, Settings] | None = None
+
+
+def get() -> Settings:
+    """The settings in force: parsed once per dict, so that a request parses nothing.
+
+    Raises ImproperlyConfigured when a value is of the wrong kind (the system check
+    ``resend_confirmation.E002`` says so at start).
+    """
+    global _last  # noqa: PLW0603 - a cache of one, replaced whole, so that threads see old or new
+    raw = getattr(django_settings, NAME, None)
+    raw = {} if raw is None else raw
+    last = _last
+    if last is None or last[0] is not raw:
+        last = _last = (raw, _parse(raw))
+    return last[1]

@@ -1,0 +1,6 @@
+"""Carrying messages out, from rows that were committed; the only part that sends."""
+
+from .carry import carry
+from .wake import wake
+
+__all__ = ["carry", "wake"]

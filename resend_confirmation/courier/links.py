@@ -1,0 +1,86 @@
+"""Giving a delivery its link: the same one again within the first half of its life, or the next."""
+
+import uuid
+from datetime import datetime
+from urllib.parse import urlencode, urlsplit
+
+from django.db.models import F
+from django.urls import reverse
+from django.utils import timezone
+
+from .. import addresses, conf, tokens
+from ..models import Confirmation, Delivery
+
+#: Deliveries share a link only when it leads to the same place afterwards.
+_LANDING = ("dialect", "client", "redirect", "client_state", "payload")
+
+
+def assign(delivery: Delivery, confirmation: Confirmation) -> str | None:
+    """The token of ``delivery``, the same for every attempt; None when its link is dead.
+
+    The first attempt decides the generation and writes it down with the token's digest and the
+    Message-ID, before anything is sent.
+    """
+    canonical = addresses.canonical(confirmation.address)
+    if delivery.token_digest:
+        candidates = tokens.make_all(
+            confirmation.selector, delivery.generation or 0, canonical
+        )
+        return next((t for t in candidates if tokens.digest(t) == delivery.token_digest), None)
+    now = timezone.now()
+    generation, expires_at = _reusable(delivery, confirmation, now) or _next(confirmation, now)
+    token = tokens.make(confirmation.selector, generation, canonical)
+    delivery.generation = generation
+    delivery.link_expires_at = expires_at
+    delivery.token_digest = tokens.digest(token)
+    delivery.message_id = f"<{uuid.uuid4()}@{urlsplit(conf.get().BASE_URL).hostname or 'localhost'}>"
+    delivery.save(
+        update_fields=["generation", "link_expires_at", "token_digest", "message_id"]
+    )
+    return token
+
+
+def _reusable(
+    delivery: Delivery, confirmation: Confirmation, now: datetime
+) -> tuple[int, datetime] | None:
+    settings = conf.get()
+    if settings.LINK_POLICY != "reuse":
+        return None
+    landing = {name: getattr(delivery, name) for name in _LANDING}
+    newest = (
+        Delivery.objects.filter(
+            confirmation=confirmation,
+            generation=confirmation.generation,
+            link_expires_at__gt=now + settings.LINK_LIFETIME / 2,
+            **landing,
+        )
+        .exclude(token_digest="")
+        .order_by("-pk")
+        .first()
+    )
+    if newest is None or newest.link_expires_at is None:
+        return None
+    canonical = addresses.canonical(confirmation.address)
+    current = tokens.make(confirmation.selector, confirmation.generation, canonical)
+    # A withdrawal or a new key in between made the old link another one.
+    same = tokens.digest(current) == newest.token_digest
+    return (confirmation.generation, newest.link_expires_at) if same else None
+
+
+def _next(confirmation: Confirmation, now: datetime) -> tuple[int, datetime]:
+    expires_at = now + conf.get().LINK_LIFETIME
+    while True:
+        row = Confirmation.objects.filter(
+            pk=confirmation.pk, generation=confirmation.generation
+        )
+        if row.update(generation=F("generation") + 1, expires_at=expires_at):
+            confirmation.generation += 1
+            return confirmation.generation, expires_at
+        # Another courier took this generation; the row says which is next.
+        confirmation.refresh_from_db()
+
+
+def url(token: str) -> str:
+    """The link: on the configured base, never on a request's Host header."""
+    path = reverse("resend_confirmation:confirm")
+    return f"{conf.get().BASE_URL}{path}?{urlencode({'token': token})}"

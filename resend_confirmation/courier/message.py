@@ -1,0 +1,59 @@
+"""Writing the message: one recipient, a text and an HTML part, no user text in any header."""
+
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
+
+from .. import addresses, conf
+from ..accounts import Account
+from ..models import Confirmation, Delivery
+from . import links
+
+TEMPLATES = "resend_confirmation/message"
+
+
+def write(delivery: Delivery, confirmation: Confirmation, account: Account, token: str) -> EmailMultiAlternatives:
+    """The message of one delivery, in its language and the recipient's time zone.
+
+    Templates are ``resend_confirmation/message.txt``, ``.html`` and ``_subject.txt``; a host
+    may override each, or one of a client's own under ``resend_confirmation/<client>/``. Raises
+    ValueError when the address cannot be mailed.
+    """
+    context = {
+        "link": links.url(token),
+        "expires_at": delivery.link_expires_at,
+        "address": account.address,
+        "user": account.user,
+        "client": delivery.client,
+        "site": conf.get().BASE_URL,
+    }
+    language = delivery.language or confirmation.language or settings.LANGUAGE_CODE
+    with translation.override(language), timezone.override(_zone(confirmation.time_zone)):
+        subject = " ".join(_render("_subject.txt", context).split())
+        text = _render(".txt", context)
+        html = _render(".html", context)
+    message = EmailMultiAlternatives(
+        subject=subject,
+        body=text,
+        from_email=conf.get().FROM_EMAIL,
+        to=[addresses.deliverable(account.address)],
+        headers={"Message-ID": delivery.message_id, "Auto-Submitted": "auto-generated"},
+    )
+    message.attach_alternative(html, "text/html")
+    return message
+
+
+def _render(suffix: str, context: dict[str, object]) -> str:
+    client = context["client"]
+    names = [f"resend_confirmation/{client}/message{suffix}"] if client else []
+    return render_to_string([*names, f"{TEMPLATES}{suffix}"], context)
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None

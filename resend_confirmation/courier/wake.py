@@ -1,0 +1,38 @@
+"""Waking the carrier that the settings name: a hint only, since the row is the truth."""
+
+import logging
+from functools import cache
+from typing import Protocol
+
+from django.utils.module_loading import import_string
+
+from .. import conf
+
+logger = logging.getLogger("resend_confirmation")
+
+#: The carriers that come with the package; any other value of CARRIER is a dotted path.
+CARRIERS = {
+    "thread": "resend_confirmation.carriers.thread.ThreadCarrier",
+    "none": "resend_confirmation.carriers.none.NoCarrier",
+}
+
+
+class Carrier(Protocol):
+    """Gets somebody to drain soon; it may be called often and must return at once."""
+
+    def wake(self) -> None:
+        """Rows were committed."""
+
+
+@cache
+def _carrier(name: str) -> Carrier:
+    made: Carrier = import_string(CARRIERS.get(name, name))()
+    return made
+
+
+def wake() -> None:
+    """Wake the carrier; whatever goes wrong there is logged, for the row stays due."""
+    try:
+        _carrier(conf.get().CARRIER).wake()
+    except Exception:
+        logger.exception("The carrier could not be woken; the message stays queued")

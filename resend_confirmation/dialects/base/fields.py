@@ -1,0 +1,56 @@
+"""Serializer fields that take what vendors' clients send, and nothing that only looks like it."""
+
+import re
+from typing import Any
+
+from django.utils.translation import get_supported_language_variant
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from ... import addresses
+
+
+class StrictCharField(serializers.CharField):
+    """A string and nothing else: DRF's own also takes numbers."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("max_length", addresses.MAX_LENGTH)
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """The string; a ValidationError for other types and for control characters."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        if not addresses.is_clean(data):
+            raise serializers.ValidationError("Unusable characters.", code="unusable")
+        value: str = super().to_internal_value(data)
+        return value
+
+
+class IdentityField(StrictCharField):
+    """An address, a user name or a number as a string, 1 to 255 characters."""
+
+
+@extend_schema_field({"type": "string", "format": "email"})
+class AddressField(StrictCharField):
+    """One e-mail address, non-ASCII ones included, which Django's own field refuses."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The address as typed; a ValidationError when it is not exactly one."""
+        address = super().to_internal_value(data)
+        if not addresses.is_address(address):
+            raise serializers.ValidationError("Enter a valid email address.", code="address")
+        return address
+
+
+class LanguageField(serializers.CharField):
+    """A locale such as ``de_DE`` or ``de-DE``; one that the site does not have is ignored."""
+
+    def run_validation(self, data: Any = serializers.empty) -> str:
+        """The language code of the site that fits best, or an empty string."""
+        if not isinstance(data, str) or not re.fullmatch(r"[A-Za-z]{2,3}([-_]\w{2,8})*", data):
+            return ""
+        try:
+            return get_supported_language_variant(data.replace("_", "-").lower())
+        except LookupError:
+            return ""

@@ -1,0 +1,178 @@
+"""Reading a request: query, path and body by the dialect's serializers, and nothing else."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import HttpRequest, QueryDict, UnreadablePostError
+from django.utils import translation
+from rest_framework import serializers
+
+from ... import conf
+from ...outcomes import Refusal
+from .answers import Detail, Kind
+
+FORM = "application/x-www-form-urlencoded"
+
+SerializerClass = type[serializers.Serializer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read: values under our words, or why they could not be."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    refusal: Refusal | None = None
+    detail: Detail = Detail()
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that remembers which of its keys came more than once."""
+
+    repeated: frozenset[str] = frozenset()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> _Object:
+    made = _Object(pairs)
+    if len(made) != len(pairs):
+        made.repeated = _repeated(key for key, _ in pairs)
+    return made
+
+
+def _repeated(keys: Iterable[str]) -> frozenset[str]:
+    seen: set[str] = set()
+    return frozenset(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def read(
+    request: HttpRequest,
+    *,
+    path: tuple[SerializerClass | None, Mapping[str, Any]],
+    query_class: SerializerClass | None,
+    body_class: SerializerClass | None,
+    takes_form: bool,
+) -> Reading:
+    """The values of all declared inputs, or the first refusal.
+
+    What is not declared is not read: without ``body_class`` the body is never touched.
+    """
+    path_class, path_values = path
+    sources: list[tuple[SerializerClass, Mapping[str, Any], frozenset[str]]] = []
+    if path_class:
+        sources.append((path_class, path_values, frozenset()))
+    if query_class:
+        try:
+            sources.append((query_class, *_of_query(request.GET)))
+        except SuspiciousOperation:
+            return Reading(refusal=Refusal.MALFORMED, detail=Detail(reason="Too many parameters"))
+    if body_class:
+        body = _body(request, takes_form)
+        if isinstance(body, Reading):
+            return body
+        sources.append((body_class, *body))
+    # Vendors' messages are English whatever the host's LocaleMiddleware chose.
+    with translation.override("en"):
+        return _validate(sources)
+
+
+def _of_query(query: QueryDict) -> tuple[Mapping[str, Any], frozenset[str]]:
+    repeated = frozenset(key for key, values in query.lists() if len(values) > 1)
+    return query.dict(), repeated
+
+
+def _body(
+    request: HttpRequest, takes_form: bool
+) -> Reading | tuple[Mapping[str, Any], frozenset[str]]:
+    raw = _raw(request)
+    if raw is None:
+        return Reading(refusal=Refusal.TOO_LARGE)
+    # The type is not trusted: some clients send JSON as a form, or with no type at all.
+    is_json = raw.lstrip()[:1] in (b"{", b"[")
+    if takes_form and request.content_type == FORM and not is_json:
+        try:
+            return _of_query(QueryDict(raw, encoding="utf-8"))
+        except SuspiciousOperation:
+            return Reading(refusal=Refusal.MALFORMED, detail=Detail(reason="Too many fields"))
+    if not raw.strip():
+        return {}, frozenset()
+    try:
+        parsed = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:
+        return Reading(refusal=Refusal.MALFORMED, detail=Detail(reason=_why(error)))
+    if isinstance(parsed, _Object):
+        return parsed, parsed.repeated
+    if isinstance(parsed, list):
+        # As the vendors' own parsers do: an array is JSON, but has none of the fields.
+        return {}, frozenset()
+    return Reading(refusal=Refusal.MALFORMED, detail=Detail(reason="Not an object"))
+
+
+def _raw(request: HttpRequest) -> bytes | None:
+    """The body, or None when it is larger than MAX_BODY; no more than that is read."""
+    limit = conf.get().MAX_BODY
+    try:
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        length = 0
+    if length > limit:
+        return None
+    if hasattr(request, "_body"):
+        raw: bytes = request.body  # A middleware of the host's has read it before us.
+    else:
+        try:
+            raw = request.read(limit + 1)
+        except RequestDataTooBig:
+            return None
+        except (UnreadablePostError, OSError):
+            return b""  # The caller went away; there is nobody to answer.
+    return raw if len(raw) <= limit else None
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case json.JSONDecodeError(msg=text, pos=place):
+            return f"{text} at position {place}"
+        case UnicodeDecodeError():
+            return "Body is not valid UTF-8"
+        case RecursionError():
+            return "Nested too deeply"
+    return "Body is not valid JSON"
+
+
+def _validate(
+    sources: list[tuple[SerializerClass, Mapping[str, Any], frozenset[str]]],
+) -> Reading:
+    values: dict[str, Any] = {}
+    errors: dict[str, list[str]] = {}
+    first: tuple[str, Kind, Any] | None = None
+    for serializer_class, data, repeated in sources:
+        serializer = serializer_class(data=data)
+        for name in sorted(repeated & set(serializer.fields)):
+            errors[name] = ["This field was given more than once."]
+            first = first or (name, Kind.REPEATED, data.get(name))
+        if serializer.is_valid():
+            values |= serializer.validated_data
+            continue
+        for name, details in serializer.errors.items():
+            errors.setdefault(name, [str(detail) for detail in details])
+            value = data.get(name)
+            first = first or (name, _kind(details[0].code, value), value)
+    if first is None:
+        return Reading(values)
+    name, kind, value = first
+    detail = Detail(name=name, kind=kind, value=value, errors=errors)
+    return Reading(refusal=Refusal.INVALID, detail=detail)
+
+
+def _kind(code: str, value: Any) -> Kind:
+    if code in {"required", "null", "blank"}:
+        return Kind.MISSING
+    return Kind.WRONG if isinstance(value, str) else Kind.NOT_A_STRING

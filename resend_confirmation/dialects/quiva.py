@@ -1,0 +1,111 @@
+"""quiva.ai: POST accounts/resend-confirmation.
+
+https://docs.quiva.ai/api-reference/endpoint/accounts/resend-email-confirmation
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.urls import re_path
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from ..engine import Result
+from ..outcomes import Outcome, Refusal
+from .base import QUIET, AddressField, Answer, Detail, DialectView, Kind, Operation
+
+MESSAGE = (
+    "Please check your inbox. If a root account is associated with this email and remains "
+    "unconfirmed, a reconfirmation message should have been sent."
+)
+
+
+@extend_schema_field({"type": "string", "format": "email", "example": "user@example.com"})
+class QuivaAddressField(AddressField):
+    """An address, with the vendor's example."""
+
+
+@extend_schema_field({"type": "string", "example": MESSAGE})
+class QuivaMessageField(serializers.CharField):
+    """The one thing that is ever said."""
+
+
+class QuivaResendBody(serializers.Serializer[Any]):
+    """The request."""
+
+    email = QuivaAddressField(source="identity", help_text="Email address to resend confirmation to")
+
+
+class QuivaMessage(serializers.Serializer[Any]):
+    """What ``data`` holds."""
+
+    message = QuivaMessageField(required=False)
+
+
+class QuivaSuccess(serializers.Serializer[Any]):
+    """The envelope of success."""
+
+    data = QuivaMessage()
+
+
+class QuivaError(serializers.Serializer[Any]):
+    """The envelope of errors: ``error`` is always a string."""
+
+    error = serializers.CharField()
+    message = serializers.CharField(required=False)
+    retry_after = serializers.IntegerField(required=False)
+
+
+class QuivaResend(DialectView):
+    """Resends email confirmation link to user. Always returns success for security reasons."""
+
+    dialect = "quiva"
+    body_class = QuivaResendBody
+    success_class = QuivaSuccess
+    error_class = QuivaError
+    answers = {
+        Outcome.SENT: Answer(200, message=MESSAGE),
+        Outcome.UNKNOWN: QUIET,
+        Outcome.CONFIRMED: QUIET,
+        Outcome.BLOCKED: QUIET,
+        Outcome.COOLING_DOWN: QUIET,
+        Refusal.NOT_ENABLED: QUIET,
+        Refusal.UNKNOWN_CLIENT: QUIET,
+        Refusal.REDIRECT_REQUIRED: QUIET,
+        Refusal.REDIRECT_NOT_ALLOWED: QUIET,
+        Refusal.INVALID: Answer(400, message="Email is not valid"),
+        (Refusal.INVALID, "email", Kind.MISSING): Answer(400, message="Email is required"),
+        Refusal.MALFORMED: Answer(400, message="Request body is not valid JSON"),
+        Refusal.TOO_LARGE: Answer(413, message="Request body is too large"),
+        Refusal.THROTTLED: Answer(429, message="Rate limit exceeded"),
+        Refusal.WRONG_METHOD: Answer(405, message="Method not allowed"),
+        Refusal.FAILED: Answer(500, message="An unexpected error occurred"),
+    }
+    operation = Operation(
+        id="resendAccountConfirmation",
+        summary="Resend email confirmation",
+        description=(
+            "Resends email confirmation link to user. Always returns success for security reasons."
+        ),
+        tags=("Account Management",),
+        documented=(200,),
+        descriptions={200: "Confirmation email sent (always returns success)"},
+        inline=True,
+    )
+
+    def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
+        """One message for everybody."""
+        return {"data": {"message": answer.message}}
+
+    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+        """A string; more only for the throttle, which speaks of the caller alone."""
+        body: dict[str, Any] = {"error": answer.message}
+        if detail.retry_after:
+            body["message"] = "Too many requests. Please try again later"
+            body["retry_after"] = detail.retry_after
+        return body
+
+
+urlpatterns = [
+    re_path(r"^accounts/resend-confirmation/?\Z", QuivaResend.as_view(), name="quiva"),
+]

@@ -1,0 +1,212 @@
+"""Strapi: POST auth/send-email-confirmation, as Strapi 3 and as Strapi 4 and 5 answer it.
+
+https://docs-v3.strapi.io/developer-docs/latest/development/plugins/users-permissions.html
+https://docs.strapi.io/cms/features/users-permissions
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.urls import re_path
+from django.utils import timezone
+from rest_framework import serializers
+
+from ..engine import Result
+from ..outcomes import Ending, Outcome, Refusal
+from .base import QUIET, AddressField, Answer, Detail, DialectView, Kind, Operation
+
+
+#: Node's reason phrases, written out: Python's differ from version to version.
+REASONS = {
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Payload Too Large",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+}
+
+
+class StrapiResendBody(serializers.Serializer[Any]):
+    """The request; other keys are ignored."""
+
+    email = AddressField(source="identity")
+
+
+class StrapiSuccess(serializers.Serializer[Any]):
+    """The envelope of success."""
+
+    email = serializers.CharField()
+    sent = serializers.BooleanField()
+
+
+class StrapiError(serializers.Serializer[Any]):
+    """Strapi 3's envelope: the documented two keys, and the two that its clients use."""
+
+    code = serializers.IntegerField()
+    message = serializers.CharField()
+    statusCode = serializers.IntegerField()  # noqa: N815 - the vendor's word
+    error = serializers.CharField()
+
+
+class StrapiResend(DialectView):
+    """Send a confirmation email to user."""
+
+    dialect = "strapi"
+    body_class = StrapiResendBody
+    success_class = StrapiSuccess
+    error_class = StrapiError
+    takes_form = True
+    answers = {
+        Outcome.SENT: Answer(200),
+        Outcome.UNKNOWN: Answer(404, message="Not found"),
+        Outcome.CONFIRMED: Answer(400, message="already.confirmed"),
+        Outcome.BLOCKED: Answer(400, message="blocked.user"),
+        Outcome.COOLING_DOWN: Answer(
+            429, message="Too many attempts, please try again in a minute."
+        ),
+        Refusal.THROTTLED: Answer(429, message="Too many attempts, please try again in a minute."),
+        Refusal.NOT_ENABLED: Answer(403, message="Forbidden"),
+        Refusal.UNKNOWN_CLIENT: Answer(403, message="Forbidden"),
+        Refusal.REDIRECT_REQUIRED: Answer(403, message="Forbidden"),
+        Refusal.REDIRECT_NOT_ALLOWED: Answer(403, message="Forbidden"),
+        Refusal.INVALID: Answer(400, message="wrong.email"),
+        (Refusal.INVALID, "email", Kind.MISSING): Answer(400, message="missing.email"),
+        Refusal.MALFORMED: Answer(400, message="invalid JSON, only supports object and array"),
+        Refusal.TOO_LARGE: Answer(413, message=REASONS[413]),
+        Refusal.WRONG_METHOD: Answer(405, message=REASONS[405]),
+        Refusal.FAILED: Answer(500, message=REASONS[500]),
+    }
+    operation = Operation(
+        id="auth-send-email-confirmation-post",
+        summary="Send a confirmation email to user",
+        description="Send a confirmation email to user",
+        documented=(200, 403, 404, "default"),
+        descriptions={200: "response", "default": "unexpected error"},
+    )
+
+    def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
+        """The account's stored address, where the host lets it be told."""
+        return {"email": result.address, "sent": True}
+
+    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+        """``code`` is the HTTP status."""
+        return {
+            "code": answer.status,
+            "message": answer.message,
+            "statusCode": answer.status,
+            "error": REASONS[answer.status],
+        }
+
+
+class StrapiV4ErrorDetail(serializers.Serializer[Any]):
+    """What ``error`` holds."""
+
+    status = serializers.IntegerField()
+    name = serializers.CharField()
+    message = serializers.CharField()
+    details = serializers.JSONField(required=False)
+
+
+class StrapiV4Error(serializers.Serializer[Any]):
+    """Strapi 4's and 5's envelope."""
+
+    data = serializers.JSONField(allow_null=True)
+    error = StrapiV4ErrorDetail()
+
+
+class StrapiV4Resend(DialectView):
+    """Send a confirmation email to user, as Strapi 4 and 5."""
+
+    dialect = "strapi-v4"
+    body_class = StrapiResendBody
+    success_class = StrapiSuccess
+    error_class = StrapiV4Error
+    takes_form = True
+    answers = {
+        Outcome.SENT: Answer(200),
+        Outcome.UNKNOWN: QUIET,
+        Outcome.CONFIRMED: Answer(400, "ApplicationError", "Already confirmed"),
+        Outcome.BLOCKED: Answer(400, "ApplicationError", "User blocked"),
+        Outcome.COOLING_DOWN: Answer(
+            429, "RateLimitError", "Too many requests, please try again later."
+        ),
+        Refusal.THROTTLED: Answer(
+            429, "RateLimitError", "Too many requests, please try again later."
+        ),
+        Refusal.NOT_ENABLED: Answer(403, "ForbiddenError", "Forbidden"),
+        Refusal.UNKNOWN_CLIENT: Answer(403, "ForbiddenError", "Forbidden"),
+        Refusal.REDIRECT_REQUIRED: Answer(403, "ForbiddenError", "Forbidden"),
+        Refusal.REDIRECT_NOT_ALLOWED: Answer(403, "ForbiddenError", "Forbidden"),
+        Refusal.INVALID: Answer(400, "ValidationError", "email must be a valid email"),
+        (Refusal.INVALID, "email", Kind.MISSING): Answer(
+            400, "ValidationError", "email is a required field"
+        ),
+        (Refusal.INVALID, "email", Kind.NOT_A_STRING): Answer(
+            400,
+            "ValidationError",
+            "email must be a `string` type, but the final value was: `{value}`.",
+        ),
+        Refusal.MALFORMED: Answer(400, "SyntaxError"),
+        Refusal.TOO_LARGE: Answer(413, "PayloadTooLargeError", REASONS[413]),
+        Refusal.WRONG_METHOD: Answer(405, "MethodNotAllowedError", REASONS[405]),
+        Refusal.FAILED: Answer(500, "InternalServerError", REASONS[500]),
+    }
+    operation = Operation(
+        id="strapi-v4-auth-send-email-confirmation-post",
+        summary="Send a confirmation email to user",
+        description="Send a confirmation email to user",
+        documented=(200, 400, 403, 429, "default"),
+        descriptions={200: "response", "default": "unexpected error"},
+    )
+
+    def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
+        """The address as typed, always: the stored one would tell who has an account."""
+        return {"email": result.identity, "sent": True}
+
+    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+        """``details`` names the field where one is wrong; a crash or bad JSON has none."""
+        message = answer.message or detail.reason
+        if detail.kind is Kind.NOT_A_STRING:
+            message = message.format(value=json.dumps(detail.value, indent=2))
+        error = {"status": answer.status, "name": answer.code, "message": message}
+        if answer.code == "ValidationError":
+            error["details"] = {"errors": [_yup(message, detail)]}
+        elif answer.code not in {"SyntaxError", "InternalServerError"}:
+            error["details"] = {}
+        return {"data": None, "error": error}
+
+    def error_headers(self, ending: Ending, detail: Detail) -> Mapping[str, str]:
+        """The limiter's headers beside ``Retry-After``; the reset is in epoch seconds."""
+        headers = super().error_headers(ending, detail)
+        if not detail.retry_after:
+            return headers
+        reset = int(timezone.now().timestamp()) + detail.retry_after
+        return {
+            **headers,
+            "X-RateLimit-Limit": str(detail.limit or 1),
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": str(reset),
+        }
+
+
+def _yup(message: str, detail: Detail) -> Mapping[str, Any]:
+    """One entry of yup's list, as Strapi hands it on."""
+    entry: dict[str, Any] = {
+        "path": [detail.name],
+        "message": message,
+        "name": "ValidationError",
+    }
+    return entry if detail.kind is Kind.MISSING else {**entry, "value": detail.value}
+
+
+urlpatterns = [
+    re_path(
+        r"^auth/send-email-confirmation/?\Z", StrapiResend.as_view(), name="strapi"
+    ),
+    re_path(
+        r"^api/auth/send-email-confirmation/?\Z", StrapiV4Resend.as_view(), name="strapi-v4"
+    ),
+]

@@ -1,0 +1,336 @@
+"""Xsolla Login: POST oauth2/user/resend_confirmation_link and user/resend_confirmation_link.
+
+https://developers.xsolla.com/api/login/operation/oauth-20-resend-account-confirmation-email/
+https://developers.xsolla.com/api/login/operation/jwt-resend-account-confirmation-email/
+"""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+from django.core.checks import CheckMessage, Warning
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.urls import re_path
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from drf_spectacular.utils import OpenApiExample, extend_schema_field
+from rest_framework import serializers
+
+from .. import clients, conf
+from ..clients import Client
+from ..engine import Opened
+from ..outcomes import Outcome, Refusal, Verdict
+from .base import (
+    Answer,
+    Detail,
+    DialectView,
+    IdentityField,
+    LanguageField,
+    Operation,
+    StrictCharField,
+    with_parameters,
+)
+
+_NOT_FOUND = Answer(404, "003-002", "User not found.")
+_TOO_MANY = Answer(429, "002-057", "Too many attempts. Try again later.")
+_INVALID = Answer(400, "0", "Request has invalid parameters.")
+
+
+class XsollaStateField(StrictCharField):
+    """``state``: longer than 8 characters, at most 512, printable."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=9, max_length=512, trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """The state as sent; a ValidationError when it could not be returned unchanged."""
+        state = super().to_internal_value(data)
+        if not state.isprintable() or "\ufffd" in state:
+            raise serializers.ValidationError("Only printable characters are allowed.")
+        return state
+
+
+class XsollaOAuth2Query(serializers.Serializer[Any]):
+    """What the query says; everything else in it is ignored."""
+
+    client_id = serializers.IntegerField(
+        source="client",
+        help_text="Your application ID. Get it after creating an OAuth 2.0 client.",
+    )
+    redirect_uri = serializers.CharField(
+        source="redirect",
+        required=False,
+        default="",
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="URL to redirect the user to after account confirmation, successful "
+        "authentication, or password reset confirmation. The parameter is required if you have "
+        "more than one redirect URI in your project settings.",
+    )
+    state = XsollaStateField(
+        source="client_state",
+        required=False,
+        help_text="Value used for additional user verification. Often used to mitigate CSRF "
+        "Attacks. The value will be returned in the response. Must be longer than 8 symbols.",
+    )
+    locale = LanguageField(
+        source="language", required=False, help_text="Language of the message, such as de_DE."
+    )
+
+
+class XsollaJWTQuery(serializers.Serializer[Any]):
+    """What the query says; everything else in it is ignored."""
+
+    projectId = StrictCharField(  # noqa: N815 - the vendor's word
+        source="client", help_text="Login project ID from Publisher Account."
+    )
+    login_url = serializers.CharField(
+        source="redirect",
+        required=False,
+        default="",
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="URL to redirect the user to after account confirmation. Must be identical to "
+        "a Callback URL of the Login project. Required if there are several Callback URLs.",
+    )
+    payload = StrictCharField(
+        required=False,
+        allow_blank=True,
+        max_length=2000,
+        trim_whitespace=False,
+        help_text="Your custom data. The value of the parameter will be returned in the payload "
+        "claim of the user JWT. Recommended maximum length less than 500 characters.",
+    )
+    locale = LanguageField(
+        source="language", required=False, help_text="Language of the message, such as de_DE."
+    )
+
+
+@extend_schema_field({"type": "string", "example": "john-email@email.com"})
+class XsollaIdentityField(IdentityField):
+    """A user name or an address, with the vendor's example."""
+
+
+class XsollaResendBody(serializers.Serializer[Any]):
+    """The request."""
+
+    username = XsollaIdentityField(source="identity", help_text="Username or user email address.")
+
+
+@extend_schema_field({"type": "string", "example": "003-061"})
+class XsollaCodeField(serializers.CharField):
+    """A code, always a string, with the vendor's example."""
+
+
+@extend_schema_field({"type": "string", "example": "Object not found."})
+class XsollaDescriptionField(serializers.CharField):
+    """A description, with the vendor's example."""
+
+
+class XsollaErrorDetail(serializers.Serializer[Any]):
+    """What ``error`` holds."""
+
+    code = XsollaCodeField(help_text="Error code.")
+    description = XsollaDescriptionField(help_text="Error description.")
+    details = serializers.DictField(required=False, help_text="Additional information.")
+
+
+class XsollaError(serializers.Serializer[Any]):
+    """The envelope of errors."""
+
+    error = XsollaErrorDetail()
+
+
+class XsollaResend(DialectView):
+    """What the vendor's two ways share."""
+
+    body_class = XsollaResendBody
+    error_class = XsollaError
+    answers = {
+        Outcome.SENT: Answer(204),
+        Outcome.UNKNOWN: _NOT_FOUND,
+        Outcome.CONFIRMED: Answer(409, "003-061", "User account is already confirmed."),
+        Outcome.BLOCKED: Answer(422, "002-040", "This user is banned."),
+        Outcome.COOLING_DOWN: _TOO_MANY,
+        Refusal.THROTTLED: _TOO_MANY,
+        Refusal.INVALID: _INVALID,
+        (Refusal.INVALID, "state"): Answer(
+            400,
+            "010-022",
+            "Parameter state is missing or too weak: it must be longer than 8 characters.",
+        ),
+        Refusal.MALFORMED: _INVALID,
+        Refusal.UNKNOWN_CLIENT: Answer(400, "010-019", "Client authentication failed."),
+        Refusal.NOT_ENABLED: Answer(422, "003-020", "Call unavailable for this Login project."),
+        Refusal.REDIRECT_REQUIRED: Answer(
+            422,
+            "010-011",
+            "Callback URL is not specified for a client with several callback URLs.",
+        ),
+        Refusal.REDIRECT_NOT_ALLOWED: Answer(
+            422, "010-012", "Callback URL is not registered for this client."
+        ),
+        Refusal.WRONG_METHOD: Answer(405, "405", "Method not allowed."),
+        Refusal.TOO_LARGE: Answer(413, "0", "Request body is too large."),
+        Refusal.FAILED: Answer(500, "004-001", "Something went wrong."),
+    }
+
+    def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
+        """By the id in the query."""
+        return clients.by_id(self.dialect, str(values["client"]))
+
+    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+        """``details`` only when there is something to add."""
+        error: dict[str, Any] = {"code": answer.code, "description": answer.message}
+        if details := detail.errors or ({"body": [detail.reason]} if detail.reason else {}):
+            error["details"] = details
+        return {"error": error}
+
+    @classmethod
+    def landing(cls, opened: Opened, client: Client, url: str) -> str | None:
+        """The registered address, with what the client needs or why there is nothing."""
+        if opened.verdict is Verdict.CONFIRMED:
+            return with_parameters(url, **cls.granted(opened, client, url))
+        code, description = DEAD_LINKS[opened.verdict]
+        return with_parameters(url, error_code=code, error_description=description)
+
+    @classmethod
+    def granted(cls, opened: Opened, client: Client, url: str) -> Mapping[str, str]:
+        """What is handed to the client's address after a confirmation."""
+        raise NotImplementedError
+
+
+#: What the client's address is told of a genuine link that confirms nothing (our own choice).
+DEAD_LINKS = {
+    Verdict.ALREADY: ("003-061", "User account is already confirmed."),
+    Verdict.EXPIRED: ("010-017", "The link has expired."),
+    Verdict.DEAD: ("010-018", "The link is not valid any more."),
+}
+
+_DOCUMENTED = {
+    204: "The message is on its way.",
+    400: "Request has invalid parameters.",
+    404: "Object not found.",
+    409: "User account is already confirmed.",
+    422: "The call is not possible for this user or project.",
+    429: "Too many attempts.",
+}
+_EXAMPLE = OpenApiExample(
+    "Request", value={"username": "john-email@email.com"}, request_only=True
+)
+
+
+class XsollaOAuth2Resend(XsollaResend):
+    """Resends an account confirmation email to a user."""
+
+    dialect = "xsolla-oauth2"
+    query_class = XsollaOAuth2Query
+    operation = Operation(
+        id="oauth-20-resend-account-confirmation-email",
+        summary="[OAuth2.0] Resend account confirmation email",
+        description="Resends an account confirmation email to a user. To complete account "
+        "confirmation, the user should follow the link in the email.",
+        documented=(204, 400, 404, 409, 422, 429),
+        descriptions=_DOCUMENTED,
+        examples=(_EXAMPLE,),
+    )
+
+    @classmethod
+    def granted(cls, opened: Opened, client: Client, url: str) -> Mapping[str, str]:
+        """A code of the host's own OAuth server, where AUTHORIZATION_CODE names one."""
+        assert opened.delivery is not None
+        state = opened.delivery.client_state
+        issue = conf.get().AUTHORIZATION_CODE
+        code = import_string(issue)(opened.account, client, url, state) if issue else ""
+        return {"code": code, "state": state}
+
+    @classmethod
+    def check(cls, client: Client) -> list[CheckMessage]:
+        """Without an issuer of codes the browser lands with ``state`` alone."""
+        if conf.get().AUTHORIZATION_CODE:
+            return []
+        text = f"{cls.dialect}: no authorization code is put on {client.name!r}'s redirects"
+        hint = 'Set RESEND_CONFIRMATION["AUTHORIZATION_CODE"], or silence this check.'
+        return [Warning(text, hint=hint, id="resend_confirmation.W001")]
+
+
+class XsollaJWTResend(XsollaResend):
+    """Resends an account confirmation email to a user."""
+
+    dialect = "xsolla-jwt"
+    query_class = XsollaJWTQuery
+    answers = XsollaResend.answers | {
+        Refusal.UNKNOWN_CLIENT: Answer(404, "003-061", "Object not found."),
+        Outcome.CONFIRMED: Answer(422, "003-061", "User account is already confirmed."),
+    }
+    operation = Operation(
+        id="jwt-resend-account-confirmation-email",
+        summary="[JWT] Resend account confirmation email",
+        description="Resends an account confirmation email to a user. To complete account "
+        "confirmation, the user should follow the link in the email.",
+        documented=(204, 400, 404, 422, 429),
+        descriptions=_DOCUMENTED,
+        examples=(_EXAMPLE,),
+    )
+
+    @classmethod
+    def granted(cls, opened: Opened, client: Client, url: str) -> Mapping[str, str]:
+        """The user JWT, signed with the client's one algorithm."""
+        return {"token": user_token(opened, client)}
+
+    @classmethod
+    def check(cls, client: Client) -> list[CheckMessage]:
+        """Without a key there is no user JWT, and people end on our own page."""
+        if client.signing:
+            return []
+        text = f"{cls.dialect}: {client.name!r} has no 'signing', so no user JWT can be made"
+        hint = "Give the client the secret (HS256) or private key that its JWTs are signed with."
+        return [Warning(text, hint=hint, id="resend_confirmation.W002")]
+
+
+def user_token(opened: Opened, client: Client) -> str:
+    """The vendor's user JWT (RFC 7519) for a confirmed account.
+
+    https://developers.xsolla.com/doc/login/features/user-jwt/
+    """
+    if client.signing is None:
+        raise ImproperlyConfigured(f"The client {client.name!r} has no 'signing'")
+    account, delivery = opened.account, opened.delivery
+    assert account is not None and delivery is not None  # noqa: PT018
+    issuer = conf.get().JWT_ISSUER or "https://login.xsolla.com"
+    now = timezone.now()
+    claims: dict[str, Any] = {
+        "exp": now + conf.get().JWT_LIFETIME,
+        "iat": now,
+        "iss": issuer,
+        "sub": _subject(account.user.pk, issuer),
+        "groups": [{"id": 1, "name": "default", "is_default": True}],
+        "xsolla_login_project_id": client.ids.get("xsolla-jwt", ""),
+        "type": "xsolla_login",
+        "username": account.username,
+        "email": account.address,
+    }
+    if delivery.payload:
+        claims["payload"] = delivery.payload
+    signing = client.signing
+    headers = {"kid": signing.key_id} if signing.key_id else None
+    return jwt.encode(claims, signing.key, algorithm=signing.algorithm, headers=headers)
+
+
+def _subject(pk: Any, issuer: str) -> str:
+    """The account's id for good, as a UUID: its own, or one derived from its number."""
+    return str(pk if isinstance(pk, uuid.UUID) else uuid.uuid5(uuid.NAMESPACE_URL, f"{issuer}#{pk}"))
+
+
+urlpatterns = [
+    re_path(
+        r"^oauth2/user/resend_confirmation_link/?\Z",
+        XsollaOAuth2Resend.as_view(),
+        name="xsolla-oauth2",
+    ),
+    re_path(
+        r"^user/resend_confirmation_link/?\Z", XsollaJWTResend.as_view(), name="xsolla-jwt"
+    ),
+]

@@ -1,0 +1,123 @@
+"""Confirming: what a token is worth, one conditional UPDATE to spend it, and a way to a new one."""
+
+import re
+from dataclasses import dataclass
+
+from django.db import router, transaction
+from django.utils import timezone
+
+from .. import accounts, addresses, conf, tokens
+from ..accounts import Account
+from ..models import Confirmation, Delivery
+from ..outcomes import ConfirmationState, Outcome, Standing, Verdict
+from ..signals import confirmed
+from . import cooldown
+from .resend import Result, queue
+from .start import account_of
+
+_TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{tokens.LENGTH}}}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A link that was opened: what it is worth, and whose it is when it is genuine."""
+
+    verdict: Verdict
+    delivery: Delivery | None = None
+    account: Account | None = None
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """The confirmation behind a genuine link."""
+        return self.delivery.confirmation if self.delivery else None
+
+
+def inspect(token: str) -> Opened:
+    """What ``token`` is worth, without changing anything.
+
+    FOREIGN: we never sent it. Otherwise it is genuine, and READY, EXPIRED, ALREADY (used) or
+    DEAD (withdrawn, replaced, the address changed, the account deactivated or gone).
+    """
+    if not _TOKEN.match(token):
+        return Opened(Verdict.FOREIGN)
+    delivery = (
+        Delivery.objects.filter(token_digest=tokens.digest(token))
+        .select_related("confirmation")
+        .order_by("-pk")
+        .first()
+    )
+    if delivery is None or delivery.confirmation is None:
+        return Opened(Verdict.FOREIGN)
+    account = account_of(delivery.confirmation)
+    return Opened(_worth(token, delivery, delivery.confirmation, account), delivery, account)
+
+
+def _worth(
+    token: str, delivery: Delivery, confirmation: Confirmation, account: Account | None
+) -> Verdict:
+    canonical = addresses.canonical(confirmation.address)
+    generation = delivery.generation or 0
+    if account is None or not tokens.matches(token, confirmation.selector, generation, canonical):
+        return Verdict.DEAD
+    if confirmation.state == ConfirmationState.CONFIRMED:
+        return Verdict.ALREADY
+    if account.standing is not Standing.PENDING:
+        # A store of the host's may say 'confirmed' while our row still waits.
+        return Verdict.ALREADY if account.standing is Standing.CONFIRMED else Verdict.DEAD
+    replaced = conf.get().LINK_POLICY == "newest" and generation < confirmation.generation
+    if replaced or confirmation.state != ConfirmationState.PENDING:
+        return Verdict.DEAD
+    if delivery.link_expires_at is None or delivery.link_expires_at <= timezone.now():
+        return Verdict.EXPIRED
+    return Verdict.READY
+
+
+def confirm(token: str) -> Opened:
+    """Spend ``token``: CONFIRMED for exactly one caller, else what ``inspect`` says.
+
+    The signal ``confirmed`` is sent inside the transaction.
+    """
+    opened = inspect(token)
+    if opened.verdict is not Verdict.READY:
+        return opened
+    assert opened.account is not None and opened.confirmation is not None  # noqa: PT018
+    if _confirm(opened.confirmation, opened.account):
+        return Opened(Verdict.CONFIRMED, opened.delivery, opened.account)
+    return inspect(token)
+
+
+def confirm_by_hand(confirmation: Confirmation) -> bool:
+    """Confirm without a link, as staff may; False when there is nothing to confirm."""
+    account = account_of(confirmation)
+    if account is None or account.standing is not Standing.PENDING:
+        return False
+    return _confirm(confirmation, account)
+
+
+def _confirm(confirmation: Confirmation, account: Account) -> bool:
+    with transaction.atomic(using=router.db_for_write(Confirmation)):
+        # The selector is part of the condition: a withdrawal in between replaced it.
+        won = Confirmation.objects.filter(
+            pk=confirmation.pk, state=ConfirmationState.PENDING, selector=confirmation.selector
+        ).update(state=ConfirmationState.CONFIRMED, confirmed_at=timezone.now())
+        if not won:
+            return False
+        if not accounts.store().confirm(account):
+            transaction.set_rollback(True, using=router.db_for_write(Confirmation))
+            return False
+        confirmation.refresh_from_db()
+        confirmed.send(Confirmation, confirmation=confirmation, user=account.user)
+    return True
+
+
+def renew(token: str) -> Result | None:
+    """Send a new link in place of an expired one; None unless ``token`` is genuine and expired."""
+    opened = inspect(token)
+    if opened.verdict is not Verdict.EXPIRED or not opened.delivery or not opened.account:
+        return None
+    account = opened.account
+    with transaction.atomic(using=router.db_for_write(Delivery)):
+        if wait := cooldown.take(addresses.canonical(account.address), account.cooldown):
+            return Result(Outcome.COOLING_DOWN, retry_after=wait)
+        queue(opened.delivery, [account])
+    return Result(Outcome.SENT, account.address, account.address)

@@ -1,0 +1,95 @@
+"""Taking a cooldown's slot: one conditional UPDATE, or an insert; never read, then write."""
+
+import math
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from django.db import IntegrityError, router, transaction
+from django.db.models import Case, F, Q, Value, When
+from django.utils import timezone
+
+from .. import addresses, conf
+from ..models import Cooldown
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+class Facts(Protocol):
+    """What is needed to tell how long a cooldown still lasts."""
+
+    @property
+    def last_at(self) -> datetime: ...
+    @property
+    def hour_from(self) -> datetime: ...
+    @property
+    def hour_count(self) -> int: ...
+    @property
+    def day_from(self) -> datetime: ...
+    @property
+    def day_count(self) -> int: ...
+
+
+def digest(text: str) -> str:
+    """The key of the row for a canonical address or identity."""
+    return addresses.keyed_digests(text, "cooldown")[0]
+
+
+def take(text: str, hint: Facts | None = None) -> int:
+    """Take a slot for a canonical address or identity: 0, or the seconds until there is one.
+
+    A refused call changes nothing. ``hint`` is the row as just read, if it was: when it says
+    'too soon' that is believed, since waiting is safe; a grant always takes the statement.
+    """
+    now = timezone.now()
+    if hint is not None and (wait := seconds_left(hint, now)):
+        return wait
+    key = digest(text)
+    if _update(key, now) or _insert(key, now):
+        return 0
+    row = Cooldown.objects.filter(digest=key).first()
+    # Without a row here another request took the first slot and was rolled back in between.
+    return max(1, seconds_left(row, now)) if row else 1
+
+
+def seconds_left(facts: Facts, now: datetime) -> int:
+    """Whole seconds, rounded up, until a slot is free; 0 when one is."""
+    settings = conf.get()
+    free_at = facts.last_at + settings.COOLDOWN
+    if settings.COOLDOWN_PER_HOUR and facts.hour_count >= settings.COOLDOWN_PER_HOUR:
+        free_at = max(free_at, facts.hour_from + HOUR)
+    if settings.COOLDOWN_PER_DAY and facts.day_count >= settings.COOLDOWN_PER_DAY:
+        free_at = max(free_at, facts.day_from + DAY)
+    return max(0, math.ceil((free_at - now).total_seconds()))
+
+
+def _update(key: str, now: datetime) -> bool:
+    settings = conf.get()
+    hour_over = Q(hour_from__lte=now - HOUR)
+    day_over = Q(day_from__lte=now - DAY)
+    free = Q(digest=key, last_at__lte=now - settings.COOLDOWN)
+    if settings.COOLDOWN_PER_HOUR:
+        free &= hour_over | Q(hour_count__lt=settings.COOLDOWN_PER_HOUR)
+    if settings.COOLDOWN_PER_DAY:
+        free &= day_over | Q(day_count__lt=settings.COOLDOWN_PER_DAY)
+    # Counts before starts: MariaDB assigns from left to right and would see the new start.
+    taken = Cooldown.objects.filter(free).update(
+        hour_count=Case(When(hour_over, then=Value(1)), default=F("hour_count") + 1),
+        day_count=Case(When(day_over, then=Value(1)), default=F("day_count") + 1),
+        hour_from=Case(When(hour_over, then=Value(now)), default=F("hour_from")),
+        day_from=Case(When(day_over, then=Value(now)), default=F("day_from")),
+        last_at=now,
+    )
+    return bool(taken)
+
+
+def _insert(key: str, now: datetime) -> bool:
+    try:
+        # A savepoint, so that a lost race leaves the caller's transaction usable.
+        with transaction.atomic(using=router.db_for_write(Cooldown)):
+            Cooldown.objects.create(
+                digest=key, last_at=now, hour_from=now, hour_count=1, day_from=now, day_count=1
+            )
+    except IntegrityError:
+        return False
+    return True

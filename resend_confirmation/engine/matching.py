@@ -1,0 +1,45 @@
+"""From an identity to accounts: the store's candidates, compared exactly in Python."""
+
+from collections.abc import Sequence
+
+from .. import addresses
+from ..accounts import Account, store
+from ..outcomes import Outcome, Reason, Standing
+
+
+def find(identity: str) -> list[Account]:
+    """The accounts that ``identity`` names, in one statement; ValueError never leaves here.
+
+    Databases differ in which letters they take for equal, so that a look-up alone would reach
+    neighbours. An address wins over a user name that reads the same: a user name is free to
+    choose, an address is not.
+    """
+    identity = addresses.canonical_identity(identity)
+    candidates = store().find(identity)
+    by_address = [a for a in candidates if addresses.same(a.address, identity)]
+    return by_address or [
+        a for a in candidates if addresses.canonical_identity(a.username) == identity
+    ]
+
+
+def pending(accounts: Sequence[Account]) -> list[Account]:
+    """Those that wait and have an address to write to."""
+    return [
+        a for a in accounts if a.standing is Standing.PENDING and addresses.is_address(a.address)
+    ]
+
+
+def outcome_without_pending(accounts: Sequence[Account]) -> Outcome:
+    """What to say when none of ``accounts`` waits."""
+    standings = {account.standing for account in accounts}
+    if Standing.CONFIRMED in standings:
+        return Outcome.CONFIRMED
+    return Outcome.BLOCKED if Standing.BLOCKED in standings else Outcome.UNKNOWN
+
+
+REASONS: dict[Outcome, Reason] = {
+    Outcome.UNKNOWN: Reason.UNKNOWN,
+    Outcome.CONFIRMED: Reason.CONFIRMED,
+    Outcome.BLOCKED: Reason.BLOCKED,
+    Outcome.COOLING_DOWN: Reason.COOLING_DOWN,
+}

@@ -1,0 +1,107 @@
+"""Starting and withdrawing a confirmation: what a host's sign-up and its staff call."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import router, transaction
+from django.utils import timezone
+
+from .. import accounts, addresses, clients, courier, tokens
+from ..accounts import Account
+from ..models import Confirmation, Delivery
+from ..outcomes import ConfirmationState, DeliveryState
+from . import cooldown
+
+
+def start(
+    account: Any,
+    *,
+    client: str = "",
+    dialect: str = "",
+    redirect: str = "",
+    language: str = "",
+    time_zone: str = "",
+    send: bool = True,
+) -> Confirmation:
+    """Make ``account``, a user, wait for a confirmation of its address, and send the message.
+
+    Call it in the transaction that signs the user up: the message goes out after the commit and
+    not at all when it is rolled back. ``client`` is a client's name (default: the default
+    client), ``redirect`` one of its registered URLs. ``send=False`` only writes the row. Calling
+    again for an address that was confirmed or withdrawn makes it pending anew and kills old
+    links. Within a cooldown the message is delayed, never dropped.
+
+    Raises ValueError when the user has no address that mail can go to, or the redirect is not
+    registered.
+    """
+    address = getattr(account, account.get_email_field_name()) or ""
+    owner = clients.by_name(client) if client else clients.default()
+    target = clients.find_redirect(owner, redirect) if owner and redirect else None
+    if redirect and not isinstance(target, clients.Redirect):
+        raise ValueError("the redirect is not registered for this client")
+    canonical = addresses.canonical(address)
+    with transaction.atomic(using=router.db_for_write(Confirmation)):
+        confirmation = _reopen(
+            account, address, client=owner.name if owner else client, language=language
+        )
+        if time_zone:
+            confirmation.time_zone = time_zone
+            confirmation.save(update_fields=["time_zone"])
+        if send:
+            now = timezone.now()
+            Delivery.objects.create(
+                confirmation=confirmation,
+                dialect=dialect,
+                client=confirmation.client,
+                redirect=target.id if isinstance(target, clients.Redirect) else "",
+                language=language,
+                state=DeliveryState.QUEUED,
+                asked_at=now,
+                not_before=now + timedelta(seconds=cooldown.take(canonical)),
+            )
+            transaction.on_commit(courier.wake, using=confirmation._state.db, robust=True)
+    return confirmation
+
+
+def ensure_confirmation(account: Account, *, client: str, language: str) -> Confirmation:
+    """The pending confirmation of an account that its store says is waiting."""
+    return _reopen(account.user, account.address, client=client, language=language)
+
+
+def _reopen(user: Any, address: str, *, client: str, language: str) -> Confirmation:
+    now = timezone.now()
+    fresh = {
+        "address": address,
+        "client": client,
+        "language": language,
+        "state": ConfirmationState.PENDING,
+        "selector": tokens.new_selector(),
+        "requested_at": now,
+        "confirmed_at": None,
+        "expires_at": None,
+        "cooldown_id": cooldown.digest(addresses.canonical(address)),
+    }
+    confirmation, created = Confirmation.objects.get_or_create(
+        account=user, fingerprint=addresses.fingerprint(address), defaults=fresh
+    )
+    if not created and confirmation.state != ConfirmationState.PENDING:
+        for name, value in fresh.items():
+            setattr(confirmation, name, value)
+        confirmation.save(update_fields=list(fresh))
+    return confirmation
+
+
+def withdraw(confirmation: Confirmation) -> bool:
+    """Stop waiting for ``confirmation``: no message follows and every link is dead.
+
+    False when it was not pending any more.
+    """
+    withdrawn = Confirmation.objects.filter(
+        pk=confirmation.pk, state=ConfirmationState.PENDING
+    ).update(state=ConfirmationState.WITHDRAWN, selector=tokens.new_selector())
+    return bool(withdrawn)
+
+
+def account_of(confirmation: Confirmation) -> Account | None:
+    """The account of ``confirmation`` as its store knows it now."""
+    return accounts.store().get(confirmation.account_id, confirmation.address)

@@ -1,0 +1,23 @@
+"""Cooldown: how recently and how often one address was asked for, known or unknown alike."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Cooldown(models.Model):
+    """Windows and counts of one address, named by a keyed digest of its canonical form."""
+
+    digest = models.CharField(primary_key=True, max_length=64)
+    last_at = models.DateTimeField(_("last taken at"))
+    hour_from = models.DateTimeField()
+    hour_count = models.PositiveIntegerField()
+    day_from = models.DateTimeField()
+    day_count = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name = _("cooldown")
+        verbose_name_plural = _("cooldowns")
+        indexes = [models.Index(fields=["last_at"], name="resend_conf_cooldown_last")]
+
+    def __str__(self) -> str:
+        return f"{self.digest[:8]}…"

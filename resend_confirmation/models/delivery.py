@@ -1,0 +1,59 @@
+"""Delivery: one message on its way, from asked to its end; the outbox."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from ..outcomes import DeliveryState, Reason
+from .confirmation import Confirmation
+
+
+class Delivery(models.Model):
+    """A row written with the request and carried out after its commit; no body, no token."""
+
+    confirmation = models.ForeignKey(
+        Confirmation,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="deliveries",
+        verbose_name=_("confirmation"),
+    )
+    dialect = models.CharField(_("dialect"), max_length=50, blank=True)
+    client = models.CharField(_("client"), max_length=100, blank=True)
+    #: The id of a registered redirect, never the URL that a request brought.
+    redirect = models.CharField(_("redirect"), max_length=64, blank=True)
+    client_state = models.CharField(max_length=512, blank=True, editable=False)
+    payload = models.TextField(blank=True, editable=False)
+    language = models.CharField(_("language"), max_length=16, blank=True)
+    #: What the caller typed, only while nobody has looked it up; erased after.
+    identity = models.CharField(max_length=255, blank=True, editable=False)
+
+    generation = models.PositiveIntegerField(null=True, editable=False)
+    token_digest = models.CharField(max_length=64, blank=True, db_index=True, editable=False)
+    link_expires_at = models.DateTimeField(_("link expires at"), null=True, blank=True)
+
+    state = models.CharField(_("state"), max_length=16, choices=DeliveryState)
+    reason = models.CharField(_("reason"), max_length=32, choices=Reason, blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    not_before = models.DateTimeField(_("not before"))
+    lease_owner = models.CharField(max_length=64, blank=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    message_id = models.CharField(_("Message-ID"), max_length=255, blank=True)
+    provider_id = models.CharField(_("provider's id"), max_length=255, blank=True, db_index=True)
+    error_class = models.CharField(_("error"), max_length=100, blank=True)
+    error_code = models.CharField(_("error code"), max_length=32, blank=True)
+
+    asked_at = models.DateTimeField(_("asked at"))
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
+        indexes = [
+            models.Index(fields=["state", "not_before"], name="resend_conf_delivery_due"),
+            models.Index(fields=["asked_at"], name="resend_conf_delivery_asked"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pk} ({self.get_state_display()})"

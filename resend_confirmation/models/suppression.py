@@ -1,0 +1,25 @@
+"""Suppression: an address that bounced hard or complained, and gets no more messages."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Suppression(models.Model):
+    """Why and since when nothing is sent to an address; staff can lift it."""
+
+    class Why(models.TextChoices):
+        BOUNCED = "bounced", _("bounced")
+        COMPLAINED = "complained", _("complained")
+        BY_HAND = "by_hand", _("by hand")
+
+    digest = models.CharField(max_length=64, unique=True)
+    why = models.CharField(_("why"), max_length=16, choices=Why)
+    since = models.DateTimeField(_("since"))
+    detail = models.CharField(_("detail"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("suppression")
+        verbose_name_plural = _("suppressions")
+
+    def __str__(self) -> str:
+        return f"{self.digest[:8]}… ({self.get_why_display()})"

@@ -1,0 +1,112 @@
+"""The closed vocabularies: how an ask ends, and the states that rows go through."""
+
+import enum
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Outcome(enum.Enum):
+    """What the engine found out about an identity."""
+
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    CONFIRMED = "confirmed"
+    BLOCKED = "blocked"
+    COOLING_DOWN = "cooling_down"
+
+
+class Refusal(enum.Enum):
+    """Why the engine was not asked, or could not answer."""
+
+    INVALID = "invalid"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    UNKNOWN_CLIENT = "unknown_client"
+    NOT_ENABLED = "not_enabled"
+    REDIRECT_REQUIRED = "redirect_required"
+    REDIRECT_NOT_ALLOWED = "redirect_not_allowed"
+    THROTTLED = "throttled"
+    WRONG_METHOD = "wrong_method"
+    FAILED = "failed"
+
+
+Ending = Outcome | Refusal
+
+ENDINGS: tuple[Ending, ...] = (*Outcome, *Refusal)
+
+#: What a dialect may not tell apart from SENT when it is quiet. All of them depend on the
+#: account or the client's configuration, none on the form of the request alone.
+CONCEALED: frozenset[Ending] = frozenset(
+    {
+        Outcome.UNKNOWN,
+        Outcome.CONFIRMED,
+        Outcome.BLOCKED,
+        Outcome.COOLING_DOWN,
+        Refusal.NOT_ENABLED,
+    }
+)
+
+
+class Standing(enum.Enum):
+    """What an account store says of an account and its address."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    BLOCKED = "blocked"
+
+
+class Verdict(enum.Enum):
+    """What a link turned out to be when it was opened or its button pressed."""
+
+    READY = "ready"
+    CONFIRMED = "confirmed"
+    ALREADY = "already"
+    EXPIRED = "expired"
+    DEAD = "dead"
+    FOREIGN = "foreign"
+
+
+class ConfirmationState(models.TextChoices):
+    """Where a confirmation stands. Pending is a state of its own, never 'inactive'."""
+
+    PENDING = "pending", _("pending")
+    CONFIRMED = "confirmed", _("confirmed")
+    WITHDRAWN = "withdrawn", _("withdrawn")
+
+
+class DeliveryState(models.TextChoices):
+    """Where a delivery is, from asked to its end."""
+
+    ASKED = "asked", _("asked")
+    QUEUED = "queued", _("queued")
+    SENDING = "sending", _("sending")
+    SENT = "sent", _("sent")
+    DELIVERED = "delivered", _("delivered")
+    BOUNCED = "bounced", _("bounced")
+    COMPLAINED = "complained", _("complained")
+    IGNORED = "ignored", _("ignored")
+    FAILED = "failed", _("failed")
+    ABANDONED = "abandoned", _("abandoned")
+    SUPPRESSED = "suppressed", _("suppressed")
+    UNKNOWN = "unknown", _("unknown")
+
+
+class Reason(models.TextChoices):
+    """Why a delivery ended without a message, or failed; for staff only."""
+
+    NONE = "", ""
+    UNKNOWN = "unknown", _("nobody has this identity")
+    CONFIRMED = "confirmed", _("already confirmed")
+    BLOCKED = "blocked", _("account deactivated or confirmation withdrawn")
+    COOLING_DOWN = "cooling_down", _("asked again too soon")
+    NOT_ENABLED = "not_enabled", _("the client needs no confirmation")
+    INVALID = "invalid", _("the identity cannot be anybody's")
+    ADDRESS_CHANGED = "address_changed", _("the account's address changed")
+    SUPPRESSED = "suppressed", _("the address bounced or complained")
+    UNSUPPORTED = "unsupported", _("the e-mail backend cannot carry this address")
+    REFUSED = "refused", _("the mail server refused the recipient")
+    NOT_ACCEPTED = "not_accepted", _("the mail server did not accept the message")
+    CRASHED = "crashed", _("an unexpected error")
+    INTERRUPTED = "interrupted", _("interrupted while sending; the message may have gone out")
+    TOO_LATE = "too_late", _("half of the link's life had passed")

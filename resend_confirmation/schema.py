@@ -1,0 +1,57 @@
+"""The OpenAPI document: what drf-spectacular needs to be told so that vendors recognise theirs."""
+
+from typing import Any
+
+Document = dict[str, Any]
+
+
+def inline_components(result: Document, **_: Any) -> Document:
+    """Write schemas in place in operations whose vendor's document has no components.
+
+    A postprocessing hook: add ``"resend_confirmation.schema.inline_components"`` to
+    ``SPECTACULAR_SETTINGS["POSTPROCESSING_HOOKS"]``. Components that nothing names any more are
+    left out.
+    """
+    components = result.get("components", {}).get("schemas", {})
+    inlined: set[str] = set()
+    for operation in _operations(result):
+        if operation.pop("x-inline", False):
+            _inline(operation, components, inlined)
+    used = _references({**result, "components": {}})
+    while more := {n for name in used for n in _references(components.get(name, {}))} - used:
+        used |= more
+    for name in inlined - used:
+        del components[name]
+    return result
+
+
+def _operations(result: Document) -> list[Document]:
+    paths = result.get("paths", {}).values()
+    return [operation for path in paths for operation in path.values() if isinstance(operation, dict)]
+
+
+def _inline(node: Any, components: Document, inlined: set[str]) -> Any:
+    """``node`` with every reference replaced by what it names, changed in place."""
+    if isinstance(node, list):
+        node[:] = [_inline(item, components, inlined) for item in node]
+    elif isinstance(node, dict):
+        if reference := node.get("$ref"):
+            name = reference.rpartition("/")[2]
+            inlined.add(name)
+            # A docstring of ours is no description of the vendor's.
+            schema = {k: v for k, v in components[name].items() if k != "description"}
+            return _inline(schema, components, inlined)
+        for key, value in node.items():
+            node[key] = _inline(value, components, inlined)
+    return node
+
+
+def _references(node: Any) -> set[str]:
+    if isinstance(node, list):
+        return {name for item in node for name in _references(item)}
+    if not isinstance(node, dict):
+        return set()
+    found = {name for value in node.values() for name in _references(value)}
+    if isinstance(reference := node.get("$ref"), str):
+        found.add(reference.rpartition("/")[2])
+    return found

@@ -1,0 +1,29 @@
+"""Accounts as a host has them, with the confirmation that sign-up would have started."""
+
+import factory
+from django.contrib.auth import get_user_model
+
+from resend_confirmation import start
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    """A user whom nobody asked to confirm anything."""
+
+    class Meta:
+        model = get_user_model()
+
+    username = factory.Sequence(lambda n: f"player{n}")
+    email = factory.LazyAttribute(lambda user: f"{user.username}@example.com")
+
+
+class PendingFactory(UserFactory):
+    """A user who waits for a confirmation; nothing was sent yet, no cooldown runs."""
+
+    class Meta:
+        model = get_user_model()
+        skip_postgeneration_save = True
+
+    @factory.post_generation
+    def confirmation(self, create, extracted, **kwargs):
+        """Start without sending."""
+        start(self, send=False)
