@@ -1,6 +1,7 @@
 """Accounts: what an identity names, seen through an ``AccountStore`` that the host may replace."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -108,18 +109,18 @@ class ConfirmationStore:
 
     def _joined(self) -> QuerySet[Any]:
         users: QuerySet[Any] = get_user_model()._default_manager.all()
-        return users.annotate(**{name: F(path) for name, path in _OURS.items()})
+        joined: QuerySet[Any] = users.annotate(**{n: F(path) for n, path in _OURS.items()})
+        return joined
 
     def _matches(self, identity: str) -> Q:
         model: Any = get_user_model()
         address_field = model.get_email_field_name()
         matches = Q(**{f"{address_field}__iexact": identity})
-        if model.USERNAME_FIELD != address_field:
+        if address_field != model.USERNAME_FIELD:
             field = model._meta.get_field(model.USERNAME_FIELD)
-            try:
+            # What this column cannot hold is nobody's user name.
+            with suppress(ValidationError):
                 matches |= Q(**{model.USERNAME_FIELD: field.to_python(identity)})
-            except ValidationError:
-                pass  # Not a value that this column can hold, so nobody's.
         return matches
 
     def _accounts(self, users: Any) -> Iterator[Account]:
@@ -156,7 +157,9 @@ class FlagStore(ConfirmationStore):
         """Read off ``is_active`` and ``last_login``; our row only adds a withdrawal."""
         if user.is_active:
             return Standing.CONFIRMED
-        if user.last_login is not None or state is not None and state != ConfirmationState.PENDING:
+        if user.last_login is not None or (
+            state is not None and state != ConfirmationState.PENDING
+        ):
             return Standing.BLOCKED
         return Standing.PENDING
 

@@ -182,7 +182,7 @@ def _index(raw: object) -> Registry:
         by_id={(dialect, id_): c for c in clients for dialect, id_ in c.ids.items()},
         by_host={host: client for client in clients for host in client.hosts},
         by_name={client.name: client for client in clients},
-        default=(marked or clients or [None])[0],
+        default=next(iter(marked or clients), None),
     )
 
 

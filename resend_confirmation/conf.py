@@ -77,7 +77,7 @@ def _quiet(value: object) -> bool | frozenset[str]:
 
 
 def _rates(value: object) -> Mapping[str, str | None]:
-    rates = value if isinstance(value, Mapping) else {"default": value}
+    rates: Mapping[Any, Any] = value if isinstance(value, Mapping) else {"default": value}
     for dialect, rate in rates.items():
         if not isinstance(dialect, str) or not (rate is None or isinstance(rate, str)):
             raise Wrong("takes a rate such as '60/m', None, or a dict of dialect to rate")
@@ -135,7 +135,9 @@ class Settings:
         return self.THROTTLE.get(dialect, self.THROTTLE.get("default"))
 
 
-_READERS: dict[str, Callable[[object], Any]] = {f.name: f.metadata["read"] for f in fields(Settings)}
+_READERS: dict[str, Callable[[object], Any]] = {
+    f.name: f.metadata["read"] for f in fields(Settings)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,13 @@ def _parse(raw: object) -> Settings:
     return Settings(**{key: _READERS[key](raw[key]) for key in raw if key in _READERS})
 
 
+def raw_settings() -> object:
+    """The value of the setting as the host wrote it; an empty dict when there is none."""
+    raw = getattr(django_settings, NAME, None)
+    return _NOTHING if raw is None else raw
+
+
+_NOTHING: dict[str, Any] = {}
 _last: tuple[object, Settings] | None = None
 
 
@@ -179,8 +188,7 @@ def get() -> Settings:
     ``resend_confirmation.E002`` says so at start).
     """
     global _last  # noqa: PLW0603 - a cache of one, replaced whole, so that threads see old or new
-    raw = getattr(django_settings, NAME, None)
-    raw = {} if raw is None else raw
+    raw = raw_settings()
     last = _last
     if last is None or last[0] is not raw:
         last = _last = (raw, _parse(raw))

@@ -27,7 +27,9 @@ def inline_components(result: Document, **_: Any) -> Document:
 
 def _operations(result: Document) -> list[Document]:
     paths = result.get("paths", {}).values()
-    return [operation for path in paths for operation in path.values() if isinstance(operation, dict)]
+    return [
+        operation for path in paths for operation in path.values() if isinstance(operation, dict)
+    ]
 
 
 def _inline(node: Any, components: Document, inlined: set[str]) -> Any:

@@ -96,14 +96,10 @@ def _settle(delivery: Delivery, owner: str, receipt: Receipt) -> bool:
         case Kind.NOT_ACCEPTED:
             _again(delivery, owner, receipt)
         case Kind.REFUSED:
-            claims.mark(
-                delivery, owner, DeliveryState.FAILED, reason=Reason.REFUSED, **errors
-            )
+            claims.mark(delivery, owner, DeliveryState.FAILED, reason=Reason.REFUSED, **errors)
             _tell(delivery, DeliveryState.FAILED)
         case Kind.UNSUPPORTED:
-            claims.mark(
-                delivery, owner, DeliveryState.FAILED, reason=Reason.UNSUPPORTED, **errors
-            )
+            claims.mark(delivery, owner, DeliveryState.FAILED, reason=Reason.UNSUPPORTED, **errors)
             _tell(delivery, DeliveryState.FAILED)
     return False
 

@@ -80,12 +80,8 @@ def mark(delivery: Delivery, owner: str, state: DeliveryState, **values: object)
 
 def put_back(delivery: Delivery, owner: str, wait: timedelta, **values: object) -> bool:
     """Make a claimed delivery due again after ``wait``."""
-    return mark(
-        delivery, owner, DeliveryState.QUEUED, not_before=timezone.now() + wait, **values
-    )
+    return mark(delivery, owner, DeliveryState.QUEUED, not_before=timezone.now() + wait, **values)
 
 
 def _held(delivery: Delivery, owner: str):  # type: ignore[no-untyped-def]
-    return Delivery.objects.filter(
-        pk=delivery.pk, state=DeliveryState.SENDING, lease_owner=owner
-    )
+    return Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.SENDING, lease_owner=owner)

@@ -23,9 +23,7 @@ def assign(delivery: Delivery, confirmation: Confirmation) -> str | None:
     """
     canonical = addresses.canonical(confirmation.address)
     if delivery.token_digest:
-        candidates = tokens.make_all(
-            confirmation.selector, delivery.generation or 0, canonical
-        )
+        candidates = tokens.make_all(confirmation.selector, delivery.generation or 0, canonical)
         return next((t for t in candidates if tokens.digest(t) == delivery.token_digest), None)
     now = timezone.now()
     generation, expires_at = _reusable(delivery, confirmation, now) or _next(confirmation, now)
@@ -33,10 +31,10 @@ def assign(delivery: Delivery, confirmation: Confirmation) -> str | None:
     delivery.generation = generation
     delivery.link_expires_at = expires_at
     delivery.token_digest = tokens.digest(token)
-    delivery.message_id = f"<{uuid.uuid4()}@{urlsplit(conf.get().BASE_URL).hostname or 'localhost'}>"
-    delivery.save(
-        update_fields=["generation", "link_expires_at", "token_digest", "message_id"]
+    delivery.message_id = (
+        f"<{uuid.uuid4()}@{urlsplit(conf.get().BASE_URL).hostname or 'localhost'}>"
     )
+    delivery.save(update_fields=["generation", "link_expires_at", "token_digest", "message_id"])
     return token
 
 
@@ -70,9 +68,7 @@ def _reusable(
 def _next(confirmation: Confirmation, now: datetime) -> tuple[int, datetime]:
     expires_at = now + conf.get().LINK_LIFETIME
     while True:
-        row = Confirmation.objects.filter(
-            pk=confirmation.pk, generation=confirmation.generation
-        )
+        row = Confirmation.objects.filter(pk=confirmation.pk, generation=confirmation.generation)
         if row.update(generation=F("generation") + 1, expires_at=expires_at):
             confirmation.generation += 1
             return confirmation.generation, expires_at

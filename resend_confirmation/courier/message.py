@@ -15,7 +15,9 @@ from . import links
 TEMPLATES = "resend_confirmation/message"
 
 
-def write(delivery: Delivery, confirmation: Confirmation, account: Account, token: str) -> EmailMultiAlternatives:
+def write(
+    delivery: Delivery, confirmation: Confirmation, account: Account, token: str
+) -> EmailMultiAlternatives:
     """The message of one delivery, in its language and the recipient's time zone.
 
     Templates are ``resend_confirmation/message.txt``, ``.html`` and ``_subject.txt``; a host

@@ -58,7 +58,7 @@ class Post:
             if not _carries(self._connection, message.to[0]):
                 return Receipt(Kind.UNSUPPORTED, error_class="SMTPUTF8")
             accepted = self._connection.send_messages([message])
-        except Exception as error:  # noqa: BLE001 - backends raise whatever their libraries do
+        except Exception as error:
             # The connection may be in any state: the next message gets a new one.
             self._drop()
             return receipt_of(error)
@@ -72,7 +72,7 @@ class Post:
         if connection is not None:
             try:
                 connection.close()
-            except Exception:  # noqa: BLE001, S110 - it is given up either way
+            except Exception:  # noqa: S110 - it is given up either way
                 pass
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.http import HttpRequest
-from django.urls import re_path
+from django.urls import path, re_path
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
@@ -59,8 +59,7 @@ class BackendlessResend(DialectView):
         Outcome.CONFIRMED: Answer(
             400,
             3102,
-            "User has already confirmed the email address. "
-            "Email confirmation will not be sent.",
+            "User has already confirmed the email address. Email confirmation will not be sent.",
         ),
         Outcome.COOLING_DOWN: Answer(429, 999, LIMIT),
         Refusal.THROTTLED: Answer(429, 999, LIMIT),
@@ -75,8 +74,7 @@ class BackendlessResend(DialectView):
         Refusal.UNKNOWN_CLIENT: Answer(
             400,
             2002,
-            "Version is disabled or provided wrong application info "
-            "(application id or secret key)",
+            "Version is disabled or provided wrong application info (application id or secret key)",
         ),
         Refusal.REDIRECT_REQUIRED: Answer(400, 3104, NOT_FOUND),
         Refusal.REDIRECT_NOT_ALLOWED: Answer(400, 3104, NOT_FOUND),
@@ -168,15 +166,18 @@ def _decode(path: bytes) -> str:
         return path.decode("latin-1")
 
 
-# A base URL that ends in a slash makes clients send two, hence [/]?; [\s\S] because a path may hold anything.
+# A base URL that ends in a slash makes clients send two, hence [/]?; a path may hold anything,
+# hence [\s\S]. Only the documented form is in the schema.
 _TAIL = r"users/resend(?:c|EmailC)onfirmation(?:/(?P<identity>[\s\S]*))?\Z"
+_OTHER = BackendlessResend.as_view(schema=None)
 
 urlpatterns = [
-    re_path(rf"^[/]?api/{_TAIL}", BackendlessResend.as_view(), name="backendless"),
-    re_path(rf"^[/]?v1/{_TAIL}", BackendlessHeadersResend.as_view(), name="backendless-v1"),
-    re_path(
-        rf"^[/]?(?P<app_id>[^/]+)/(?P<api_key>[^/]+)/{_TAIL}",
+    path(
+        "api/users/resendconfirmation/<path:identity>",
         BackendlessResend.as_view(),
-        name="backendless-app",
+        name="backendless",
     ),
+    re_path(rf"^[/]?api/{_TAIL}", _OTHER),
+    re_path(rf"^[/]?v1/{_TAIL}", BackendlessHeadersResend.as_view(schema=None)),
+    re_path(rf"^[/]?(?P<app_id>[^/]+)/(?P<api_key>[^/]+)/{_TAIL}", _OTHER),
 ]

@@ -6,13 +6,12 @@ https://docs.quiva.ai/api-reference/endpoint/accounts/resend-email-confirmation
 from collections.abc import Mapping
 from typing import Any
 
-from django.urls import re_path
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ..engine import Result
 from ..outcomes import Outcome, Refusal
-from .base import QUIET, AddressField, Answer, Detail, DialectView, Kind, Operation
+from .base import QUIET, AddressField, Answer, Detail, DialectView, Kind, Operation, routes
 
 MESSAGE = (
     "Please check your inbox. If a root account is associated with this email and remains "
@@ -33,7 +32,9 @@ class QuivaMessageField(serializers.CharField):
 class QuivaResendBody(serializers.Serializer[Any]):
     """The request."""
 
-    email = QuivaAddressField(source="identity", help_text="Email address to resend confirmation to")
+    email = QuivaAddressField(
+        source="identity", help_text="Email address to resend confirmation to"
+    )
 
 
 class QuivaMessage(serializers.Serializer[Any]):
@@ -45,7 +46,7 @@ class QuivaMessage(serializers.Serializer[Any]):
 class QuivaSuccess(serializers.Serializer[Any]):
     """The envelope of success."""
 
-    data = QuivaMessage()
+    data = QuivaMessage()  # type: ignore[assignment]
 
 
 class QuivaError(serializers.Serializer[Any]):
@@ -107,5 +108,5 @@ class QuivaResend(DialectView):
 
 
 urlpatterns = [
-    re_path(r"^accounts/resend-confirmation/?\Z", QuivaResend.as_view(), name="quiva"),
+    *routes("accounts/resend-confirmation", QuivaResend, "quiva"),
 ]

@@ -8,14 +8,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from django.urls import re_path
 from django.utils import timezone
 from rest_framework import serializers
 
 from ..engine import Result
 from ..outcomes import Ending, Outcome, Refusal
-from .base import QUIET, AddressField, Answer, Detail, DialectView, Kind, Operation
-
+from .base import QUIET, AddressField, Answer, Detail, DialectView, Kind, Operation, routes
 
 #: Node's reason phrases, written out: Python's differ from version to version.
 REASONS = {
@@ -113,7 +111,7 @@ class StrapiV4ErrorDetail(serializers.Serializer[Any]):
 class StrapiV4Error(serializers.Serializer[Any]):
     """Strapi 4's and 5's envelope."""
 
-    data = serializers.JSONField(allow_null=True)
+    data = serializers.JSONField(allow_null=True)  # type: ignore[assignment]
     error = StrapiV4ErrorDetail()
 
 
@@ -171,7 +169,7 @@ class StrapiV4Resend(DialectView):
         message = answer.message or detail.reason
         if detail.kind is Kind.NOT_A_STRING:
             message = message.format(value=json.dumps(detail.value, indent=2))
-        error = {"status": answer.status, "name": answer.code, "message": message}
+        error: dict[str, Any] = {"status": answer.status, "name": answer.code, "message": message}
         if answer.code == "ValidationError":
             error["details"] = {"errors": [_yup(message, detail)]}
         elif answer.code not in {"SyntaxError", "InternalServerError"}:
@@ -203,10 +201,6 @@ def _yup(message: str, detail: Detail) -> Mapping[str, Any]:
 
 
 urlpatterns = [
-    re_path(
-        r"^auth/send-email-confirmation/?\Z", StrapiResend.as_view(), name="strapi"
-    ),
-    re_path(
-        r"^api/auth/send-email-confirmation/?\Z", StrapiV4Resend.as_view(), name="strapi-v4"
-    ),
+    *routes("auth/send-email-confirmation", StrapiResend, "strapi"),
+    *routes("api/auth/send-email-confirmation", StrapiV4Resend, "strapi-v4"),
 ]

@@ -12,7 +12,6 @@ import jwt
 from django.core.checks import CheckMessage, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
-from django.urls import re_path
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from drf_spectacular.utils import OpenApiExample, extend_schema_field
@@ -30,6 +29,7 @@ from .base import (
     LanguageField,
     Operation,
     StrictCharField,
+    routes,
     with_parameters,
 )
 
@@ -62,7 +62,6 @@ class XsollaOAuth2Query(serializers.Serializer[Any]):
     redirect_uri = serializers.CharField(
         source="redirect",
         required=False,
-        default="",
         allow_blank=True,
         trim_whitespace=False,
         help_text="URL to redirect the user to after account confirmation, successful "
@@ -89,7 +88,6 @@ class XsollaJWTQuery(serializers.Serializer[Any]):
     login_url = serializers.CharField(
         source="redirect",
         required=False,
-        default="",
         allow_blank=True,
         trim_whitespace=False,
         help_text="URL to redirect the user to after account confirmation. Must be identical to "
@@ -209,7 +207,7 @@ DEAD_LINKS = {
     Verdict.DEAD: ("010-018", "The link is not valid any more."),
 }
 
-_DOCUMENTED = {
+_DOCUMENTED: dict[int | str, str] = {
     204: "The message is on its way.",
     400: "Request has invalid parameters.",
     404: "Object not found.",
@@ -217,9 +215,7 @@ _DOCUMENTED = {
     422: "The call is not possible for this user or project.",
     429: "Too many attempts.",
 }
-_EXAMPLE = OpenApiExample(
-    "Request", value={"username": "john-email@email.com"}, request_only=True
-)
+_EXAMPLE = OpenApiExample("Request", value={"username": "john-email@email.com"}, request_only=True)
 
 
 class XsollaOAuth2Resend(XsollaResend):
@@ -321,16 +317,12 @@ def user_token(opened: Opened, client: Client) -> str:
 
 def _subject(pk: Any, issuer: str) -> str:
     """The account's id for good, as a UUID: its own, or one derived from its number."""
-    return str(pk if isinstance(pk, uuid.UUID) else uuid.uuid5(uuid.NAMESPACE_URL, f"{issuer}#{pk}"))
+    return str(
+        pk if isinstance(pk, uuid.UUID) else uuid.uuid5(uuid.NAMESPACE_URL, f"{issuer}#{pk}")
+    )
 
 
 urlpatterns = [
-    re_path(
-        r"^oauth2/user/resend_confirmation_link/?\Z",
-        XsollaOAuth2Resend.as_view(),
-        name="xsolla-oauth2",
-    ),
-    re_path(
-        r"^user/resend_confirmation_link/?\Z", XsollaJWTResend.as_view(), name="xsolla-jwt"
-    ),
+    *routes("oauth2/user/resend_confirmation_link", XsollaOAuth2Resend, "xsolla-oauth2"),
+    *routes("user/resend_confirmation_link", XsollaJWTResend, "xsolla-jwt"),
 ]

@@ -1,10 +1,10 @@
 """The decisions: who may be mailed, when, and what a link is worth; no HTTP, no vendor."""
 
-from .confirm import Opened, confirm, confirm_by_hand, inspect, renew
-from .drain import Tally, drain
-from .resend import ResendRequest, Result, resend, send_to
-from .resolve import resolve
-from .start import start, withdraw
+from .link import Opened, confirm, confirm_by_hand, inspect, renew
+from .draining import Tally, drain
+from .asking import ResendRequest, Result, resend, send_to
+from .resolving import resolve
+from .signup import start, withdraw
 
 __all__ = [
     "Opened",

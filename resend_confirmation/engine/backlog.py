@@ -46,5 +46,5 @@ def inserted(pk: int) -> None:
 
 def reset() -> None:
     """Forget what this process counted."""
-    global _closed_until, _dropped  # noqa: PLW0603 - a counter per process
+    global _closed_until, _dropped
     _closed_until, _dropped = 0.0, 0

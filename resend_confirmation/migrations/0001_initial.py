@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,110 +14,283 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Suppression',
+            name="Suppression",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64, unique=True)),
-                ('why', models.CharField(choices=[('bounced', 'bounced'), ('complained', 'complained'), ('by_hand', 'by hand')], max_length=16, verbose_name='why')),
-                ('since', models.DateTimeField(verbose_name='since')),
-                ('detail', models.CharField(blank=True, max_length=200, verbose_name='detail')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                (
+                    "why",
+                    models.CharField(
+                        choices=[
+                            ("bounced", "bounced"),
+                            ("complained", "complained"),
+                            ("by_hand", "by hand"),
+                        ],
+                        max_length=16,
+                        verbose_name="why",
+                    ),
+                ),
+                ("since", models.DateTimeField(verbose_name="since")),
+                ("detail", models.CharField(blank=True, max_length=200, verbose_name="detail")),
             ],
             options={
-                'verbose_name': 'suppression',
-                'verbose_name_plural': 'suppressions',
+                "verbose_name": "suppression",
+                "verbose_name_plural": "suppressions",
             },
         ),
         migrations.CreateModel(
-            name='Cooldown',
+            name="Cooldown",
             fields=[
-                ('digest', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('last_at', models.DateTimeField(verbose_name='last taken at')),
-                ('hour_from', models.DateTimeField()),
-                ('hour_count', models.PositiveIntegerField()),
-                ('day_from', models.DateTimeField()),
-                ('day_count', models.PositiveIntegerField()),
+                ("digest", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("last_at", models.DateTimeField(verbose_name="last taken at")),
+                ("hour_from", models.DateTimeField()),
+                ("hour_count", models.PositiveIntegerField()),
+                ("day_from", models.DateTimeField()),
+                ("day_count", models.PositiveIntegerField()),
             ],
             options={
-                'verbose_name': 'cooldown',
-                'verbose_name_plural': 'cooldowns',
-                'indexes': [models.Index(fields=['last_at'], name='resend_conf_cooldown_last')],
+                "verbose_name": "cooldown",
+                "verbose_name_plural": "cooldowns",
+                "indexes": [models.Index(fields=["last_at"], name="resend_conf_cooldown_last")],
             },
         ),
         migrations.CreateModel(
-            name='Confirmation',
+            name="Confirmation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.EmailField(max_length=320, verbose_name='address')),
-                ('fingerprint', models.CharField(db_index=True, editable=False, max_length=64)),
-                ('client', models.CharField(blank=True, max_length=100, verbose_name='client')),
-                ('state', models.CharField(choices=[('pending', 'pending'), ('confirmed', 'confirmed'), ('withdrawn', 'withdrawn')], default='pending', max_length=16, verbose_name='state')),
-                ('selector', models.CharField(editable=False, max_length=32)),
-                ('generation', models.PositiveIntegerField(default=0, editable=False)),
-                ('language', models.CharField(blank=True, max_length=16, verbose_name='language')),
-                ('time_zone', models.CharField(blank=True, max_length=64, verbose_name='time zone')),
-                ('requested_at', models.DateTimeField(verbose_name='requested at')),
-                ('confirmed_at', models.DateTimeField(blank=True, null=True, verbose_name='confirmed at')),
-                ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='newest link expires at')),
-                ('sends', models.PositiveIntegerField(default=0, verbose_name='messages sent')),
-                ('last_sent_at', models.DateTimeField(blank=True, null=True, verbose_name='last sent at')),
-                ('last_delivery_state', models.CharField(blank=True, choices=[('asked', 'asked'), ('queued', 'queued'), ('sending', 'sending'), ('sent', 'sent'), ('delivered', 'delivered'), ('bounced', 'bounced'), ('complained', 'complained'), ('ignored', 'ignored'), ('failed', 'failed'), ('abandoned', 'abandoned'), ('suppressed', 'suppressed'), ('unknown', 'unknown')], max_length=16, verbose_name='last delivery')),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='resend_confirmations', to=settings.AUTH_USER_MODEL, verbose_name='account')),
-                ('cooldown', models.ForeignKey(db_constraint=False, editable=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='resend_confirmation.cooldown')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address", models.EmailField(max_length=320, verbose_name="address")),
+                ("fingerprint", models.CharField(db_index=True, editable=False, max_length=64)),
+                ("client", models.CharField(blank=True, max_length=100, verbose_name="client")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("confirmed", "confirmed"),
+                            ("withdrawn", "withdrawn"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                        verbose_name="state",
+                    ),
+                ),
+                ("selector", models.CharField(editable=False, max_length=32)),
+                ("generation", models.PositiveIntegerField(default=0, editable=False)),
+                ("language", models.CharField(blank=True, max_length=16, verbose_name="language")),
+                (
+                    "time_zone",
+                    models.CharField(blank=True, max_length=64, verbose_name="time zone"),
+                ),
+                ("requested_at", models.DateTimeField(verbose_name="requested at")),
+                (
+                    "confirmed_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="confirmed at"),
+                ),
+                (
+                    "expires_at",
+                    models.DateTimeField(
+                        blank=True, null=True, verbose_name="newest link expires at"
+                    ),
+                ),
+                ("sends", models.PositiveIntegerField(default=0, verbose_name="messages sent")),
+                (
+                    "last_sent_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="last sent at"),
+                ),
+                (
+                    "last_delivery_state",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("asked", "asked"),
+                            ("queued", "queued"),
+                            ("sending", "sending"),
+                            ("sent", "sent"),
+                            ("delivered", "delivered"),
+                            ("bounced", "bounced"),
+                            ("complained", "complained"),
+                            ("ignored", "ignored"),
+                            ("failed", "failed"),
+                            ("abandoned", "abandoned"),
+                            ("suppressed", "suppressed"),
+                            ("unknown", "unknown"),
+                        ],
+                        max_length=16,
+                        verbose_name="last delivery",
+                    ),
+                ),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="resend_confirmations",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="account",
+                    ),
+                ),
+                (
+                    "cooldown",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="resend_confirmation.cooldown",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'confirmation',
-                'verbose_name_plural': 'confirmations',
-                'permissions': [('resend_confirmation', 'Can send the message of a confirmation again'), ('withdraw_confirmation', 'Can withdraw a confirmation'), ('confirm_confirmation', 'Can confirm an address by hand')],
+                "verbose_name": "confirmation",
+                "verbose_name_plural": "confirmations",
+                "permissions": [
+                    ("resend_confirmation", "Can send the message of a confirmation again"),
+                    ("withdraw_confirmation", "Can withdraw a confirmation"),
+                    ("confirm_confirmation", "Can confirm an address by hand"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('dialect', models.CharField(blank=True, max_length=50, verbose_name='dialect')),
-                ('client', models.CharField(blank=True, max_length=100, verbose_name='client')),
-                ('redirect', models.CharField(blank=True, max_length=64, verbose_name='redirect')),
-                ('client_state', models.CharField(blank=True, editable=False, max_length=512)),
-                ('payload', models.TextField(blank=True, editable=False)),
-                ('language', models.CharField(blank=True, max_length=16, verbose_name='language')),
-                ('identity', models.CharField(blank=True, editable=False, max_length=255)),
-                ('generation', models.PositiveIntegerField(editable=False, null=True)),
-                ('token_digest', models.CharField(blank=True, db_index=True, editable=False, max_length=64)),
-                ('link_expires_at', models.DateTimeField(blank=True, null=True, verbose_name='link expires at')),
-                ('state', models.CharField(choices=[('asked', 'asked'), ('queued', 'queued'), ('sending', 'sending'), ('sent', 'sent'), ('delivered', 'delivered'), ('bounced', 'bounced'), ('complained', 'complained'), ('ignored', 'ignored'), ('failed', 'failed'), ('abandoned', 'abandoned'), ('suppressed', 'suppressed'), ('unknown', 'unknown')], max_length=16, verbose_name='state')),
-                ('reason', models.CharField(blank=True, choices=[('', ''), ('unknown', 'nobody has this identity'), ('confirmed', 'already confirmed'), ('blocked', 'account deactivated or confirmation withdrawn'), ('cooling_down', 'asked again too soon'), ('not_enabled', 'the client needs no confirmation'), ('invalid', "the identity cannot be anybody's"), ('address_changed', "the account's address changed"), ('suppressed', 'the address bounced or complained'), ('unsupported', 'the e-mail backend cannot carry this address'), ('refused', 'the mail server refused the recipient'), ('not_accepted', 'the mail server did not accept the message'), ('crashed', 'an unexpected error'), ('interrupted', 'interrupted while sending; the message may have gone out'), ('too_late', "half of the link's life had passed")], max_length=32, verbose_name='reason')),
-                ('attempts', models.PositiveSmallIntegerField(default=0, verbose_name='attempts')),
-                ('not_before', models.DateTimeField(verbose_name='not before')),
-                ('lease_owner', models.CharField(blank=True, editable=False, max_length=64)),
-                ('lease_until', models.DateTimeField(editable=False, null=True)),
-                ('message_id', models.CharField(blank=True, max_length=255, verbose_name='Message-ID')),
-                ('provider_id', models.CharField(blank=True, db_index=True, max_length=255, verbose_name="provider's id")),
-                ('error_class', models.CharField(blank=True, max_length=100, verbose_name='error')),
-                ('error_code', models.CharField(blank=True, max_length=32, verbose_name='error code')),
-                ('asked_at', models.DateTimeField(verbose_name='asked at')),
-                ('sent_at', models.DateTimeField(blank=True, null=True, verbose_name='sent at')),
-                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended at')),
-                ('confirmation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='resend_confirmation.confirmation', verbose_name='confirmation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("dialect", models.CharField(blank=True, max_length=50, verbose_name="dialect")),
+                ("client", models.CharField(blank=True, max_length=100, verbose_name="client")),
+                ("redirect", models.CharField(blank=True, max_length=64, verbose_name="redirect")),
+                ("client_state", models.CharField(blank=True, editable=False, max_length=512)),
+                ("payload", models.TextField(blank=True, editable=False)),
+                ("language", models.CharField(blank=True, max_length=16, verbose_name="language")),
+                ("identity", models.CharField(blank=True, editable=False, max_length=255)),
+                ("generation", models.PositiveIntegerField(editable=False, null=True)),
+                (
+                    "token_digest",
+                    models.CharField(blank=True, db_index=True, editable=False, max_length=64),
+                ),
+                (
+                    "link_expires_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="link expires at"),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("asked", "asked"),
+                            ("queued", "queued"),
+                            ("sending", "sending"),
+                            ("sent", "sent"),
+                            ("delivered", "delivered"),
+                            ("bounced", "bounced"),
+                            ("complained", "complained"),
+                            ("ignored", "ignored"),
+                            ("failed", "failed"),
+                            ("abandoned", "abandoned"),
+                            ("suppressed", "suppressed"),
+                            ("unknown", "unknown"),
+                        ],
+                        max_length=16,
+                        verbose_name="state",
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", ""),
+                            ("unknown", "nobody has this identity"),
+                            ("confirmed", "already confirmed"),
+                            ("blocked", "account deactivated or confirmation withdrawn"),
+                            ("cooling_down", "asked again too soon"),
+                            ("not_enabled", "the client needs no confirmation"),
+                            ("invalid", "the identity cannot be anybody's"),
+                            ("address_changed", "the account's address changed"),
+                            ("suppressed", "the address bounced or complained"),
+                            ("unsupported", "the e-mail backend cannot carry this address"),
+                            ("refused", "the mail server refused the recipient"),
+                            ("not_accepted", "the mail server did not accept the message"),
+                            ("crashed", "an unexpected error"),
+                            (
+                                "interrupted",
+                                "interrupted while sending; the message may have gone out",
+                            ),
+                            ("too_late", "half of the link's life had passed"),
+                        ],
+                        max_length=32,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
+                ("not_before", models.DateTimeField(verbose_name="not before")),
+                ("lease_owner", models.CharField(blank=True, editable=False, max_length=64)),
+                ("lease_until", models.DateTimeField(editable=False, null=True)),
+                (
+                    "message_id",
+                    models.CharField(blank=True, max_length=255, verbose_name="Message-ID"),
+                ),
+                (
+                    "provider_id",
+                    models.CharField(
+                        blank=True, db_index=True, max_length=255, verbose_name="provider's id"
+                    ),
+                ),
+                ("error_class", models.CharField(blank=True, max_length=100, verbose_name="error")),
+                (
+                    "error_code",
+                    models.CharField(blank=True, max_length=32, verbose_name="error code"),
+                ),
+                ("asked_at", models.DateTimeField(verbose_name="asked at")),
+                ("sent_at", models.DateTimeField(blank=True, null=True, verbose_name="sent at")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended at")),
+                (
+                    "confirmation",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deliveries",
+                        to="resend_confirmation.confirmation",
+                        verbose_name="confirmation",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'delivery',
-                'verbose_name_plural': 'deliveries',
+                "verbose_name": "delivery",
+                "verbose_name_plural": "deliveries",
             },
         ),
         migrations.AddIndex(
-            model_name='confirmation',
-            index=models.Index(fields=['state', 'requested_at'], name='resend_conf_state_requested'),
+            model_name="confirmation",
+            index=models.Index(
+                fields=["state", "requested_at"], name="resend_conf_state_requested"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='confirmation',
-            constraint=models.UniqueConstraint(fields=('account', 'fingerprint'), name='resend_confirmation_one_per_address'),
+            model_name="confirmation",
+            constraint=models.UniqueConstraint(
+                fields=("account", "fingerprint"), name="resend_confirmation_one_per_address"
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['state', 'not_before'], name='resend_conf_delivery_due'),
+            model_name="delivery",
+            index=models.Index(fields=["state", "not_before"], name="resend_conf_delivery_due"),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['asked_at'], name='resend_conf_delivery_asked'),
+            model_name="delivery",
+            index=models.Index(fields=["asked_at"], name="resend_conf_delivery_asked"),
         ),
     ]

@@ -4,6 +4,7 @@ from .answers import QUIET, Answer, Detail, Kind, Table
 from .fields import AddressField, IdentityField, LanguageField, StrictCharField
 from .landing import landing_of, with_parameters
 from .operation import Operation
+from .routes import routes
 from .view import DialectView
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "StrictCharField",
     "Table",
     "landing_of",
+    "routes",
     "with_parameters",
 ]

@@ -9,6 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from .answers import Answer
+from .reading import FORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,16 @@ class DialectSchema(AutoSchema):
                 operation["x-inline"] = True
         return operation
 
+    view: Any
+
     @property
     def _form(self) -> Operation:
         form: Operation = self.view.operation
         return form
+
+    def map_parsers(self) -> list[str]:
+        """JSON, and forms where the dialect takes them; its parsers are not DRF's."""
+        return ["application/json", *([FORM] if self.view.takes_form else [])]
 
     def get_operation_id(self) -> str:
         """The vendor's own."""
@@ -56,7 +63,7 @@ class DialectSchema(AutoSchema):
         """The vendor's own."""
         return self._form.summary
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         """The vendor's own."""
         return self._form.description
 

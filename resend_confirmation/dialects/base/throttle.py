@@ -44,7 +44,7 @@ def check(request: HttpRequest, dialect: str) -> Exceeded | None:
             rate=rate,
             increment=True,
         )
-    except Exception as error:  # noqa: BLE001 - caches raise whatever their libraries do
+    except Exception as error:
         _log(type(error).__name__)
         return None
     # A limit of 0 is the library's word for a cache that did not answer.

@@ -44,6 +44,8 @@ class DialectView(APIView):
     success_class: ClassVar[type[serializers.Serializer[Any]] | None] = None
     error_class: ClassVar[type[serializers.Serializer[Any]]]
     takes_form: ClassVar[bool] = False
+    #: Whether the caller may name where to land; read off ``query_class``.
+    names_redirect: ClassVar[bool] = False
 
     #: Every dialect that was imported, by name; confirm pages ask it where to land.
     by_name: ClassVar[dict[str, type["DialectView"]]] = {}
@@ -64,6 +66,8 @@ class DialectView(APIView):
         super().__init_subclass__(**kwargs)
         cls.http_method_names = [cls.method]
         setattr(cls, cls.method, DialectView.answer)
+        if cls.query_class:
+            cls.names_redirect = "redirect" in {f.source for f in cls.query_class().fields.values()}
         if cls.dialect:
             DialectView.by_name[cls.dialect] = cls
 
@@ -129,7 +133,7 @@ class DialectView(APIView):
                 identity=values["identity"],
                 client=client,
                 dialect=self.dialect,
-                redirect=values.get("redirect"),
+                redirect=values.get("redirect", "") if self.names_redirect else None,
                 client_state=values.get("client_state", ""),
                 payload=values.get("payload", ""),
                 language=values.get("language", ""),

@@ -12,7 +12,7 @@ from ..clients import Client
 from ..models import Delivery
 from ..outcomes import CONCEALED, DeliveryState, Ending, Outcome, Reason, Refusal
 from . import backlog, cooldown, matching
-from .start import ensure_confirmation
+from .signup import ensure_confirmation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

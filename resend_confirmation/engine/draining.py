@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .. import courier
-from .resolve import resolve
+from .resolving import resolve
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from ..models import Delivery
 from ..outcomes import DeliveryState, Outcome, Reason
 from ..signals import delivery_changed
 from . import cooldown, matching
-from .resend import queue
-from .start import ensure_confirmation
+from .asking import queue
+from .signup import ensure_confirmation
 
 logger = logging.getLogger("resend_confirmation")
 
@@ -83,9 +83,7 @@ def _move(ask: Delivery, **values: object) -> bool:
 
 def _postpone(ask: Delivery) -> None:
     if ask.attempts + 1 >= ATTEMPTS:
-        _move(
-            ask, state=DeliveryState.FAILED, reason=Reason.CRASHED, ended_at=timezone.now()
-        )
+        _move(ask, state=DeliveryState.FAILED, reason=Reason.CRASHED, ended_at=timezone.now())
         return
     Delivery.objects.filter(pk=ask.pk, state=DeliveryState.ASKED).update(
         attempts=ask.attempts + 1, not_before=timezone.now() + PAUSE

@@ -12,8 +12,8 @@ from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, Outcome, Standing, Verdict
 from ..signals import confirmed
 from . import cooldown
-from .resend import Result, queue
-from .start import account_of
+from .asking import Result, queue
+from .signup import account_of
 
 _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{tokens.LENGTH}}}\Z")
 
