@@ -207,7 +207,7 @@ def by_id(dialect: str, id_: str, key: str | None = None) -> Client | None:
     if client is None or key is None:
         return client
     keys = client.keys.get(dialect, ())
-    return client if any([constant_time_compare(key, known) for known in keys]) else None
+    return client if any(constant_time_compare(key, known) for known in keys) else None
 
 
 def find_redirect(client: Client, typed: str | None) -> Redirect | Refusal | None:

@@ -13,13 +13,13 @@ LinkPolicy = Literal["reuse", "newest"]
 NAME = "RESEND_CONFIRMATION"
 
 
-class Wrong(ValueError):
+class WrongValueError(ValueError):
     """A value that a setting cannot have; its text says what the setting takes."""
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise Wrong("takes a string")
+        raise WrongValueError("takes a string")
     return value
 
 
@@ -30,19 +30,19 @@ def _optional_text(value: object) -> str | None:
 def _url(value: object) -> str:
     text = _text(value)
     if text and not text.startswith(("https://", "http://")):
-        raise Wrong("takes the site's address, such as 'https://site.example'")
+        raise WrongValueError("takes the site's address, such as 'https://site.example'")
     return text.rstrip("/")
 
 
 def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Wrong("takes a whole number, 0 or more")
+        raise WrongValueError("takes a whole number, 0 or more")
     return value
 
 
 def _positive(value: object) -> int:
     if not (number := _count(value)):
-        raise Wrong("takes a whole number above 0")
+        raise WrongValueError("takes a whole number above 0")
     return number
 
 
@@ -54,7 +54,7 @@ def _seconds(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise Wrong("takes seconds, or a timedelta")
+        raise WrongValueError("takes seconds, or a timedelta")
     return timedelta(seconds=value)
 
 
@@ -63,7 +63,7 @@ def _policy(value: object) -> LinkPolicy:
         return "reuse"
     if value == "newest":
         return "newest"
-    raise Wrong("takes 'reuse' or 'newest'")
+    raise WrongValueError("takes 'reuse' or 'newest'")
 
 
 def _quiet(value: object) -> bool | frozenset[str]:
@@ -73,18 +73,18 @@ def _quiet(value: object) -> bool | frozenset[str]:
         return True
     if isinstance(value, list | tuple | set | frozenset) and all(isinstance(v, str) for v in value):
         return frozenset(value)
-    raise Wrong("takes 'all', True, False or a list of dialects")
+    raise WrongValueError("takes 'all', True, False or a list of dialects")
 
 
 def _rates(value: object) -> Mapping[str, str | None]:
     rates: Mapping[Any, Any] = value if isinstance(value, Mapping) else {"default": value}
     for dialect, rate in rates.items():
         if not isinstance(dialect, str) or not (rate is None or isinstance(rate, str)):
-            raise Wrong("takes a rate such as '60/m', None, or a dict of dialect to rate")
+            raise WrongValueError("takes a rate such as '60/m', None, or a dict of dialect to rate")
         if rate is not None:
             count, _, period = rate.partition("/")
             if not (count.isdigit() and period.lstrip("0123456789") in {"s", "m", "h", "d"}):
-                raise Wrong(f"takes a rate such as '60/m', not {rate!r}")
+                raise WrongValueError(f"takes a rate such as '60/m', not {rate!r}")
     return rates
 
 
@@ -93,7 +93,9 @@ def _clients(value: object) -> str | Sequence[Any]:
         return value  # type: ignore[return-value]
     if isinstance(value, list | tuple):
         return value
-    raise Wrong("takes a list of dicts, or the dotted path of a callable that returns one")
+    raise WrongValueError(
+        "takes a list of dicts, or the dotted path of a callable that returns one"
+    )
 
 
 def _setting(read: Callable[[object], Any], default: Any) -> Any:
@@ -160,7 +162,7 @@ def problems(raw: object) -> Iterator[Problem]:
             continue
         try:
             _READERS[key](value)
-        except Wrong as error:
+        except WrongValueError as error:
             yield Problem(key, f"{NAME}[{key!r}] {error}")
 
 

@@ -43,5 +43,4 @@ def digest(token: str) -> str:
 def matches(token: str, selector: str, generation: int, address: str) -> bool:
     """Whether ``token`` is that of the generation, under any key that is still accepted."""
     made = make_all(selector, generation, address)
-    # A list, not a generator: every key is compared, so that time does not tell which one fits.
-    return any([constant_time_compare(token, candidate) for candidate in made])
+    return any(constant_time_compare(token, candidate) for candidate in made)

@@ -125,6 +125,4 @@ def _is_too_late(delivery: Delivery, when: datetime) -> bool:
 
 def _tell(delivery: Delivery, state: DeliveryState, **values: object) -> None:
     """Keep on the confirmation what its newest delivery came to."""
-    Confirmation.objects.filter(pk=delivery.confirmation_id).update(
-        last_delivery_state=state, **values
-    )
+    Confirmation.objects.filter(deliveries=delivery).update(last_delivery_state=state, **values)

@@ -2,6 +2,7 @@
 
 import enum
 import smtplib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,10 +71,9 @@ class Post:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
+            # It is given up either way.
+            with suppress(Exception):
                 connection.close()
-            except Exception:  # noqa: S110 - it is given up either way
-                pass
 
 
 def _connect() -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jwt
-from django.core.checks import CheckMessage, Warning
+from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils import timezone
@@ -243,13 +243,13 @@ class XsollaOAuth2Resend(XsollaResend):
         return {"code": code, "state": state}
 
     @classmethod
-    def check(cls, client: Client) -> list[CheckMessage]:
+    def check(cls, client: Client) -> list[checks.CheckMessage]:
         """Without an issuer of codes the browser lands with ``state`` alone."""
         if conf.get().AUTHORIZATION_CODE:
             return []
         text = f"{cls.dialect}: no authorization code is put on {client.name!r}'s redirects"
         hint = 'Set RESEND_CONFIRMATION["AUTHORIZATION_CODE"], or silence this check.'
-        return [Warning(text, hint=hint, id="resend_confirmation.W001")]
+        return [checks.Warning(text, hint=hint, id="resend_confirmation.W001")]
 
 
 class XsollaJWTResend(XsollaResend):
@@ -277,13 +277,13 @@ class XsollaJWTResend(XsollaResend):
         return {"token": user_token(opened, client)}
 
     @classmethod
-    def check(cls, client: Client) -> list[CheckMessage]:
+    def check(cls, client: Client) -> list[checks.CheckMessage]:
         """Without a key there is no user JWT, and people end on our own page."""
         if client.signing:
             return []
         text = f"{cls.dialect}: {client.name!r} has no 'signing', so no user JWT can be made"
         hint = "Give the client the secret (HS256) or private key that its JWTs are signed with."
-        return [Warning(text, hint=hint, id="resend_confirmation.W002")]
+        return [checks.Warning(text, hint=hint, id="resend_confirmation.W002")]
 
 
 def user_token(opened: Opened, client: Client) -> str:

@@ -1,8 +1,8 @@
 """The decisions: who may be mailed, when, and what a link is worth; no HTTP, no vendor."""
 
-from .link import Opened, confirm, confirm_by_hand, inspect, renew
-from .draining import Tally, drain
 from .asking import ResendRequest, Result, resend, send_to
+from .draining import Tally, drain
+from .link import Opened, confirm, confirm_by_hand, inspect, renew
 from .resolving import resolve
 from .signup import start, withdraw
 

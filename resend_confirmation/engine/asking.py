@@ -19,9 +19,9 @@ from .signup import ensure_confirmation
 class ResendRequest:
     """One ask, in our words.
 
-    ``identity`` is what the caller typed, at most 255 characters; ``redirect`` the URL it named, an
-    empty string for none, None where the dialect has no such parameter; ``client_state`` and ``payload`` are handed back on landing. ``quiet``
-    are the endings that the dialect answers as SENT.
+    ``identity`` is what the caller typed, at most 255 characters; ``redirect`` the URL it named,
+    an empty string for none, None where the dialect has no such parameter; ``client_state`` and
+    ``payload`` are handed back on landing. ``quiet`` are the endings answered as SENT.
     """
 
     identity: str

@@ -13,10 +13,6 @@ from ... import addresses
 class StrictCharField(serializers.CharField):
     """A string and nothing else: DRF's own also takes numbers."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("max_length", addresses.MAX_LENGTH)
-        super().__init__(**kwargs)
-
     def to_internal_value(self, data: Any) -> str:
         """The string; a ValidationError for other types and for control characters."""
         if not isinstance(data, str):
@@ -29,6 +25,9 @@ class StrictCharField(serializers.CharField):
 
 class IdentityField(StrictCharField):
     """An address, a user name or a number as a string, 1 to 255 characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=addresses.MAX_LENGTH, **kwargs)
 
 
 @extend_schema_field({"type": "string", "format": "email"})

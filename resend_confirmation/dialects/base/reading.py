@@ -25,7 +25,7 @@ class Reading:
 
     values: Mapping[str, Any] = field(default_factory=dict)
     refusal: Refusal | None = None
-    detail: Detail = Detail()
+    detail: Detail = Detail()  # noqa: RUF009 - frozen
 
 
 class _Object(dict[str, Any]):
