@@ -79,7 +79,7 @@ def _ask(request: ResendRequest, draft: Delivery) -> Result:
     draft.identity = request.identity
     with transaction.atomic(using=router.db_for_write(Delivery)):
         _insert(draft, DeliveryState.ASKED)
-    backlog.inserted(draft.pk)
+    backlog.inserted()
     return result
 
 

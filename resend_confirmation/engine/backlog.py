@@ -16,6 +16,7 @@ CLOSED_FOR = 5.0
 
 _closed_until = 0.0
 _dropped = 0
+_inserted = 0
 
 
 def admits() -> bool:
@@ -27,13 +28,14 @@ def admits() -> bool:
     return True
 
 
-def inserted(pk: int) -> None:
+def inserted() -> None:
     """Note an ask that was written; now and then, look whether the cap is reached.
 
     The look costs one statement in 256, whatever the identity, so it tells nothing of it.
     """
-    global _closed_until, _dropped  # noqa: PLW0603 - a counter per process
-    if pk % EVERY and not _dropped:
+    global _closed_until, _dropped, _inserted  # noqa: PLW0603 - counters per process
+    _inserted += 1
+    if _inserted % EVERY and not _dropped:
         return
     cap = conf.get().BACKLOG
     unresolved = Delivery.objects.filter(state=DeliveryState.ASKED)
@@ -46,5 +48,5 @@ def inserted(pk: int) -> None:
 
 def reset() -> None:
     """Forget what this process counted."""
-    global _closed_until, _dropped
-    _closed_until, _dropped = 0.0, 0
+    global _closed_until, _dropped, _inserted
+    _closed_until, _dropped, _inserted = 0.0, 0, 0

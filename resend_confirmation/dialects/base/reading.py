@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,10 @@ from ...outcomes import Refusal
 from .answers import Detail, Kind
 
 FORM = "application/x-www-form-urlencoded"
+
+#: Bytes of a refused body that are still taken in, and how many at once.
+DISCARD = 16 * 1024 * 1024
+CHUNK = 64 * 1024
 
 SerializerClass = type[serializers.Serializer[Any]]
 
@@ -123,6 +128,7 @@ def _raw(request: HttpRequest) -> bytes | None:
     except ValueError:
         length = 0
     if length > limit:
+        _discard(request, length)
         return None
     if hasattr(request, "_body"):
         raw: bytes = request.body  # A middleware of the host's has read it before us.
@@ -134,6 +140,14 @@ def _raw(request: HttpRequest) -> bytes | None:
         except (UnreadablePostError, OSError):
             return b""  # The caller went away; there is nobody to answer.
     return raw if len(raw) <= limit else None
+
+
+def _discard(request: HttpRequest, length: int) -> None:
+    """Take in a body that is refused: closed on in the middle, a client never sees the answer."""
+    left = min(length, DISCARD)
+    with suppress(RequestDataTooBig, UnreadablePostError, OSError):
+        while left > 0 and (chunk := request.read(min(left, CHUNK))):
+            left -= len(chunk)
 
 
 def _why(error: Exception) -> str:
