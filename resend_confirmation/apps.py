@@ -12,5 +12,5 @@ class ResendConfirmationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Bind the system checks."""
-        from . import checks  # noqa: F401, PLC0415
+        """Bind the system checks and the receiver of providers' reports."""
+        from . import checks, tracking  # noqa: F401, PLC0415

@@ -2,17 +2,21 @@
 
 import logging
 import random
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import F
-from django.utils import timezone
 
 from .. import accounts, addresses
 from ..accounts import Account
 from ..models import Confirmation, Delivery, Suppression
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
-from . import claims, links, message
-from .post import Kind, Post, Receipt
+from . import claims, clock, links, message, pause
+from .claims import Claim
+from .post import Post
+from .receipts import Kind, Receipt
 
 logger = logging.getLogger("resend_confirmation")
 
@@ -24,48 +28,94 @@ SCHEDULE = [
     timedelta(minutes=30),
     timedelta(hours=2),
 ]
+#: Part of a wait that chance adds to it, so that a server that comes back is not overrun.
+JITTER = 0.2
+
+#: Deliveries whose doubts were answered by one repeat already are not sent a third time.
+MAX_DOUBTS = 1
 
 
-def carry(limit: int = 100) -> tuple[int, int]:
-    """Claim up to ``limit`` due deliveries and send them; how many were accepted, and not."""
+@dataclass(slots=True)
+class Round:
+    """What one round did: messages accepted, not accepted, and whether it stopped early."""
+
+    sent: int = 0
+    unsent: int = 0
+    paused: bool = False
+
+
+def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> Round:
+    """Claim and send up to ``limit`` due deliveries, one after the other.
+
+    Ends early when nothing is due, when ``is_stopping`` says so, and when the queue is paused:
+    the settings do not work, or the hourly budget is used up.
+    """
+    done = Round()
+    claims.reclaim()
+    if pause.paused_by() is not None:
+        done.paused = True
+        return done
     owner = claims.new_owner()
-    sent = unsent = 0
     with Post() as post:
-        for delivery in claims.claim(owner, limit):
-            try:
-                accepted = _carry(delivery, owner, post)
-            except Exception:
-                logger.exception("Delivery %d could not be carried", delivery.pk)
-                _again(delivery, owner, Receipt(Kind.NOT_ACCEPTED, error_class="Crashed"))
-                accepted = False
-            sent, unsent = sent + accepted, unsent + (not accepted)
-    return sent, unsent
+        while done.sent + done.unsent < limit and not done.paused and not is_stopping():
+            claim = claims.claim(owner)
+            if claim is None:
+                break
+            _work_off(claim, post, done)
+    return done
 
 
-def _carry(delivery: Delivery, owner: str, post: Post) -> bool:
-    confirmation = delivery.confirmation
-    if confirmation is None:
-        claims.mark(delivery, owner, DeliveryState.ABANDONED, reason=Reason.UNKNOWN)
-        return False
-    account = accounts.store().get(confirmation.account_id, confirmation.address)
-    if stop := _objection(confirmation, account):
+def _work_off(claim: Claim, post: Post, done: Round) -> None:
+    try:
+        receipt = _carry(claim, post)
+    except Exception:
+        logger.exception("Delivery %d could not be carried", claim.delivery.pk)
+        receipt = Receipt(Kind.NOT_ACCEPTED, error_class="Crashed")
+    if receipt is None:
+        done.unsent += 1
+        return
+    SETTLE[receipt.kind](claim, receipt)
+    done.sent += receipt.kind is Kind.ACCEPTED
+    done.unsent += receipt.kind is not Kind.ACCEPTED
+    done.paused = receipt.kind is Kind.CONFIGURATION or receipt == OVER_BUDGET
+
+
+#: Stands for 'not now', without a word to the mail server.
+OVER_BUDGET = Receipt(Kind.NOT_ACCEPTED, error_class="HourlyBudget")
+
+
+def _carry(claim: Claim, post: Post) -> Receipt | None:
+    """Send one message; None when there was none to send, and the row says why."""
+    delivery, confirmation = claim.delivery, claim.delivery.confirmation
+    account = _account(confirmation)
+    stop = _objection(confirmation, account)
+    if stop or confirmation is None or account is None:
         state = DeliveryState.SUPPRESSED if stop is Reason.SUPPRESSED else DeliveryState.ABANDONED
-        claims.mark(delivery, owner, state, reason=stop)
-        return False
-    assert account is not None
+        claims.mark(claim, state, reason=stop or Reason.UNKNOWN)
+        return None
     token = links.assign(delivery, confirmation)
     if token is None:
-        claims.mark(delivery, owner, DeliveryState.ABANDONED, reason=Reason.ADDRESS_CHANGED)
-        return False
+        claims.mark(claim, DeliveryState.ABANDONED, reason=Reason.ADDRESS_CHANGED)
+        return None
     letter = message.write(delivery, confirmation, account, token)
-    if not claims.renew(delivery, owner):
-        return False
-    return _settle(delivery, owner, post.send(letter))
+    if failure := post.open():
+        return failure
+    if not pause.within_budget():
+        return OVER_BUDGET
+    if not claims.hand_over(claim):
+        return None
+    return post.send(letter, delivery.pk, beat=lambda: claims.beat(claim))
 
 
-def _objection(confirmation: Confirmation, account: Account | None) -> Reason | None:
+def _account(confirmation: Confirmation | None) -> Account | None:
+    if confirmation is None:
+        return None
+    return accounts.store().get(confirmation.account_id, confirmation.address)
+
+
+def _objection(confirmation: Confirmation | None, account: Account | None) -> Reason | None:
     """Why nothing may be sent any more, looked at right before sending."""
-    if account is None:
+    if confirmation is None or account is None:
         return Reason.ADDRESS_CHANGED
     if confirmation.state == ConfirmationState.CONFIRMED or account.standing is Standing.CONFIRMED:
         return Reason.CONFIRMED
@@ -76,45 +126,85 @@ def _objection(confirmation: Confirmation, account: Account | None) -> Reason | 
     return Reason.SUPPRESSED if suppressed else None
 
 
-def _settle(delivery: Delivery, owner: str, receipt: Receipt) -> bool:
-    errors = {"error_class": receipt.error_class, "error_code": receipt.error_code}
-    match receipt.kind:
-        case Kind.ACCEPTED:
-            now = timezone.now()
-            marked = claims.mark(
-                delivery,
-                owner,
-                DeliveryState.SENT,
-                sent_at=now,
-                provider_id=receipt.provider_id,
-                reason=Reason.NONE,
-                **errors,
-            )
-            if marked:
-                _tell(delivery, DeliveryState.SENT, sends=F("sends") + 1, last_sent_at=now)
-            return True
-        case Kind.NOT_ACCEPTED:
-            _again(delivery, owner, receipt)
-        case Kind.REFUSED:
-            claims.mark(delivery, owner, DeliveryState.FAILED, reason=Reason.REFUSED, **errors)
-            _tell(delivery, DeliveryState.FAILED)
-        case Kind.UNSUPPORTED:
-            claims.mark(delivery, owner, DeliveryState.FAILED, reason=Reason.UNSUPPORTED, **errors)
-            _tell(delivery, DeliveryState.FAILED)
-    return False
+def _accepted(claim: Claim, receipt: Receipt) -> None:
+    now = clock.now()
+    facts = {"sent_at": now, "provider_id": receipt.provider_id}
+    marked = claims.mark(
+        claim, DeliveryState.SENT, reason=Reason.NONE, error_class="", error_code="", **facts
+    )
+    if not marked:
+        # The provider's webhook was faster than the mark: the state is its, the facts are ours.
+        Delivery.objects.filter(pk=claim.delivery.pk, sent_at=None).update(**facts)
+    _tell(claim, DeliveryState.SENT, sends=F("sends") + 1, last_sent_at=now)
 
 
-def _again(delivery: Delivery, owner: str, receipt: Receipt) -> None:
-    """Try later, but never past half of what the link has left: one must be worth receiving."""
-    errors = {"error_class": receipt.error_class, "error_code": receipt.error_code}
-    tries = delivery.attempts
-    wait = SCHEDULE[tries - 1] * random.uniform(1.0, 1.2) if tries <= len(SCHEDULE) else None  # noqa: S311 - jitter
-    if wait is None or _is_too_late(delivery, timezone.now() + wait):
-        reason = Reason.NOT_ACCEPTED if wait is None else Reason.TOO_LATE
-        claims.mark(delivery, owner, DeliveryState.FAILED, reason=reason, **errors)
-        _tell(delivery, DeliveryState.FAILED)
+def _not_accepted(claim: Claim, receipt: Receipt) -> None:
+    """Try later, but never past half of what the link has left: it must be worth receiving."""
+    if receipt == OVER_BUDGET:
+        _untouched(claim, receipt, wait=timedelta(minutes=1), reason=Reason.NONE)
         return
-    claims.put_back(delivery, owner, wait, reason=Reason.NOT_ACCEPTED, **errors)
+    tries = claim.delivery.attempts
+    errors = _errors(receipt)
+    if tries > len(SCHEDULE):
+        _failed(claim, receipt, Reason.NOT_ACCEPTED)
+        return
+    wait = SCHEDULE[tries - 1] * random.uniform(1.0, 1.0 + JITTER)  # noqa: S311
+    if _is_too_late(claim.delivery, clock.now() + wait):
+        _failed(claim, receipt, Reason.TOO_LATE)
+        return
+    claims.put_back(claim, wait, reason=Reason.NOT_ACCEPTED, **errors)
+
+
+def _refused(claim: Claim, receipt: Receipt) -> None:
+    _failed(claim, receipt, Reason.REFUSED)
+
+
+def _unsupported(claim: Claim, receipt: Receipt) -> None:
+    _failed(claim, receipt, Reason.UNSUPPORTED)
+
+
+def _ambiguous(claim: Claim, receipt: Receipt) -> None:
+    """One repeat, identical to the letter; then nobody knows, and staff can see it."""
+    errors = _errors(receipt)
+    if claim.delivery.doubts >= MAX_DOUBTS:
+        claims.mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL, **errors)
+        _tell(claim, DeliveryState.UNKNOWN)
+        return
+    wait = SCHEDULE[0] * random.uniform(1.0, 1.0 + JITTER)  # noqa: S311
+    claims.put_back(claim, wait, reason=Reason.DOUBTFUL, doubts=F("doubts") + 1, **errors)
+
+
+def _misconfigured(claim: Claim, receipt: Receipt) -> None:
+    logger.error(
+        "The e-mail settings do not work (%s %s); the queue rests",
+        receipt.error_class,
+        receipt.error_code,
+    )
+    _untouched(claim, receipt, wait=pause.PAUSE, reason=Reason.CONFIGURATION)
+
+
+def _untouched(claim: Claim, receipt: Receipt, *, wait: timedelta, reason: Reason) -> None:
+    """Put a delivery back as if it had not been tried: it is not its fault."""
+    claims.put_back(claim, wait, reason=reason, attempts=F("attempts") - 1, **_errors(receipt))
+
+
+SETTLE: dict[Kind, Callable[[Claim, Receipt], None]] = {
+    Kind.ACCEPTED: _accepted,
+    Kind.NOT_ACCEPTED: _not_accepted,
+    Kind.REFUSED: _refused,
+    Kind.UNSUPPORTED: _unsupported,
+    Kind.AMBIGUOUS: _ambiguous,
+    Kind.CONFIGURATION: _misconfigured,
+}
+
+
+def _failed(claim: Claim, receipt: Receipt, reason: Reason) -> None:
+    claims.mark(claim, DeliveryState.FAILED, reason=reason, **_errors(receipt))
+    _tell(claim, DeliveryState.FAILED)
+
+
+def _errors(receipt: Receipt) -> dict[str, str]:
+    return {"error_class": receipt.error_class[:100], "error_code": receipt.error_code[:32]}
 
 
 def _is_too_late(delivery: Delivery, when: datetime) -> bool:
@@ -123,6 +213,8 @@ def _is_too_late(delivery: Delivery, when: datetime) -> bool:
     return when > delivery.asked_at + (delivery.link_expires_at - delivery.asked_at) / 2
 
 
-def _tell(delivery: Delivery, state: DeliveryState, **values: object) -> None:
+def _tell(claim: Claim, state: DeliveryState, **values: Any) -> None:
     """Keep on the confirmation what its newest delivery came to."""
-    Confirmation.objects.filter(deliveries=delivery).update(last_delivery_state=state, **values)
+    Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0).update(
+        last_delivery_state=state, **values
+    )

@@ -1,20 +1,38 @@
-"""Claiming due deliveries by conditional UPDATE, and marking what became of them."""
+"""Claiming due deliveries one at a time by conditional UPDATE, and marking what became of them."""
 
 import os
 import secrets
 import socket
-from datetime import datetime, timedelta
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
-from django.db.models import F
-from django.utils import timezone
+from django.db import connections, router, transaction
+from django.db.models import F, Q, QuerySet
 
 from .. import conf
 from ..models import Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
+from . import clock
+from .endurance import persist
 
-#: Said of a delivery whose courier never came back; the message may have gone out.
+#: Said of a delivery whose courier never came back.
 LEASE_EXPIRED = "LeaseExpired"
+#: A row that ended its courier so often is the cause, not the victim.
+MAX_INTERRUPTIONS = 5
+#: Candidates that are read at once where rows cannot be locked and skipped.
+FEW = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery that is this courier's alone until the lease ends (by ``time.monotonic()``)."""
+
+    delivery: Delivery
+    owner: str
+    lease_ends: float
 
 
 def new_owner() -> str:
@@ -22,66 +40,130 @@ def new_owner() -> str:
     return f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(8)}"[:64]
 
 
-def claim(owner: str, limit: int) -> list[Delivery]:
-    """Up to ``limit`` due deliveries that are now ours, with attempts raised; committed."""
-    now = timezone.now()
-    _reclaim(now)
-    due = Delivery.objects.filter(state=DeliveryState.QUEUED, not_before__lte=now)
-    candidates = list(due.order_by("not_before", "pk").values_list("pk", flat=True)[:limit])
-    lease = conf.get().SEND_DEADLINE * 2
-    mine = [pk for pk in candidates if _take(pk, owner, timezone.now() + lease)]
-    return list(
-        Delivery.objects.filter(pk__in=mine, lease_owner=owner)
-        .select_related("confirmation")
-        .order_by("not_before", "pk")
+def lease() -> timedelta:
+    """Twice the hard deadline of a send: shorter would let a slow send be repeated beside it."""
+    return conf.get().SEND_DEADLINE * 2
+
+
+def claim(owner: str) -> Claim | None:
+    """The most overdue delivery, ours from now on; None when nothing is due.
+
+    Committed before it returns: RuntimeError inside a transaction, which could undo the claim
+    after the message went out.
+    """
+    ends = time.monotonic() + lease().total_seconds()
+    pk = _lock_one(owner) if _skips_locked() else _win_one(owner)
+    if pk is None:
+        return None
+    delivery = Delivery.objects.select_related("confirmation").get(pk=pk)
+    return Claim(delivery, owner, ends)
+
+
+def _skips_locked() -> bool:
+    return connections[router.db_for_write(Delivery)].features.has_select_for_update_skip_locked
+
+
+def _due() -> QuerySet[Delivery]:
+    due = Delivery.objects.filter(state=DeliveryState.QUEUED, not_before__lte=clock.now())
+    return due.using(router.db_for_write(Delivery)).order_by("not_before", "pk")
+
+
+def _lock_one(owner: str) -> int | None:
+    """One row that nobody else is claiming, where the database can step over locked ones."""
+    due = _due()
+    with transaction.atomic(using=due.db, durable=True):
+        pk = due.select_for_update(skip_locked=True).values_list("pk", flat=True).first()
+        return pk if pk is not None and _take(pk, owner) else None
+
+
+def _win_one(owner: str) -> int | None:
+    """One of a few rows that others may be trying for as well; whoever updates first has it."""
+    while pks := list(_due().values_list("pk", flat=True)[:FEW]):
+        for pk in pks:
+            with transaction.atomic(using=_due().db, durable=True):
+                if _take(pk, owner):
+                    return pk
+    return None
+
+
+def _take(pk: int, owner: str) -> bool:
+    taken = Delivery.objects.filter(pk=pk, state=DeliveryState.QUEUED).update(
+        state=DeliveryState.SENDING,
+        attempts=F("attempts") + 1,
+        lease_owner=owner,
+        lease_until=clock.now() + lease(),
+        handed_at=None,
     )
+    return bool(taken)
 
 
-def _take(pk: int, owner: str, until: datetime) -> bool:
-    return bool(
-        Delivery.objects.filter(pk=pk, state=DeliveryState.QUEUED).update(
-            state=DeliveryState.SENDING,
-            attempts=F("attempts") + 1,
-            lease_owner=owner,
-            lease_until=until,
+def reclaim() -> None:
+    """Make the rows of couriers that died due again, with the same Message-ID and link.
+
+    One that was killed before it handed the message over left no doubt; after that the message
+    may go out twice. A row whose couriers keep dying is given up.
+    """
+    now = clock.now()
+    expired = Q(state=DeliveryState.SENDING, lease_until__lt=now)
+    rows = Delivery.objects.using(router.db_for_write(Delivery))
+    hopeless = expired & Q(error_class=LEASE_EXPIRED, attempts__gt=MAX_INTERRUPTIONS)
+    rows.filter(hopeless, handed_at=None).update(
+        state=DeliveryState.FAILED, reason=Reason.INTERRUPTED, ended_at=now
+    )
+    rows.filter(hopeless).update(state=DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL, ended_at=now)
+    for doubtful in (True, False):
+        rows.filter(expired, handed_at__isnull=not doubtful).update(
+            state=DeliveryState.QUEUED,
+            not_before=now,
+            lease_owner="",
+            lease_until=None,
+            doubts=F("doubts") + int(doubtful),
+            reason=Reason.INTERRUPTED,
+            error_class=LEASE_EXPIRED,
+            error_code="",
         )
-    )
 
 
-def _reclaim(now: datetime) -> None:
-    """Give the rows of couriers that died one repeat, with the same Message-ID; then stop."""
-    expired = Delivery.objects.filter(state=DeliveryState.SENDING, lease_until__lt=now)
-    expired.filter(error_class=LEASE_EXPIRED).update(
-        state=DeliveryState.UNKNOWN, reason=Reason.INTERRUPTED, ended_at=now
-    )
-    expired.update(
-        state=DeliveryState.QUEUED, not_before=now, error_class=LEASE_EXPIRED, error_code=""
-    )
+def hand_over(claim: Claim) -> bool:
+    """Note that the message is about to be handed to the mail server; False: the lease is lost."""
+    now = clock.now()
+    return bool(_held(claim).update(handed_at=now, lease_until=now + lease()))
 
 
-def renew(delivery: Delivery, owner: str) -> bool:
-    """Start the lease anew right before the network is touched; False when it was lost."""
-    until = timezone.now() + conf.get().SEND_DEADLINE * 2
-    return bool(_held(delivery, owner).update(lease_until=until))
+def beat(claim: Claim) -> None:
+    """Lengthen the lease while a send lasts."""
+    _held(claim).update(lease_until=clock.now() + lease())
 
 
-def mark(delivery: Delivery, owner: str, state: DeliveryState, **values: object) -> bool:
-    """Write what became of a claimed delivery; False when the lease was lost meanwhile."""
-    now = timezone.now()
+def mark(claim: Claim, state: DeliveryState, **values: Any) -> bool:
+    """Write what became of a claimed delivery; False when the lease was lost meanwhile.
+
+    A message that was sent and not marked would be sent again, so this is repeated on new
+    database connections until the lease ends.
+    """
     if state not in {DeliveryState.QUEUED, DeliveryState.SENT}:
-        values["ended_at"] = now
-    if not _held(delivery, owner).update(state=state, lease_owner="", lease_until=None, **values):
-        return False
-    delivery_changed.send_robust(
-        Delivery, delivery_id=delivery.pk, state=state, reason=values.get("reason", Reason.NONE)
+        values["ended_at"] = clock.now()
+    until = time.monotonic() + lease().total_seconds()
+    marked = persist(
+        lambda: _held(claim).update(state=state, lease_owner="", lease_until=None, **values),
+        until,
     )
-    return True
+    if marked:
+        delivery_changed.send_robust(
+            Delivery,
+            delivery_id=claim.delivery.pk,
+            state=state,
+            reason=values.get("reason", Reason.NONE),
+        )
+    return bool(marked)
 
 
-def put_back(delivery: Delivery, owner: str, wait: timedelta, **values: object) -> bool:
+def put_back(claim: Claim, wait: timedelta, **values: Any) -> bool:
     """Make a claimed delivery due again after ``wait``."""
-    return mark(delivery, owner, DeliveryState.QUEUED, not_before=timezone.now() + wait, **values)
+    return mark(claim, DeliveryState.QUEUED, not_before=clock.now() + wait, **values)
 
 
-def _held(delivery: Delivery, owner: str):  # type: ignore[no-untyped-def]
-    return Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.SENDING, lease_owner=owner)
+def _held(claim: Claim) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(
+        pk=claim.delivery.pk, state=DeliveryState.SENDING, lease_owner=claim.owner
+    )

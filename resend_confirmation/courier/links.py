@@ -6,10 +6,10 @@ from urllib.parse import urlencode, urlsplit
 
 from django.db.models import F
 from django.urls import reverse
-from django.utils import timezone
 
 from .. import addresses, conf, tokens
 from ..models import Confirmation, Delivery
+from . import clock
 
 #: Deliveries share a link only when it leads to the same place afterwards.
 _LANDING = ("dialect", "client", "redirect", "client_state", "payload")
@@ -25,7 +25,7 @@ def assign(delivery: Delivery, confirmation: Confirmation) -> str | None:
     if delivery.token_digest:
         candidates = tokens.make_all(confirmation.selector, delivery.generation or 0, canonical)
         return next((t for t in candidates if tokens.digest(t) == delivery.token_digest), None)
-    now = timezone.now()
+    now = clock.now()
     generation, expires_at = _reusable(delivery, confirmation, now) or _next(confirmation, now)
     token = tokens.make(confirmation.selector, generation, canonical)
     delivery.generation = generation

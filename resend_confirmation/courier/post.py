@@ -1,41 +1,18 @@
-"""Handing a message to Django's e-mail backend, and telling apart why it was not taken."""
+"""Handing a message to Django's e-mail backend: one connection a batch, one deadline a message."""
 
-import enum
-import smtplib
+import socket
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from anymail.exceptions import (
-    AnymailAPIError,
-    AnymailInvalidAddress,
-    AnymailRecipientsRefused,
-    AnymailUnsupportedFeature,
-)
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.smtp import EmailBackend as SMTPBackend
 
 from .. import conf
-
-
-class Kind(enum.Enum):
-    """How sending ended."""
-
-    ACCEPTED = "accepted"
-    NOT_ACCEPTED = "not accepted"
-    REFUSED = "refused"
-    UNSUPPORTED = "unsupported"
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the backend said; the texts of errors are left out, since they quote addresses."""
-
-    kind: Kind
-    provider_id: str = ""
-    error_class: str = ""
-    error_code: str = ""
+from . import extras, receipts
+from .deadline import DeadlineExceeded, within
+from .receipts import Kind, Receipt
 
 
 class Post:
@@ -50,30 +27,63 @@ class Post:
     def __exit__(self, *_: object) -> None:
         self._drop()
 
-    def send(self, message: EmailMultiAlternatives) -> Receipt:
-        """Send one message; every error of a mail backend becomes a Receipt."""
+    def open(self) -> Receipt | None:
+        """Connect, unless connected; None when there is a connection, else why not."""
+        if self._connection is not None:
+            return None
+        seconds = conf.get().SEND_DEADLINE.total_seconds()
         try:
-            if self._connection is None:
-                self._connection = _connect()
-                self._connection.open()
-            if not _carries(self._connection, message.to[0]):
-                return Receipt(Kind.UNSUPPORTED, error_class="SMTPUTF8")
-            accepted = self._connection.send_messages([message])
+            self._connection = _connect()
+            within(seconds, self._connection.open, abort=self._cut)
         except Exception as error:
-            # The connection may be in any state: the next message gets a new one.
             self._drop()
-            return receipt_of(error)
+            return receipts.of(error, handed=False)
+        return None
+
+    def send(
+        self, message: EmailMultiAlternatives, delivery_id: int, beat: Callable[[], Any]
+    ) -> Receipt:
+        """Send one message on the open connection; every error becomes a Receipt.
+
+        ``beat`` is called now and then while it lasts.
+        """
+        connection = self._connection
+        if not _carries(connection, message.to[0]):
+            return Receipt(Kind.UNSUPPORTED, error_class="SMTPUTF8")
+        seconds = conf.get().SEND_DEADLINE.total_seconds()
+        try:
+            accepted = within(
+                seconds,
+                lambda: _send(connection, message, delivery_id),
+                abort=self._cut,
+                beat=beat,
+            )
+        except Exception as error:
+            # The connection may be in any state: the next message gets a new one. One that hangs
+            # is left to its thread.
+            self._drop(close=not isinstance(error, DeadlineExceeded))
+            return receipts.of(error, handed=True)
         if not accepted:
             return Receipt(Kind.NOT_ACCEPTED, error_class="NotAccepted")
         status = getattr(message, "anymail_status", None)
         return Receipt(Kind.ACCEPTED, provider_id=str(getattr(status, "message_id", "") or ""))
 
-    def _drop(self) -> None:
+    def _cut(self) -> None:
+        """Close the socket under a session that hangs, so that its thread ends."""
+        for name in ("connection", "_partial_connection"):
+            session = getattr(self._connection, name, None)
+            sock = getattr(session, "sock", None)
+            if sock is not None:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def _drop(self, *, close: bool = True) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is not None and close:
+            seconds = conf.get().SEND_DEADLINE.total_seconds()
             # It is given up either way.
             with suppress(Exception):
-                connection.close()
+                within(seconds, connection.close, abort=lambda: None)
 
 
 def _connect() -> Any:
@@ -83,33 +93,15 @@ def _connect() -> Any:
     return mail.get_connection() if mailers is None else mailers[alias]
 
 
+def _send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) -> int:
+    if extras.is_anymail(connection):
+        return extras.send(connection, message, delivery_id)
+    return connection.send_messages([message]) or 0
+
+
 def _carries(connection: Any, address: str) -> bool:
     """Django's SMTP backend cannot speak SMTPUTF8 (RFC 6531).
 
     Before Django 6 it would write the local part as an encoded word, which is another mailbox.
     """
     return address.isascii() or not isinstance(connection, SMTPBackend)
-
-
-def receipt_of(error: Exception) -> Receipt:
-    """Which kind of failure an exception of a mail backend is."""
-    name = type(error).__name__
-    match error:
-        case smtplib.SMTPRecipientsRefused(recipients=recipients):
-            code = next(iter(recipients.values()), (0, b""))[0]
-            return Receipt(_by_code(code), error_class=name, error_code=str(code))
-        case smtplib.SMTPResponseException(smtp_code=code):
-            return Receipt(Kind.NOT_ACCEPTED, error_class=name, error_code=str(code))
-        case AnymailRecipientsRefused() | AnymailInvalidAddress():
-            return Receipt(Kind.REFUSED, error_class=name)
-        case AnymailUnsupportedFeature():
-            return Receipt(Kind.UNSUPPORTED, error_class=name)
-        case AnymailAPIError(status_code=code):
-            return Receipt(Kind.NOT_ACCEPTED, error_class=name, error_code=str(code or ""))
-        case ValueError():
-            return Receipt(Kind.UNSUPPORTED, error_class=name)
-    return Receipt(Kind.NOT_ACCEPTED, error_class=name)
-
-
-def _by_code(code: int) -> Kind:
-    return Kind.REFUSED if 500 <= code < 600 else Kind.NOT_ACCEPTED  # noqa: PLR2004 - RFC 5321

@@ -13,6 +13,8 @@ logger = logging.getLogger("resend_confirmation")
 #: The carriers that come with the package; any other value of CARRIER is a dotted path.
 CARRIERS = {
     "thread": "resend_confirmation.carriers.thread.ThreadCarrier",
+    "tasks": "resend_confirmation.carriers.tasks.TasksCarrier",
+    "celery": "resend_confirmation.carriers.celery.CeleryCarrier",
     "none": "resend_confirmation.carriers.none.NoCarrier",
 }
 

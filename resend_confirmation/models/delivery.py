@@ -38,6 +38,10 @@ class Delivery(models.Model):
     not_before = models.DateTimeField(_("not before"))
     lease_owner = models.CharField(max_length=64, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
+    #: When the message was last handed to the mail server; until then a fault is no doubt.
+    handed_at = models.DateTimeField(null=True, editable=False)
+    #: How often it stayed unknown whether the message went out.
+    doubts = models.PositiveSmallIntegerField(_("doubts"), default=0)
     message_id = models.CharField(_("Message-ID"), max_length=255, blank=True)
     provider_id = models.CharField(_("provider's id"), max_length=255, blank=True, db_index=True)
     error_class = models.CharField(_("error"), max_length=100, blank=True)
@@ -53,6 +57,7 @@ class Delivery(models.Model):
         indexes = [
             models.Index(fields=["state", "not_before"], name="resend_conf_delivery_due"),
             models.Index(fields=["asked_at"], name="resend_conf_delivery_asked"),
+            models.Index(fields=["state", "ended_at"], name="resend_conf_delivery_ended"),
         ]
 
     def __str__(self) -> str:

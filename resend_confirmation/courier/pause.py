@@ -1,0 +1,63 @@
+"""When nothing may be sent at all: settings that do not work, or an hour's budget used up."""
+
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, router, transaction
+from django.db.models import Case, F, Q, Value, When
+
+from .. import addresses, conf
+from ..models import Cooldown, Delivery
+from ..outcomes import DeliveryState, Reason
+from . import clock
+
+#: How long the queue rests after the mail server did not accept the settings.
+PAUSE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+def paused_by() -> Delivery | None:
+    """The delivery that found the settings wrong, while the queue rests for it.
+
+    The row is the pause: every courier sees it, and the next to try is that one alone.
+    """
+    return (
+        Delivery.objects.filter(
+            state=DeliveryState.QUEUED,
+            not_before__gt=clock.now(),
+            reason=Reason.CONFIGURATION,
+        )
+        .order_by("-not_before")
+        .first()
+    )
+
+
+def within_budget() -> bool:
+    """Take one message out of this hour's budget; False when it is used up.
+
+    One row with a fixed key, counted by one conditional UPDATE, like an address's cooldown.
+    """
+    budget = conf.get().HOURLY_BUDGET
+    if not budget:
+        return True
+    now = clock.now()
+    key = addresses.keyed_digests("everybody", "budget")[0]
+    is_over = Q(hour_from__lte=now - HOUR)
+    row = Cooldown.objects.filter(is_over | Q(hour_count__lt=budget), digest=key)
+    # The count before the start: MariaDB assigns from left to right and would see the new start.
+    taken = row.update(
+        hour_count=Case(When(is_over, then=Value(1)), default=F("hour_count") + 1),
+        hour_from=Case(When(is_over, then=Value(now)), default=F("hour_from")),
+        last_at=now,
+    )
+    return bool(taken) or _first(key, now)
+
+
+def _first(key: str, now: datetime) -> bool:
+    try:
+        with transaction.atomic(using=router.db_for_write(Cooldown)):
+            Cooldown.objects.create(
+                digest=key, last_at=now, hour_from=now, hour_count=1, day_from=now, day_count=0
+            )
+    except IntegrityError:
+        return False
+    return True

@@ -1,0 +1,130 @@
+"""What a mail backend's exception means: try again, give up, in doubt, or look at the settings."""
+
+import enum
+import smtplib
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+from anymail.exceptions import (
+    AnymailAPIError,
+    AnymailConfigurationError,
+    AnymailInvalidAddress,
+    AnymailRecipientsRefused,
+    AnymailSerializationError,
+    AnymailUnsupportedFeature,
+)
+from django.core.exceptions import ImproperlyConfigured
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from requests.exceptions import ConnectTimeout, ReadTimeout
+
+from .deadline import DeadlineExceeded
+
+
+class Kind(enum.Enum):
+    """How sending ended."""
+
+    ACCEPTED = "accepted"
+    NOT_ACCEPTED = "not accepted"
+    REFUSED = "refused"
+    UNSUPPORTED = "unsupported"
+    AMBIGUOUS = "ambiguous"
+    CONFIGURATION = "configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the backend said; the texts of errors are left out, since they quote addresses."""
+
+    kind: Kind
+    provider_id: str = ""
+    error_class: str = ""
+    error_code: str = ""
+
+
+def of(error: BaseException, *, handed: bool) -> Receipt:
+    """Which kind of failure an exception is; ``handed`` says whether a message was under way."""
+    kind, code = _of_smtp(error) or _of_anymail(error) or (_of_rest(error, handed), "")
+    return Receipt(kind, error_class=type(error).__name__, error_code=code)
+
+
+def _of_smtp(error: BaseException) -> tuple[Kind, str] | None:
+    """By RFC 5321: 4xx may work later, 5xx never will for this recipient or these settings."""
+    match error:
+        case smtplib.SMTPAuthenticationError(smtp_code=code):
+            return (Kind.NOT_ACCEPTED if _is_transient(code) else Kind.CONFIGURATION), str(code)
+        case smtplib.SMTPNotSupportedError():
+            return Kind.CONFIGURATION, ""
+        case smtplib.SMTPRecipientsRefused(recipients=recipients):
+            code = next(iter(recipients.values()), (0, b""))[0]
+            return (Kind.NOT_ACCEPTED if _is_transient(code) else Kind.REFUSED), str(code)
+        case smtplib.SMTPSenderRefused(smtp_code=code):
+            # The sender is the same for every message: no recipient is to blame.
+            return (Kind.NOT_ACCEPTED if _is_transient(code) else Kind.CONFIGURATION), str(code)
+        case smtplib.SMTPDataError(smtp_code=code):
+            return (Kind.NOT_ACCEPTED if _is_transient(code) else Kind.REFUSED), str(code)
+        case smtplib.SMTPResponseException(smtp_code=code):
+            return Kind.NOT_ACCEPTED, str(code)
+    return None
+
+
+def _is_transient(code: int) -> bool:
+    return not 500 <= code < 600  # noqa: PLR2004 - RFC 5321, section 4.2.1
+
+
+def _of_anymail(error: BaseException) -> tuple[Kind, str] | None:
+    match error:
+        case AnymailRecipientsRefused() | AnymailInvalidAddress():
+            return Kind.REFUSED, ""
+        case AnymailUnsupportedFeature() | AnymailConfigurationError():
+            return Kind.CONFIGURATION, ""
+        case AnymailSerializationError():
+            return Kind.UNSUPPORTED, ""
+        case AnymailAPIError(status_code=int(status)):
+            return _by_http_status(status), str(status)
+    return None
+
+
+def _by_http_status(status: int) -> Kind:
+    if status in {401, 402, 403, 404}:
+        return Kind.CONFIGURATION
+    if status in {408, 409, 423, 425, 429} or status >= 500:  # noqa: PLR2004 - RFC 9110
+        return Kind.NOT_ACCEPTED
+    return Kind.REFUSED
+
+
+def _of_rest(error: BaseException, handed: bool) -> Kind:
+    match error:
+        case ssl.SSLCertVerificationError() | ImproperlyConfigured() | ImportError():
+            return Kind.CONFIGURATION
+        case DeadlineExceeded():
+            return Kind.AMBIGUOUS if handed else Kind.NOT_ACCEPTED
+        case ConnectTimeout():
+            return Kind.NOT_ACCEPTED
+        case ReadTimeout():
+            return Kind.AMBIGUOUS
+        case RequestsConnectionError():
+            # No connection was made, or one broke while the answer was awaited.
+            return Kind.AMBIGUOUS if "aborted" in str(error).lower() else Kind.NOT_ACCEPTED
+        case OSError():
+            return Kind.AMBIGUOUS if handed and _body_was_sent(error) else Kind.NOT_ACCEPTED
+        case ValueError():
+            return Kind.UNSUPPORTED
+    return Kind.NOT_ACCEPTED
+
+
+def _body_was_sent(error: BaseException) -> bool:
+    """Whether an SMTP session broke once the server had let the body come.
+
+    smtplib raises the same exception at every step. ``SMTP.data`` has the quoted body in ``q``
+    from the moment that the server answered 354.
+    """
+    return any(frame.f_code.co_name == "data" and "q" in frame.f_locals for frame in _frames(error))
+
+
+def _frames(error: BaseException) -> Iterator[FrameType]:
+    traceback = error.__traceback__
+    while traceback is not None:
+        yield traceback.tb_frame
+        traceback = traceback.tb_next
