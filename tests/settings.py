@@ -13,6 +13,7 @@ DATABASE_URLS = {
     "mariadb": os.environ.get("MARIADB_URL", "mysql://root@127.0.0.1:3306/mysql"),
 }
 DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
+MARIADB = env.db_url_config(DATABASE_URLS["mariadb"])
 
 if DATABASE == "mariadb":
     import pymysql

@@ -1,0 +1,227 @@
+"""A world for couriers: a database of its own, a mail server that keeps what it took, processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import defaultdict
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import psycopg
+import pymysql
+import pytest
+from aiosmtpd.controller import Controller
+from django.conf import settings
+
+from tests.conftest import unavailable
+
+ROOT = Path(__file__).resolve().parents[2]
+
+DUMP = """
+import django, json, sys
+django.setup()
+from resend_confirmation.models import Delivery
+json.dump(list(Delivery.objects.order_by("pk").values(
+    "pk", "state", "reason", "attempts", "doubts", "message_id", "error_class", "error_code",
+    "confirmation__address", "confirmation__sends", "lease_owner")), sys.stdout)
+"""
+
+
+class Sink:
+    """An SMTP handler that keeps every message it accepted."""
+
+    def __init__(self):
+        self.messages = []
+        self.lock = threading.Lock()
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
+        message = message_from_bytes(envelope.content, policy=policy.default)
+        with self.lock:
+            self.messages.append((envelope.rcpt_tos, message))
+        return "250 OK"
+
+    def by_recipient(self):
+        """Recipient to the messages that it got."""
+        found = defaultdict(list)
+        with self.lock:
+            for recipients, message in self.messages:
+                assert len(recipients) == 1
+                found[recipients[0]].append(message)
+        return found
+
+
+class Server(Controller):
+    """A mail server on a port that the system chooses."""
+
+    def _trigger_server(self):
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+def wait_until(condition, seconds, why):
+    """Return when ``condition()`` holds; fail after a deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, why()
+        threading.Event().wait(0.05)
+
+
+class World:
+    """The processes of one test, and what they share."""
+
+    def __init__(self, database_url, folder):
+        self.database_url = database_url
+        self.journal = folder / "deaths"
+        self.log = (folder / "log").open("w+")
+        self.sink = Sink()
+        self.controller = None
+        self.processes = []
+
+    def serve(self, handler=None, **options):
+        """Start the mail server."""
+        handler = handler or self.sink
+        self.controller = Server(handler, hostname="127.0.0.1", port=0, **options)
+        self.controller.start()
+        self.port = self.controller.port
+
+    def environment(self, **more):
+        """The environment of a process of this world."""
+        return {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            "FAULTS_DATABASE_URL": self.database_url,
+            "FAULTS_SMTP_PORT": str(self.port),
+            "FAULTS_JOURNAL": str(self.journal),
+            **more,
+        }
+
+    def run(self, *arguments, **more):
+        """Run one Python process to its end; its output."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.environment(**more),
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def ask(self, total, undone=0):
+        """Seed accounts and ask for all of them, rolling some back."""
+        self.run("-m", "tests.faults.asker", str(total), str(undone))
+
+    def start_courier(self, **more):
+        """Start one courier process."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.courier"],
+            cwd=ROOT,
+            env=self.environment(**more),
+            stdout=self.log,
+            stderr=self.log,
+        )
+        self.processes.append(process)
+        return process
+
+    def rows(self):
+        """The deliveries, as the database has them."""
+        return json.loads(self.run("-c", DUMP))
+
+    def unfinished(self):
+        """How many deliveries are still on their way."""
+        return sum(row["state"] in {"asked", "queued", "sending"} for row in self.rows())
+
+    def deaths(self):
+        """Where couriers died, and over which delivery."""
+        if not self.journal.exists():
+            return []
+        lines = self.journal.read_text().splitlines()
+        return [(point, int(pk)) for point, pk in (line.split() for line in lines)]
+
+    def log_text(self):
+        """What the couriers said."""
+        self.log.flush()
+        self.log.seek(0)
+        return self.log.read()[-8000:]
+
+    def stop(self):
+        """End every process and the mail server."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+        if self.controller:
+            self.controller.stop()
+        self.log.close()
+
+
+def _sqlite(folder):
+    return f"sqlite:///{folder / 'world.sqlite3'}", lambda: None
+
+
+def _postgres(folder):
+    url = settings.DATABASE_URLS["postgres"]
+    name = f"faults_{uuid.uuid4().hex[:12]}"
+    try:
+        server = psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True)
+    except psycopg.OperationalError as error:
+        unavailable(f"no PostgreSQL server: {error}")
+    server.execute(f"CREATE DATABASE {name}")
+
+    def drop():
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        server.close()
+
+    return url.rpartition("/")[0] + f"/{name}", drop
+
+
+def _mariadb(folder):
+    config = settings.MARIADB
+    name = f"faults_{uuid.uuid4().hex[:12]}"
+    try:
+        server = pymysql.connect(
+            host=config["HOST"] or "127.0.0.1",
+            port=int(config["PORT"] or 3306),
+            user=config["USER"],
+            password=config["PASSWORD"],
+            autocommit=True,
+        )
+    except pymysql.OperationalError as error:
+        unavailable(f"no MariaDB server: {error}")
+    with server.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+
+    def drop():
+        with server.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {name}")
+        server.close()
+
+    return settings.DATABASE_URLS["mariadb"].rpartition("/")[0] + f"/{name}", drop
+
+
+DATABASES = {"sqlite": _sqlite, "postgres": _postgres, "mariadb": _mariadb}
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ]
+)
+def world(request, tmp_path):
+    """A world on each of the three databases."""
+    url, drop = DATABASES[request.param](tmp_path)
+    made = World(url, tmp_path)
+    try:
+        yield made
+    finally:
+        made.stop()
+        drop()

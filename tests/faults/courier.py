@@ -1,0 +1,106 @@
+"""A courier in a process of its own that kills itself, at named points, by chance.
+
+``python -m tests.faults.courier`` drains until it is ended. ``FAULTS_KILL`` maps points to
+probabilities, as ``"after_claim=0.1,before_mark=0.05"``; ``FAULTS_JOURNAL`` names a file to which
+each death is written before it happens.
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from threading import Event
+
+import django
+
+django.setup()
+
+from django.db import OperationalError, connection  # noqa: E402
+
+from resend_confirmation import engine  # noqa: E402
+from resend_confirmation.courier import carry, claims, clock, post  # noqa: E402
+from resend_confirmation.courier.receipts import Kind  # noqa: E402
+
+POINTS = ("before_claim_commits", "after_claim", "after_acceptance", "before_mark", "after_mark")
+
+chances = {
+    point: float(chance)
+    for point, _, chance in (
+        part.partition("=") for part in os.environ.get("FAULTS_KILL", "").split(",") if part
+    )
+}
+assert set(chances) <= set(POINTS)
+dice = random.Random(os.environ.get("FAULTS_SEED"))
+
+
+def perhaps_die(point, delivery_id):
+    """Die as kill -9 does, having said where and over which delivery."""
+    if dice.random() < chances.get(point, 0.0):
+        with open(os.environ["FAULTS_JOURNAL"], "a") as journal:
+            journal.write(f"{point} {delivery_id}\n")
+            journal.flush()
+            os.fsync(journal.fileno())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def around(module, name, wrapper):
+    """Replace ``module.name`` by ``wrapper(original, ...)``."""
+    original = getattr(module, name)
+    setattr(module, name, lambda *args, **kwargs: wrapper(original, *args, **kwargs))
+
+
+def take(original, pk, owner):
+    taken = original(pk, owner)
+    if taken:
+        perhaps_die("before_claim_commits", pk)
+    return taken
+
+
+def claim(original, owner):
+    made = original(owner)
+    if made:
+        perhaps_die("after_claim", made.delivery.pk)
+    return made
+
+
+def send(original, self, message, delivery_id, beat):
+    receipt = original(self, message, delivery_id, beat)
+    if receipt.kind is Kind.ACCEPTED:
+        perhaps_die("after_acceptance", delivery_id)
+    return receipt
+
+
+def mark(original, made, state, **values):
+    perhaps_die("before_mark", made.delivery.pk)
+    marked = original(made, state, **values)
+    perhaps_die("after_mark", made.delivery.pk)
+    return marked
+
+
+around(claims, "_take", take)
+around(claims, "claim", claim)
+around(claims, "mark", mark)
+_send = post.Post.send
+post.Post.send = lambda self, *args, **kwargs: send(_send, self, *args, **kwargs)
+
+
+def main():
+    """Drain for ever; a database that is away is tried again, as every carrier does."""
+    if offset := float(os.environ.get("FAULTS_CLOCK_OFFSET", "0")):
+        # This machine's clock is wrong; the database's is not.
+        wrong = time.time
+        time.time = lambda: wrong() + offset
+    while True:
+        try:
+            idle = engine.drain(20).idle
+        except OperationalError:
+            connection.close()
+            idle = True
+        if idle:
+            Event().wait(0.05)
+
+
+if __name__ == "__main__":
+    assert carry and clock
+    sys.exit(main())

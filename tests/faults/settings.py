@@ -1,0 +1,39 @@
+"""The test site on a database and a mail server that several processes share."""
+
+import os
+
+import django
+import environ
+
+from tests.settings import *  # noqa: F403
+from tests.settings import RESEND_CONFIRMATION
+
+DATABASES = {"default": environ.Env.db_url_config(os.environ["FAULTS_DATABASE_URL"])}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 30,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+    }
+if DATABASES["default"]["ENGINE"].endswith("mysql"):
+    import pymysql
+
+    pymysql.install_as_MySQLdb()
+    DATABASES["default"]["OPTIONS"] = {"charset": "utf8mb4"}
+
+SMTP = {"host": "127.0.0.1", "port": int(os.environ.get("FAULTS_SMTP_PORT", "25"))}
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": SMTP}}
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST, EMAIL_PORT = SMTP["host"], SMTP["port"]
+
+RESEND_CONFIRMATION = {
+    **RESEND_CONFIRMATION,
+    "SEND_DEADLINE": float(os.environ.get("FAULTS_DEADLINE", "1.5")),
+}
+LOGGING = {
+    "version": 1,
+    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "loggers": {"resend_confirmation": {"handlers": ["stderr"]}},
+}

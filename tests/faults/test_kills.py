@@ -1,0 +1,78 @@
+"""Couriers killed at any moment lose no message, and double one only where it was in doubt."""
+
+from collections import Counter
+
+import pytest
+
+from .conftest import wait_until
+
+pytestmark = pytest.mark.faults
+
+ACCOUNTS = 500
+UNDONE = 100
+COURIERS = 3
+
+
+def link_in(message):
+    """The confirmation link in a message's text."""
+    text = message.get_body(("plain",)).get_content()
+    return next(word for word in text.split() if "token=" in word)
+
+
+def drain_with(world, **more):
+    """Run couriers, each replaced when it dies, until nothing is on its way."""
+    running = [world.start_courier(**more, FAULTS_SEED=str(n)) for n in range(COURIERS)]
+    born = COURIERS
+
+    def is_done():
+        nonlocal born
+        for place, process in enumerate(running):
+            if process.poll() is not None:
+                running[place] = world.start_courier(**more, FAULTS_SEED=str(born))
+                born += 1
+        expected = {f"player{n}@example.com" for n in range(UNDONE, ACCOUNTS)}
+        return set(world.sink.by_recipient()) >= expected and not world.unfinished()
+
+    wait_until(is_done, 240, lambda: f"{world.unfinished()} on their way\n{world.log_text()}")
+
+
+def test_without_kills_every_message_goes_out_exactly_once(world):
+    """400 committed asks make 400 messages; 100 that were rolled back make none."""
+    world.serve()
+    world.ask(ACCOUNTS, UNDONE)
+    drain_with(world)
+    received = world.sink.by_recipient()
+    assert set(received) == {f"player{n}@example.com" for n in range(UNDONE, ACCOUNTS)}
+    assert Counter(map(len, received.values())) == {1: ACCOUNTS - UNDONE}
+    assert Counter(row["state"] for row in world.rows()) == {"sent": ACCOUNTS - UNDONE}
+
+
+def test_kill_nine_loses_nothing(world):
+    """Whoever dies before the message was accepted doubles nothing; after it, one identical copy."""
+    world.serve()
+    world.ask(ACCOUNTS, UNDONE)
+    drain_with(
+        world,
+        FAULTS_KILL="before_claim_commits=0.02,after_claim=0.02,after_acceptance=0.02,"
+        "before_mark=0.02,after_mark=0.02",
+    )
+    received = world.sink.by_recipient()
+    assert set(received) == {f"player{n}@example.com" for n in range(UNDONE, ACCOUNTS)}
+    rows = {row["confirmation__address"]: row for row in world.rows()}
+    assert Counter(row["state"] for row in rows.values()) == {"sent": ACCOUNTS - UNDONE}
+    deaths = world.deaths()
+    assert {point for point, _ in deaths} == {
+        "before_claim_commits",
+        "after_claim",
+        "after_acceptance",
+        "before_mark",
+        "after_mark",
+    }
+    after_acceptance = Counter(
+        pk for point, pk in deaths if point in {"after_acceptance", "before_mark"}
+    )
+    for address, messages in received.items():
+        row = rows[address]
+        assert len(messages) == 1 + after_acceptance[row["pk"]]
+        assert {message["Message-ID"] for message in messages} == {row["message_id"]}
+        assert len({link_in(message) for message in messages}) == 1
