@@ -59,6 +59,9 @@ class AccountStore(Protocol):
         """Every account that waits for a confirmation, for bulk resends."""
 
 
+#: Users read at once for a bulk resend.
+_PIECE = 2000
+
 _OURS = {
     "rc_id": "resend_confirmations__id",
     "rc_address": "resend_confirmations__address",
@@ -93,10 +96,15 @@ class ConfirmationStore:
         return True
 
     def pending(self) -> Iterator[Account]:
-        """The users who wait, oldest account first."""
-        users = self._joined().filter(self._waits()).order_by("pk")
-        waiting = self._accounts(users.iterator(chunk_size=2000))
-        return (account for account in waiting if account.standing is Standing.PENDING)
+        """The users who wait, oldest account first, read in pieces: no cursor stays open."""
+        users = get_user_model()._default_manager.filter(self._waits()).order_by("pk").distinct()
+        joined = self._joined().filter(self._waits()).order_by("pk")
+        pks = list(users.values_list("pk", flat=True)[:_PIECE])
+        while pks:
+            for account in self._accounts(joined.filter(pk__range=(pks[0], pks[-1]))):
+                if account.standing is Standing.PENDING:
+                    yield account
+            pks = list(users.filter(pk__gt=pks[-1]).values_list("pk", flat=True)[:_PIECE])
 
     def standing(self, user: Any, state: str | None) -> Standing:
         """What ``user`` is, given the state of our confirmation of its address, if any."""
@@ -168,7 +176,11 @@ class FlagStore(ConfirmationStore):
         waiting = get_user_model()._default_manager.filter(
             pk=account.user.pk, is_active=False, last_login=None
         )
-        return bool(waiting.update(is_active=True))
+        if not waiting.update(is_active=True):
+            return False
+        # Receivers of ``confirmed`` may save the user they are given.
+        account.user.is_active = True
+        return True
 
     def _waits(self) -> Q:
         return Q(is_active=False, last_login=None)

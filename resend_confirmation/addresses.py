@@ -37,16 +37,23 @@ def canonical_identity(identity: str) -> str:
 def canonical(address: str) -> str:
     """The form in which addresses are compared, limited and hashed; never where mail goes.
 
-    NFKC, stripped, casefolded, the domain in IDNA 2008 (RFC 5891). Raises ValueError for
-    anything that is not exactly one address, without quoting it.
+    NFKC, stripped, the local part casefolded, the domain in IDNA 2008 (RFC 5891). Raises
+    ValueError for anything that is not exactly one address, without quoting it.
     """
     if len(address) > MAX_LENGTH or not is_clean(address):
         raise ValueError("not an address")
-    folded = unicodedata.normalize("NFKC", address).strip().casefold()
+    text = unicodedata.normalize("NFKC", address).strip()
+    if text.count("@") != address.count("@"):
+        # A full-width @: nothing that a mail server would take for one.
+        raise ValueError("not an address")
+    local, _, domain = text.rpartition("@")
     # Folding can denormalise (U+0345), so that a second round is needed for a stable form.
-    folded = unicodedata.normalize("NFKC", folded)
-    local, _, domain = folded.rpartition("@")
-    domain = _ascii_domain(domain)
+    local = unicodedata.normalize("NFKC", local.casefold())
+    # Not casefolded: that makes one domain of straße.de and strasse.de, which have two owners.
+    domain = _ascii_domain(domain).lower()
+    # Python's mail parser decodes encoded words (RFC 2047) and would write to another mailbox.
+    if "=?" in local or len(local) + 1 + len(domain) > MAX_LENGTH:
+        raise ValueError("not an address")
     # EmailValidator knows ASCII alone: letters beyond it stand in as one that it accepts.
     stand_in = re.sub(r"[^\x00-\x7f]", lambda match: _stand_in(match[0]), local)
     try:

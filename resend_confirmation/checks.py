@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_resolver, reverse
 from django.utils.module_loading import import_string
 
 from . import clients, conf
@@ -99,6 +99,8 @@ def check_dialects(**_: Any) -> list[CheckMessage]:
         known = clients.registry().clients
     except Exception:
         return []
+    # Dialects are known once the URLs that import them were loaded; checks run in no order.
+    list(get_resolver().url_patterns)
     return [
         message
         for client in known

@@ -1,5 +1,6 @@
 """The one dict of settings, ``RESEND_CONFIRMATION``, read into a frozen, typed dataclass."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -11,6 +12,11 @@ from django.core.exceptions import ImproperlyConfigured
 LinkPolicy = Literal["reuse", "newest"]
 
 NAME = "RESEND_CONFIRMATION"
+
+#: Seconds in ten years: more is a mistake, and far more is no timedelta.
+_LONGEST = 10 * 366 * 24 * 3600
+#: Calls, then a period that may be a multiple: "60/m", "10/5m".
+_RATE = re.compile(r"[1-9][0-9]*/(?:[1-9][0-9]*)?[smhd]")
 
 
 class WrongValueError(ValueError):
@@ -52,9 +58,9 @@ def _optional_count(value: object) -> int | None:
 
 def _seconds(value: object) -> timedelta:
     if isinstance(value, timedelta):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise WrongValueError("takes seconds, or a timedelta")
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LONGEST:
+        raise WrongValueError("takes seconds, or a timedelta, of 0 to ten years")
     return timedelta(seconds=value)
 
 
@@ -81,10 +87,8 @@ def _rates(value: object) -> Mapping[str, str | None]:
     for dialect, rate in rates.items():
         if not isinstance(dialect, str) or not (rate is None or isinstance(rate, str)):
             raise WrongValueError("takes a rate such as '60/m', None, or a dict of dialect to rate")
-        if rate is not None:
-            count, _, period = rate.partition("/")
-            if not (count.isdigit() and period.lstrip("0123456789") in {"s", "m", "h", "d"}):
-                raise WrongValueError(f"takes a rate such as '60/m', not {rate!r}")
+        if rate is not None and not _RATE.fullmatch(rate):
+            raise WrongValueError(f"takes a rate such as '60/m', not {rate!r}")
     return rates
 
 

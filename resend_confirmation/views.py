@@ -133,8 +133,7 @@ def _landing(opened: Opened) -> str | None:
     """Where to go on; our own page where the dialect cannot say, since the click has counted."""
     if opened.verdict is Verdict.READY:
         # The button's answer will be a redirect there, which the page's policy must allow.
-        delivery = opened.delivery
-        return landing_of(Opened(Verdict.ALREADY, delivery, opened.account))
+        opened = Opened(Verdict.ALREADY, opened.delivery, opened.account)
     try:
         return landing_of(opened)
     except Exception:

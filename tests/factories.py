@@ -1,19 +1,21 @@
 """Accounts as a host has them, with the confirmation that sign-up would have started."""
 
-import factory
 from django.contrib.auth import get_user_model
+from factory.declarations import LazyAttribute, Sequence
+from factory.django import DjangoModelFactory
+from factory.helpers import post_generation
 
 from resend_confirmation import start
 
 
-class UserFactory(factory.django.DjangoModelFactory):
+class UserFactory(DjangoModelFactory):
     """A user whom nobody asked to confirm anything."""
 
     class Meta:
         model = get_user_model()
 
-    username = factory.Sequence(lambda n: f"player{n}")
-    email = factory.LazyAttribute(lambda user: f"{user.username}@example.com")
+    username = Sequence(lambda n: f"player{n}")
+    email = LazyAttribute(lambda user: f"{user.username}@example.com")
 
 
 class PendingFactory(UserFactory):
@@ -23,7 +25,7 @@ class PendingFactory(UserFactory):
         model = get_user_model()
         skip_postgeneration_save = True
 
-    @factory.post_generation
+    @post_generation
     def confirmation(self, create, extracted, **kwargs):
         """Start without sending."""
         start(self, send=False)

@@ -1,6 +1,7 @@
 """The test site: every dialect mounted as the example site mounts it, on the chosen database."""
 
 import os
+import tempfile
 
 import django
 import environ
@@ -26,6 +27,16 @@ ALLOWED_HOSTS = ["*"]
 USE_TZ = True
 ROOT_URLCONF = "tests.urls"
 DATABASES = {"default": env.db_url_config(DATABASE_URLS[DATABASE])}
+if DATABASE == "sqlite":
+    # A file, since threads do not share one in memory well; one for each run.
+    DATABASES["default"]["TEST"] = {
+        "NAME": f"{tempfile.gettempdir()}/resend_confirmation_{os.getpid()}.sqlite3"
+    }
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA synchronous=OFF",
+    }
 if DATABASE == "mariadb":
     DATABASES["default"]["OPTIONS"] = {"charset": "utf8mb4"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

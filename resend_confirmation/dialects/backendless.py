@@ -25,6 +25,9 @@ LIMIT = "Cannot process request - request per second limit has been exhausted"
 #: What follows the operation's name in a path, in the documented and in a client's spelling.
 _IDENTITY = re.compile(r"/users/resend(?:c|EmailC)onfirmation/([\s\S]*)\Z")
 
+#: A byte that is no UTF-8, as Django's handler writes it into a path.
+_REQUOTED = re.compile(rb"%([89A-F][0-9A-F])")
+
 
 class BackendlessPath(serializers.Serializer[Any]):
     """What the path says; application id and key only where the client was given them."""
@@ -156,7 +159,10 @@ def _path(request: HttpRequest) -> bytes:
     if scope is not None:
         raw = scope.get("raw_path")
         return unquote_to_bytes(raw) if raw else str(scope["path"]).encode()
-    return str(request.META.get("PATH_INFO", "")).encode("latin-1", "replace")
+    # Django has decoded WSGI's path already, and quoted the bytes that are no UTF-8 again.
+    return _REQUOTED.sub(
+        lambda match: bytes.fromhex(match[1].decode("ascii")), request.path_info.encode()
+    )
 
 
 def _decode(path: bytes) -> str:

@@ -93,7 +93,8 @@ class XsollaJWTQuery(serializers.Serializer[Any]):
         help_text="URL to redirect the user to after account confirmation. Must be identical to "
         "a Callback URL of the Login project. Required if there are several Callback URLs.",
     )
-    payload = StrictCharField(
+    # Any text, line breaks too: it is handed back in JSON and seen by nobody else.
+    payload = serializers.CharField(
         required=False,
         allow_blank=True,
         max_length=2000,

@@ -12,6 +12,7 @@ from ..clients import Client
 from ..models import Delivery
 from ..outcomes import CONCEALED, DeliveryState, Ending, Outcome, Reason, Refusal
 from . import backlog, cooldown, matching
+from .deadlocks import retried
 from .signup import ensure_confirmation
 
 
@@ -44,6 +45,7 @@ class Result:
     retry_after: int = 0
 
 
+@retried
 def resend(request: ResendRequest) -> Result:
     """Send the message again to the pending account that ``request`` names.
 
@@ -68,6 +70,8 @@ def resend(request: ResendRequest) -> Result:
     )
     if request.quiet >= CONCEALED:
         return _ask(request, draft)
+    if not client.required:
+        return _pretend(request, draft, Reason.NOT_ENABLED)
     return _look_up(request, draft)
 
 
@@ -95,18 +99,18 @@ def _look_up(request: ResendRequest, draft: Delivery) -> Result:
         return Result(Outcome.SENT, request.identity, waiting[0].address)
     outcome = matching.outcome_without_pending(accounts)
     if outcome in request.quiet:
-        return _pretend(request, draft, outcome)
+        return _pretend(request, draft, matching.REASONS[outcome])
     return Result(outcome)
 
 
-def _pretend(request: ResendRequest, draft: Delivery, outcome: Outcome) -> Result:
+def _pretend(request: ResendRequest, draft: Delivery, reason: Reason) -> Result:
     """Do for an identity that gets no message what is done for one that does."""
     identity = addresses.canonical_identity(request.identity)
     key = addresses.canonical(identity) if addresses.is_address(identity) else identity
     with transaction.atomic(using=router.db_for_write(Delivery)):
         if wait := cooldown.take(key):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
-        draft.reason = matching.REASONS[outcome]
+        draft.reason = reason
         draft.ended_at = timezone.now()
         _insert(draft, DeliveryState.IGNORED)
     return Result(Outcome.SENT, request.identity, request.identity)
@@ -129,6 +133,7 @@ def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
         _insert(delivery, DeliveryState.QUEUED)
 
 
+@retried
 def send_to(account: Account, *, client: str = "", dialect: str = "", redirect: str = "") -> Result:
     """Queue the message for an account that staff or a command chose; the cooldown holds."""
     if not matching.pending([account]):

@@ -13,6 +13,7 @@ from ..outcomes import ConfirmationState, Outcome, Standing, Verdict
 from ..signals import confirmed
 from . import cooldown
 from .asking import Result, queue
+from .deadlocks import retried
 from .signup import account_of
 
 _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{tokens.LENGTH}}}\Z")
@@ -110,6 +111,7 @@ def _confirm(confirmation: Confirmation, account: Account) -> bool:
     return True
 
 
+@retried
 def renew(token: str) -> Result | None:
     """Send a new link in place of an expired one; None unless ``token`` is genuine and expired."""
     opened = inspect(token)

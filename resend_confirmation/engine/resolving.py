@@ -58,7 +58,8 @@ def _resolve(ask: Delivery) -> None:
         )
         mine = Delivery.objects.filter(pk=ask.pk)
         mine.update(confirmation_id=confirmation_id)
-        if cooldown.take(addresses.canonical(first.address), first.cooldown):
+        is_cooling_down = cooldown.take(addresses.canonical(first.address), first.cooldown) > 0
+        if is_cooling_down:
             mine.update(
                 state=DeliveryState.IGNORED,
                 reason=matching.REASONS[Outcome.COOLING_DOWN],
@@ -66,13 +67,19 @@ def _resolve(ask: Delivery) -> None:
             )
         else:
             queue(ask, others)
+    if is_cooling_down:
+        _tell(ask, Reason.COOLING_DOWN)
 
 
 def _end(ask: Delivery, reason: Reason) -> None:
     if _move(ask, state=DeliveryState.IGNORED, reason=reason, ended_at=timezone.now()):
-        delivery_changed.send_robust(
-            Delivery, delivery_id=ask.pk, state=DeliveryState.IGNORED, reason=reason
-        )
+        _tell(ask, reason)
+
+
+def _tell(ask: Delivery, reason: Reason) -> None:
+    delivery_changed.send_robust(
+        Delivery, delivery_id=ask.pk, state=DeliveryState.IGNORED, reason=reason
+    )
 
 
 def _move(ask: Delivery, **values: object) -> bool:

@@ -11,8 +11,10 @@ from ..accounts import Account
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, DeliveryState
 from . import cooldown
+from .deadlocks import retried
 
 
+@retried
 def start(
     account: Any,
     *,
@@ -41,9 +43,8 @@ def start(
         raise ValueError("the redirect is not registered for this client")
     canonical = addresses.canonical(address)
     with transaction.atomic(using=router.db_for_write(Confirmation)):
-        confirmation = _reopen(
-            account, address, client=owner.name if owner else client, language=language
-        )
+        named = owner.name if owner else client
+        confirmation = _reopen(account, address, client=named, language=language)
         if time_zone:
             confirmation.time_zone = time_zone
             confirmation.save(update_fields=["time_zone"])
@@ -52,7 +53,8 @@ def start(
             Delivery.objects.create(
                 confirmation=confirmation,
                 dialect=dialect,
-                client=confirmation.client,
+                # A redirect's id means something only beside the client that registered it.
+                client=named if client or redirect else confirmation.client,
                 redirect=target.id if isinstance(target, clients.Redirect) else "",
                 language=language,
                 state=DeliveryState.QUEUED,

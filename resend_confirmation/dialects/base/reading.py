@@ -1,6 +1,7 @@
 """Reading a request: query, path and body by the dialect's serializers, and nothing else."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from ...outcomes import Refusal
 from .answers import Detail, Kind
 
 FORM = "application/x-www-form-urlencoded"
+
+#: Deepest nesting that is read: what was sent may be echoed indented, which grows by its square.
+MAX_DEPTH = 16
 
 #: Bytes of a refused body that are still taken in, and how many at once.
 DISCARD = 16 * 1024 * 1024
@@ -53,6 +57,26 @@ def _repeated(keys: Iterable[str]) -> frozenset[str]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """A float; ValueError for one such as 1e999, which JSON could not say again."""
+    if math.isinf(number := float(text)):
+        raise ValueError(f"{text} is too large")
+    return number
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for item in level for child in _children(item)]
+    return any(isinstance(item, dict | list) for item in level)
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def read(
@@ -108,8 +132,13 @@ def _body(
         return {}, frozenset()
     try:
         parsed = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
+            raw.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_no_constant,
+            parse_float=_finite,
         )
+        if _is_deep(parsed):
+            raise RecursionError
     except (ValueError, RecursionError) as error:
         return Reading(refusal=Refusal.MALFORMED, detail=Detail(reason=_why(error)))
     if isinstance(parsed, _Object):

@@ -1,0 +1,131 @@
+"""``manage.py demo``: migrate, seed, say what to open and what to send, and serve."""
+
+import errno
+import logging
+import os
+import re
+import signal
+import socket
+import threading
+from argparse import ArgumentParser
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.core.management.commands.runserver import naiveip_re
+from django.db import close_old_connections, connections
+
+from demo import seeding, tables
+from demo.data import BULK_NEEDED, REQUESTS
+from resend_confirmation import conf, courier, engine
+
+logger = logging.getLogger("resend_confirmation")
+
+#: Seconds between looks for messages to send, where no carrier does it.
+PAUSE = 0.5
+MAX_PORT = 65535
+#: Addresses that mean 'every interface', and where a browser on this machine finds them.
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+
+
+class Command(BaseCommand):
+    """The whole demonstration in one process; Ctrl-C ends it."""
+
+    help = "Migrates, seeds, prints what to open and what to send, and serves the example site."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Where to serve, and what to seed."""
+        parser.add_argument("addrport", nargs="?", default="127.0.0.1:8000", help="address:port")
+        parser.add_argument(
+            "--pending",
+            type=int,
+            default=BULK_NEEDED,
+            metavar="N",
+            help="how many accounts pending000001@example.com and so on to add",
+        )
+        parser.add_argument("--password", default="", help="set the admin's password to this")
+
+    def handle(self, *, addrport: str, pending: int, password: str, **options: Any) -> None:
+        """Do it all; returns when the server was stopped."""
+        host, port = _free(addrport)
+        base = f"http://{EVERYWHERE.get(host, host)}:{port}"
+        _serve_links_at(base)
+        call_command("migrate", verbosity=0, stdout=self.stdout)
+        seeding.seed_accounts()
+        seeding.seed_bulk(max(pending, BULK_NEEDED))
+        self._tell(base, seeding.seed_admin(password))
+        connections.close_all()
+        _start_courier()
+        # A service manager's way of asking is answered like Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        call_command("runserver", f"{host}:{port}", use_reloader=False, insecure_serving=True)
+
+    def _tell(self, base: str, admin: str) -> None:
+        inbox = [f"{base}/inbox/   the messages that were sent"] if settings.DEBUG else []
+        lines = [
+            "",
+            tables.as_text(tables.ACCOUNT_COLUMNS, tables.account_rows()),
+            "",
+            tables.as_text(tables.CLIENT_COLUMNS, tables.client_rows()),
+            "",
+            "Open:",
+            f"{base}/         where everything is",
+            *inbox,
+            f"{base}/docs/    the operations, described",
+            f"{base}/admin/   {admin}",
+            "",
+            "Send, each for another account:",
+            *[line for r in REQUESTS for line in (f"# {r.dialect}", r.curl(base))],
+            "",
+        ]
+        self.stdout.write("\n".join(lines))
+        self.stdout.flush()
+
+
+def _free(addrport: str) -> tuple[str, int]:
+    """The host and port to serve at; CommandError when nobody can listen there."""
+    found = re.match(naiveip_re, addrport)
+    if found is None or int(found["port"]) > MAX_PORT:
+        raise CommandError(f"{addrport!r} is no address and port, such as 127.0.0.1:8000")
+    host, port = found["addr"] or "127.0.0.1", int(found["port"])
+    family = socket.AF_INET6 if found["ipv6"] else socket.AF_INET
+    try:
+        with socket.create_server((host.strip("[]"), port), family=family) as probe:
+            return host, probe.getsockname()[1]
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CommandError(
+                f"{addrport} is taken by another program; name a free one: "
+                f"manage.py demo {host}:{port + 1}"
+            ) from None
+        raise CommandError(f"{addrport}: {error.strerror}") from None
+
+
+def _serve_links_at(base: str) -> None:
+    """Have the messages link to where this process really serves, unless BASE_URL says where."""
+    if "BASE_URL" not in os.environ:
+        settings.RESEND_CONFIRMATION = {**settings.RESEND_CONFIRMATION, "BASE_URL": base}
+    settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, urlsplit(base).hostname]
+
+
+def _start_courier() -> None:
+    """Send what is due already; where the carrier wakes nobody, keep looking for more."""
+    if conf.get().CARRIER == "none":
+        threading.Thread(target=_drain_forever, name="demo-courier", daemon=True).start()
+    else:
+        courier.wake()
+
+
+def _drain_forever() -> None:
+    while True:
+        close_old_connections()
+        try:
+            while not engine.drain().idle:
+                pass
+        except Exception:
+            logger.exception("Messages could not be sent; the next look tries again")
+        finally:
+            connections.close_all()
+        threading.Event().wait(PAUSE)

@@ -1,0 +1,1 @@
+"""The example site: every dialect mounted, on settings read from the environment."""

@@ -1,0 +1,56 @@
+"""What the actions do to one confirmation, and how they go through a selection of any size."""
+
+import enum
+from collections.abc import Iterator
+
+from django.db.models import QuerySet
+
+from .. import engine
+from ..engine.signup import account_of
+from ..models import Confirmation
+from ..outcomes import Outcome
+
+#: Rows of a selection that are in memory at once.
+PIECE = 200
+
+
+class Done(enum.Enum):
+    """How an action on one confirmation ended; the values stand in the messages."""
+
+    YES = "done"
+    COOLING_DOWN = "cooling"
+    NOT_PENDING = "other"
+
+
+def in_pieces(queryset: QuerySet[Confirmation]) -> Iterator[Confirmation]:
+    """The rows by primary key: those that an action takes out of the selection are not missed."""
+    rows = queryset.order_by("pk")
+    piece = list(rows[:PIECE])
+    while piece:
+        yield from piece
+        piece = list(rows.filter(pk__gt=piece[-1].pk)[:PIECE])
+
+
+def resend(confirmation: Confirmation) -> Done:
+    """Send again the way the newest delivery went, so that its link lands in the same place."""
+    account = account_of(confirmation)
+    if account is None:
+        return Done.NOT_PENDING
+    newest = confirmation.deliveries.order_by("-asked_at", "-pk")
+    way = newest.values("client", "dialect", "redirect").first() or {"client": confirmation.client}
+    match engine.send_to(account, **way).ending:
+        case Outcome.SENT:
+            return Done.YES
+        case Outcome.COOLING_DOWN:
+            return Done.COOLING_DOWN
+    return Done.NOT_PENDING
+
+
+def withdraw(confirmation: Confirmation) -> Done:
+    """Stop waiting."""
+    return Done.YES if engine.withdraw(confirmation) else Done.NOT_PENDING
+
+
+def confirm(confirmation: Confirmation) -> Done:
+    """Confirm without a link."""
+    return Done.YES if engine.confirm_by_hand(confirmation) else Done.NOT_PENDING

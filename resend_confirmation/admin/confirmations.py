@@ -1,0 +1,174 @@
+"""Confirmations in the admin: who waits, what was sent, and three actions on it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import quote
+from django.contrib.auth import get_permission_codename, get_user_model
+from django.db import router, transaction
+from django.db.models import Case, QuerySet, Value, When
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from ..models import Confirmation
+from ..outcomes import ConfirmationState
+from . import acting
+from .acting import Done
+from .filters import ClientFilter
+from .history import History
+from .searching import by_address
+
+if TYPE_CHECKING:
+    ConfirmationBase = admin.ModelAdmin[Confirmation]
+    Confirmations = QuerySet[Confirmation]
+else:
+    ConfirmationBase, Confirmations = admin.ModelAdmin, QuerySet
+
+
+@admin.register(Confirmation)
+class ConfirmationAdmin(ConfirmationBase):
+    """A list that holds with hundreds of thousands of rows, and a page to look at."""
+
+    list_display = (
+        "address",
+        "account",
+        "client",
+        "state",
+        "requested_at",
+        "sends",
+        "last_sent_at",
+        "last_delivery_state",
+    )
+    list_filter = ("state", ClientFilter, "last_delivery_state", "requested_at", "last_sent_at")
+    list_select_related = ("account",)
+    ordering = (
+        Case(When(state=ConfirmationState.PENDING, then=Value(0)), default=Value(1)),
+        "-requested_at",
+    )
+    show_full_result_count = False
+    search_help_text = _("Address or user name")
+    #: A search box needs some; what is searched depends on the user model.
+    search_fields = ("address",)
+    fields = (
+        "address",
+        "account",
+        "client",
+        "state",
+        "language",
+        "time_zone",
+        "requested_at",
+        "confirmed_at",
+        "expires_at",
+        "sends",
+        "last_sent_at",
+        "last_delivery_state",
+    )
+    inlines = (History,)
+    actions = ("resend", "withdraw", "confirm")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Confirmations begin with a sign-up."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What happened is changed by the actions alone."""
+        return False
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        """For the action 'resend'."""
+        return self._may(request, "resend")
+
+    def has_withdraw_permission(self, request: HttpRequest) -> bool:
+        """For the action 'withdraw'."""
+        return self._may(request, "withdraw")
+
+    def has_confirm_permission(self, request: HttpRequest) -> bool:
+        """For the action 'confirm'."""
+        return self._may(request, "confirm")
+
+    def _may(self, request: HttpRequest, action: str) -> bool:
+        codename = get_permission_codename(action, self.opts)
+        return request.user.has_perm(f"{self.opts.app_label}.{codename}")
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """The confirmation's address, and the account's user name and address."""
+        model: Any = get_user_model()
+        columns = {field.name for field in model._meta.get_fields()}
+        names = {model.USERNAME_FIELD, model.get_email_field_name()} & columns
+        return ["address", *(f"account__{name}" for name in sorted(names))]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Confirmations, search_term: str
+    ) -> tuple[Confirmations, bool]:
+        """Also the same address in another spelling."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        return found | by_address(queryset, "fingerprint", search_term), may_repeat
+
+    @admin.action(permissions=["resend"], description=_("Send the message again"))
+    def resend(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
+        """Queue the message where the account waits and no cooldown runs."""
+        text = gettext("Sent: %(done)d. Cooling down: %(cooling)d. Not pending: %(other)d.")
+        return self._each(request, queryset, acting.resend, gettext("Sent again."), text)
+
+    @admin.action(permissions=["withdraw"], description=_("Withdraw"))
+    def withdraw(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
+        """Stop waiting; every link is dead then."""
+        text = gettext("Withdrawn: %(done)d. Not pending: %(other)d.")
+        return self._each(request, queryset, acting.withdraw, gettext("Withdrawn."), text)
+
+    @admin.action(permissions=["confirm"], description=_("Confirm by hand"))
+    def confirm(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
+        """Confirm without a link."""
+        text = gettext("Confirmed: %(done)d. Not pending: %(other)d.")
+        return self._each(request, queryset, acting.confirm, gettext("Confirmed by hand."), text)
+
+    def _each(
+        self,
+        request: HttpRequest,
+        queryset: Confirmations,
+        act: Callable[[Confirmation], Done],
+        entry: str,
+        text: str,
+    ) -> HttpResponse | None:
+        """Do it to each, with an entry in the log where it was done, and say how it went."""
+        counts = dict.fromkeys((done.value for done in Done), 0)
+        for confirmation in acting.in_pieces(queryset):
+            # Nothing is done that the log does not know.
+            with transaction.atomic(using=router.db_for_write(Confirmation)):
+                ending = act(confirmation)
+                if ending is Done.YES:
+                    self.log_change(request, confirmation, entry)
+            counts[ending.value] += 1
+        complete = counts[Done.YES.value] == sum(counts.values())
+        self.message_user(
+            request, text % counts, messages.SUCCESS if complete else messages.WARNING
+        )
+        return self._back(request)
+
+    def _back(self, request: HttpRequest) -> HttpResponse | None:
+        """To the page whose button was pressed; None is the list."""
+        if "from_page" not in request.POST:
+            return None
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        pk = quote(request.POST[ACTION_CHECKBOX_NAME])
+        url = reverse(name, args=[pk], current_app=self.admin_site.name)
+        return HttpResponseRedirect(url)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The page, with a button for each action that this person may take."""
+        confirmation: Confirmation | None = context.get("original")
+        if confirmation and confirmation.state == ConfirmationState.PENDING:
+            actions = {"resend": self.resend, "withdraw": self.withdraw, "confirm": self.confirm}
+            context["action_buttons"] = [
+                (name, action.short_description)  # type: ignore[attr-defined]
+                for name, action in actions.items()
+                if self._may(request, name)
+            ]
+        context["action_checkbox_name"] = ACTION_CHECKBOX_NAME
+        return super().render_change_form(request, context, *args, **kwargs)

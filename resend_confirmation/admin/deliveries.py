@@ -1,0 +1,84 @@
+"""Deliveries in the admin: every ask and what became of it, the ignored ones with the reason."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from ..models import Delivery
+from .filters import ClientFilter, DialectFilter
+from .searching import by_address
+
+if TYPE_CHECKING:
+    DeliveryBase = admin.ModelAdmin[Delivery]
+else:
+    DeliveryBase = admin.ModelAdmin
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(DeliveryBase):
+    """To look at only; without tokens, payloads and what callers typed."""
+
+    list_display = (
+        "asked_at",
+        "address",
+        "dialect",
+        "client",
+        "state",
+        "reason",
+        "attempts",
+        "sent_at",
+        "error",
+    )
+    list_filter = ("state", "reason", DialectFilter, ClientFilter, "asked_at", "sent_at")
+    list_select_related = ("confirmation",)
+    ordering = ("-asked_at",)
+    show_full_result_count = False
+    search_help_text = _("Address, Message-ID or the provider's id")
+    search_fields = ("confirmation__address", "message_id", "provider_id")
+    fields = (
+        "confirmation",
+        "dialect",
+        "client",
+        "redirect",
+        "language",
+        "state",
+        "reason",
+        "attempts",
+        "asked_at",
+        "not_before",
+        "sent_at",
+        "ended_at",
+        "link_expires_at",
+        "error_class",
+        "error_code",
+        "message_id",
+        "provider_id",
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Deliveries come from asks."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What happened stays."""
+        return False
+
+    @admin.display(description=_("address"), ordering="confirmation__address")
+    def address(self, delivery: Delivery) -> str | None:
+        """Where it goes, once that is known; what the caller typed is nobody's business."""
+        return delivery.confirmation.address if delivery.confirmation else None
+
+    @admin.display(description=_("error"), ordering="error_class")
+    def error(self, delivery: Delivery) -> str:
+        """The error's class and code."""
+        return f"{delivery.error_class} {delivery.error_code}".strip()
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
+    ) -> tuple[QuerySet[Delivery], bool]:
+        """Also the same address in another spelling."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        return found | by_address(queryset, "confirmation__fingerprint", search_term), may_repeat

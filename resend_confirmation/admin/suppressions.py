@@ -1,0 +1,88 @@
+"""Suppressions in the admin: looked up by typing an address, lifted by deleting, added by hand."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .. import addresses
+from ..models import Suppression
+
+if TYPE_CHECKING:
+    SuppressionBase = admin.ModelAdmin[Suppression]
+    SuppressionForm = forms.ModelForm[Suppression]
+else:
+    SuppressionBase, SuppressionForm = admin.ModelAdmin, forms.ModelForm
+
+
+def digests(address: str) -> list[str]:
+    """The digests by which ``address`` may be suppressed; ValueError when it is none."""
+    return addresses.keyed_digests(addresses.canonical(address), "suppression")
+
+
+class ByHand(SuppressionForm):
+    """A suppression for an address, of which only the digest is kept."""
+
+    address = forms.CharField(label=_("address"), max_length=addresses.MAX_LENGTH)
+
+    class Meta:
+        model = Suppression
+        fields = ("detail",)
+
+    def clean_address(self) -> str:
+        """Exactly one address that is not suppressed yet."""
+        typed: str = self.cleaned_data["address"]
+        try:
+            known = digests(typed)
+        except ValueError:
+            raise forms.ValidationError(_("This is not an e-mail address.")) from None
+        if Suppression.objects.filter(digest__in=known).exists():
+            raise forms.ValidationError(_("This address is suppressed already."))
+        self.instance.digest = known[0]
+        self.instance.why = Suppression.Why.BY_HAND
+        self.instance.since = timezone.now()
+        return typed
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(SuppressionBase):
+    """Deleting a row lifts the suppression; nothing else can be changed."""
+
+    list_display = ("why", "since", "detail")
+    list_filter = ("why", "since")
+    ordering = ("-since",)
+    show_full_result_count = False
+    search_help_text = _("The whole address")
+    #: A search box needs one; the search is by digest alone.
+    search_fields = ("digest",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """It is there, or it is lifted."""
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """An address is only ever typed."""
+        return ("why", "since", "detail") if obj else ("address", "detail")
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> type[SuppressionForm]:
+        """The form to add one."""
+        if obj is None:
+            kwargs["form"] = ByHand
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Suppression], search_term: str
+    ) -> tuple[QuerySet[Suppression], bool]:
+        """The suppression of exactly the address that was typed."""
+        if not search_term:
+            return queryset, False
+        try:
+            return queryset.filter(digest__in=digests(search_term)), False
+        except ValueError:
+            return queryset.none(), False

@@ -1,0 +1,96 @@
+"""The arguments of ``resend_confirmation``, with their help."""
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from datetime import timedelta
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+SEND = """\
+Queue the confirmation message again, as staff would: the cooldown holds, and accounts that do
+not wait get nothing. The site's carrier or 'drain' carries what was queued.
+
+Prints a line for each identity: what was typed, and what came of it. Exit code 0 when every
+message was queued, 1 otherwise."""
+
+DRAIN = """\
+Resolve what was asked and send what is due, round after round, until nothing is due any more.
+Any number of couriers may run at once. For cron, or by hand.
+
+Exit code 0 when everything was sent or nothing was due, 1 when a message could not be sent
+(it is tried again later where that can help)."""
+
+STATUS = """\
+Count what is on its way. With --json, one object with these keys:
+
+  deliveries          deliveries by state, every state named
+  due                 rows that a courier would take now
+  oldest_due_seconds  for how long the oldest of them has been due; null when none is
+  unresolved          quiet asks that nobody has looked up yet
+  confirmations       confirmations by state, every state named"""
+
+
+def duration(text: str) -> timedelta:
+    """A length of time such as ``90s``, ``30m``, ``12h`` or ``7d``; for argparse."""
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if not match:
+        raise ArgumentTypeError(f"{text!r} is no duration such as 90s, 30m, 12h or 7d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def positive(text: str) -> int:
+    """A whole number above 0; for argparse."""
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def add_to(parser: ArgumentParser) -> None:
+    """Declare the subcommands, of which one is required, and their options."""
+    subcommands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
+    raw = RawDescriptionHelpFormatter
+    send = subcommands.add_parser(
+        "send", help="queue the message again", description=SEND, formatter_class=raw
+    )
+    _add_send(send)
+    drain = subcommands.add_parser(
+        "drain", help="send what is due", description=DRAIN, formatter_class=raw
+    )
+    drain.add_argument(
+        "--limit", type=positive, default=100, metavar="N", help="rows a round (default: 100)"
+    )
+    drain.add_argument("--once", action="store_true", help="stop after one round")
+    report = subcommands.add_parser(
+        "status", help="count what is on its way", description=STATUS, formatter_class=raw
+    )
+    report.add_argument("--json", action="store_true", help="for machines")
+
+
+def _add_send(parser: ArgumentParser) -> None:
+    parser.add_argument("identities", nargs="*", metavar="IDENTITY", help="address or user name")
+    parser.add_argument(
+        "--client",
+        metavar="NAME",
+        help="in whose name (default: the confirmation's own client)",
+    )
+    parser.add_argument(
+        "--dialect", default="", metavar="NAME", help="whose way of landing the link takes"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    bulk = parser.add_argument_group("for everybody who waits")
+    bulk.add_argument("--pending", action="store_true", help="all accounts that wait")
+    bulk.add_argument(
+        "--older-than",
+        type=duration,
+        metavar="DURATION",
+        help="that were asked to confirm longer ago than this: 90s, 30m, 12h, 7d",
+    )
+    bulk.add_argument(
+        "--newer-than",
+        type=duration,
+        metavar="DURATION",
+        help="that were asked to confirm less long ago than this",
+    )
+    bulk.add_argument(
+        "--limit", type=positive, metavar="N", help="stop after N messages; run again for more"
+    )

@@ -1,0 +1,135 @@
+"""``manage.py resend_confirmation``: send, drain and status, for operators and for cron."""
+
+import json
+from argparse import ArgumentParser
+from collections import Counter
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError
+from django.urls import get_resolver
+
+from ... import clients, engine
+from ...clients import Client
+from ...dialects.base import DialectView
+from ...outcomes import Ending, Outcome
+from .. import arguments, sending, status
+
+#: Options that only mean something with --pending.
+_BULK = ("older_than", "newer_than", "limit")
+
+
+class Command(BaseCommand):
+    """Send confirmation messages again, carry them out, and see how it stands."""
+
+    help = "Send confirmation messages again, carry them out, and see how it stands."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """A subcommand is required."""
+        arguments.add_to(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do what the subcommand says."""
+        subcommands = {"send": self._send, "drain": self._drain, "status": self._status}
+        subcommands[options["subcommand"]](options)
+
+    def _send(self, options: dict[str, Any]) -> None:
+        is_bulk = options["pending"]
+        if is_bulk == bool(options["identities"]):
+            raise CommandError("Give identities, or --pending.")
+        if not is_bulk and any(options[name] is not None for name in _BULK):
+            raise CommandError("--older-than, --newer-than and --limit go with --pending.")
+        way = sending.Way(
+            client=_client(options["client"]),
+            dialect=_dialect(options["dialect"]),
+            dry=options["dry_run"],
+        )
+        if is_bulk:
+            endings = self._send_all(options, way)
+        else:
+            endings = self._send_each(options["identities"], way)
+        unsent = endings.total() - endings[Outcome.SENT]
+        if unsent and not way.dry:
+            raise CommandError(f"{unsent} of {endings.total()} were not queued.")
+
+    def _send_each(self, identities: list[str], way: sending.Way) -> Counter[Ending]:
+        endings: Counter[Ending] = Counter()
+        for identity in identities:
+            result = sending.send(identity, way)
+            endings[result.ending] += 1
+            # What is no UTF-8 came in as lone surrogates and cannot be printed as it is.
+            typed = identity.encode(errors="backslashreplace").decode()
+            self.stdout.write(
+                f"{typed}: {sending.describe(result.ending, way, result.retry_after)}"
+            )
+        return endings
+
+    def _send_all(self, options: dict[str, Any], way: sending.Way) -> Counter[Ending]:
+        waiting = sending.Waiting(options["older_than"], options["newer_than"], options["limit"])
+        is_told = options["verbosity"] > 0
+        endings = sending.send_all(waiting, way, self._progress if is_told else _nothing)
+        for ending, count in endings.items():
+            self.stdout.write(f"{sending.describe(ending, way)}: {count}")
+        if not endings:
+            self.stdout.write("nobody waits")
+        return endings
+
+    def _progress(self, endings: Counter[Ending]) -> None:
+        so_far = f"{endings.total()} looked at, {endings[Outcome.SENT]} for a message"
+        self.stderr.write(so_far, style_func=str)
+
+    def _drain(self, options: dict[str, Any]) -> None:
+        total = engine.Tally()
+        while not (tally := engine.drain(options["limit"])).idle:
+            total = engine.Tally(
+                total.resolved + tally.resolved,
+                total.sent + tally.sent,
+                total.unsent + tally.unsent,
+            )
+            if options["once"]:
+                break
+        self.stdout.write(
+            f"resolved: {total.resolved}, sent: {total.sent}, not sent: {total.unsent}"
+        )
+        if total.unsent:
+            raise CommandError(f"{total.unsent} could not be sent; the admin says why.")
+
+    def _status(self, options: dict[str, Any]) -> None:
+        found = status.read()
+        if options["json"]:
+            self.stdout.write(json.dumps(found.as_dict(), indent=2))
+            return
+        self.stdout.write("deliveries")
+        self._table(found.deliveries)
+        age = found.oldest_due_seconds
+        since = "" if age is None else f", the oldest for {age:.0f} s"
+        self.stdout.write(f"due now: {found.due}{since}")
+        self.stdout.write(f"unresolved asks: {found.unresolved}")
+        self.stdout.write("confirmations")
+        self._table(found.confirmations)
+
+    def _table(self, counts: dict[str, int]) -> None:
+        for state, count in counts.items():
+            self.stdout.write(f"  {state:<12}{count:>9}")
+
+
+def _nothing(endings: Counter[Ending]) -> None:
+    """Report no progress."""
+
+
+def _client(name: str | None) -> Client | None:
+    if not name:
+        return None
+    client = clients.by_name(name)
+    if client is None:
+        known = ", ".join(sorted(clients.registry().by_name)) or "none"
+        raise CommandError(f"There is no client {name!r}. Known: {known}.")
+    return client
+
+
+def _dialect(name: str) -> str:
+    # Dialects are known once the site's URLs have been imported.
+    get_resolver().url_patterns  # noqa: B018
+    if name and name not in DialectView.by_name:
+        known = ", ".join(sorted(DialectView.by_name)) or "none"
+        raise CommandError(f"No dialect {name!r} is mounted. Known: {known}.")
+    return name

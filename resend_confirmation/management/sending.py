@@ -1,0 +1,145 @@
+"""What ``resend_confirmation send`` does: one message for an identity, or one for all who wait."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+
+from django.utils import timezone
+
+from .. import accounts, addresses, clients, engine
+from ..accounts import Account
+from ..clients import Client
+from ..engine import ResendRequest, Result, cooldown, matching
+from ..models import Confirmation
+from ..outcomes import Ending, Outcome, Refusal
+
+#: Accounts of a bulk resend that are in memory at once.
+PIECE = 500
+
+#: What an operator reads of an ending.
+WORDS: dict[Ending, str] = {
+    Outcome.SENT: "queued",
+    Outcome.UNKNOWN: "nobody has this identity",
+    Outcome.CONFIRMED: "already confirmed",
+    Outcome.BLOCKED: "account deactivated or confirmation withdrawn",
+    Outcome.COOLING_DOWN: "asked again too soon",
+    Refusal.INVALID: "this cannot be anybody's identity",
+    Refusal.NOT_ENABLED: "the client needs no confirmation",
+    Refusal.UNKNOWN_CLIENT: "no client is configured",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to send: ``client`` None is the confirmation's own, ``dry`` only looks."""
+
+    client: Client | None = None
+    dialect: str = ""
+    dry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Which of those who wait are meant.
+
+    Those whose confirmation was requested longer ago than ``older_than`` and less long ago than
+    ``newer_than``; ``limit`` is the number of messages after which to stop.
+    """
+
+    older_than: timedelta | None = None
+    newer_than: timedelta | None = None
+    limit: int | None = None
+
+
+def describe(ending: Ending, way: Way, retry_after: int = 0) -> str:
+    """An ending in words, with the seconds to wait where waiting helps."""
+    words = f"would be {WORDS[ending]}" if way.dry and ending is Outcome.SENT else WORDS[ending]
+    return f"{words}: wait {retry_after} s" if retry_after else words
+
+
+def send(identity: str, way: Way) -> Result:
+    """Send to every pending account that ``identity`` names; they share one cooldown."""
+    if not identity or len(identity) > addresses.MAX_LENGTH or not addresses.is_clean(identity):
+        return Result(Refusal.INVALID, identity)
+    found = matching.find(identity)
+    waiting = matching.pending(found)
+    if not waiting:
+        return Result(matching.outcome_without_pending(found), identity)
+    if way.dry:
+        return _foresee(waiting[0])
+    client = way.client or _own_client(waiting[0])
+    # As a dialect that cannot name a redirect: the client's first is where the link leads.
+    return engine.resend(ResendRequest(identity=identity, client=client, dialect=way.dialect))
+
+
+def _own_client(account: Account) -> Client | None:
+    row = Confirmation.objects.filter(pk=account.confirmation_id or 0).values_list(
+        "client", flat=True
+    )
+    return clients.by_name(row.first() or "") or clients.default()
+
+
+def send_all(
+    waiting: Waiting, way: Way, report: Callable[[Counter[Ending]], None]
+) -> Counter[Ending]:
+    """Send to everybody who waits, in memory that does not grow with their number.
+
+    Each in a transaction of its own, so that an interruption loses nothing and a second run
+    goes on: the cooldown holds back those that were served. ``report`` is told how far it is.
+    Returns how many ended how.
+    """
+    endings: Counter[Ending] = Counter()
+    for piece in _pieces(accounts.store().pending()):
+        for account, client in _chosen(piece, waiting):
+            if waiting.limit is not None and endings[Outcome.SENT] >= waiting.limit:
+                return endings
+            endings[_send(account, client, way).ending] += 1
+        report(endings)
+    return endings
+
+
+def _pieces(waiting: Iterator[Account]) -> Iterator[list[Account]]:
+    while piece := list(islice(waiting, PIECE)):
+        yield piece
+
+
+def _chosen(piece: list[Account], waiting: Waiting) -> Iterator[tuple[Account, str]]:
+    """The accounts that are meant, each with the name of its confirmation's client."""
+    now = timezone.now()
+    rows = Confirmation.objects.filter(
+        pk__in=[a.confirmation_id for a in piece if a.confirmation_id]
+    )
+    if waiting.older_than is not None:
+        rows = rows.filter(requested_at__lt=now - waiting.older_than)
+    if waiting.newer_than is not None:
+        rows = rows.filter(requested_at__gt=now - waiting.newer_than)
+    client_of = dict(rows.values_list("pk", "client"))
+    # An account that our tables do not know yet has waited for no time that could be told.
+    timed = waiting.older_than is not None or waiting.newer_than is not None
+    for account in piece:
+        if account.confirmation_id in client_of or not timed:
+            yield account, client_of.get(account.confirmation_id or 0, "")
+
+
+def _send(account: Account, name: str, way: Way) -> Result:
+    if way.dry:
+        return _foresee(account)
+    client = way.client or clients.by_name(name) or clients.default()
+    redirect = clients.find_redirect(client, None) if client else None
+    return engine.send_to(
+        account,
+        client=client.name if client else "",
+        dialect=way.dialect,
+        redirect=redirect.id if isinstance(redirect, clients.Redirect) else "",
+    )
+
+
+def _foresee(account: Account) -> Result:
+    """What sending would come to, as far as can be told without taking the cooldown."""
+    if not matching.pending([account]):
+        return Result(matching.outcome_without_pending([account]))
+    now = timezone.now()
+    wait = cooldown.seconds_left(account.cooldown, now) if account.cooldown else 0
+    return Result(Outcome.COOLING_DOWN if wait else Outcome.SENT, retry_after=wait)

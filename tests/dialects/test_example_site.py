@@ -1,0 +1,638 @@
+"""The example site, as a stranger runs it: a process of its own, real sockets, a real mailbox."""
+
+import hashlib
+import http.client
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from html import unescape
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import jwt
+import pytest
+from aiosmtpd.controller import Controller
+from django.contrib.auth.hashers import check_password
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Warnings are errors here too.
+COMMAND = [sys.executable, "-W", "error", str(ROOT / "example_project" / "manage.py")]
+#: Seconds for anything to happen, on a machine that is busy with something else.
+DEADLINE = 60.0
+#: What the example site reads; each test says all of it.
+VARIABLES = {
+    *("ALLOWED_HOSTS", "BASE_URL", "CACHE_URL", "CARRIER", "CELERY_BROKER_URL", "COOLDOWN"),
+    *("DATABASE_URL", "DEBUG", "EMAIL_URL", "QUIET", "SECRET_KEY", "SEND_DEADLINE"),
+    *("TASKS_BACKEND", "THROTTLE", "TRUSTED_PROXIES"),
+}
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+STATE_OF = (
+    "SELECT state FROM resend_confirmation_confirmation"
+    " JOIN auth_user ON auth_user.id = account_id WHERE email = ?"
+)
+
+
+def wait_for(look, what: str):
+    """The first true value that ``look`` returns; a failure when there is none in time."""
+    until = time.monotonic() + DEADLINE
+    while time.monotonic() < until:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    return pytest.fail(f"waited in vain for {what}")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    """What a command of the example site runs in: a database of its own."""
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return kept | {
+        "DATABASE_URL": f"sqlite:///{folder / 'site.sqlite3'}",
+        "DJANGO_SETTINGS_MODULE": "example.settings",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        **variables,
+    }
+
+
+def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    """A command of the example site, to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment(folder, **variables),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+@dataclass
+class Reply:
+    """What came over the socket."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@dataclass
+class Site:
+    """A running demonstration."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen = field(repr=False)
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text()
+
+    def ask(self, method: str, target: str, body: str = "", headers=None) -> Reply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        with closing(connection):
+            connection.request(method, target, body.encode(), dict(headers or {}))
+            response = connection.getresponse()
+            return Reply(response.status, dict(response.getheaders()), response.read())
+
+    def get(self, target: str) -> Reply:
+        return self.ask("GET", target)
+
+    def state_of(self, address: str):
+        """The state of an account's confirmation, read from the file, past the site."""
+        with closing(sqlite3.connect(self.folder / "site.sqlite3", timeout=DEADLINE)) as database:
+            return database.execute(STATE_OF, [address]).fetchone()[0]
+
+    def is_up(self) -> bool:
+        assert self.process.poll() is None, self.output
+        try:
+            return self.get("/").status == 200
+        except ConnectionError:
+            return False
+
+    def stop(self, how: signal.Signals) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(DEADLINE)
+
+
+@contextmanager
+def running(folder: Path, **variables: str) -> Iterator[Site]:
+    """``manage.py demo`` on a free port, up and answering."""
+    port = free_port()
+    command = [*COMMAND, "demo", f"127.0.0.1:{port}"]
+    with (
+        (folder / "output.txt").open("w") as output,
+        subprocess.Popen(
+            [*command, "--pending", "12"],
+            env=environment(folder, **variables),
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+        site = Site(folder, port, process)
+        try:
+            wait_for(site.is_up, "the example site")
+            yield site
+        finally:
+            process.kill()
+
+
+class Mailbox:
+    """Keeps what an SMTP server was given."""
+
+    def __init__(self) -> None:
+        self._messages: list = []
+        self._arrived = threading.Condition()
+
+    async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802 - aiosmtpd's
+        with self._arrived:
+            message = message_from_bytes(envelope.content, policy=policy.default)
+            self._messages.append((envelope.rcpt_tos, message))
+            self._arrived.notify_all()
+        return "250 OK"
+
+    def message_to(self, address: str):
+        """The message to an address, waited for; there must be one alone."""
+
+        def found():
+            return [message for recipients, message in self._messages if recipients == [address]]
+
+        with self._arrived:
+            assert self._arrived.wait_for(found, DEADLINE), f"nothing came to {address}"
+            (message,) = found()
+        return message
+
+
+@pytest.fixture(scope="module")
+def mailbox() -> Iterator[tuple[Mailbox, int]]:
+    """An SMTP server and its port."""
+    mailbox = Mailbox()
+    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    yield mailbox, controller.port
+    controller.stop()
+
+
+@pytest.fixture(scope="module")
+def site(mailbox, tmp_path_factory) -> Iterator[Site]:
+    """The demonstration, sending by SMTP, with the carrier that it comes with."""
+    _, port = mailbox
+    with running(tmp_path_factory.mktemp("smtp"), EMAIL_URL=f"smtp://127.0.0.1:{port}") as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def inbox_site(tmp_path_factory) -> Iterator[Site]:
+    """The demonstration as it is by default, but for a carrier that wakes nobody."""
+    with running(tmp_path_factory.mktemp("inbox"), CARRIER="none") as site:
+        yield site
+
+
+@dataclass(frozen=True)
+class Way:
+    """One dialect's request for an account, its answer, and where its browser lands."""
+
+    dialect: str
+    address: str
+    target: str
+    body: str
+    answer: tuple[int, bytes]
+    landing: str | None
+
+    def __str__(self) -> str:
+        return self.dialect
+
+
+WAYS = [
+    Way(
+        "xsolla-oauth2",
+        "pending000003@example.com",
+        "/api/oauth2/user/resend_confirmation_link?client_id=57&state=state-123",
+        '{"username": "pending000003@example.com"}',
+        (204, b""),
+        "https://game.example/callback?state=state-123",
+    ),
+    Way(
+        "quiva",
+        "pending000004@example.com",
+        "/accounts/resend-confirmation",
+        '{"email": "pending000004@example.com"}',
+        (
+            200,
+            (
+                b'{"data":{"message":"Please check your inbox. If a root account is associated '
+                b"with this email and remains unconfirmed, a reconfirmation message should have "
+                b'been sent."}}'
+            ),
+        ),
+        "https://game.example/callback",
+    ),
+    Way(
+        "backendless",
+        "pending000005@example.com",
+        "/api/users/resendconfirmation/pending000005%40example.com",
+        "",
+        (200, b""),
+        None,
+    ),
+    Way(
+        "strapi",
+        "pending000006@example.com",
+        "/auth/send-email-confirmation",
+        '{"email": "pending000006@example.com"}',
+        (200, b'{"email":"pending000006@example.com","sent":true}'),
+        "https://game.example/callback",
+    ),
+    Way(
+        "strapi-v4",
+        "pending000007@example.com",
+        "/api/auth/send-email-confirmation",
+        '{"email": "pending000007@example.com"}',
+        (200, b'{"email":"pending000007@example.com","sent":true}'),
+        "https://game.example/callback",
+    ),
+]
+JWT_WAY = Way(
+    "xsolla-jwt",
+    "pending000008@example.com",
+    "/api/user/resend_confirmation_link?projectId=40db2ea4-5d42-11e6-a3ff-005056a0e04a"
+    "&payload=level%207",
+    '{"username": "pending000008"}',
+    (204, b""),
+    None,
+)
+
+
+def follow(site: Site, mailbox: Mailbox, way: Way) -> Reply:
+    """Ask, read the message, open its link, where nothing changes, and press the button."""
+    reply = site.ask("POST", way.target, way.body, JSON if way.body else {})
+    assert (reply.status, reply.body) == way.answer
+
+    message = mailbox.message_to(way.address)
+    text = message.get_body(["plain"]).get_content()
+    (link,) = set(re.findall(r"http://\S+/confirm/\S+", text))
+    assert link.startswith(f"http://127.0.0.1:{site.port}/confirm/?token=")
+    assert f'href="{link}"' in message.get_body(["html"]).get_content()
+
+    target = link.removeprefix(f"http://127.0.0.1:{site.port}")
+    page = site.get(target)
+    assert page.status == 200
+    assert site.ask("HEAD", target).status == 200
+    assert site.state_of(way.address) == "pending"
+
+    action, fields = form_of(page)
+    reply = site.ask("POST", action, urlencode(fields), FORM)
+    assert site.state_of(way.address) == "confirmed"
+
+    used = site.get(target)
+    assert (used.status, "Already confirmed" in used.text) == (200, True)
+    return reply
+
+
+def form_of(page: Reply) -> tuple[str, dict[str, str]]:
+    """Where the page's one form goes, and what is in it."""
+    (action,) = re.findall(r'<form method="post" action="([^"]+)"', page.text)
+    hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
+    return unescape(action), {name: unescape(value) for name, value in hidden}
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.landing], ids=str)
+def test_button_lands_where_vendor_would(site, mailbox, way):
+    """A request, a message, a link, a button: the browser is sent to the registered address."""
+    reply = follow(site, mailbox[0], way)
+    assert (reply.status, reply.headers["Location"]) == (303, way.landing)
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if not way.landing], ids=str)
+def test_button_ends_on_page_of_ours(site, mailbox, way):
+    """The vendor has pages of its own, and ours stands for them: nobody is sent elsewhere."""
+    reply = follow(site, mailbox[0], way)
+    assert (reply.status, "Location" in reply.headers) == (200, False)
+    assert "Your e-mail address is confirmed." in reply.text
+
+
+def test_button_lands_with_user_token(site, mailbox):
+    """The token on the address is signed with the client's secret and speaks of the account."""
+    before = int(time.time())
+    reply = follow(site, mailbox[0], JWT_WAY)
+    address, _, query = reply.headers["Location"].partition("?")
+    assert (reply.status, address) == (303, "https://game.example/callback")
+    parameters = parse_qs(query, strict_parsing=True)
+    assert list(parameters) == ["token"]
+
+    claims = jwt.decode(
+        parameters["token"][0],
+        "the game's secret, known to its own servers alone, 32 bytes or more",
+        algorithms=["HS256"],
+        issuer="https://login.xsolla.com",
+    )
+    assert before <= claims["iat"] <= int(time.time())
+    assert claims.pop("exp") - claims.pop("iat") == 24 * 60 * 60
+    assert str(uuid.UUID(claims["sub"])) == claims.pop("sub")
+    assert claims == {
+        "iss": "https://login.xsolla.com",
+        "groups": [{"id": 1, "name": "default", "is_default": True}],
+        "xsolla_login_project_id": "40db2ea4-5d42-11e6-a3ff-005056a0e04a",
+        "type": "xsolla_login",
+        "username": "pending000008",
+        "email": "pending000008@example.com",
+        "payload": "level 7",
+    }
+
+
+def test_each_printed_line_works(site, mailbox):
+    """Each of the six curl lines, as printed, is answered with success and sends a message."""
+    addresses = [
+        "pending@example.com",
+        "Pending.Upper@Example.com",
+        "pending000001@example.com",
+        "number@example.com",
+        "plus+tag@example.com",
+        "pending000002@example.com",
+    ]
+    lines = [line for line in site.output.splitlines() if line.startswith("curl ")]
+    statuses = [_curl(site, line).status for line in lines]
+    assert statuses == [204, 204, 200, 200, 200, 200]
+    for address in addresses:
+        assert mailbox[0].message_to(address)["Subject"] == "Please confirm your e-mail address"
+
+
+def _curl(site: Site, line: str) -> Reply:
+    """What curl would do with the few options that are used."""
+    words = shlex.split(line)
+    assert words[:4] == ["curl", "-i", "-X", "POST"]
+    base = f"http://127.0.0.1:{site.port}"
+    url, options = words[4], dict(zip(words[5::2], words[6::2], strict=True))
+    assert url.startswith(f"{base}/")
+    assert set(options) <= {"-H", "-d"}
+    name, _, value = options.get("-H", "Accept: */*").partition(": ")
+    return site.ask("POST", url.removeprefix(base), options.get("-d", ""), {name: value})
+
+
+def test_inbox_shows_message_with_working_links(inbox_site):
+    """By default a message goes to the inbox page; its two parts lead to the confirm page."""
+    reply = inbox_site.ask(
+        "POST", "/auth/send-email-confirmation", '{"email": "pending000009@example.com"}', JSON
+    )
+    assert reply.status == 200
+
+    entry = re.compile(r'<a href="(/inbox/\d+/)">\s*<span class="to">pending000009@example\.com<')
+    found = wait_for(lambda: entry.search(inbox_site.get("/inbox/").text), "the message")
+    page = inbox_site.get(found[1])
+    link = re.compile(rf'<a [^>]*?href="(http://127\.0\.0\.1:{inbox_site.port}/confirm/[^"]+)"')
+    (in_text,) = link.findall(page.text)
+
+    (frame,) = re.findall(r"<iframe ([^>]+)>", page.text)
+    attributes = dict(re.findall(r'([a-z]+)="([^"]*)"', frame))
+    assert set(attributes["sandbox"].split()) == {
+        "allow-popups",
+        "allow-popups-to-escape-sandbox",
+        "allow-top-navigation-by-user-activation",
+    }
+    part = inbox_site.get(attributes["src"])
+    assert part.headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert '<base target="_top">' in part.text
+    assert link.findall(part.text) == [in_text]
+
+    target = unescape(in_text).removeprefix(f"http://127.0.0.1:{inbox_site.port}")
+    action, fields = form_of(inbox_site.get(target))
+    assert inbox_site.ask("POST", action, urlencode(fields), FORM).status == 303
+    assert inbox_site.state_of("pending000009@example.com") == "confirmed"
+
+
+def test_account_in_bulk_names_its_cooldown(inbox_site):
+    """The cooldown that a resend takes is the one that the seeded confirmation names."""
+    body = '{"email": "pending000012@example.com"}'
+    assert inbox_site.ask("POST", "/auth/send-email-confirmation", body, JSON).status == 200
+    assert _rows(
+        inbox_site.folder,
+        "SELECT hour_count FROM resend_confirmation_cooldown"
+        " JOIN resend_confirmation_confirmation ON cooldown_id = digest"
+        " WHERE address = 'pending000012@example.com'",
+    ) == [(1,)]
+
+
+def test_inbox_lists_newest_first(inbox_site):
+    """A later message is above an earlier one."""
+    for number in (10, 11):
+        body = json.dumps({"email": f"pending{number:06}@example.com"})
+        assert inbox_site.ask("POST", "/auth/send-email-confirmation", body, JSON).status == 200
+        wait_for(lambda body=body: _listed(inbox_site, json.loads(body)["email"]), "the message")
+    page = inbox_site.get("/inbox/").text
+    assert 0 < page.index("pending000011@example.com") < page.index("pending000010@example.com")
+
+
+def _listed(site: Site, address: str) -> bool:
+    return address in site.get("/inbox/").text
+
+
+def test_inbox_keeps_non_ascii_address(inbox_site):
+    """A message to an address beyond ASCII is kept, with the local part as it is."""
+    body = json.dumps({"email": "grüße@bücher.example"})
+    assert inbox_site.ask("POST", "/auth/send-email-confirmation", body, JSON).status == 200
+    wait_for(lambda: _listed(inbox_site, "grüße@xn--bcher-kva.example"), "the message")
+
+
+def test_schema_has_six_operations(site):
+    """The OpenAPI document names the path of every dialect."""
+    reply = site.get("/schema/?format=json")
+    assert reply.status == 200
+    paths = json.loads(reply.body)["paths"]
+    assert {
+        "/api/oauth2/user/resend_confirmation_link",
+        "/api/user/resend_confirmation_link",
+        "/accounts/resend-confirmation",
+        "/api/users/resendconfirmation/{identity}",
+        "/auth/send-email-confirmation",
+        "/api/auth/send-email-confirmation",
+    } <= set(paths)
+
+
+@pytest.mark.parametrize("target", ["/", "/docs/", "/inbox/", "/admin/login/"])
+def test_page_needs_nobody_else(site, target):
+    """Everything that a page loads comes from the site itself, and is there."""
+    page = site.get(target)
+    assert page.status == 200
+    loaded = re.findall(r'<(?:link|script|img|iframe)\b[^>]*?\b(?:href|src)="([^"]+)"', page.text)
+    assert loaded
+    for each in loaded:
+        parts = urlsplit(each)
+        assert (parts.scheme, parts.netloc) == ("", "")
+        assert site.get(each).status == 200
+
+
+def test_front_page_says_what_is_where(site):
+    """The front page links to the other pages and has the accounts and all six requests."""
+    page = unescape(site.get("/").text)
+    for target in ("/inbox/", "/docs/", "/schema/", "/admin/"):
+        assert f'href="{target}"' in page
+    for text in ("Pending.Upper@Example.com", "grüße@bücher.example", "app://xlogin.com.example"):
+        assert text in page
+    assert re.findall(r"<h3>(.+?)</h3>", page) == [
+        *("xsolla-oauth2", "xsolla-jwt", "quiva", "backendless", "strapi", "strapi-v4")
+    ]
+
+
+def test_printed_password_opens_admin(site):
+    """The password that the demonstration printed logs admin in."""
+    (password,) = re.findall(r"/admin/ +user admin, password (\S+)", site.output)
+    form = site.get("/admin/login/?next=/admin/")
+    cookie = form.headers["Set-Cookie"].partition(";")[0]
+    (secret,) = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', form.text)
+    fields = {"csrfmiddlewaretoken": secret, "username": "admin", "next": "/admin/"}
+    headers = FORM | {"Cookie": cookie}
+
+    def log_in(password: str):
+        body = urlencode(fields | {"password": password})
+        return site.ask("POST", "/admin/login/?next=/admin/", body, headers).status
+
+    assert (log_in("not it"), log_in(password)) == (200, 302)
+
+
+def test_taken_port_is_said(site, tmp_path):
+    """A second demonstration at the same place ends at once and says why."""
+    ended = manage(tmp_path, "demo", f"127.0.0.1:{site.port}")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"127.0.0.1:{site.port} is taken by another program" in ended.stderr
+    assert not (tmp_path / "site.sqlite3").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_demo_ends_when_asked(tmp_path, how):
+    """Ctrl-C, and a service manager's request, end the demonstration without a complaint."""
+    with running(tmp_path, CARRIER="none") as site:
+        assert site.stop(how) == 0
+        assert "Traceback" not in site.output
+
+
+def test_production_has_no_inbox(tmp_path):
+    """Without DEBUG the inbox page is not there, and the front page does not link to it."""
+    variables = {"DEBUG": "false", "SECRET_KEY": "of this test", "ALLOWED_HOSTS": "127.0.0.1"}
+    with running(tmp_path, **variables) as site:
+        assert site.get("/inbox/").status == 404
+        front = site.get("/")
+        assert (front.status, "/inbox/" in front.text) == (200, False)
+
+
+def test_production_needs_secret_key(tmp_path):
+    """Without DEBUG there is no key that everybody knows."""
+    ended = manage(tmp_path, "check", DEBUG="false")
+    assert ended.returncode == 1
+    assert "SECRET_KEY" in ended.stderr
+
+
+def _rows(folder: Path, statement: str) -> list[tuple]:
+    with closing(sqlite3.connect(folder / "site.sqlite3")) as database:
+        return database.execute(statement).fetchall()
+
+
+USERS = "SELECT username, email, is_active FROM auth_user ORDER BY username"
+STATES = (
+    "SELECT address, state FROM resend_confirmation_confirmation"
+    " WHERE address NOT LIKE 'pending0%' ORDER BY address"
+)
+
+
+def test_seed_twice_is_seed_once(tmp_path):
+    """A second run creates nothing, changes nothing, and says that admin exists."""
+    assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
+    first = manage(tmp_path, "seed_demo", "--pending", "3")
+    assert (first.returncode, first.stderr) == (0, "")
+    assert re.search(r"^admin: user admin, password \S{16}$", first.stdout, re.MULTILINE)
+    assert _rows(tmp_path, USERS) == [
+        ("7001", "number@example.com", 1),
+        ("admin", "admin@site.example", 1),
+        ("blocked", "blocked@example.com", 0),
+        ("confirmed", "confirmed@example.com", 1),
+        ("pending", "pending@example.com", 1),
+        ("pending000001", "pending000001@example.com", 1),
+        ("pending000002", "pending000002@example.com", 1),
+        ("pending000003", "pending000003@example.com", 1),
+        ("pending_upper", "Pending.Upper@Example.com", 1),
+        ("plus", "plus+tag@example.com", 1),
+        ("umlaut", "grüße@bücher.example", 1),
+    ]
+    assert _rows(tmp_path, STATES) == [
+        ("Pending.Upper@Example.com", "pending"),
+        ("blocked@example.com", "pending"),
+        ("confirmed@example.com", "confirmed"),
+        ("grüße@bücher.example", "pending"),
+        ("number@example.com", "pending"),
+        ("pending@example.com", "pending"),
+        ("plus+tag@example.com", "pending"),
+    ]
+    everything = [
+        "SELECT * FROM auth_user ORDER BY id",
+        "SELECT * FROM resend_confirmation_confirmation ORDER BY id",
+    ]
+    before = [_rows(tmp_path, statement) for statement in everything]
+
+    second = manage(tmp_path, "seed_demo", "--pending", "3")
+    assert second.returncode == 0
+    assert "admin: user admin exists" in second.stdout
+    assert [_rows(tmp_path, statement) for statement in everything] == before
+
+
+def test_seeded_in_bulk_is_as_started_one_by_one(tmp_path):
+    """Bulk rows differ from those of a start in nothing but whom they are of."""
+    assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
+    assert manage(tmp_path, "seed_demo", "--pending", "1000").returncode == 0
+    # The first of a bulk was started like everybody, the last was not; more came later.
+    assert manage(tmp_path, "seed_demo", "--pending", "1003").returncode == 0
+    own = {"id", "account_id", "address", "fingerprint", "selector", "cooldown_id", "requested_at"}
+    with closing(sqlite3.connect(tmp_path / "site.sqlite3")) as database:
+        database.row_factory = sqlite3.Row
+        rows = database.execute(
+            "SELECT c.*, u.email FROM resend_confirmation_confirmation c"
+            " JOIN auth_user u ON u.id = c.account_id WHERE u.username LIKE 'pending0%'"
+        ).fetchall()
+        started = database.execute(
+            "SELECT *, '' AS email FROM resend_confirmation_confirmation"
+            " WHERE address = 'pending@example.com'"
+        ).fetchone()
+    assert len(rows) == 1003
+    assert {row["address"] for row in rows} == {
+        f"pending{number:06}@example.com" for number in range(1, 1004)
+    }
+    assert all(row["address"] == row["email"] for row in rows)
+    for name in ("fingerprint", "selector", "cooldown_id"):
+        assert len({row[name] for row in rows}) == 1003
+        assert {len(row[name]) for row in rows} == {len(started[name])}
+    last = next(row for row in rows if row["address"] == "pending001003@example.com")
+    assert last["fingerprint"] == hashlib.sha256(b"pending001003@example.com").hexdigest()
+    alike = [name for name in started.keys() if name not in own | {"email"}]  # noqa: SIM118
+    assert {tuple(row[name] for name in alike) for row in rows} == {
+        tuple(started[name] for name in alike)
+    }
+
+
+def test_seed_sets_admins_password(tmp_path, settings):
+    """``--password`` is the admin's password, at first and ever after."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+    assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
+    for password in ("the first one", "the second one"):
+        assert manage(tmp_path, "seed_demo", "--password", password).returncode == 0
+        ((stored,),) = _rows(tmp_path, "SELECT password FROM auth_user WHERE username = 'admin'")
+        assert check_password(password, stored)

@@ -1,0 +1,81 @@
+"""The base carries a dialect of a foreign shape without being changed for it."""
+
+from dataclasses import replace
+from urllib.parse import urlencode
+
+import pytest
+
+from resend_confirmation.dialects.base.answers import missing_rows
+from resend_confirmation.models import Delivery
+from resend_confirmation.outcomes import Outcome, Refusal
+
+from .cases import ADDRESS, Ask, Case, Endings, says
+from .invented import InventedResend
+
+pytestmark = pytest.mark.urls("tests.dialects.invented")
+
+
+def ask(identity, client="game", **more):
+    query = urlencode({"who": identity, "app": client or "nobody", **more})
+    return Ask(path="/resend/please", query=query, method="PUT", content_type="")
+
+
+SENDS = says(202, b'"on its way to pending@example.com"')
+ANSWERS: Endings = {
+    Outcome.SENT: SENDS,
+    Outcome.UNKNOWN: says(404, b'{"oops":"who?"}'),
+    Outcome.CONFIRMED: says(410, b'{"oops":"done already"}'),
+    Outcome.BLOCKED: says(451, b'{"oops":"no"}'),
+    Outcome.COOLING_DOWN: says(420, b'{"oops":"calm down"}', {"Retry-After": "45"}),
+    Refusal.INVALID: says(422, b'{"oops":"who, please?"}'),
+    Refusal.UNKNOWN_CLIENT: says(401, b'{"oops":"whose app?"}'),
+    Refusal.NOT_ENABLED: says(409, b'{"oops":"not here"}'),
+    Refusal.REDIRECT_REQUIRED: says(422, b'{"oops":"where to?"}'),
+    Refusal.THROTTLED: says(420, b'{"oops":"calm down"}', {"Retry-After": "37"}),
+    Refusal.WRONG_METHOD: says(405, b'{"oops":"PUT it"}', {"Allow": "PUT"}),
+    Refusal.FAILED: says(503, b'{"oops":"oh dear"}'),
+}
+CASE = Case(
+    name="invented",
+    view=InventedResend,
+    ask=ask,
+    endings=ANSWERS,
+    faults={},
+    names_client=True,
+)
+
+
+def test_table_is_total():
+    """A new dialect is finished when no ending is without a row."""
+    assert missing_rows(InventedResend.answers) == []
+    short = dict(InventedResend.answers)
+    del short[Outcome.BLOCKED]
+    assert missing_rows(short) == [Outcome.BLOCKED]
+
+
+@pytest.mark.parametrize("ending", ANSWERS, ids=str)
+def test_ending(ending, reach, reply):
+    """Another method, a query alone and a bare string come to every ending."""
+    assert reply(reach(CASE, ending)) == ANSWERS[ending]
+
+
+def test_narrower_row(reply, pending):
+    """A row for one field is used for that field alone."""
+    assert reply(replace(ask(ADDRESS), query=f"who={ADDRESS}")) == says(422, b'{"oops":"what?"}')
+
+
+def test_body_is_not_read(reply, pending):
+    """A dialect that declares no body never reads one."""
+    assert reply(replace(ask(ADDRESS), body=b"{")) == SENDS
+
+
+def test_redirect(reply, pending):
+    """It may name a redirect, since its query declares one."""
+    assert reply(ask(ADDRESS, client="arcade", then="https://arcade.example/a")) == SENDS
+    assert Delivery.objects.get().redirect == "0"
+
+
+def test_quiet(reply, pending, configure):
+    """It is quiet like any other where the host says so."""
+    configure(QUIET=["invented"])
+    assert reply(ask("nobody")) == says(202, b'"on its way to nobody"')

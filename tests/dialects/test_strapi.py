@@ -1,0 +1,442 @@
+"""Strapi 3, and Strapi 4 and 5: every ending, JSON and forms, and the landing."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from resend_confirmation.dialects.strapi import StrapiResend, StrapiV4Resend
+from resend_confirmation.models import Confirmation, Cooldown, Delivery
+from resend_confirmation.outcomes import (
+    ENDINGS,
+    ConfirmationState,
+    DeliveryState,
+    Outcome,
+    Reason,
+    Refusal,
+)
+from tests.factories import PendingFactory
+
+from .cases import ADDRESS, Ask, Case, Endings, says
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def ask_v3(identity, client="game"):
+    body = json.dumps({"email": identity}).encode()
+    return Ask(path="/auth/send-email-confirmation", body=body)
+
+
+def ask_v4(identity, client="game"):
+    return replace(ask_v3(identity), path="/api/auth/send-email-confirmation")
+
+
+SUCCESS = says(200, b'{"email":"pending@example.com","sent":true}')
+
+# Strapi 3
+
+MISSING = says(
+    400, b'{"code":400,"message":"missing.email","statusCode":400,"error":"Bad Request"}'
+)
+WRONG = says(400, b'{"code":400,"message":"wrong.email","statusCode":400,"error":"Bad Request"}')
+NO_JSON = says(
+    400,
+    b'{"code":400,"message":"invalid JSON, only supports object and array","statusCode":400,'
+    b'"error":"Bad Request"}',
+)
+FORBIDDEN = says(403, b'{"code":403,"message":"Forbidden","statusCode":403,"error":"Forbidden"}')
+TOO_MANY = (
+    b'{"code":429,"message":"Too many attempts, please try again in a minute.",'
+    b'"statusCode":429,"error":"Too Many Requests"}'
+)
+V3_ENDINGS: Endings = {
+    Outcome.SENT: SUCCESS,
+    Outcome.UNKNOWN: says(
+        404, b'{"code":404,"message":"Not found","statusCode":404,"error":"Not Found"}'
+    ),
+    Outcome.CONFIRMED: says(
+        400, b'{"code":400,"message":"already.confirmed","statusCode":400,"error":"Bad Request"}'
+    ),
+    Outcome.BLOCKED: says(
+        400, b'{"code":400,"message":"blocked.user","statusCode":400,"error":"Bad Request"}'
+    ),
+    Outcome.COOLING_DOWN: says(429, TOO_MANY, {"Retry-After": "45"}),
+    Refusal.INVALID: WRONG,
+    Refusal.MALFORMED: NO_JSON,
+    Refusal.TOO_LARGE: says(
+        413,
+        b'{"code":413,"message":"Payload Too Large","statusCode":413,"error":"Payload Too Large"}',
+    ),
+    Refusal.UNKNOWN_CLIENT: FORBIDDEN,
+    Refusal.NOT_ENABLED: FORBIDDEN,
+    Refusal.REDIRECT_REQUIRED: FORBIDDEN,
+    Refusal.REDIRECT_NOT_ALLOWED: FORBIDDEN,
+    Refusal.THROTTLED: says(429, TOO_MANY, {"Retry-After": "37"}),
+    Refusal.WRONG_METHOD: says(
+        405,
+        b'{"code":405,"message":"Method Not Allowed","statusCode":405,'
+        b'"error":"Method Not Allowed"}',
+        {"Allow": "POST"},
+    ),
+    Refusal.FAILED: says(
+        500,
+        b'{"code":500,"message":"Internal Server Error","statusCode":500,'
+        b'"error":"Internal Server Error"}',
+    ),
+}
+V3_FAULTS = {
+    "missing": MISSING,
+    "empty": MISSING,
+    "null": MISSING,
+    "over-long": WRONG,
+    "NUL": WRONG,
+    "a line break": WRONG,
+    "a lone surrogate": WRONG,
+    "a number": WRONG,
+    "an object": WRONG,
+    "given twice": WRONG,
+    "cut off": NO_JSON,
+    "no object": NO_JSON,
+    "not UTF-8": NO_JSON,
+    "unmarked UTF-16": NO_JSON,
+    "too deep": NO_JSON,
+    "no JSON number": NO_JSON,
+}
+
+# Strapi 4 and 5
+
+
+def not_valid(value: bytes):
+    """The answer to an address that is none, with what was sent."""
+    return says(
+        400,
+        b'{"data":null,"error":{"status":400,"name":"ValidationError",'
+        b'"message":"email must be a valid email","details":{"errors":[{"path":["email"],'
+        b'"message":"email must be a valid email","name":"ValidationError","value":'
+        + value
+        + b"}]}}}",
+    )
+
+
+def not_a_string(text: bytes, value: bytes):
+    """The answer to another type, with what was sent as text and as it was."""
+    message = b'"email must be a `string` type, but the final value was: `' + text + b'`."'
+    return says(
+        400,
+        b'{"data":null,"error":{"status":400,"name":"ValidationError","message":'
+        + message
+        + b',"details":{"errors":[{"path":["email"],"message":'
+        + message
+        + b',"name":"ValidationError","value":'
+        + value
+        + b"}]}}}",
+    )
+
+
+def no_json(message: bytes):
+    """The answer to a body that could not be parsed: what the parser says of it."""
+    return says(
+        400,
+        b'{"data":null,"error":{"status":400,"name":"SyntaxError","message":"' + message + b'"}}',
+    )
+
+
+REQUIRED_V4 = says(
+    400,
+    b'{"data":null,"error":{"status":400,"name":"ValidationError",'
+    b'"message":"email is a required field","details":{"errors":[{"path":["email"],'
+    b'"message":"email is a required field","name":"ValidationError"}]}}}',
+)
+FORBIDDEN_V4 = says(
+    403,
+    b'{"data":null,"error":{"status":403,"name":"ForbiddenError","message":"Forbidden",'
+    b'"details":{}}}',
+)
+TOO_MANY_V4 = (
+    b'{"data":null,"error":{"status":429,"name":"RateLimitError",'
+    b'"message":"Too many requests, please try again later.","details":{}}}'
+)
+V4_ENDINGS: Endings = {
+    Outcome.SENT: SUCCESS,
+    Outcome.UNKNOWN: SUCCESS,
+    Outcome.CONFIRMED: says(
+        400,
+        b'{"data":null,"error":{"status":400,"name":"ApplicationError",'
+        b'"message":"Already confirmed","details":{}}}',
+    ),
+    Outcome.BLOCKED: says(
+        400,
+        b'{"data":null,"error":{"status":400,"name":"ApplicationError",'
+        b'"message":"User blocked","details":{}}}',
+    ),
+    Outcome.COOLING_DOWN: says(
+        429,
+        TOO_MANY_V4,
+        {
+            "Retry-After": "45",
+            "X-RateLimit-Limit": "1",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": "1800000115",
+        },
+    ),
+    Refusal.INVALID: says(
+        400,
+        b'{"data":null,"error":{"status":400,"name":"ValidationError",'
+        b'"message":"email must be a valid email","details":{"errors":[{"path":["email"],'
+        b'"message":"email must be a valid email","name":"ValidationError",'
+        b'"value":"\\u0007"}]}}}',
+    ),
+    Refusal.MALFORMED: says(
+        400,
+        b'{"data":null,"error":{"status":400,"name":"SyntaxError",'
+        b'"message":"Expecting property name enclosed in double quotes at position 1"}}',
+    ),
+    Refusal.TOO_LARGE: says(
+        413,
+        b'{"data":null,"error":{"status":413,"name":"PayloadTooLargeError",'
+        b'"message":"Payload Too Large","details":{}}}',
+    ),
+    Refusal.UNKNOWN_CLIENT: FORBIDDEN_V4,
+    Refusal.NOT_ENABLED: FORBIDDEN_V4,
+    Refusal.REDIRECT_REQUIRED: FORBIDDEN_V4,
+    Refusal.REDIRECT_NOT_ALLOWED: FORBIDDEN_V4,
+    Refusal.THROTTLED: says(
+        429,
+        TOO_MANY_V4,
+        {
+            "Retry-After": "37",
+            "X-RateLimit-Limit": "2",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": "1800000092",
+        },
+    ),
+    Refusal.WRONG_METHOD: says(
+        405,
+        b'{"data":null,"error":{"status":405,"name":"MethodNotAllowedError",'
+        b'"message":"Method Not Allowed","details":{}}}',
+        {"Allow": "POST"},
+    ),
+    Refusal.FAILED: says(
+        500,
+        b'{"data":null,"error":{"status":500,"name":"InternalServerError",'
+        b'"message":"Internal Server Error"}}',
+    ),
+}
+V4_FAULTS = {
+    "missing": REQUIRED_V4,
+    "empty": REQUIRED_V4,
+    "null": REQUIRED_V4,
+    "over-long": not_valid(b'"' + b"x" * 244 + b'@example.com"'),
+    "NUL": not_valid(b'"pending\\u0000@example.com"'),
+    "a line break": not_valid(b'"pending@example.com\\nBcc: x@example.com"'),
+    "a lone surrogate": not_valid(b'"\\ud800@example.com"'),
+    "a number": not_a_string(b"123", b"123"),
+    "an object": not_a_string(b'{\\n  \\"a\\": [\\n    1\\n  ]\\n}', b'{"a":[1]}'),
+    "given twice": not_valid(b'"pending@example.com"'),
+    "cut off": no_json(b"Expecting value at position 10"),
+    "no object": no_json(b"Not an object"),
+    "not UTF-8": no_json(b"Body is not valid UTF-8"),
+    "unmarked UTF-16": no_json(b"Expecting property name enclosed in double quotes at position 1"),
+    "too deep": no_json(b"Nested too deeply"),
+    "no JSON number": no_json(b"Body is not valid JSON"),
+}
+V3 = Case(
+    name="strapi",
+    view=StrapiResend,
+    ask=ask_v3,
+    endings=V3_ENDINGS,
+    faults=V3_FAULTS,
+    field="email",
+)
+V4 = Case(
+    name="strapi-v4",
+    view=StrapiV4Resend,
+    ask=ask_v4,
+    endings=V4_ENDINGS,
+    faults=V4_FAULTS,
+    field="email",
+)
+CASES = [V3, V4]
+
+both = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+@both
+@pytest.mark.parametrize("ending", ENDINGS, ids=str)
+def test_ending(case, ending, reach, reply):
+    """Every ending is answered with the vendor's status, headers and body, to the byte."""
+    assert reply(reach(case, ending)) == case.endings[ending]
+
+
+@both
+@pytest.mark.parametrize("body", [b"{}", b'{"email": ""}', b'{"email": null}', b"", b"[]"])
+def test_missing_email(case, body, reply, pending, untouched):
+    """A missing address has an answer of its own."""
+    with untouched():
+        assert reply(replace(case.ask(""), body=body)) == case.faults["missing"]
+
+
+@pytest.mark.parametrize("email", ["pending", 7, False, ["pending@example.com"], {"a": "b"}])
+def test_wrong_email_v3(email, reply, pending, untouched):
+    """Strapi 3 has one answer for what is no address, a string or not; user names neither."""
+    with untouched():
+        assert reply(ask_v3(email)) == WRONG
+
+
+@pytest.mark.parametrize(
+    ("email", "answer"),
+    [
+        ("pending", not_valid(b'"pending"')),
+        ("ü", not_valid(b'"\\u00fc"')),
+        (123, not_a_string(b"123", b"123")),
+        (1.5, not_a_string(b"1.5", b"1.5")),
+        (False, not_a_string(b"false", b"false")),
+        ([], not_a_string(b"[]", b"[]")),
+        ({"a": "{b}"}, not_a_string(b'{\\n  \\"a\\": \\"{b}\\"\\n}', b'{"a":"{b}"}')),
+    ],
+    ids=str,
+)
+def test_wrong_email_v4(email, answer, reply, pending, untouched):
+    """Strapi 4 tells a wrong type from a wrong address, and repeats what was sent."""
+    with untouched():
+        assert reply(ask_v4(email)) == answer
+
+
+@pytest.mark.parametrize(("depth", "name"), [(16, "ValidationError"), (17, "SyntaxError")])
+def test_echo_is_bounded(depth, name, reply, untouched):
+    """What is repeated is indented, which grows by its depth: deeper than 16 is not read."""
+    lists = depth - 1
+    body = b'{"email": ' + b"[" * lists + b"1," * 7000 + b"1" + b"]" * lists + b"}"
+    with untouched():
+        answer = reply(replace(ask_v4(""), body=body))
+    assert json.loads(answer.body)["error"]["name"] == name
+    assert len(answer.body) < 64 * len(body)
+
+
+# What is told of the address
+
+
+def test_v3_tells_the_stored_address(reply, db):
+    """Strapi 3 answers with the account's own address, as it is stored."""
+    PendingFactory(username="p", email="Pending.Upper@Example.com")
+    assert reply(ask_v3("pending.upper@example.com")) == says(
+        200, b'{"email":"Pending.Upper@Example.com","sent":true}'
+    )
+
+
+def test_v4_tells_the_address_as_typed(reply, db):
+    """Strapi 4 does not look UNKNOWN apart from SENT, so the stored address is never told."""
+    PendingFactory(username="p", email="Pending.Upper@Example.com")
+    assert reply(ask_v4("pending.upper@example.com")) == says(
+        200, b'{"email":"pending.upper@example.com","sent":true}'
+    )
+
+
+def test_v3_tells_no_address_when_quiet(reply, db, configure):
+    """Under the host's QUIET the address as typed is all that can be told."""
+    configure(QUIET=["strapi"])
+    PendingFactory(username="p", email="Pending.Upper@Example.com")
+    assert reply(ask_v3("pending.upper@example.com")) == says(
+        200, b'{"email":"pending.upper@example.com","sent":true}'
+    )
+
+
+def test_v4_counts_unknown_addresses(reply, db, clock, delivered):
+    """An unknown address cools down as a known one does, so that neither is told apart."""
+    assert reply(ask_v4(ADDRESS)) == SUCCESS
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.reason) == (DeliveryState.IGNORED, Reason.UNKNOWN)
+    assert Cooldown.objects.count() == 1
+    clock.epoch += 15
+    assert reply(ask_v4(ADDRESS)) == V4_ENDINGS[Outcome.COOLING_DOWN]
+    assert delivered() == []
+
+
+# Forms
+
+
+@both
+@pytest.mark.parametrize("content_type", [FORM, f"{FORM}; charset=UTF-8"])
+@pytest.mark.parametrize(
+    "body", [b"email=pending%40example.com", b"foo=1&foo=2&email=pending@example.com&x"]
+)
+def test_form(case, content_type, body, reply, pending, delivered):
+    """A form is read as well; other fields in it are ignored."""
+    assert reply(replace(case.ask(""), body=body, content_type=content_type)) == SUCCESS
+    assert len(delivered()) == 1
+
+
+@both
+def test_json_that_calls_itself_a_form(case, reply, pending):
+    """JSON stays JSON, whatever its type says."""
+    assert reply(replace(case.ask(ADDRESS), content_type=FORM)) == SUCCESS
+
+
+@both
+def test_form_with_a_plus(case, reply, delivered, db):
+    """In a form, and only there, a plus has to be encoded."""
+    PendingFactory(username="plus", email="plus+tag@example.com")
+    ask = replace(case.ask(""), body=b"email=plus%2Btag%40example.com", content_type=FORM)
+    assert reply(ask) == says(200, b'{"email":"plus+tag@example.com","sent":true}')
+
+
+@both
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"", "missing"),
+        (b"foo=pending@example.com", "missing"),
+        (b"email=", "missing"),
+        (b"email=pending@example.com&email=pending@example.com", "given twice"),
+    ],
+)
+def test_bad_form(case, body, fault, reply, pending, untouched):
+    """A form's faults are answered as those of JSON are."""
+    with untouched():
+        assert reply(replace(case.ask(""), body=body, content_type=FORM)) == case.faults[fault]
+
+
+@both
+def test_huge_form(case, reply, pending, untouched):
+    """A form of more fields than Django takes is refused in the vendor's words."""
+    body = b"email=pending@example.com" + b"&x=1" * 1000
+    answers = {"strapi": NO_JSON, "strapi-v4": no_json(b"Too many fields")}
+    with untouched():
+        ask = replace(case.ask(""), body=body, content_type=FORM)
+        assert reply(ask) == answers[case.name]
+
+
+@both
+def test_form_of_another_type(case, reply, pending, untouched):
+    """A form that calls itself JSON is malformed."""
+    answers = {"strapi": NO_JSON, "strapi-v4": no_json(b"Expecting value at position 0")}
+    with untouched():
+        assert reply(replace(case.ask(""), body=b"email=x%40example.com")) == answers[case.name]
+
+
+# What clients send beside
+
+
+@both
+def test_other_keys(case, reply, pending):
+    """Other keys are ignored, the seed's placeholder among them."""
+    body = b'{"foo": "string", "foo": "bar", "code": 0, "email": "pending@example.com"}'
+    assert reply(replace(case.ask(""), body=body, query="email=x&populate=*")) == SUCCESS
+
+
+@both
+def test_bearer_token(case, reply, pending):
+    """Clients add the token that they hold, stale or not."""
+    assert reply(replace(case.ask(ADDRESS), headers={"Authorization": "Bearer stale"})) == SUCCESS
+
+
+# After the click
+
+
+@both
+def test_landing(case, reply, pending, delivered, press):
+    """The click ends on the client's address, as ``email_confirmation_redirection`` has it."""
+    reply(case.ask(ADDRESS))
+    response = press(delivered()[0])
+    assert (response.status_code, response["Location"]) == (303, "https://game.example/callback")
+    assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED

@@ -1,0 +1,649 @@
+"""Xsolla's two dialects: every ending, redirects, what the clients send, and the landing."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.utils import timezone
+
+from resend_confirmation import start
+from resend_confirmation.dialects.xsolla import XsollaJWTResend, XsollaOAuth2Resend
+from resend_confirmation.models import Confirmation, Delivery
+from resend_confirmation.outcomes import ENDINGS, ConfirmationState, Outcome, Refusal
+from tests.factories import PendingFactory
+
+from .cases import ADDRESS, Ask, Case, Endings, link_of, says, token_of
+
+OAUTH2_PATH = "/api/oauth2/user/resend_confirmation_link"
+JWT_PATH = "/api/user/resend_confirmation_link"
+
+CLIENT_IDS = {"game": "57", "arcade": "58", "kiosk": "59", None: "60"}
+PROJECT_IDS = {
+    "game": "40db2ea4-5d42-11e6-a3ff-005056a0e04a",
+    "arcade": "5b0e9c1e-77a1-4f5c-9d6a-0d1f5a3b2c58",
+    "kiosk": "9f2d4a60-1111-4c59-8b59-000000000059",
+    None: "00000000-0000-4000-8000-000000000000",
+}
+GAME = "https://game.example/callback"
+GAME_SECRET = "the game's secret, known to its own servers alone, 32 bytes or more"
+
+
+def _ask(path: str, identity: object, parameters: dict[str, str]) -> Ask:
+    body = json.dumps({"username": identity}).encode()
+    return Ask(path=path, query=urlencode(parameters), body=body)
+
+
+def ask_oauth2(identity, client="game", *, redirect=None, **more):
+    parameters = {"client_id": CLIENT_IDS[client], **more}
+    return _ask(
+        OAUTH2_PATH, identity, parameters | ({"redirect_uri": redirect} if redirect else {})
+    )
+
+
+def ask_jwt(identity, client="game", *, redirect=None, **more):
+    parameters = {"projectId": PROJECT_IDS[client], **more}
+    return _ask(JWT_PATH, identity, parameters | ({"login_url": redirect} if redirect else {}))
+
+
+def invalid(details: bytes):
+    """The one answer to bad input, with its details."""
+    return says(
+        400,
+        b'{"error":{"code":"0","description":"Request has invalid parameters.",'
+        b'"details":' + details + b"}}",
+    )
+
+
+TOO_MANY = b'{"error":{"code":"002-057","description":"Too many attempts. Try again later."}}'
+OAUTH2_ENDINGS: Endings = {
+    Outcome.SENT: says(204),
+    Outcome.UNKNOWN: says(404, b'{"error":{"code":"003-002","description":"User not found."}}'),
+    Outcome.CONFIRMED: says(
+        409, b'{"error":{"code":"003-061","description":"User account is already confirmed."}}'
+    ),
+    Outcome.BLOCKED: says(
+        422, b'{"error":{"code":"002-040","description":"This user is banned."}}'
+    ),
+    Outcome.COOLING_DOWN: says(429, TOO_MANY, {"Retry-After": "45"}),
+    Refusal.INVALID: says(
+        400,
+        b'{"error":{"code":"0","description":"Request has invalid parameters.",'
+        b'"details":{"username":["Unusable characters."]}}}',
+    ),
+    Refusal.MALFORMED: says(
+        400,
+        b'{"error":{"code":"0","description":"Request has invalid parameters.","details":'
+        b'{"body":["Expecting property name enclosed in double quotes at position 1"]}}}',
+    ),
+    Refusal.TOO_LARGE: says(
+        413, b'{"error":{"code":"0","description":"Request body is too large."}}'
+    ),
+    Refusal.UNKNOWN_CLIENT: says(
+        400, b'{"error":{"code":"010-019","description":"Client authentication failed."}}'
+    ),
+    Refusal.NOT_ENABLED: says(
+        422,
+        b'{"error":{"code":"003-020","description":"Call unavailable for this Login project."}}',
+    ),
+    Refusal.REDIRECT_REQUIRED: says(
+        422,
+        b'{"error":{"code":"010-011","description":'
+        b'"Callback URL is not specified for a client with several callback URLs."}}',
+    ),
+    Refusal.REDIRECT_NOT_ALLOWED: says(
+        422,
+        b'{"error":{"code":"010-012",'
+        b'"description":"Callback URL is not registered for this client."}}',
+    ),
+    Refusal.THROTTLED: says(429, TOO_MANY, {"Retry-After": "37"}),
+    Refusal.WRONG_METHOD: says(
+        405, b'{"error":{"code":"405","description":"Method not allowed."}}', {"Allow": "POST"}
+    ),
+    Refusal.FAILED: says(
+        500, b'{"error":{"code":"004-001","description":"Something went wrong."}}'
+    ),
+}
+JWT_ENDINGS: Endings = {
+    **OAUTH2_ENDINGS,
+    Outcome.CONFIRMED: says(
+        422, b'{"error":{"code":"003-061","description":"User account is already confirmed."}}'
+    ),
+    Refusal.UNKNOWN_CLIENT: says(
+        404, b'{"error":{"code":"003-061","description":"Object not found."}}'
+    ),
+}
+FAULTS = {
+    "missing": invalid(b'{"username":["This field is required."]}'),
+    "empty": invalid(b'{"username":["This field may not be blank."]}'),
+    "null": invalid(b'{"username":["This field may not be null."]}'),
+    "over-long": invalid(b'{"username":["Ensure this field has no more than 255 characters."]}'),
+    "NUL": invalid(b'{"username":["Unusable characters."]}'),
+    "a line break": invalid(b'{"username":["Unusable characters."]}'),
+    "a lone surrogate": invalid(b'{"username":["Unusable characters."]}'),
+    "a number": invalid(b'{"username":["Not a valid string."]}'),
+    "an object": invalid(b'{"username":["Not a valid string."]}'),
+    "given twice": invalid(b'{"username":["This field was given more than once."]}'),
+    "cut off": invalid(b'{"body":["Expecting value at position 13"]}'),
+    "no object": invalid(b'{"body":["Not an object"]}'),
+    "not UTF-8": invalid(b'{"body":["Body is not valid UTF-8"]}'),
+    "unmarked UTF-16": invalid(
+        b'{"body":["Expecting property name enclosed in double quotes at position 1"]}'
+    ),
+    "too deep": invalid(b'{"body":["Nested too deeply"]}'),
+    "no JSON number": invalid(b'{"body":["Body is not valid JSON"]}'),
+}
+OAUTH2 = Case(
+    name="xsolla-oauth2",
+    view=XsollaOAuth2Resend,
+    ask=ask_oauth2,
+    endings=OAUTH2_ENDINGS,
+    faults=FAULTS,
+    field="username",
+    names_client=True,
+)
+JWT = Case(
+    name="xsolla-jwt",
+    view=XsollaJWTResend,
+    ask=ask_jwt,
+    endings=JWT_ENDINGS,
+    faults=FAULTS,
+    field="username",
+    names_client=True,
+)
+CASES = [OAUTH2, JWT]
+
+both = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+@both
+@pytest.mark.parametrize("ending", ENDINGS, ids=str)
+def test_ending(case, ending, reach, reply):
+    """Every ending is answered with the vendor's status, headers and body, to the byte."""
+    assert reply(reach(case, ending)) == case.endings[ending]
+
+
+# The redirect
+
+NOT_ALLOWED = OAUTH2_ENDINGS[Refusal.REDIRECT_NOT_ALLOWED]
+
+
+@both
+@pytest.mark.parametrize(
+    ("redirect", "place"),
+    [
+        ("https://arcade.example/a", "0"),
+        ("https://arcade.example/b?keep=1", "1"),
+        ("app://xlogin.com.example.arcade", "2"),
+    ],
+)
+@pytest.mark.parametrize("safe", ["", ":/?="], ids=["encoded", "as some clients send it"])
+def test_registered_redirect(case, redirect, place, safe, reply, pending):
+    """A registered redirect is found by its exact text, encoded or not, custom schemes too."""
+    ask = case.ask(ADDRESS, client="arcade")
+    name = {"xsolla-oauth2": "redirect_uri", "xsolla-jwt": "login_url"}[case.name]
+    ask = replace(ask, query=f"{ask.query}&{name}={quote(redirect, safe=safe)}")
+    assert reply(ask) == says(204)
+    assert Delivery.objects.get().redirect == place
+
+
+@both
+@pytest.mark.parametrize(
+    "redirect",
+    [
+        "https://game.example/callback/",
+        "https://game.example/callback?x=1",
+        "https://game.example/",
+        "http://game.example/callback",
+        "https://GAME.example/callback",
+        "https://arcade.example/a",
+        "//game.example/callback",
+        "javascript:alert(1)",
+    ],
+)
+def test_other_redirect(case, redirect, reply, pending):
+    """A redirect that only resembles a registered one is not allowed."""
+    assert reply(case.ask(ADDRESS, redirect=redirect)) == NOT_ALLOWED
+
+
+@both
+def test_redirect_of_a_client_with_one(case, reply, pending):
+    """A client with one redirect need not name it."""
+    assert reply(case.ask(ADDRESS)) == says(204)
+    assert Delivery.objects.get().redirect == "0"
+
+
+@both
+def test_redirect_of_a_client_with_none(case, reply, pending, configure):
+    """A client without redirects is served, and may not name one."""
+    configure(
+        CLIENTS=[{"name": "bare", "ids": {"xsolla-oauth2": 57, "xsolla-jwt": PROJECT_IDS["game"]}}]
+    )
+    assert reply(case.ask(ADDRESS, redirect=GAME)) == NOT_ALLOWED
+    assert reply(case.ask(ADDRESS)) == says(204)
+
+
+# The query
+
+
+def weak_state(details: bytes):
+    """The answer to a state that cannot be taken."""
+    return says(
+        400,
+        b'{"error":{"code":"010-022","description":'
+        b'"Parameter state is missing or too weak: it must be longer than 8 characters.",'
+        b'"details":{"state":[' + details + b"]}}}",
+    )
+
+
+@pytest.mark.parametrize("length", [9, 512])
+def test_state_is_kept(length, reply, pending):
+    """A state of 9 to 512 characters is kept for the landing."""
+    assert reply(ask_oauth2(ADDRESS, state="s" * length)) == says(204)
+    assert Delivery.objects.get().client_state == "s" * length
+
+
+@pytest.mark.parametrize(
+    ("state", "details"),
+    [
+        ("s" * 8, b'"Ensure this field has at least 9 characters."'),
+        ("s" * 513, b'"Ensure this field has no more than 512 characters."'),
+        ("", b'"This field may not be blank."'),
+        ("12345678\n", b'"Unusable characters."'),
+        ("12345678\u2029", b'"Unusable characters."'),
+        ("12345678\u200e", b'"Only printable characters are allowed."'),
+    ],
+    ids=["8", "513", "empty", "line break", "paragraph", "invisible"],
+)
+def test_state_is_refused(state, details, reply, pending, untouched):
+    """A state that is too short, too long or not printable is refused with a code of its own."""
+    with untouched():
+        assert reply(ask_oauth2(ADDRESS, state=state)) == weak_state(details)
+
+
+def test_state_that_is_no_utf8(reply, pending, untouched):
+    """A state whose bytes are no UTF-8 could not be returned unchanged, so it is refused."""
+    ask = replace(ask_oauth2(ADDRESS), query="client_id=57&state=12345678%FF")
+    with untouched():
+        assert reply(ask) == weak_state(b'"Only printable characters are allowed."')
+
+
+@both
+def test_state_and_payload_belong_to_one_dialect_each(case, reply, pending):
+    """``state`` means nothing to the JWT dialect, nor ``payload`` to OAuth 2.0."""
+    foreign = {"xsolla-oauth2": {"payload": "x" * 3000}, "xsolla-jwt": {"state": "short"}}
+    assert reply(case.ask(ADDRESS, **foreign[case.name])) == says(204)
+    delivery = Delivery.objects.get()
+    assert (delivery.client_state, delivery.payload) == ("", "")
+
+
+@pytest.mark.parametrize("payload", ["p" * 2000, "", "two\nlines, ünï ☃ and\ta tab", " as is "])
+def test_payload_is_kept(payload, reply, pending):
+    """A payload is any text up to 2,000 characters, kept as it is."""
+    assert reply(ask_jwt(ADDRESS, payload=payload)) == says(204)
+    assert Delivery.objects.get().payload == payload
+
+
+@pytest.mark.parametrize(
+    ("payload", "details"),
+    [
+        ("p" * 2001, b'{"payload":["Ensure this field has no more than 2000 characters."]}'),
+        ("p\0", b'{"payload":["Null characters are not allowed."]}'),
+    ],
+    ids=["2001", "NUL"],
+)
+def test_payload_is_refused(payload, details, reply, pending, untouched):
+    """A longer payload, or one with NUL, is refused."""
+    with untouched():
+        assert reply(ask_jwt(ADDRESS, payload=payload)) == invalid(details)
+
+
+@both
+@pytest.mark.parametrize(
+    ("locale", "language"),
+    [
+        ("de_DE", "de"),
+        ("de-DE", "de"),
+        ("de", "de"),
+        ("pt_BR", "pt-br"),
+        ("xx_XX", ""),
+        ("", ""),
+        ("../../etc", ""),
+        ("de" * 300, ""),
+    ],
+)
+def test_locale(case, locale, language, reply, pending):
+    """The message is in the language named, and one that the site lacks is ignored."""
+    assert reply(case.ask(ADDRESS, locale=locale)) == says(204)
+    assert Delivery.objects.get().language == language
+
+
+@both
+def test_parameters_of_the_vendors_clients(case, reply, pending):
+    """What the vendor's clients send beside is ignored, whatever it is."""
+    ignored = {
+        "scope": "offline",
+        "response_type": "code",
+        "email_template": "x",
+        "with_logout": "1",
+        "engine": "unity",
+        "engine_v": "6000",
+        "sdk": "login",
+        "sdk_v": "1",
+        "build_platform": "Windows",
+        "format": "xml",
+        "username": "confirmed@example.com",
+    }
+    headers = {
+        "X-ENGINE": "UNITY",
+        "X-SDK": "LOGIN",
+        "X-SDK-V": "1",
+        "X-BUILD-PLATFORM": "ANDROID",
+    }
+    ask = replace(case.ask(ADDRESS, **ignored), headers=headers)
+    assert reply(ask) == says(204)
+
+
+def test_project_id_beside_client_id(reply, pending):
+    """OAuth 2.0 goes by ``client_id``; a ``projectId`` beside it is not looked at."""
+    assert reply(ask_oauth2(ADDRESS, projectId="nobody's")) == says(204)
+
+
+def test_a_plus_in_the_query_is_a_space(reply, pending):
+    """Clients that send ``+`` for a space get the space back."""
+    ask = replace(ask_oauth2(ADDRESS), query="client_id=57&state=nine+long")
+    assert reply(ask) == says(204)
+    assert Delivery.objects.get().client_state == "nine long"
+
+
+@pytest.mark.parametrize(
+    ("query", "details"),
+    [
+        ("", b'{"client_id":["This field is required."]}'),
+        ("client_id=", b'{"client_id":["A valid integer is required."]}'),
+        ("client_id=game", b'{"client_id":["A valid integer is required."]}'),
+        ("client_id=" + "5" * 2000, b'{"client_id":["String value too large."]}'),
+        ("client_id=57&client_id=57", b'{"client_id":["This field was given more than once."]}'),
+        (
+            "client_id=57&redirect_uri=%00",
+            b'{"redirect_uri":["Null characters are not allowed."]}',
+        ),
+        (
+            "client_id=57&redirect_uri=a&redirect_uri=b",
+            b'{"redirect_uri":["This field was given more than once."]}',
+        ),
+        ("client_id=57" + "&x=1" * 1000, b'{"body":["Too many parameters"]}'),
+    ],
+    ids=["none", "empty", "a word", "huge", "twice", "NUL", "redirect twice", "1,000 others"],
+)
+def test_bad_query_oauth2(query, details, reply, pending, untouched):
+    """A bad parameter is named in ``details``."""
+    with untouched():
+        assert reply(replace(ask_oauth2(ADDRESS), query=query)) == invalid(details)
+
+
+@pytest.mark.parametrize(
+    ("query", "details"),
+    [
+        ("", b'{"projectId":["This field is required."]}'),
+        ("projectid=" + PROJECT_IDS["game"], b'{"projectId":["This field is required."]}'),
+        ("projectId=", b'{"projectId":["This field may not be blank."]}'),
+        ("projectId=%00", b'{"projectId":["Unusable characters."]}'),
+        ("projectId=a&projectId=b", b'{"projectId":["This field was given more than once."]}'),
+    ],
+    ids=["none", "small letters", "empty", "NUL", "twice"],
+)
+def test_bad_query_jwt(query, details, reply, pending, untouched):
+    """A bad parameter is named in ``details``."""
+    with untouched():
+        assert reply(replace(ask_jwt(ADDRESS), query=query)) == invalid(details)
+
+
+@pytest.mark.parametrize("client_id", ["58000000000000000000", "-57", "0"])
+def test_client_that_nobody_is(client_id, reply, pending, untouched):
+    """Any other number is an unknown client."""
+    ask = replace(ask_oauth2(ADDRESS), query=f"client_id={client_id}")
+    with untouched():
+        assert reply(ask) == OAUTH2_ENDINGS[Refusal.UNKNOWN_CLIENT]
+
+
+@pytest.mark.parametrize("project_id", ["57", PROJECT_IDS["game"].upper(), "ключ", "'--"])
+def test_project_that_nobody_is(project_id, reply, pending, untouched):
+    """Any other text is an unknown project."""
+    ask = replace(ask_jwt(ADDRESS), query=urlencode({"projectId": project_id}))
+    with untouched():
+        assert reply(ask) == JWT_ENDINGS[Refusal.UNKNOWN_CLIENT]
+
+
+def test_several_faults_at_once(reply, pending, untouched):
+    """All faults are named at once; the first one, in the query, gives the code."""
+    ask = replace(ask_oauth2(ADDRESS), query="state=short", body=b"{}")
+    with untouched():
+        assert reply(ask) == invalid(
+            b'{"client_id":["This field is required."],'
+            b'"state":["Ensure this field has at least 9 characters."],'
+            b'"username":["This field is required."]}'
+        )
+
+
+# Who is asked for
+
+
+@both
+@pytest.mark.parametrize("identity", ["pending", ADDRESS, "PENDING@Example.COM", " pending "])
+def test_identity(case, identity, reply, pending, delivered):
+    """The account is named by its user name or its address, in any case where it is one."""
+    assert reply(case.ask(identity)) == says(204)
+    (message,) = delivered()
+    assert message.to == [ADDRESS]
+
+
+@both
+def test_user_name_of_255_characters(case, reply):
+    """255 characters are not too long; that nobody has such a name is another matter."""
+    assert reply(case.ask("u" * 255)) == OAUTH2_ENDINGS[Outcome.UNKNOWN]
+
+
+@both
+def test_other_fields(case, reply, pending, delivered):
+    """Other fields of the body are ignored, repeated ones too."""
+    body = b'{"email": "x@example.com", "x": 1, "x": [{}], "username": "pending"}'
+    assert reply(replace(case.ask(""), body=body)) == says(204)
+    assert len(delivered()) == 1
+
+
+# After the click
+
+
+def issue_code(account, client, redirect, state):
+    """An authorization server's code, for what it is handed."""
+    return f"{account.username}-{client.name}-{len(redirect)}-{state}"
+
+
+def test_landing_oauth2(reply, pending, delivered, press):
+    """The browser lands on the redirect with the state; without an issuer there is no code."""
+    reply(ask_oauth2(ADDRESS, state="abc.DEF-123_x"))
+    response = press(delivered()[0])
+    assert (response.status_code, response["Location"]) == (
+        303,
+        "https://game.example/callback?state=abc.DEF-123_x",
+    )
+    assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
+
+
+def test_landing_oauth2_with_a_code(reply, pending, delivered, press, configure):
+    """The host's authorization server gives the code."""
+    configure(AUTHORIZATION_CODE="tests.dialects.test_xsolla.issue_code")
+    reply(ask_oauth2(ADDRESS, state="state-of-mine"))
+    assert press(delivered()[0])["Location"] == (
+        "https://game.example/callback?code=pending-game-29-state-of-mine&state=state-of-mine"
+    )
+
+
+@pytest.mark.parametrize(
+    ("redirect", "landing"),
+    [
+        ("https://arcade.example/b?keep=1", "https://arcade.example/b?keep=1&state=a+b%26c%3Dd_9"),
+        ("app://xlogin.com.example.arcade", "app://xlogin.com.example.arcade?state=a+b%26c%3Dd_9"),
+    ],
+)
+def test_landing_keeps_the_query(redirect, landing, reply, pending, delivered, press):
+    """Parameters go behind those that the redirect has, into custom schemes too, encoded."""
+    reply(ask_oauth2(ADDRESS, client="arcade", redirect=redirect, state="a b&c=d_9"))
+    assert press(delivered()[0])["Location"] == landing
+
+
+def test_landing_jwt(reply, pending, delivered, press):
+    """The browser lands on the callback URL with the vendor's user JWT."""
+    reply(ask_jwt(ADDRESS, payload="two\nlines"))
+    before = timezone.now().replace(microsecond=0)
+    location = press(delivered()[0])["Location"]
+    address, _, token = location.partition("?token=")
+    assert address == GAME
+    assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
+    claims = jwt.decode(token, GAME_SECRET, algorithms=["HS256"], issuer="https://login.xsolla.com")
+    issued = datetime.fromtimestamp(claims.pop("iat"), UTC)
+    assert before <= issued <= timezone.now()
+    assert datetime.fromtimestamp(claims.pop("exp"), UTC) - issued == timedelta(hours=24)
+    assert str(UUID(claims.pop("sub"))) != str(UUID(int=0))
+    assert claims == {
+        "iss": "https://login.xsolla.com",
+        "groups": [{"id": 1, "name": "default", "is_default": True}],
+        "xsolla_login_project_id": "40db2ea4-5d42-11e6-a3ff-005056a0e04a",
+        "type": "xsolla_login",
+        "username": "pending",
+        "email": "pending@example.com",
+        "payload": "two\nlines",
+    }
+
+
+def claims_of(location: str) -> dict:
+    """The claims of a landing address, unverified."""
+    token = location.partition("token=")[2]
+    return jwt.decode(token, options={"verify_signature": False})
+
+
+def test_payload_claim_is_absent(reply, pending, delivered, press):
+    """Without a payload there is no such claim."""
+    reply(ask_jwt(ADDRESS))
+    assert "payload" not in claims_of(press(delivered()[0])["Location"])
+
+
+def test_subject_stays_and_differs(reply, delivered, press, clock, db):
+    """``sub`` is the account's own for good: the same each time, another for another."""
+    one, two = PendingFactory(), PendingFactory()
+    subjects = []
+    for user in (one, two, one):
+        reply(ask_jwt(user.email))
+        subjects.append(claims_of(press(delivered()[0])["Location"])["sub"])
+        start(user, send=False)
+        clock.epoch += 61
+    assert subjects[0] == subjects[2] != subjects[1]
+
+
+def test_issuer_and_lifetime_are_settings(reply, pending, delivered, press, configure):
+    """The host may name itself as the issuer and choose how long the JWT lives."""
+    configure(JWT_ISSUER="https://login.site.example", JWT_LIFETIME=600)
+    reply(ask_jwt(ADDRESS))
+    claims = claims_of(press(delivered()[0])["Location"])
+    assert claims["iss"] == "https://login.site.example"
+    assert claims["exp"] - claims["iat"] == 600
+
+
+@pytest.fixture(scope="module")
+def rsa_keys():
+    """A private key as a client's settings hold it, and the public one that its servers know."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, *form).decode(), key.public_key()
+
+
+def test_landing_rs256(reply, pending, delivered, press, configure, rsa_keys):
+    """A client with a private key gets RS256 and its key id."""
+    private, public = rsa_keys
+    signing = {"key": private, "algorithm": "RS256", "key_id": "k1"}
+    configure(
+        CLIENTS=[
+            {
+                "name": "game",
+                "ids": {"xsolla-jwt": PROJECT_IDS["game"]},
+                "redirects": [GAME],
+                "signing": signing,
+            }
+        ]
+    )
+    reply(ask_jwt(ADDRESS))
+    token = press(delivered()[0])["Location"].partition("token=")[2]
+    assert jwt.get_unverified_header(token) == {"alg": "RS256", "typ": "JWT", "kid": "k1"}
+    assert jwt.decode(token, public, algorithms=["RS256"])["email"] == ADDRESS
+
+
+def test_landing_without_a_key(reply, pending, delivered, press, configure, caplog):
+    """A client without a key cannot get a JWT: the click counts and our own page says so."""
+    client = {"name": "game", "ids": {"xsolla-jwt": PROJECT_IDS["game"]}, "redirects": [GAME]}
+    configure(CLIENTS=[client])
+    reply(ask_jwt(ADDRESS))
+    response = press(delivered()[0])
+    assert (response.status_code, b"Thank you" in response.content) == (200, True)
+    assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
+    assert "The client 'game' has no 'signing'" in caplog.text
+
+
+@both
+def test_used_link(case, reply, pending, delivered, press, client):
+    """A used link ends well, and leads on to the client with the code that says why."""
+    reply(case.ask(ADDRESS))
+    (message,) = delivered()
+    press(message)
+    landing = (
+        '<a href="https://game.example/callback?error_code=003-061&amp;'
+        'error_description=User+account+is+already+confirmed."'
+    )
+    again = client.post("/confirm/", {"token": token_of(message)})
+    for response in (again, client.get(link_of(message))):
+        assert response.status_code == 200
+        assert "Already confirmed" in response.content.decode()
+        assert landing in response.content.decode()
+
+
+@both
+def test_expired_link(case, reply, pending, delivered, client):
+    """An expired link is told to the client as well."""
+    reply(case.ask(ADDRESS))
+    (message,) = delivered()
+    Delivery.objects.update(link_expires_at=timezone.now() - timedelta(seconds=1))
+    response = client.get(link_of(message))
+    assert response.status_code == 410
+    assert (
+        '<a href="https://game.example/callback?error_code=010-017&amp;'
+        'error_description=The+link+has+expired."'
+    ) in response.content.decode()
+
+
+@both
+def test_dead_link(case, reply, pending, delivered, client):
+    """So is a link that died because the account was deactivated."""
+    reply(case.ask(ADDRESS))
+    (message,) = delivered()
+    pending.is_active = False
+    pending.save()
+    response = client.post("/confirm/", {"token": token_of(message)})
+    assert response.status_code == 410
+    assert (
+        '<a href="https://game.example/callback?error_code=010-018&amp;'
+        'error_description=The+link+is+not+valid+any+more."'
+    ) in response.content.decode()
+
+
+def test_foreign_link_leads_nowhere(db, client):
+    """A link that is not ours leads nowhere, least of all to an address in its URL."""
+    response = client.get(f"/confirm/?token={'A' * 43}&redirect_uri=https://evil.example/")
+    assert response.status_code == 404
+    assert b"<a " not in response.content
+    assert b"evil" not in response.content

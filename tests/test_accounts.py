@@ -1,0 +1,342 @@
+"""Accounts: whom an identity names, and how the two stores read their standing."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from resend_confirmation import accounts, engine, start, withdraw
+from resend_confirmation.accounts import ConfirmationStore, FlagStore
+from resend_confirmation.engine import matching
+from resend_confirmation.models import Confirmation, Cooldown
+from resend_confirmation.outcomes import ConfirmationState, Standing
+
+from .factories import PendingFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def flag_store(settings):
+    """A site on which ``is_active=False`` means 'has not confirmed yet'."""
+    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {
+        "ACCOUNTS": "resend_confirmation.accounts.FlagStore"
+    }
+    return FlagStore()
+
+
+def names(found):
+    return [account.username for account in found]
+
+
+@pytest.mark.parametrize("identity", ["pending@example.com", "PENDING@Example.com", "pending"])
+def test_found_by_address_and_user_name(pending, identity):
+    """An account is found by its address in any case, and by its user name."""
+    (account,) = matching.find(identity)
+    assert account.user == pending
+    assert account.address == "pending@example.com"
+    assert account.username == "pending"
+    assert account.standing is Standing.PENDING
+    assert account.confirmation_id == Confirmation.objects.get().pk
+
+
+def test_found_by_number():
+    """A numeric user name is an identity like any other."""
+    PendingFactory.create(username="7001", email="number@example.com")
+    (account,) = matching.find("7001")
+    assert account.address == "number@example.com"
+
+
+@pytest.mark.parametrize("identity", ["Pending", "PENDING", "pend", "pending ", "pending%", "%"])
+def test_user_names_differ_by_case(pending, identity):
+    """A user name is compared exactly, but for the space around it."""
+    assert names(matching.find(identity)) == (["pending"] if identity == "pending " else [])
+
+
+@pytest.mark.parametrize(
+    ("stored", "typed"),
+    [
+        ("i@example.com", "\u0131@example.com"),
+        ("\u0131@example.com", "i@example.com"),
+        ("\u00e9@example.com", "e@example.com"),
+        ("e@example.com", "\u00e9@example.com"),
+        ("x@strasse.de", "x@stra\u00dfe.de"),
+        ("a_b@example.com", "axb@example.com"),
+        ("jane@example.com", "jane%@example.com"),
+    ],
+)
+def test_neighbours_are_not_found(stored, typed):
+    """What a database takes for equal, and we do not, names nobody."""
+    PendingFactory.create(username="somebody", email=stored)
+    assert matching.find(typed) == []
+
+
+@pytest.mark.parametrize(
+    "identity", ["", " ", "@", "nobody", "nobody@example.com", "\u00ff" * 255, "'; --", "a" * 255]
+)
+def test_nobody(pending, identity):
+    """What names nobody is found nowhere, and no error leaves."""
+    assert matching.find(identity) == []
+
+
+def test_accounts_without_an_address(db):
+    """An empty identity does not name the accounts that have no address."""
+    UserFactory.create(username="bare", email="")
+    assert matching.find("") == []
+    (account,) = matching.find("bare")
+    assert account.address == ""
+    assert matching.pending([account]) == []
+
+
+def test_several_accounts_of_one_address():
+    """Accounts that share an address are all found, in the order they signed up."""
+    for name in ("one", "two", "three"):
+        PendingFactory.create(username=name, email="shared@example.com")
+    assert names(matching.find("Shared@example.com")) == ["one", "two", "three"]
+
+
+def test_a_user_name_that_reads_like_an_address(pending):
+    """A user name that reads like another's address names nobody while the address is taken."""
+    UserFactory.create(username="pending@example.com", email="thief@example.com")
+    (account,) = matching.find("pending@example.com")
+    assert account.user == pending
+
+
+def test_a_user_name_that_is_an_address_of_nobody():
+    """A user name that reads like an address still names its owner when nobody has that address."""
+    PendingFactory.create(username="a@example.com", email="b@example.com")
+    (account,) = matching.find("a@example.com")
+    assert account.address == "b@example.com"
+
+
+def test_one_statement(pending, django_assert_num_queries):
+    """Finding takes one statement, cooldown included."""
+    start(pending)
+    with django_assert_num_queries(1):
+        (account,) = ConfirmationStore().find("pending@example.com")
+    row = Cooldown.objects.get()
+    assert account.cooldown is not None
+    assert (account.cooldown.last_at, account.cooldown.hour_count) == (row.last_at, 1)
+
+
+def test_no_cooldown_yet(pending):
+    """Where nothing was ever sent there is no cooldown to tell of."""
+    (account,) = ConfirmationStore().find("pending")
+    assert account.cooldown is None
+
+
+def test_without_a_confirmation(confirmed):
+    """An account that nobody asked to confirm counts as confirmed."""
+    (account,) = matching.find("confirmed")
+    assert account.standing is Standing.CONFIRMED
+    assert account.confirmation_id is None
+
+
+def test_confirmed(pending):
+    """A confirmed address is confirmed."""
+    Confirmation.objects.update(state=ConfirmationState.CONFIRMED)
+    (account,) = matching.find("pending")
+    assert account.standing is Standing.CONFIRMED
+
+
+def test_withdrawn(pending):
+    """A withdrawn confirmation blocks, although the account is active."""
+    assert withdraw(Confirmation.objects.get())
+    (account,) = matching.find("pending")
+    assert account.standing is Standing.BLOCKED
+
+
+def test_deactivated(blocked, confirmed):
+    """A deactivated account is blocked, whatever its confirmation says."""
+    confirmed.is_active = False
+    confirmed.save()
+    standings = [matching.find(name)[0].standing for name in ("blocked", "confirmed")]
+    assert standings == [Standing.BLOCKED, Standing.BLOCKED]
+
+
+def test_changed_address(pending):
+    """A confirmation of a former address says nothing of the new one."""
+    pending.email = "new@example.com"
+    pending.save()
+    (account,) = matching.find("new@example.com")
+    assert account.standing is Standing.CONFIRMED
+    assert account.confirmation_id is None
+    assert matching.find("pending@example.com") == []
+
+
+@pytest.mark.parametrize("first", ["old@example.com", "new@example.com"])
+def test_confirmations_of_both_addresses(first):
+    """Of several confirmations the one of the current address counts, in whatever order."""
+    second = {"old@example.com": "new@example.com"}.get(first, "old@example.com")
+    user = PendingFactory.create(username="mover", email=first)
+    user.email = second
+    user.save()
+    start(user, send=False)
+    user.email = "new@example.com"
+    user.save()
+    Confirmation.objects.filter(address="old@example.com").update(state=ConfirmationState.WITHDRAWN)
+    (account,) = matching.find("mover")
+    assert account.standing is Standing.PENDING
+    mine = Confirmation.objects.get(address="new@example.com")
+    assert account.confirmation_id == mine.pk
+
+
+def test_get(pending):
+    """An account is read as it is now, by its user and one address."""
+    store = ConfirmationStore()
+    account = store.get(pending.pk, "PENDING@example.com")
+    assert account is not None
+    assert account.user == pending
+    assert store.get(pending.pk, "other@example.com") is None
+    assert store.get(pending.pk + 1, "pending@example.com") is None
+
+
+def test_pending_are_those_who_wait(pending, confirmed, blocked):
+    """A bulk resend reaches those who wait and nobody else, the oldest account first."""
+    late = PendingFactory.create(username="late")
+    withdrawn = PendingFactory.create(username="withdrawn")
+    withdraw(Confirmation.objects.get(account=withdrawn))
+    moved = PendingFactory.create(username="moved")
+    moved.email = "elsewhere@example.com"
+    moved.save()
+    assert [account.user for account in ConfirmationStore().pending()] == [pending, late]
+
+
+def test_pending_of_more_than_one_piece(monkeypatch):
+    """Everybody who waits is found once, however many pieces they are read in."""
+    monkeypatch.setattr(accounts, "_PIECE", 2)
+    users = [PendingFactory.create() for _ in range(5)]
+    assert [account.user for account in ConfirmationStore().pending()] == users
+
+
+def test_an_account_without_address_does_not_wait():
+    """Who has no address to write to is not among those who get a message."""
+    user = PendingFactory.create(username="bare")
+    assert names(matching.pending(matching.find("bare"))) == ["bare"]
+    user.email = "no address"
+    user.save()
+    assert matching.pending(matching.find("bare")) == []
+
+
+# FlagStore
+
+
+def sign_up(**fields):
+    return UserFactory.create(is_active=False, **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "standing"),
+    [
+        ({"is_active": False}, Standing.PENDING),
+        ({"is_active": True}, Standing.CONFIRMED),
+        ({"is_active": True, "last_login": timezone.now()}, Standing.CONFIRMED),
+        ({"is_active": False, "last_login": timezone.now()}, Standing.BLOCKED),
+    ],
+)
+def test_flag_standing(flag_store, fields, standing):
+    """Inactive and never logged in is pending; inactive after a login is deactivated."""
+    UserFactory.create(username="flagged", **fields)
+    (account,) = matching.find("flagged")
+    assert account.standing is standing
+
+
+@pytest.mark.parametrize("state", [ConfirmationState.WITHDRAWN, ConfirmationState.CONFIRMED])
+def test_flag_deactivated_again(flag_store, state):
+    """Inactive again after a confirmation or a withdrawal is deactivated, not pending."""
+    user = sign_up(username="flagged")
+    start(user, send=False)
+    Confirmation.objects.update(state=state)
+    (account,) = matching.find("flagged")
+    assert account.standing is Standing.BLOCKED
+
+
+def test_flag_confirm(flag_store):
+    """Confirming activates the account, in the table and in the instance that receivers get."""
+    user = sign_up(username="flagged")
+    (account,) = matching.find("flagged")
+    assert flag_store.confirm(account) is True
+    assert account.user.is_active is True
+    user.refresh_from_db()
+    assert user.is_active is True
+
+
+@pytest.mark.parametrize(
+    "meanwhile", [{"is_active": True}, {"last_login": timezone.now()}], ids=["active", "used"]
+)
+def test_flag_confirm_is_conditional(flag_store, meanwhile):
+    """An account that was activated or used since it was read is left alone."""
+    user = sign_up(username="flagged")
+    (account,) = matching.find("flagged")
+    User.objects.filter(pk=user.pk).update(**meanwhile)
+    assert flag_store.confirm(account) is False
+    assert account.user.is_active is False
+    user.refresh_from_db()
+    assert user.is_active is meanwhile.get("is_active", False)
+
+
+def test_flag_confirm_refused_undoes_ours(flag_store):
+    """When the host's mark may not be made, our confirmation stays pending."""
+    user = sign_up(username="flagged")
+    confirmation = start(user, send=False)
+    account = flag_store.get(user.pk, user.email)
+    User.objects.filter(pk=user.pk).update(last_login=timezone.now())
+    assert account is not None
+    assert engine.confirm_by_hand(confirmation) is False
+    confirmation.refresh_from_db()
+    assert confirmation.state == ConfirmationState.PENDING
+
+
+def test_flag_pending(flag_store):
+    """Those who wait are inactive accounts, with or without a confirmation of ours."""
+    bare, asked = sign_up(username="bare"), sign_up(username="asked")
+    start(asked, send=False)
+    gone = sign_up(username="gone")
+    withdraw(start(gone, send=False))
+    UserFactory.create(username="active")
+    sign_up(username="used", last_login=timezone.now())
+    assert [account.user for account in flag_store.pending()] == [bare, asked]
+
+
+def test_flag_resend_starts_a_confirmation(flag_store):
+    """The first resend for an inactive account of the host's makes the confirmation."""
+    user = sign_up(username="flagged")
+    (account,) = matching.find("flagged")
+    assert engine.send_to(account).ending.value == "sent"
+    confirmation = Confirmation.objects.get()
+    assert (confirmation.account, confirmation.address) == (user, user.email)
+
+
+# Other user models
+
+
+class Member:
+    """What is asked of a user model: a field of addresses, and a user name that is a number."""
+
+    USERNAME_FIELD = "id"
+    _meta = get_user_model()._meta
+
+    @staticmethod
+    def get_email_field_name():
+        return "email"
+
+
+def test_a_user_name_column_of_numbers(monkeypatch):
+    """An identity that the user name's column cannot hold is looked up by address alone."""
+    user = UserFactory.create(username="x", email="x@example.com")
+    monkeypatch.setattr(accounts, "get_user_model", lambda: Member)
+    by_word = get_user_model().objects.filter(ConfirmationStore()._matches("x@example.com"))
+    by_number = get_user_model().objects.filter(ConfirmationStore()._matches(str(user.pk)))
+    assert list(by_word) == list(by_number) == [user]
+
+
+def test_a_user_name_that_is_the_address(monkeypatch):
+    """Where the user name is the address, it is looked up once."""
+    monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "email")
+    PendingFactory.create(username="x", email="x@example.com")
+    with CaptureQueriesContext(connection) as queries:
+        (account,) = matching.find("X@example.com")
+    assert account.username == "x@example.com"
+    assert "username" not in queries[0]["sql"].partition("WHERE")[2].lower()

@@ -1,0 +1,271 @@
+"""Addresses: one canonical form, digests under keys that change, and what a log may show."""
+
+import hashlib
+import hmac
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resend_confirmation import addresses
+
+CANONICAL = {
+    "as it is": ("jane@example.com", "jane@example.com"),
+    "capitals": ("Jane.DOE@Example.COM", "jane.doe@example.com"),
+    "plus": ("plus+tag@example.com", "plus+tag@example.com"),
+    "space around": (" \u00a0jane@example.com \u3000", "jane@example.com"),
+    "full-width letters": (
+        "\uff4a\uff41\uff4e\uff45@\uff45xample.com",
+        "jane@example.com",
+    ),
+    "decomposed": ("u\u0308@example.com", "\u00fc@example.com"),
+    "ligature": ("\ufb01sh@example.com", "fish@example.com"),
+    "sharp s in the local part": ("stra\u00dfe@example.com", "strasse@example.com"),
+    "capital sharp s in the local part": ("STRA\u1e9eE@example.com", "strasse@example.com"),
+    "dotless i stays itself": ("\u0131@example.com", "\u0131@example.com"),
+    "capital I is i": ("I@example.com", "i@example.com"),
+    "capital I with a dot": ("\u0130@example.com", "i\u0307@example.com"),
+    "Kelvin sign": ("\u212aelvin@example.com", "kelvin@example.com"),
+    "Kelvin sign in the domain": ("k@\u212aelvin.example", "k@kelvin.example"),
+    "long s": ("\u017f@example.com", "s@example.com"),
+    "iota below": ("\u1fb3@example.com", "\u03b1\u03b9@example.com"),
+    "umlauts": ("gr\u00fc\u00dfe@b\u00fccher.example", "gr\u00fcsse@xn--bcher-kva.example"),
+    "capital umlauts": ("GR\u00dc\u00dfE@B\u00dcCHER.example", "gr\u00fcsse@xn--bcher-kva.example"),
+    "IDNA 2008 keeps the sharp s": ("x@stra\u00dfe.de", "x@xn--strae-oqa.de"),
+    "IDNA 2008 keeps the final sigma": (
+        "x@\u03b2\u03cc\u03bb\u03bf\u03c2.com",
+        "x@xn--nxasmm1c.com",
+    ),
+    "punycode in capitals": ("x@XN--STRAE-OQA.de", "x@xn--strae-oqa.de"),
+    "ideographic full stop": ("x@b\u3002com", "x@b.com"),
+    "quoted local part": ('"a..b"@example.com', '"a..b"@example.com'),
+    "quoted comma": ('"a,b"@example.com', '"a,b"@example.com'),
+    "quoted at": ('"a@b"@example.com', '"a@b"@example.com'),
+    "address literal": ("a@[127.0.0.1]", "a@[127.0.0.1]"),
+    "longest": ("a" * 64 + "@" + "b" * 60 + "." + "c" * 60 + ".example",) * 2,
+}
+
+NO_ADDRESS = {
+    "nothing": "",
+    "a word": "jane",
+    "an at": "@",
+    "no local part": "@example.com",
+    "no domain": "jane@",
+    "no dot": "jane@example",
+    "two at": "a@b@example.com",
+    "a comma": "a,b@example.com",
+    "two addresses": "a@example.com,b@example.com",
+    "a semicolon": "a@example.com;b@example.com",
+    "a display name": "Jane <jane@example.com>",
+    "a space inside": "ja ne@example.com",
+    "a quoted space": '"ja ne"@example.com',
+    "a line break": "jane@example.com\nBcc: b@example.com",
+    "a carriage return": "jane\r@example.com",
+    "a line break at the end": "jane@example.com\n",
+    "a line separator": "jane\u2028@example.com",
+    "a next-line control": "jane\u0085@example.com",
+    "NUL": "jane\x00@example.com",
+    "a lone surrogate": "jane\ud800@example.com",
+    "a surrogate in the domain": "jane@ex\udfffample.com",
+    "an unassigned code point": "jane\U000e0fff@example.com",
+    "private use": "jane\ue000@example.com",
+    "a zero-width space": "ja\u200bne@example.com",
+    "an override of direction": "ja\u202ene@example.com",
+    "an emoji": "\U0001f600@example.com",
+    "10 kB": "a" * 10_000 + "@example.com",
+    "256 characters": "a@" + "b." * 125 + "exam",
+    "256 characters once folded": "\ufdfa" * 15 + "@example.com",
+    "an encoded word": "=?utf-8?q?a=40evil.example=2c?=@example.com",
+    "a domain that IDNA refuses": "jane@\u2603.example",
+    "a dot at the end": "jane@example.com.",
+    "two dots": "jane@example..com",
+    "a dot first": ".jane@example.com",
+    "a hyphen first": "jane@-example.com",
+    "a full-width at": "jane\uff20example.com",
+    "a full-width comma": "a\uff0cb@example.com",
+    "a full-width line of two": 'a"@b"\uff20example.com',
+    "a label of 64": "jane@" + "b" * 64 + ".com",
+}
+
+
+@pytest.mark.parametrize(("typed", "form"), CANONICAL.values(), ids=CANONICAL)
+def test_canonical(typed, form):
+    """The canonical form is NFKC, stripped, casefolded before the @ and IDNA 2008 behind it."""
+    assert addresses.canonical(typed) == form
+    assert addresses.is_address(typed)
+
+
+@pytest.mark.parametrize("typed", NO_ADDRESS.values(), ids=NO_ADDRESS)
+def test_no_address(typed):
+    """What is not exactly one address has no form, is not mailed and is not quoted in errors."""
+    with pytest.raises(ValueError, match=r"^not an address$"):
+        addresses.canonical(typed)
+    with pytest.raises(ValueError, match=r"^not an address$"):
+        addresses.deliverable(typed)
+    assert not addresses.is_address(typed)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("jane@example.com", "Jane@EXAMPLE.com"),
+        ("gr\u00fc\u00dfe@b\u00fccher.example", "gr\u00fcsse@xn--bcher-kva.example"),
+    ],
+)
+def test_same(one, other):
+    """Two ways of writing one address are the same address."""
+    assert addresses.same(one, other)
+    assert addresses.fingerprint(one) == addresses.fingerprint(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("jane@example.com", "jane@example.org"),
+        ("\u0131@example.com", "i@example.com"),
+        ("\u00e9@example.com", "e@example.com"),
+        ("x@stra\u00dfe.de", "x@strasse.de"),
+        ("x@\u03b2\u03cc\u03bb\u03bf\u03c2.com", "x@\u03b2\u03cc\u03bb\u03bf\u03c3.com"),
+        ("jane", "jane"),
+        ("", ""),
+        ("a\ud800@example.com", "a\ud800@example.com"),
+    ],
+)
+def test_not_the_same(one, other):
+    """Letters that some databases take for equal, and what is no address, are not the same."""
+    assert not addresses.same(one, other)
+
+
+@pytest.mark.parametrize(
+    ("stored", "recipient"),
+    [
+        ("jane@example.com", "jane@example.com"),
+        ("Jane.Upper@Example.COM", "Jane.Upper@Example.COM"),
+        (" jane@example.com ", "jane@example.com"),
+        ("gr\u00fc\u00dfe@b\u00fccher.example", "gr\u00fc\u00dfe@xn--bcher-kva.example"),
+        ("x@stra\u00dfe.de", "x@xn--strae-oqa.de"),
+        ("X@STRASSE.de", "X@STRASSE.de"),
+        ('"a,b"@example.com', '"a,b"@example.com'),
+        ("\uff4a@example.com", "\uff4a@example.com"),
+    ],
+)
+def test_deliverable(stored, recipient):
+    """Mail goes to the local part as stored and the domain in IDNA 2008."""
+    assert addresses.deliverable(stored) == recipient
+
+
+def test_fingerprint():
+    """The fingerprint is the plain SHA-256 of the canonical form."""
+    expected = hashlib.sha256("gr\u00fcsse@xn--bcher-kva.example".encode()).hexdigest()
+    assert addresses.fingerprint("GR\u00dcSSE@b\u00fccher.example") == expected
+
+
+def test_fingerprint_of_no_address():
+    """What is no address has no fingerprint."""
+    with pytest.raises(ValueError, match="not an address"):
+        addresses.fingerprint("jane")
+
+
+@pytest.mark.parametrize(
+    ("typed", "form"),
+    [
+        ("Jane", "Jane"),
+        (" jane ", "jane"),
+        ("\uff4aane", "jane"),
+        ("stra\u00dfe", "stra\u00dfe"),
+        ("7001", "7001"),
+        ("", ""),
+    ],
+)
+def test_canonical_identity(typed, form):
+    """User names are compared in NFKC, stripped, with their case."""
+    assert addresses.canonical_identity(typed) == form
+
+
+def keyed(key: str, salt: str, text: str) -> str:
+    """Django's salted_hmac, written out: the key is SHA-256 of salt and secret."""
+    derived = hashlib.sha256((salt + key).encode()).digest()
+    return hmac.new(derived, text.encode(), hashlib.sha256).hexdigest()
+
+
+def test_keyed_digests(settings):
+    """A keyed digest is an HMAC-SHA256 under a key derived for its purpose."""
+    settings.SECRET_KEY = "new"
+    assert addresses.keyed_digests("jane@example.com", "cooldown") == [
+        keyed("new", "resend_confirmation.cooldown", "jane@example.com")
+    ]
+
+
+def test_keyed_digests_after_rotation(settings):
+    """The current key's digest is first; those under the fallbacks follow in their order."""
+    settings.SECRET_KEY = "new"
+    settings.SECRET_KEY_FALLBACKS = ["old", "older"]
+    assert addresses.keyed_digests("jane@example.com", "suppression") == [
+        keyed(key, "resend_confirmation.suppression", "jane@example.com")
+        for key in ("new", "old", "older")
+    ]
+
+
+def test_keyed_digests_differ_by_purpose():
+    """Two tables' digests of one address cannot be joined."""
+    one = addresses.keyed_digests("jane@example.com", "cooldown")
+    other = addresses.keyed_digests("jane@example.com", "suppression")
+    assert not set(one) & set(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("jane@example.com", "j***@e***"),
+        ("jane", "j***"),
+        ("", "***"),
+        ("@", "***@***"),
+        ("a@b@example.com", "a***@e***"),
+        ("7001", "7***"),
+    ],
+)
+def test_mask(text, shown):
+    """A log shows first letters alone."""
+    assert addresses.mask(text) == shown
+
+
+ANYTHING = st.text(st.characters(categories=None), max_size=300)
+ALMOST = st.builds(
+    "{}@{}".format,
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=20),
+    st.builds("{}.{}".format, st.text(max_size=20), st.sampled_from(["com", "de", "\u6e2f"])),
+)
+
+
+@given(st.one_of(ANYTHING, ALMOST))
+def test_canonical_is_idempotent_or_a_value_error(text):
+    """Any text has a canonical form that is its own, or raises ValueError and nothing else."""
+    try:
+        form = addresses.canonical(text)
+    except ValueError:
+        assert not addresses.is_address(text)
+    else:
+        assert addresses.canonical(form) == form
+        assert addresses.same(text, form)
+
+
+@given(st.one_of(ANYTHING, ALMOST))
+def test_every_address_can_be_mailed(text):
+    """What has a canonical form has a recipient with the same form, in an ASCII domain."""
+    try:
+        form = addresses.canonical(text)
+    except ValueError:
+        return
+    recipient = addresses.deliverable(text)
+    assert addresses.canonical(recipient) == form
+    assert recipient.rpartition("@")[2].isascii()
+
+
+@given(ANYTHING)
+def test_mask_shows_first_letters_only(text):
+    """A mask holds at most the first letter of each side of the last @."""
+    shown = re.fullmatch(r"(.?)\*\*\*(?:@(.?)\*\*\*)?", addresses.mask(text), re.DOTALL)
+    assert shown is not None
+    assert text.startswith(shown[1])
+    assert shown[2] is None or f"@{shown[2]}" in text

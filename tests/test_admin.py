@@ -1,0 +1,648 @@
+"""The admin: what staff see, what each permission allows, and what nobody ever sees."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.contrib.messages import get_messages
+from django.core import mail
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from resend_confirmation import engine
+from resend_confirmation.admin import acting, confirmations
+from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
+from resend_confirmation.signals import confirmed as confirmed_signal
+
+from .factories import PendingFactory, UserFactory
+
+CONFIRMATIONS = "/admin/resend_confirmation/confirmation/"
+DELIVERIES = "/admin/resend_confirmation/delivery/"
+SUPPRESSIONS = "/admin/resend_confirmation/suppression/"
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+pytestmark = pytest.mark.django_db
+
+
+def staff(*permissions, **values):
+    """A browser in which somebody with these permissions is logged in."""
+    user: Any = UserFactory(is_staff=True, **values)
+    for name in permissions:
+        user.user_permissions.add(
+            Permission.objects.get(codename=name, content_type__app_label="resend_confirmation")
+        )
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+@pytest.fixture
+def root():
+    """A superuser's browser."""
+    return staff(username="root", is_superuser=True)
+
+
+def waiting(name, **values):
+    """The confirmation of a new account that waits; ``values`` are written into it."""
+    user: Any = PendingFactory(username=name)
+    Confirmation.objects.filter(account=user).update(**values)
+    return Confirmation.objects.get(account=user)
+
+
+def delivery(confirmation=None, **values):
+    """A delivery that was asked for at noon, unless ``values`` say otherwise."""
+    values = {"state": "sent", "asked_at": NOON, "not_before": NOON, **values}
+    return Delivery.objects.create(confirmation=confirmation, **values)
+
+
+def listed(response):
+    """The rows of a list, in order."""
+    return list(response.context["cl"].result_list)
+
+
+def addresses_in(response):
+    """The addresses of a list of confirmations, in order."""
+    return [row.address for row in listed(response)]
+
+
+def press(browser, action, *rows, follow=False, **more):
+    """Run an action of the list of confirmations on ``rows``."""
+    data = {"action": action, "_selected_action": [row.pk for row in rows], "index": 0, **more}
+    return browser.post(CONFIRMATIONS, data, follow=follow)
+
+
+def said(response):
+    """The messages shown to whoever pressed."""
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+class TestList:
+    def test_pending_come_first_and_the_newest_request_first_among_them(self, root):
+        """Pending by request, newest first; then everything else, the same way."""
+        waiting("old", requested_at=NOON)
+        waiting("done", requested_at=NOON + timedelta(hours=3), state="confirmed")
+        waiting("gone", requested_at=NOON + timedelta(hours=2), state="withdrawn")
+        waiting("new", requested_at=NOON + timedelta(hours=1))
+        assert addresses_in(root.get(CONFIRMATIONS)) == [
+            "new@example.com",
+            "old@example.com",
+            "done@example.com",
+            "gone@example.com",
+        ]
+
+    def test_it_takes_the_same_statements_for_any_number_of_rows(self, root):
+        """50 rows cost no statement more than 5."""
+        counts = []
+        for start, end in [(0, 5), (5, 50)]:
+            for number in range(start, end):
+                delivery(waiting(f"waiting{number}"))
+            for page in (CONFIRMATIONS, DELIVERIES):
+                with CaptureQueriesContext(
+                    connection,
+                ) as queries:
+                    response = root.get(page)
+                assert len(listed(response)) == end
+                counts.append(len(queries))
+        assert counts[:2] == counts[2:]
+
+    @pytest.mark.parametrize("page", [CONFIRMATIONS, DELIVERIES, SUPPRESSIONS])
+    def test_a_filtered_list_counts_the_table_once(self, root, page):
+        """There is no second count of all rows beside that of the filtered ones."""
+        with CaptureQueriesContext(connection) as queries:
+            root.get(page, {"q": "pending@example.com"})
+        counting = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+        assert len(counting) == 1
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ({"state__exact": "confirmed"}, ["b@example.com"]),
+            ({"client": "arcade"}, ["b@example.com"]),
+            ({"client": "-"}, ["c@example.com"]),
+            ({"client": "no such client"}, ["a@example.com", "c@example.com", "b@example.com"]),
+            ({"last_delivery_state__exact": "bounced"}, ["c@example.com"]),
+            ({"requested_at__gte": "2026-01-02 00:00:00+00:00"}, ["a@example.com"]),
+            ({"last_sent_at__isnull": "False"}, ["c@example.com"]),
+        ],
+    )
+    def test_filters(self, root, query, expected):
+        """State, client, last delivery and dates narrow the list."""
+        waiting("a", requested_at=NOON + timedelta(days=2))
+        waiting("b", requested_at=NOON, state="confirmed", client="arcade")
+        waiting("c", requested_at=NOON, client="", last_delivery_state="bounced", last_sent_at=NOON)
+        assert addresses_in(root.get(CONFIRMATIONS, query)) == expected
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "wanted@ex",  # a part of the address
+            "theusername",
+            "moved@example.org",  # the account's address of today
+            "WANTED@Example.COM",
+            "ｗanted@example.com",  # the canonical form is the same
+        ],
+    )
+    def test_search(self, root, query):
+        """Addresses, old and new, in any spelling, and user names are found."""
+        user: Any = PendingFactory(username="theusername", email="wanted@example.com")
+        user.email = "moved@example.org"
+        user.save()
+        waiting("somebody_else")
+        assert addresses_in(root.get(CONFIRMATIONS, {"q": query})) == ["wanted@example.com"]
+
+    def test_search_knows_user_models_without_a_user_name(self, monkeypatch):
+        """The columns are the user model's own, and only those that it has."""
+        model = SimpleNamespace(
+            USERNAME_FIELD="login",
+            get_email_field_name=lambda: "email",
+            _meta=SimpleNamespace(get_fields=lambda: [SimpleNamespace(name="login")]),
+        )
+        monkeypatch.setattr(confirmations, "get_user_model", lambda: model)
+        model_admin = admin.site.get_model_admin(Confirmation)
+        assert model_admin.get_search_fields(RequestFactory().get("/")) == [
+            "address",
+            "account__login",
+        ]
+
+
+class TestPage:
+    def test_nobody_adds_or_edits(self, root):
+        """Even a superuser only looks."""
+        confirmation = waiting("player")
+        page = f"{CONFIRMATIONS}{confirmation.pk}/change/"
+        assert root.get(f"{CONFIRMATIONS}add/").status_code == 403
+        assert root.post(page, {"state": "confirmed"}).status_code == 403
+        html = root.get(page).content.decode()
+        assert "player@example.com" in html
+        assert 'name="state"' not in html
+        assert 'name="_save"' not in html
+
+    def test_it_shows_the_newest_deliveries_newest_first(self, root, monkeypatch):
+        """50 of 51, beginning with the last that was asked for."""
+        confirmation = waiting("player")
+        for minute in range(51):
+            delivery(
+                confirmation,
+                asked_at=NOON + timedelta(minutes=minute),
+                message_id=f"<{minute:02}@site.example>",
+            )
+        delivery(waiting("other"), message_id="<of another@site.example>")
+        html = root.get(f"{CONFIRMATIONS}{confirmation.pk}/change/").content.decode()
+        shown = re.findall(r"&lt;(\d\d)@site.example&gt;", html)
+        assert shown == [f"{minute:02}" for minute in range(50, 0, -1)]
+        assert "of another" not in html
+
+    def test_the_history_says_what_became_of_each_delivery(self, root):
+        """State, reason, attempts, dialect, client, error and the provider's id are there."""
+        confirmation = waiting("player")
+        delivery(
+            confirmation,
+            state="failed",
+            reason="refused",
+            attempts=6,
+            dialect="a dialect",
+            client="a client",
+            error_class="SMTPRecipientsRefused",
+            error_code="550",
+            provider_id="provider-77",
+        )
+        html = root.get(f"{CONFIRMATIONS}{confirmation.pk}/change/").content.decode()
+        cells = re.findall(r'<td class="field-(\w+)">\s*<p>(.*?)</p>', html, re.DOTALL)
+        assert dict(cells) == {
+            "asked_at": "Jan. 1, 2026, 6 a.m.",
+            "state": "failed",
+            "reason": "the mail server refused the recipient",
+            "attempts": "6",
+            "dialect": "a dialect",
+            "client": "a client",
+            "sent_at": "-",
+            "ended_at": "-",
+            "error_class": "SMTPRecipientsRefused",
+            "error_code": "550",
+            "message_id": "-",
+            "provider_id": "provider-77",
+        }
+
+    def test_who_may_not_see_deliveries_sees_no_history(self):
+        """The history takes the permission to view deliveries."""
+        confirmation = waiting("player")
+        delivery(confirmation, message_id="<1@site.example>")
+        page = f"{CONFIRMATIONS}{confirmation.pk}/change/"
+        without = staff("view_confirmation").get(page).content.decode()
+        with_it = staff("view_confirmation", "view_delivery").get(page).content.decode()
+        assert "&lt;1@site.example&gt;" not in without
+        assert "&lt;1@site.example&gt;" in with_it
+
+
+class TestSecrets:
+    def test_no_page_shows_a_secret(self, root):
+        """Digests, selectors, payloads, states and what callers typed are on no page."""
+        confirmation = waiting("player", selector="5ec2e7" * 5)
+        sent = delivery(
+            confirmation,
+            token_digest="d19e57" * 10,
+            payload="the payload",
+            client_state="the state of the client",
+            lease_owner="the owner",
+            generation=987654,
+        )
+        ask = delivery(state="asked", identity="typed@example.net", payload="the payload")
+        suppression = Suppression.objects.create(digest="ad0be5" * 10, why="bounced", since=NOON)
+        press(root, "resend", confirmation)
+        pages = [
+            CONFIRMATIONS,
+            DELIVERIES,
+            SUPPRESSIONS,
+            "/admin/",
+            f"{DELIVERIES}?q=typed",
+            *(
+                f"{page}{row.pk}/{view}/"
+                for page, row in [
+                    (CONFIRMATIONS, confirmation),
+                    (DELIVERIES, sent),
+                    (DELIVERIES, ask),
+                    (SUPPRESSIONS, suppression),
+                ]
+                for view in ("change", "history", "delete")
+            ),
+        ]
+        fingerprint = Confirmation.objects.get().fingerprint
+        cooldown = Cooldown.objects.get().digest
+        for page in pages:
+            response = root.get(page)
+            assert response.status_code == 200, page
+            html = response.content.decode()
+            for secret in [
+                "5ec2e7",
+                "d19e57" * 2,
+                "the payload",
+                "the state of the client",
+                "the owner",
+                "987654",
+                "typed@example.net",
+                "ad0be5" * 2,
+                fingerprint,
+                cooldown,
+            ]:
+                assert secret not in html, (page, secret)
+
+    def test_cooldowns_are_not_in_the_admin(self):
+        """There is nothing to see: a cooldown speaks of addresses by digest alone."""
+        assert not admin.site.is_registered(Cooldown)
+
+    def test_the_log_holds_nothing_but_the_row_and_what_was_done(self, root):
+        """An entry names the row as lists do, and the action."""
+        confirmation = waiting("player")
+        press(root, "resend", confirmation)
+        entry = LogEntry.objects.get()
+        assert entry.object_repr == "player@example.com (pending)"
+        assert entry.change_message == "Sent again."
+        assert (entry.object_id, entry.action_flag) == (str(confirmation.pk), CHANGE)
+        assert entry.user.username == "root"
+
+
+ACTIONS = ["resend", "withdraw", "confirm"]
+
+
+class TestPermissions:
+    @pytest.mark.parametrize("action", ACTIONS)
+    def test_an_action_takes_its_own_permission(self, action):
+        """With the other two permissions and every Django one, it is not offered and not done."""
+        confirmation = waiting("player")
+        others = [f"{other}_confirmation" for other in ACTIONS if other != action]
+        browser = staff("view_confirmation", "add_confirmation", "change_confirmation", *others)
+        html = browser.get(CONFIRMATIONS).content.decode()
+        assert f'<option value="{action}">' not in html
+        press(browser, action, confirmation)
+        confirmation.refresh_from_db()
+        assert confirmation.state == "pending"
+        assert not Delivery.objects.exists()
+        assert not LogEntry.objects.exists()
+
+    @pytest.mark.parametrize("action", ACTIONS)
+    def test_with_its_permission_an_action_is_done(self, action):
+        """View and the one permission are enough."""
+        confirmation = waiting("player")
+        browser = staff("view_confirmation", f"{action}_confirmation")
+        html = browser.get(CONFIRMATIONS).content.decode()
+        assert f'<option value="{action}">' in html
+        press(browser, action, confirmation)
+        confirmation.refresh_from_db()
+        done = (confirmation.state, Delivery.objects.count())
+        assert (
+            done
+            == {
+                "resend": ("pending", 1),
+                "withdraw": ("withdrawn", 0),
+                "confirm": ("confirmed", 0),
+            }[action]
+        )
+        assert LogEntry.objects.get().object_id == str(confirmation.pk)
+
+    @pytest.mark.parametrize("page", [CONFIRMATIONS, DELIVERIES, SUPPRESSIONS])
+    def test_staff_without_permissions_see_nothing(self, page):
+        """The lists take a permission to view."""
+        assert staff().get(page).status_code == 403
+
+    def test_deleting_takes_djangos_permission(self):
+        """An account's confirmation and its deliveries, each with the permission for it."""
+        confirmation = waiting("player")
+        delivery(confirmation)
+        page = f"{CONFIRMATIONS}{confirmation.pk}/delete/"
+        assert staff("view_confirmation").post(page, {"post": "yes"}).status_code == 403
+        staff("view_confirmation", "delete_confirmation", "delete_delivery").post(
+            page, {"post": "yes"}
+        )
+        assert not Confirmation.objects.exists()
+        assert LogEntry.objects.get().action_flag == DELETION
+
+    @pytest.mark.parametrize("action", ACTIONS)
+    def test_the_page_has_a_button_for_each_permitted_action(self, action):
+        """One permission, one button."""
+        confirmation = waiting("player")
+        browser = staff("view_confirmation", f"{action}_confirmation")
+        html = browser.get(f"{CONFIRMATIONS}{confirmation.pk}/change/").content.decode()
+        assert re.findall(r'name="action" value="(\w+)"', html) == [action]
+
+    def test_the_page_of_one_who_waits_no_more_has_no_button(self, root):
+        """Actions are for pending confirmations."""
+        confirmation = waiting("player", state="confirmed")
+        html = root.get(f"{CONFIRMATIONS}{confirmation.pk}/change/").content.decode()
+        assert 'name="action"' not in html
+
+
+class TestActions:
+    def test_resend_tells_sent_cooling_down_and_not_pending_apart(self, root):
+        """The message counts each kind, and only what was sent is in the log."""
+        ready = waiting("ready")
+        cooling = waiting("cooling")
+        press(root, "resend", cooling)
+        done = waiting("done", state="confirmed")
+        deactivated = waiting("deactivated")
+        get_user_model().objects.filter(pk=deactivated.account_id).update(is_active=False)
+        LogEntry.objects.all().delete()
+        response = press(root, "resend", ready, cooling, done, deactivated)
+        assert said(response)[-1] == "Sent: 1. Cooling down: 1. Not pending: 2."
+        assert LogEntry.objects.get().object_id == str(ready.pk)
+        assert Delivery.objects.filter(confirmation=ready, state="queued").count() == 1
+
+    def test_a_message_that_staff_sent_again_arrives(self, root):
+        """The courier carries it like any other."""
+        press(root, "resend", waiting("player"))
+        engine.drain()
+        assert [message.to for message in mail.outbox] == [["player@example.com"]]
+
+    def test_resend_goes_the_way_of_the_newest_delivery(self, root):
+        """Client, dialect and redirect are those that the person's own request had."""
+        confirmation = waiting("player", client="game")
+        delivery(confirmation, client="game", dialect="first")
+        delivery(
+            confirmation,
+            client="arcade",
+            dialect="second",
+            redirect="1",
+            asked_at=NOON + timedelta(hours=1),
+        )
+        press(root, "resend", confirmation)
+        queued = Delivery.objects.get(state="queued")
+        assert (queued.client, queued.dialect, queued.redirect) == ("arcade", "second", "1")
+
+    def test_the_first_resend_goes_in_the_name_of_the_confirmations_client(self, root):
+        """Nothing was sent before, so there is nothing to repeat."""
+        press(root, "resend", waiting("player", client="arcade"))
+        assert Delivery.objects.get().client == "arcade"
+
+    def test_withdraw_kills_the_link_and_spares_who_is_done(self, root):
+        """A link that was sent before is dead; a confirmed account stays confirmed."""
+        confirmation, done = waiting("player"), waiting("done", state="confirmed")
+        press(root, "resend", confirmation)
+        engine.drain()
+        (token,) = re.findall(r"token=([\w-]+)", str(mail.outbox[0].body))
+        assert engine.inspect(token).verdict.value == "ready"
+        response = press(root, "withdraw", confirmation, done)
+        assert said(response)[-1] == "Withdrawn: 1. Not pending: 1."
+        assert engine.inspect(token).verdict.value == "dead"
+        done.refresh_from_db()
+        assert done.state == "confirmed"
+
+    def test_confirm_by_hand_is_a_confirmation_like_any_other(self, root):
+        """The host's receivers hear of it, and it has its time."""
+        confirmation, gone = waiting("player"), waiting("gone", state="withdrawn")
+        heard = []
+        receiver = lambda **values: heard.append(values["user"].username)  # noqa: E731
+        confirmed_signal.connect(receiver)
+        try:
+            response = press(root, "confirm", confirmation, gone)
+        finally:
+            confirmed_signal.disconnect(receiver)
+        assert said(response)[-1] == "Confirmed: 1. Not pending: 1."
+        assert heard == ["player"]
+        confirmation.refresh_from_db()
+        assert confirmation.confirmed_at is not None
+        assert LogEntry.objects.get().change_message == "Confirmed by hand."
+
+    def test_what_cannot_be_logged_is_not_done(self, root, monkeypatch):
+        """The action and its entry are one transaction."""
+
+        def fail(*args, **kwargs):
+            raise RuntimeError("no log")
+
+        monkeypatch.setattr(admin.ModelAdmin, "log_change", fail)
+        confirmation = waiting("player")
+        with pytest.raises(RuntimeError, match="no log"):
+            press(root, "withdraw", confirmation)
+        confirmation.refresh_from_db()
+        assert confirmation.state == "pending"
+
+    def test_a_selection_over_all_pages_is_gone_through_in_pieces(self, root, monkeypatch):
+        """None is missed although each withdrawal takes a row out of the filtered list."""
+        monkeypatch.setattr(acting, "PIECE", 2)
+        rows = [waiting(f"player{number}") for number in range(5)]
+        with CaptureQueriesContext(connection) as queries:
+            root.post(
+                f"{CONFIRMATIONS}?state__exact=pending",
+                {
+                    "action": "withdraw",
+                    "_selected_action": [rows[0].pk],
+                    "select_across": "1",
+                    "index": 0,
+                },
+            )
+        assert Confirmation.objects.filter(state="withdrawn").count() == 5
+        assert LogEntry.objects.count() == 5
+        pieces = [q["sql"] for q in queries if q["sql"].endswith("LIMIT 2")]
+        assert len(pieces) == 4
+
+    def test_a_button_leads_back_to_its_page(self, root):
+        """It is the list's action, pressed elsewhere."""
+        confirmation = waiting("player")
+        page = f"{CONFIRMATIONS}{confirmation.pk}/change/"
+        html = root.get(page).content.decode()
+        targets = re.findall(r'<form method="post" action="([^"]+)">', html)
+        assert targets == [CONFIRMATIONS] * 3
+        response = press(root, "withdraw", confirmation, from_page="1")
+        assert (response.status_code, response["Location"]) == (302, page)
+        confirmation.refresh_from_db()
+        assert confirmation.state == "withdrawn"
+
+
+class TestDeliveries:
+    def test_ignored_asks_are_listed_with_the_reason(self, root):
+        """Nobody was meant, so there is no address; the reason is there in words."""
+        delivery(state="ignored", reason="unknown", dialect="a dialect")
+        html = root.get(DELIVERIES).content.decode()
+        assert "nobody has this identity" in html.split("<tbody>")[1]
+
+    def test_the_list_is_newest_first_and_to_look_at_only(self, root):
+        """No adding, no editing."""
+        old = delivery()
+        new = delivery(asked_at=NOON + timedelta(hours=1))
+        assert listed(root.get(DELIVERIES)) == [new, old]
+        assert root.get(f"{DELIVERIES}add/").status_code == 403
+        assert root.post(f"{DELIVERIES}{old.pk}/change/", {}).status_code == 403
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "<4b1d@site.example>",
+            "4b1d@site.example",
+            "provider-77",
+            "wanted@example.com",
+            "ｗanted@example.com",
+        ],
+    )
+    def test_search(self, root, query):
+        """By Message-ID, by the provider's id and by address in any spelling."""
+        found = delivery(
+            waiting("wanted"), message_id="<4b1d@site.example>", provider_id="provider-77"
+        )
+        delivery(waiting("other"), message_id="<ffff@site.example>", provider_id="provider-78")
+        delivery(state="ignored", reason="unknown")
+        assert listed(root.get(DELIVERIES, {"q": query})) == [found]
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            {"state__exact": "failed"},
+            {"reason__exact": "refused"},
+            {"dialect": "strapi-v4"},
+            {"client": "arcade"},
+            {"asked_at__gte": "2026-01-02 00:00:00+00:00"},
+        ],
+    )
+    def test_filters(self, root, query):
+        """State, reason, dialect, client and date narrow the list."""
+        found = delivery(
+            state="failed",
+            reason="refused",
+            dialect="strapi-v4",
+            client="arcade",
+            asked_at=NOON + timedelta(days=2),
+        )
+        delivery(dialect="strapi", client="game")
+        assert listed(root.get(DELIVERIES, query)) == [found]
+
+
+class TestSuppressions:
+    def suppress(self, browser, address, **more):
+        return browser.post(f"{SUPPRESSIONS}add/", {"address": address, **more})
+
+    def test_by_hand_keeps_only_the_digest_and_stops_the_courier(self, root):
+        """Nothing of the address is written, neither in the row nor in the log."""
+        confirmation = waiting("player")
+        self.suppress(root, "Player@Example.com", detail="asked us by phone")
+        row = Suppression.objects.get()
+        assert (row.why, row.detail) == ("by_hand", "asked us by phone")
+        assert re.fullmatch("[0-9a-f]{64}", row.digest)
+        assert abs(row.since - timezone.now()) < timedelta(minutes=1)
+        entry = LogEntry.objects.get()
+        assert entry.action_flag == ADDITION
+        assert "player" not in f"{entry.object_repr} {entry.change_message}".lower()
+        press(root, "resend", confirmation)
+        engine.drain()
+        assert mail.outbox == []
+        assert Delivery.objects.get().state == "suppressed"
+
+    def test_lifting_lets_mail_go_out_again_and_is_logged(self, root):
+        """Deleting the row lifts the suppression."""
+        self.suppress(root, "player@example.com")
+        LogEntry.objects.all().delete()
+        row = Suppression.objects.get()
+        root.post(f"{SUPPRESSIONS}{row.pk}/delete/", {"post": "yes"})
+        assert LogEntry.objects.get().action_flag == DELETION
+        press(root, "resend", waiting("player"))
+        engine.drain()
+        assert len(mail.outbox) == 1
+
+    def test_lifting_takes_the_permission_to_delete(self):
+        """View and add are not enough."""
+        row = Suppression.objects.create(digest="0" * 64, why="bounced", since=NOON)
+        page = f"{SUPPRESSIONS}{row.pk}/delete/"
+        browser = staff("view_suppression", "add_suppression")
+        assert browser.post(page, {"post": "yes"}).status_code == 403
+        assert Suppression.objects.exists()
+        staff("view_suppression", "delete_suppression").post(page, {"post": "yes"})
+        assert not Suppression.objects.exists()
+
+    def test_adding_takes_the_permission_to_add(self):
+        """View and delete are not enough."""
+        browser = staff("view_suppression", "delete_suppression")
+        assert self.suppress(browser, "player@example.com").status_code == 403
+        assert not Suppression.objects.exists()
+
+    def test_a_row_cannot_be_changed(self, root):
+        """It is there, or it is lifted."""
+        row = Suppression.objects.create(digest="0" * 64, why="bounced", since=NOON)
+        page = f"{SUPPRESSIONS}{row.pk}/change/"
+        assert root.get(page).status_code == 200
+        assert root.post(page, {"address": "a@example.com"}).status_code == 403
+
+    @pytest.mark.parametrize(
+        ("typed", "complaint"),
+        [
+            ("player", "This is not an e-mail address."),
+            ("a@example.com,b@example.com", "This is not an e-mail address."),
+            ("KNOWN@example.com", "This address is suppressed already."),
+        ],
+    )
+    def test_a_form_that_cannot_be_taken_says_why(self, root, typed, complaint):
+        """One address, and one that is not suppressed yet."""
+        self.suppress(root, "known@example.com")
+        assert complaint in self.suppress(root, typed).content.decode()
+        assert Suppression.objects.count() == 1
+
+    @pytest.mark.parametrize(
+        ("typed", "found"),
+        [
+            ("player@example.com", 1),
+            ("PLAYER@Example.com", 1),
+            ("player", 0),
+            ("players@example.com", 0),
+            ("", 2),
+        ],
+    )
+    def test_search_is_by_the_whole_address(self, root, typed, found):
+        """A digest says nothing of parts."""
+        self.suppress(root, "player@example.com")
+        self.suppress(root, "other@example.com")
+        assert len(listed(root.get(SUPPRESSIONS, {"q": typed}))) == found
+
+    def test_search_finds_rows_from_before_a_change_of_key(self, root, settings):
+        """SECRET_KEY_FALLBACKS are tried as well."""
+        self.suppress(root, "player@example.com")
+        user = get_user_model().objects.get(username="root")
+        settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+        settings.SECRET_KEY = "the next key, as long as the one before it, known to all"
+        root.force_login(user)
+        assert len(listed(root.get(SUPPRESSIONS, {"q": "player@example.com"}))) == 1
+        again = self.suppress(root, "player@example.com").content.decode()
+        assert "This address is suppressed already." in again

@@ -1,0 +1,383 @@
+"""``manage.py resend_confirmation``: what it prints, what it does, and how it exits."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from resend_confirmation import accounts, engine
+from resend_confirmation.management import sending
+from resend_confirmation.models import Confirmation, Cooldown, Delivery
+
+from .factories import PendingFactory, UserFactory
+
+ROOT = Path(__file__).parent.parent
+
+pytestmark = pytest.mark.django_db
+
+
+class Ran:
+    """What a call printed, and its exit code."""
+
+    def __init__(self, *arguments):
+        out, err = StringIO(), StringIO()
+        self.code, self.complaint = 0, ""
+        try:
+            call_command("resend_confirmation", *arguments, stdout=out, stderr=err)
+        except CommandError as error:
+            self.code, self.complaint = error.returncode, str(error)
+        self.lines, self.progress = out.getvalue().splitlines(), err.getvalue().splitlines()
+
+
+def waiting(name, **values):
+    """A new account that waits; ``values`` are written into its confirmation."""
+    user: Any = PendingFactory(username=name)
+    Confirmation.objects.filter(account=user).update(**values)
+    return user
+
+
+class TestSend:
+    def test_an_address_or_a_user_name_is_enough(self, pending):
+        """The message is queued, and drained it arrives."""
+        ran = Ran("send", "PENDING@example.com")
+        assert (ran.lines, ran.code) == (["PENDING@example.com: queued"], 0)
+        engine.drain()
+        assert [message.to for message in mail.outbox] == [["pending@example.com"]]
+        waiting("other")
+        assert Ran("send", "other").lines == ["other: queued"]
+
+    def test_each_identity_gets_its_line_and_one_failure_is_exit_code_1(
+        self, pending, confirmed, blocked
+    ):
+        """Those that can be sent are sent all the same."""
+        ran = Ran("send", "pending", "confirmed", "blocked", "nobody", "a\udcffb")
+        assert ran.lines == [
+            "pending: queued",
+            "confirmed: already confirmed",
+            "blocked: account deactivated or confirmation withdrawn",
+            "nobody: nobody has this identity",
+            "a\\udcffb: this cannot be anybody's identity",
+        ]
+        assert (ran.code, ran.complaint) == (1, "4 of 5 were not queued.")
+        assert Delivery.objects.filter(confirmation__account=pending).count() == 1
+        assert Delivery.objects.count() == 1
+
+    def test_the_cooldown_holds(self, pending):
+        """The second time within a minute says how long to wait."""
+        Ran("send", "pending")
+        ran = Ran("send", "pending")
+        assert ran.code == 1
+        (line,) = ran.lines
+        seconds = int(line.removeprefix("pending: asked again too soon: wait ").removesuffix(" s"))
+        assert 50 < seconds <= 60
+        assert Delivery.objects.count() == 1
+
+    def test_accounts_that_share_an_address_all_get_their_message(self):
+        """One identity, one unit of the cooldown, a message for each."""
+        for name in ("one", "two"):
+            PendingFactory(username=name, email="shared@example.com")
+        assert Ran("send", "shared@example.com").code == 0
+        assert Delivery.objects.filter(state="queued").count() == 2
+
+    def test_it_is_sent_in_the_name_of_the_confirmations_client(self):
+        """Unless another client is named; the link leads to the client's first redirect."""
+        waiting("one", client="arcade")
+        waiting("two", client="arcade")
+        waiting("three", client="of the past")
+        Ran("send", "one", "three")
+        Ran("send", "two", "--client", "kiosk", "--dialect", "strapi")
+        Ran("send", "two", "--client", "game", "--dialect", "strapi")
+        sent = Delivery.objects.order_by("pk").values_list("client", "dialect", "redirect")
+        assert list(sent) == [("arcade", "", "0"), ("game", "", "0"), ("game", "strapi", "0")]
+
+    def test_a_client_without_confirmation_is_refused(self, pending):
+        """The client says that nobody needs to confirm."""
+        ran = Ran("send", "pending", "--client", "kiosk")
+        assert (ran.lines, ran.code) == (["pending: the client needs no confirmation"], 1)
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            (["pending", "--client", "gmae"], "There is no client 'gmae'. Known: arcade, game, "),
+            (["pending", "--dialect", "strappy"], "No dialect 'strappy' is mounted. Known: "),
+            ([], "Give identities, or --pending."),
+            (["pending", "--pending"], "Give identities, or --pending."),
+            (["pending", "--limit", "5"], "--limit go with --pending."),
+            (["--pending", "--older-than", "soon"], "'soon' is no duration such as 90s"),
+            (["--pending", "--limit", "0"], "'0' is no whole number above 0"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused(self, pending, arguments, complaint):
+        """The complaint says what would; nothing is sent."""
+        ran = Ran("send", *arguments)
+        assert ran.code == 1
+        assert complaint in ran.complaint
+        assert not Delivery.objects.exists()
+
+    def test_known_dialects_are_those_that_the_site_mounts(self):
+        """They are known in a fresh process that has no reason of its own to load the URLs."""
+        arguments = ["--skip-checks", "send", "pending", "--dialect", "strappy"]
+        ran = subprocess.run(
+            [sys.executable, "-m", "django", "resend_confirmation", *arguments],
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 1
+        assert ran.stderr == (
+            "CommandError: No dialect 'strappy' is mounted. Known: "
+            "backendless, quiva, strapi, strapi-v4, xsolla-jwt, xsolla-oauth2.\n"
+        )
+
+    def test_a_dry_run_only_tells(self, pending, confirmed):
+        """Neither a delivery nor a cooldown is written, and nothing is a failure."""
+        ran = Ran("send", "pending", "confirmed", "--dry-run")
+        assert ran.lines == ["pending: would be queued", "confirmed: already confirmed"]
+        assert ran.code == 0
+        assert not Delivery.objects.exists()
+        assert not Cooldown.objects.exists()
+
+
+class TestPending:
+    def test_everybody_who_waits_gets_a_message(self, pending, confirmed, blocked):
+        """And nobody else, nor anybody twice; how far it is goes to stderr."""
+        waiting("other")
+        ran = Ran("send", "--pending")
+        assert (ran.lines, ran.code) == (["queued: 2"], 0)
+        assert ran.progress == ["2 looked at, 2 for a message"]
+        engine.drain()
+        assert sorted(message.to[0] for message in mail.outbox) == [
+            "other@example.com",
+            "pending@example.com",
+        ]
+
+    def test_a_second_run_goes_on_where_the_first_stopped(self):
+        """--limit counts messages, and the cooldown holds back those that were served."""
+        for name in ("one", "two", "three"):
+            waiting(name)
+        assert Ran("send", "--pending", "--limit", "2").lines == ["queued: 2"]
+        ran = Ran("send", "--pending", "--limit", "2")
+        assert sorted(ran.lines) == ["asked again too soon: 2", "queued: 1"]
+        assert ran.code == 1
+        served = Delivery.objects.order_by("pk").values_list("confirmation__account__username")
+        assert [name for (name,) in served] == ["one", "two", "three"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "names"),
+        [
+            (["--older-than", "2h"], ["old"]),
+            (["--newer-than", "2h"], ["middle", "new"]),
+            (["--older-than", "30m", "--newer-than", "1d"], ["middle", "old"]),
+            (["--older-than", "3d"], []),
+        ],
+    )
+    def test_the_time_of_the_request_narrows_it(self, arguments, names):
+        """By how long ago the confirmation was requested."""
+        now = timezone.now()
+        waiting("old", requested_at=now - timedelta(hours=3))
+        waiting("middle", requested_at=now - timedelta(hours=1))
+        waiting("new", requested_at=now - timedelta(minutes=1))
+        ran = Ran("send", "--pending", *arguments)
+        assert ran.code == 0
+        assert ran.lines == ([f"queued: {len(names)}"] if names else ["nobody waits"])
+        served = Delivery.objects.values_list("confirmation__account__username", flat=True)
+        assert sorted(served) == names
+
+    def test_each_is_sent_in_the_name_of_its_own_client(self):
+        """Unless one is named for all."""
+        waiting("one", client="arcade")
+        waiting("two", client="game")
+        Ran("send", "--pending", "--dialect", "quiva")
+        Cooldown.objects.all().delete()
+        Ran("send", "--pending", "--client", "arcade")
+        sent = Delivery.objects.order_by("pk").values_list("client", "dialect", "redirect")
+        assert list(sent) == [
+            ("arcade", "quiva", "0"),
+            ("game", "quiva", "0"),
+            ("arcade", "", "0"),
+            ("arcade", "", "0"),
+        ]
+
+    def test_a_dry_run_only_tells(self, pending):
+        """It knows of cooldowns that run, and takes none."""
+        waiting("other")
+        Ran("send", "pending")
+        ran = Ran("send", "--pending", "--dry-run")
+        assert sorted(ran.lines) == ["asked again too soon: 1", "would be queued: 1"]
+        assert ran.code == 0
+        assert Delivery.objects.count() == 1
+        assert Cooldown.objects.count() == 1
+
+    def test_accounts_are_read_in_pieces(self, monkeypatch):
+        """No statement reads more accounts than a piece has, however many wait."""
+        monkeypatch.setattr(accounts, "_PIECE", 2)
+        monkeypatch.setattr(sending, "PIECE", 2)
+        for number in range(5):
+            waiting(f"player{number}")
+        with CaptureQueriesContext(connection) as queries:
+            ran = Ran("send", "--pending")
+        assert ran.lines == ["queued: 5"]
+        assert ran.progress == [
+            "2 looked at, 2 for a message",
+            "4 looked at, 4 for a message",
+            "5 looked at, 5 for a message",
+        ]
+        users = get_user_model()._meta.db_table
+        reads = [q["sql"] for q in queries if q["sql"].startswith("SELECT") and users in q["sql"]]
+        assert all("LIMIT 2" in sql or " BETWEEN " in sql for sql in reads)
+        assert sum("LIMIT 2" in sql for sql in reads) == 4
+
+    def test_accounts_unknown_to_our_tables_are_sent_to_as_well(self, settings):
+        """Where being inactive means waiting, a row begins with the first message."""
+        settings.RESEND_CONFIRMATION = {
+            **settings.RESEND_CONFIRMATION,
+            "ACCOUNTS": "resend_confirmation.accounts.FlagStore",
+        }
+        UserFactory(username="imported", is_active=False)
+        assert Ran("send", "--pending", "--newer-than", "7d").lines == ["nobody waits"]
+        assert Ran("send", "--pending").lines == ["queued: 1"]
+        assert Delivery.objects.get().client == "game"
+
+
+class TestDrain:
+    def test_it_sends_until_nothing_is_due(self):
+        """Round after round; the counts are those of all rounds."""
+        for name in ("one", "two", "three"):
+            waiting(name)
+        Ran("send", "--pending")
+        ran = Ran("drain", "--limit", "2")
+        assert (ran.lines, ran.code) == (["resolved: 0, sent: 3, not sent: 0"], 0)
+        assert len(mail.outbox) == 3
+
+    def test_once_is_one_round(self):
+        """The rest stays due."""
+        for name in ("one", "two", "three"):
+            waiting(name)
+        Ran("send", "--pending")
+        assert Ran("drain", "--limit", "2", "--once").lines == ["resolved: 0, sent: 2, not sent: 0"]
+        assert Delivery.objects.filter(state="queued").count() == 1
+
+    def test_nothing_due_is_no_failure(self):
+        """A cron job at rest is silent about errors."""
+        ran = Ran("drain")
+        assert (ran.lines, ran.code) == (["resolved: 0, sent: 0, not sent: 0"], 0)
+
+    def test_quiet_asks_are_resolved_and_sent(self, pending):
+        """One that names nobody is resolved, and no failure."""
+        now = timezone.now()
+        for identity in ("pending@example.com", "nobody@example.com"):
+            Delivery.objects.create(
+                identity=identity, client="game", state="asked", asked_at=now, not_before=now
+            )
+        ran = Ran("drain")
+        assert (ran.lines, ran.code) == (["resolved: 2, sent: 1, not sent: 0"], 0)
+
+    def test_what_cannot_be_sent_is_exit_code_1(self, pending, monkeypatch):
+        """The message stays for the next attempt."""
+
+        def refuse(self, messages):
+            raise ConnectionRefusedError
+
+        backend = "django.core.mail.backends.locmem.EmailBackend.send_messages"
+        monkeypatch.setattr(backend, refuse)
+        Ran("send", "pending")
+        ran = Ran("drain")
+        assert ran.lines == ["resolved: 0, sent: 0, not sent: 1"]
+        assert (ran.code, ran.complaint) == (1, "1 could not be sent; the admin says why.")
+        assert Delivery.objects.get().state == "queued"
+
+
+class TestStatus:
+    @pytest.fixture
+    def rows(self, pending, confirmed, blocked):
+        """Deliveries due and not due, one left behind, and three confirmations."""
+        now = timezone.now()
+        waiting("done", state="confirmed")
+        hour = timedelta(hours=1)
+        for state, not_before, lease_until in [
+            ("asked", now - timedelta(seconds=90), None),
+            ("queued", now - timedelta(seconds=30), None),
+            ("queued", now + hour, None),
+            ("sending", now - timedelta(seconds=60), now - timedelta(seconds=1)),
+            ("sending", now - hour, now + hour),
+            ("sent", now - hour, None),
+        ]:
+            Delivery.objects.create(
+                state=state, asked_at=now, not_before=not_before, lease_until=lease_until
+            )
+
+    def test_json_has_every_state_and_stable_keys(self, rows):
+        """What is due counts rows whose courier died, and not those that somebody holds."""
+        found = json.loads("\n".join(Ran("status", "--json").lines))
+        assert 90 <= found.pop("oldest_due_seconds") < 120
+        assert found == {
+            "deliveries": {
+                "asked": 1,
+                "queued": 2,
+                "sending": 2,
+                "sent": 1,
+                "delivered": 0,
+                "bounced": 0,
+                "complained": 0,
+                "ignored": 0,
+                "failed": 0,
+                "abandoned": 0,
+                "suppressed": 0,
+                "unknown": 0,
+            },
+            "due": 3,
+            "unresolved": 1,
+            "confirmations": {"pending": 2, "confirmed": 1, "withdrawn": 0},
+        }
+
+    def test_an_idle_outbox_has_no_oldest_row(self):
+        """null, and not 0: nothing is due."""
+        found = json.loads("\n".join(Ran("status", "--json").lines))
+        assert found["oldest_due_seconds"] is None
+        assert found["due"] == 0
+
+    def test_the_text_says_the_same(self, rows):
+        """For eyes."""
+        lines = [" ".join(line.split()) for line in Ran("status").lines]
+        assert "queued 2" in lines
+        assert "unresolved asks: 1" in lines
+        assert "withdrawn 0" in lines
+        assert [line for line in lines if line.startswith("due now: 3, the oldest for ")]
+
+    def test_it_takes_three_statements(self, rows, django_assert_num_queries):
+        """However many rows there are."""
+        with django_assert_num_queries(3):
+            Ran("status", "--json")
+
+
+class TestArguments:
+    def test_a_subcommand_is_required(self):
+        """Nothing is done by default."""
+        assert "SUBCOMMAND" in Ran().complaint
+
+    @pytest.mark.parametrize("subcommand", ["send", "drain", "status"])
+    def test_each_subcommand_explains_itself(self, subcommand, capsys):
+        """--help prints the description and ends well."""
+        with pytest.raises(SystemExit) as exit_:
+            call_command("resend_confirmation", subcommand, "--help")
+        assert exit_.value.code == 0
+        text = capsys.readouterr().out
+        assert {
+            "send": "Exit code 0 when every\nmessage was queued, 1 otherwise.",
+            "drain": "Exit code 0 when everything was sent or nothing was due",
+            "status": "oldest_due_seconds",
+        }[subcommand] in text

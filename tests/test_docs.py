@@ -1,0 +1,617 @@
+"""The documentation says what the code says: names, tables, links, and examples that run."""
+
+import argparse
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
+
+import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.dispatch import Signal
+from django.test import Client as Browser
+
+import resend_confirmation
+from resend_confirmation import accounts, clients, conf, dialects, engine, signals, start
+from resend_confirmation.courier.wake import CARRIERS
+from resend_confirmation.dialects import base
+from resend_confirmation.dialects.base import Answer, DialectView, Kind
+from resend_confirmation.engine import ResendRequest, Result
+from resend_confirmation.management.commands.resend_confirmation import Command
+from resend_confirmation.outcomes import (
+    ENDINGS,
+    ConfirmationState,
+    DeliveryState,
+    Outcome,
+    Reason,
+    Refusal,
+    Standing,
+    Verdict,
+)
+
+REPO = Path(__file__).resolve().parents[1]
+PACKAGE = Path(resend_confirmation.__file__).parent
+DOCS = REPO / "docs"
+ROOT_PAGES = [REPO / "README.md", REPO / "CHANGELOG.md", REPO / "CONTRIBUTING.md"]
+PAGES = sorted([*DOCS.rglob("*.md"), *ROOT_PAGES])
+
+#: Modules of vendors, by name; every other module of ``dialects`` is what they stand on.
+VENDORS = {
+    module.name: import_module(f"{dialects.__name__}.{module.name}")
+    for module in iter_modules(dialects.__path__)
+    if not module.ispkg
+}
+#: The package's own dialects; tests define others.
+DIALECTS = {
+    name: view
+    for name, view in DialectView.by_name.items()
+    if view.__module__.startswith(f"{dialects.__name__}.")
+}
+
+
+def page(path: str) -> str:
+    """A page's text."""
+    return (REPO / path).read_text(encoding="utf-8")
+
+
+def without_code(text: str) -> str:
+    """The text with its fenced blocks left out."""
+    return re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def headings(text: str) -> list[str]:
+    """The headings, without their marks."""
+    return re.findall(r"^#+ (.+)$", without_code(text), flags=re.MULTILINE)
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, up to the next of its level or above."""
+    found = re.search(rf"^(#+) {re.escape(heading)}$", text, flags=re.MULTILINE)
+    assert found, f"there is no heading {heading!r}"
+    rest = text[found.end() :]
+    level = len(found[1])
+    following = re.search(rf"^#{{1,{level}}} ", without_code(rest), flags=re.MULTILINE)
+    return without_code(rest)[: following.start()] if following else rest
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every row of every table, without rules; headers are rows like others."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [row for row in cells if not set("".join(row)) <= set("-: ")]
+
+
+def first_cells(text: str) -> set[str]:
+    """What stands in backticks in the first cell of any row."""
+    return {name for row in rows(text) for name in re.findall(r"`([^`]+)`", row[0])}
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as code forges make it."""
+    text = re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", heading).lower()
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+def anchors(text: str) -> set[str]:
+    """Every anchor of a page; a repeated heading gets a number."""
+    found: list[str] = []
+    for name in map(slug, headings(text)):
+        count = found.count(name)
+        found.append(f"{name}-{count}" if count else name)
+    return set(found)
+
+
+def relative(path: Path) -> str:
+    """A page's name for a test's id."""
+    return str(path.relative_to(REPO))
+
+
+# Pages, links and blocks
+
+
+@pytest.mark.parametrize("path", PAGES, ids=relative)
+def test_links_resolve(path):
+    """Every link to another page or heading leads there."""
+    text = path.read_text(encoding="utf-8")
+    broken = []
+    for target in re.findall(r"]\(([^)\s]+)\)", without_code(text)):
+        if target.startswith(("https://", "http://")):
+            continue
+        name, _, anchor = target.partition("#")
+        other = (path.parent / name).resolve() if name else path
+        known = anchors(other.read_text(encoding="utf-8")) if other.is_file() else set()
+        if not other.is_file() or (anchor and anchor not in known):
+            broken.append(target)
+    assert broken == []
+
+
+def test_every_page_is_listed():
+    """Every page of docs is linked from one of the two indexes."""
+    listed = {
+        (index.parent / target).resolve()
+        for index in (DOCS / "index.md", DOCS / "dialects/index.md")
+        for target in re.findall(r"]\(([^)\s#]+)", index.read_text(encoding="utf-8"))
+    }
+    assert [relative(p) for p in DOCS.rglob("*.md") if p.resolve() not in listed] == [
+        "docs/index.md"
+    ]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=relative)
+def test_blocks_are_well_formed(path):
+    """Python blocks compile, JSON blocks parse, and every fence is closed."""
+    text = path.read_text(encoding="utf-8")
+    assert len(re.findall(r"^ *```", text, flags=re.MULTILINE)) % 2 == 0
+    for block in blocks(text, "python"):
+        compile(block, str(path), "exec")
+    for block in blocks(text, "json"):
+        json.loads(block)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=relative)
+def test_settings_in_examples_are_right(path):
+    """No example has a setting or a client that the system checks would refuse."""
+    for block in blocks(path.read_text(encoding="utf-8"), "python"):
+        for node in ast.parse(block).body:
+            if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+                continue
+            if node.targets[0].id == conf.NAME:
+                value = ast.literal_eval(node.value)
+                assert list(conf.problems(value)) == []
+                assert [clients.problem_of(c) for c in value.get("CLIENTS", [])] == [
+                    None for _ in value.get("CLIENTS", [])
+                ]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=relative)
+def test_imports_in_examples_exist(path):
+    """What an example imports from the package is there."""
+    missing = [
+        f"{node.module}.{alias.name}"
+        for block in blocks(path.read_text(encoding="utf-8"), "python")
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").partition(".")[0] == "resend_confirmation"
+        for alias in node.names
+        if not hasattr(import_module(node.module or ""), alias.name)
+    ]
+    assert missing == []
+
+
+def test_vendors_stand_in_their_place():
+    """Outside the dialects' pages, the README and the changelog no vendor is named."""
+    assert VENDORS
+    elsewhere = [p for p in PAGES if DOCS / "dialects" not in p.parents and p not in ROOT_PAGES[:2]]
+    found = [
+        f"{relative(path)}: {vendor}"
+        for path in elsewhere
+        for vendor in VENDORS
+        if vendor in path.read_text(encoding="utf-8").lower()
+    ]
+    assert found == []
+
+
+# Names
+
+
+def test_settings_have_headings():
+    """Every setting has its heading, and no heading is of a setting that is gone."""
+    text = page("docs/reference/settings.md")
+    written = {name for name in headings(text) if name.isupper()}
+    assert written == set(conf.Settings.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("name", conf.Settings.__dataclass_fields__)
+def test_settings_defaults(name, settings):
+    """The default on the page is the one in force, and the example is accepted."""
+    text = section(page("docs/reference/settings.md"), name)
+    default = re.search(r"^\* Default: `(.+)`$", text, flags=re.MULTILINE)
+    example = re.search(r"^\* Example: `(.+)`$", text, flags=re.MULTILINE)
+    assert default
+    assert example
+    assert re.search(r"^\* Takes: ", text, flags=re.MULTILINE)
+    settings.RESEND_CONFIRMATION = {name: ast.literal_eval(default[1])}
+    written = getattr(conf.get(), name)
+    settings.RESEND_CONFIRMATION = {}
+    assert written == getattr(conf.get(), name)
+    shown = ast.literal_eval(example[1])
+    assert list(shown) == [name]
+    assert list(conf.problems(shown)) == []
+
+
+def test_client_keys_have_rows():
+    """Every key of a client has its row, with an example that is accepted."""
+    text = page("docs/reference/settings.md")
+    table = [row for row in rows(text[text.index("\n## Clients") :]) if len(row) == 5][1:]
+    assert {row[0].strip("`") for row in table} == set(clients.Client.__dataclass_fields__)
+    for row in table:
+        example = ast.literal_eval(row[4].strip("`"))
+        assert list(example) == [row[0].strip("`")]
+        assert clients.problem_of({"name": "game", **example}) is None
+
+
+def test_pages_of_a_client_are_named():
+    """The verdicts for which a client may have a page stand in the row of 'pages'."""
+    (row,) = (r for r in rows(page("docs/reference/settings.md")) if r[0] == "`pages`")
+    assert set(re.findall(r"`(\w+)`", row[1])) == clients.PAGES
+
+
+@pytest.mark.parametrize(
+    ("heading", "enum"), [("Outcomes", Outcome), ("Refusals", Refusal)], ids=["outcome", "refusal"]
+)
+def test_endings_have_rows(heading, enum):
+    """Every outcome and refusal has its row, with its value."""
+    table = rows(section(page("docs/reference/endings.md"), heading))[1:]
+    assert {(row[0], row[1]) for row in table} == {(f"`{e.name}`", f"`{e.value}`") for e in enum}
+
+
+def test_verdicts_have_rows():
+    """Every verdict has its row."""
+    text = section(page("docs/reference/endings.md"), "Verdicts")
+    assert first_cells(text) == {verdict.name for verdict in Verdict}
+
+
+def test_kinds_have_rows():
+    """Every way of being wrong has its row."""
+    text = section(page("docs/reference/endings.md"), "Narrower rows")
+    assert first_cells(text) == {kind.value for kind in Kind}
+
+
+@pytest.mark.parametrize(
+    ("heading", "states"),
+    [
+        ("States of a confirmation", ConfirmationState),
+        ("States of a delivery", DeliveryState),
+        ("Reasons of a delivery", Reason),
+    ],
+)
+def test_states_have_rows(heading, states):
+    """Every state and reason of a row has its line."""
+    text = section(page("docs/reference/models.md"), heading)
+    assert first_cells(text) == {state.value for state in states if state.value}
+
+
+@pytest.mark.parametrize("model", list(apps.get_app_config("resend_confirmation").get_models()))
+def test_fields_have_rows(model):
+    """Every field of a model has its row."""
+    text = section(page("docs/reference/models.md"), model.__name__)
+    fields = {field.name for field in model._meta.concrete_fields} - {"id"}
+    assert fields <= first_cells(text)
+
+
+def test_checks_have_headings():
+    """Every check id of the package has its heading, and no heading is of one that is gone."""
+    ids = {
+        found
+        for path in PACKAGE.rglob("*.py")
+        for found in re.findall(
+            r"(?:resend_confirmation|\{ID})\.([EWI]\d{3})", path.read_text(encoding="utf-8")
+        )
+    }
+    written = {h for h in headings(page("docs/reference/checks.md")) if h != "System checks"}
+    assert ids
+    assert written == ids
+
+
+def test_signals_have_headings():
+    """Every signal has its heading."""
+    names = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
+    assert names
+    assert set(headings(page("docs/reference/signals.md"))) == names | {"Signals"}
+
+
+def test_carriers_have_rows():
+    """Every carrier has its row and its heading."""
+    text = page("docs/how-to/carriers.md")
+    assert first_cells(text) == set(CARRIERS)
+    assert set(CARRIERS) <= set(headings(text))
+
+
+def subcommands() -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the command, by name."""
+    parser = Command().create_parser("manage.py", "resend_confirmation")
+    (action,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return action.choices
+
+
+def test_subcommands_have_headings():
+    """Every subcommand has its heading."""
+    written = set(headings(page("docs/reference/command.md")))
+    assert written == set(subcommands()) | {"Command"}
+
+
+@pytest.mark.parametrize("name", sorted(subcommands()))
+def test_options_have_rows(name):
+    """Every option of a subcommand of ours has its row."""
+    own = {
+        option
+        for action in subcommands()[name]._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
+    inherited = {o for a in Command().create_parser("", "")._actions for o in a.option_strings}
+    cells = first_cells(section(page("docs/reference/command.md"), name))
+    written = {cell.split()[0] for cell in cells if cell.startswith("--")}
+    assert written == own - inherited
+
+
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("Functions", ["start", "resend", "confirm", "withdraw"]),
+        ("Functions", engine.__all__),
+        ("Functions", ResendRequest.__dataclass_fields__),
+        ("Functions", Result.__dataclass_fields__),
+        ("AccountStore", [n for n in vars(accounts.AccountStore) if not n.startswith("_")]),
+        ("Account", accounts.Account.__dataclass_fields__),
+        ("Account", [standing.name for standing in Standing]),
+        ("DialectView", DialectView.__annotations__),
+        ("DialectView", ["find_client", "success_body", "error_body", "error_headers"]),
+        ("DialectView", ["path_values", "landing", "check"]),
+        ("Beside it", [n for n in base.__all__ if n not in {"DialectView", "Table"}]),
+    ],
+)
+def test_api_is_named(heading, names):
+    """Every public name of Python's side stands in its section."""
+    text = section(page("docs/reference/api.md"), heading)
+    assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_functions_of_the_api_exist():
+    """No function of the engine on the page is one that is gone."""
+    text = section(page("docs/reference/api.md"), "More of the engine")
+    named = {cell.partition("(")[0] for cell in first_cells(text)}
+    assert named
+    assert named <= set(engine.__all__)
+
+
+# Dialects
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_vendors_have_pages(vendor):
+    """Every vendor's module has its page of the same name, with the usual sections."""
+    names = headings(page(f"docs/dialects/{vendor}.md"))
+    usual = ["Request", "Answers", "After the click", "Settings for its clients", "CORS"]
+    assert [name for name in [*usual, "The vendor's clients"] if name not in names] == []
+
+
+def written_key(cell: str) -> object:
+    """The key of a table's row as a dialect writes it: an ending, or narrower."""
+    found = re.fullmatch(r"`(\w+)`(?: \((\w+)(?:, (\w+))?\))?", cell)
+    assert found, cell
+    ending = next(ending for ending in ENDINGS if ending.name == found[1])
+    if found[3]:
+        return (ending, found[2], Kind(found[3]))
+    return (ending, found[2]) if found[2] else ending
+
+
+def written_answer(row: list[str]) -> object:
+    """The answer in a row: status, code and text, or quiet."""
+    _, status, code, text, _ = row
+    if status == "quiet":
+        assert not code + text
+        return base.QUIET
+    return Answer(int(status), json.loads(code.strip("`")) if code else "", text)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_answers_equal_the_code(dialect):
+    """A dialect's table on its page is its table in the code, row by row, each with a source."""
+    view = DIALECTS[dialect]
+    path = f"docs/dialects/{view.__module__.rpartition('.')[2]}.md"
+    table = rows(section(page(path), dialect))
+    assert table[0] == ["Ending", "Status", "Code", "Text", "Source"]
+    written = {written_key(row[0]): written_answer(row) for row in table[1:]}
+    assert len(written) == len(table) - 1
+    assert written == dict(view.answers)
+    marks = {"vendor", "seen", "ours", "unused"}
+    assert {mark for row in table[1:] for mark in row[4].split(", ")} <= marks
+
+
+def test_matrix_equals_the_code():
+    """The matrix has a column for each dialect and the status of each ending."""
+    header, *table = rows(section(page("docs/dialects/index.md"), "Matrix"))
+    columns = [cell.strip("`") for cell in header[1:]]
+    assert sorted(columns) == sorted(DIALECTS)
+    assert [row[0] for row in table] == [f"`{ending.name}`" for ending in ENDINGS]
+    for ending, row in zip(ENDINGS, table, strict=True):
+        for dialect, cell in zip(columns, row[1:], strict=True):
+            answer = DIALECTS[dialect].answers[ending]
+            assert cell == (str(answer.status) if isinstance(answer, Answer) else "quiet")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_dialects_are_listed(dialect):
+    """Every dialect stands in the README, the list and the changelog, with its path."""
+    module = import_module(DIALECTS[dialect].__module__)
+    (pattern,) = (p for p in module.urlpatterns if p.name == dialect)
+    path = re.sub(r"<\w+:", "<", str(pattern.pattern))
+    for name in ("README.md", "docs/dialects/index.md"):
+        (row,) = (r for r in rows(page(name)) if r[0] != "Ending" and r[1] == f"`{dialect}`")
+        assert re.findall(r"`(?:POST )?([^`]+)`", row[2]) == [path]
+    # The last row is that of the list, which has the module as well.
+    assert row[3] == f"`{module.__name__}`"
+    assert f"* **{dialect}**: `POST {path}`" in page("CHANGELOG.md")
+
+
+# Examples that run
+
+
+@pytest.mark.parametrize("last", ["demo", "pytest"])
+def test_readme_commands_are_one_line(last):
+    """Each of the two commands is one line, and installs an extra that exists."""
+    (line,) = re.findall(rf"^python3 -m venv .* {last}$", page("README.md"), flags=re.MULTILINE)
+    (extra,) = re.findall(r"'\.\[(\w+)]'", line)
+    project = tomllib.loads(page("pyproject.toml"))["project"]
+    assert extra in project["optional-dependencies"]
+
+
+def test_readme_site_passes_its_checks(tmp_path):
+    """A new project with nothing but the README's lines has no complaint, and migrates."""
+    env = {name: v for name, v in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    env["PYTHONPATH"] = str(PACKAGE.parent)
+
+    def run(*arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    in_settings, in_urls, at_sign_up = blocks(page("README.md"), "python")
+    run("-m", "django", "startproject", "shop", ".")
+    for name, block in [("settings.py", in_settings), ("urls.py", in_urls)]:
+        with (tmp_path / "shop" / name).open("a") as file:
+            file.write(f"\n{block}")
+    (tmp_path / "shop/accounts.py").write_text(at_sign_up)
+    run("manage.py", "check", "--fail-level", "WARNING")
+    run("manage.py", "makemigrations", "--check")
+    run("manage.py", "migrate", "--verbosity", "0")
+    sign_up = (
+        "from django.contrib.auth.models import User; from django.db import transaction\n"
+        "from resend_confirmation.models import Delivery; from shop.accounts import after_sign_up\n"
+        "with transaction.atomic():\n"
+        "    after_sign_up(User.objects.create_user('ann', 'ann@example.com'))\n"
+        "    assert [d.state for d in Delivery.objects.all()] == ['queued']\n"
+        "    transaction.set_rollback(True)\n"
+    )
+    run("manage.py", "shell", "-c", sign_up)
+
+
+HOW_TO_ADD = blocks(page("docs/how-to/add-a-dialect.md"), "python")
+
+
+def module_of(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module with ``source``, importable while the test runs."""
+    module = ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    exec(compile(source, name, "exec"), vars(module))
+    return module
+
+
+@pytest.fixture
+def acme(db, monkeypatch, settings):
+    """The how-to's site: its dialect mounted as it says, and nothing else."""
+    monkeypatch.setattr(DialectView, "by_name", dict(DialectView.by_name))
+    monkeypatch.setitem(sys.modules, "shop", ModuleType("shop"))
+    dialect, _, urls = HOW_TO_ADD
+    module = module_of("shop.acme", dialect, monkeypatch)
+    module_of("shop.urls", urls, monkeypatch)
+    settings.ROOT_URLCONF = "shop.urls"
+    settings.RESEND_CONFIRMATION = {
+        "BASE_URL": "https://site.example",
+        "CLIENTS": [{"name": "north", "ids": {"acme": "north"}}],
+        "CARRIER": "none",
+    }
+    return module
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n.name for n in ast.parse(HOW_TO_ADD[1]).body if isinstance(n, ast.FunctionDef)],
+)
+def test_tests_of_the_invented_dialect_pass(name, acme, monkeypatch):
+    """The tests that the how-to shows pass against the dialect that it shows."""
+    shown = module_of("shop.test_acme", HOW_TO_ADD[1], monkeypatch)
+    getattr(shown, name)(Browser())
+
+
+ACME = "/v1/accounts/resend?realm=north"
+
+
+def ask(path: str = ACME, body: str = '{"login": "ann"}', method: str = "POST"):
+    """Ask the invented dialect."""
+    return Browser().generic(method, path, body, content_type="application/json")
+
+
+def test_invented_dialect_is_complete(acme):
+    """The how-to's table is total, as the page asks of every table."""
+    assert [ending for ending in ENDINGS if ending not in acme.AcmeResend.answers] == []
+
+
+def test_invented_dialect_sends(acme):
+    """Who waits gets one message, and is told to wait when asking again."""
+    start(get_user_model().objects.create_user("ann", "ann@example.com"), send=False)
+    answer = ask()
+    assert (answer.status_code, answer.content) == (202, b'{"state":"queued"}')
+    engine.drain()
+    assert [message.to for message in mail.outbox] == [["ann@example.com"]]
+    answer = ask()
+    assert answer.status_code == 429
+    assert answer.content == b'{"errors":[{"id":"wait","title":"Please wait"}]}'
+    assert answer["Retry-After"] == "60"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "body"),
+    [
+        (
+            {"path": "/v1/accounts/resend?realm=south"},
+            404,
+            b'{"errors":[{"id":"realm","title":"No such realm"}]}',
+        ),
+        (
+            {"path": "/v1/accounts/resend"},
+            422,
+            b'{"errors":[{"id":"input","title":"Input is not valid"}]}',
+        ),
+        ({"body": "{"}, 400, b'{"errors":[{"id":"json","title":"Body is not JSON"}]}'),
+        (
+            {"body": '{"login": 7}'},
+            422,
+            b'{"errors":[{"id":"input","title":"Input is not valid"}]}',
+        ),
+        ({"method": "GET"}, 405, b'{"errors":[{"id":"method","title":"Use POST"}]}'),
+    ],
+    ids=["realm", "no realm", "malformed", "number", "method"],
+)
+def test_invented_dialect_refuses(asked, status, body, acme):
+    """What is wrong is refused in the invented vendor's words."""
+    answer = ask(**asked)
+    assert (answer.status_code, answer.content) == (status, body)
+    assert answer["Content-Type"] == "application/json"
+
+
+def test_store_of_the_how_to(db, settings, monkeypatch):
+    """The account store that the how-to shows finds, confirms and lists by the host's field."""
+    (source,) = (
+        b for b in blocks(page("docs/how-to/account-stores.md"), "python") if "FieldStore" in b
+    )
+    # Django's user has no such field; one of its own flags stands in.
+    module_of("shop_stores", source.replace("email_is_confirmed", "is_staff"), monkeypatch)
+    settings.RESEND_CONFIRMATION = {
+        **settings.RESEND_CONFIRMATION,
+        "ACCOUNTS": "shop_stores.FieldStore",
+    }
+    user = get_user_model().objects.create_user("ann", "ann@example.com")
+    store = accounts.store()
+    assert [account.address for account in store.pending()] == ["ann@example.com"]
+    request = ResendRequest(identity="ann", client=clients.default())
+    assert engine.resend(request).ending is Outcome.SENT
+    (account,) = store.find("ann")
+    assert store.confirm(account)
+    assert not store.confirm(account)
+    user.refresh_from_db()
+    assert user.is_staff
+    assert list(store.pending()) == []
+    assert engine.resend(request).ending is Outcome.CONFIRMED

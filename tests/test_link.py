@@ -1,0 +1,763 @@
+"""The link: who may look, who may press the button, and where that leads."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Barrier
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.db import connection, connections, transaction
+from django.test import Client
+
+from resend_confirmation import engine, start, tokens, withdraw
+from resend_confirmation.courier import carry
+from resend_confirmation.dialects.base import DialectView
+from resend_confirmation.engine import Result
+from resend_confirmation.models import Confirmation, Cooldown, Delivery
+from resend_confirmation.outcomes import ConfirmationState, DeliveryState, Outcome, Verdict
+from resend_confirmation.signals import confirmed as confirmed_signal
+
+from .factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+LANDING = "https://game.example/callback"
+PAGE = "/confirm/"
+NEW = "/confirm/new/"
+
+
+def linked(user, redirect=LANDING, **given):
+    """The token in the message that ``user`` gets now."""
+    Cooldown.objects.all().delete()
+    start(user, redirect=redirect, **given)
+    return carried()
+
+
+def carried():
+    """The token in the message that goes out now."""
+    before = len(mail.outbox)
+    assert carry() == (1, 0)
+    (link,) = re.findall(r"https://\S+/confirm/\?\S+", str(mail.outbox[before].body))
+    (token,) = parse_qs(urlsplit(link).query)["token"]
+    return token
+
+
+@pytest.fixture
+def token(pending):
+    """The token in pending@example.com's message."""
+    return linked(pending)
+
+
+@pytest.fixture
+def heard():
+    """The confirmations that receivers of ``confirmed`` were told of."""
+    told = []
+
+    def listen(sender, **given):
+        assert sender is Confirmation
+        assert connection.in_atomic_block
+        told.append((given["confirmation"].pk, given["confirmation"].state, given["user"].pk))
+
+    confirmed_signal.connect(listen)
+    yield told
+    confirmed_signal.disconnect(listen)
+
+
+def state():
+    return Confirmation.objects.get().state
+
+
+def rows():
+    """Everything that opening a link could have changed."""
+    models = (Confirmation, Cooldown, Delivery, get_user_model())
+    return [list(model.objects.order_by("pk").values()) for model in models]
+
+
+def title(response):
+    found = re.search(r"<h1>(.*?)</h1>", response.content.decode())
+    assert found is not None
+    return found[1]
+
+
+READY = "Confirm your e-mail address"
+THANKS = "Thank you"
+ALREADY = "Already confirmed"
+EXPIRED = "This link has expired"
+SENT = "A new link is on its way"
+INVALID = "This link is not valid"
+
+
+# The engine
+
+
+def test_confirm(clock, token, pending, heard):
+    """Spending a token confirms the address, once, and hosts hear of it."""
+    opened = engine.inspect(token)
+    assert (opened.verdict, opened.delivery) == (Verdict.READY, Delivery.objects.get())
+    opened = engine.confirm(token)
+    assert opened.verdict is Verdict.CONFIRMED
+    assert opened.account is not None
+    assert opened.account.user == pending
+    confirmation = Confirmation.objects.get()
+    assert (confirmation.state, confirmation.confirmed_at) == (ConfirmationState.CONFIRMED, NOON)
+    assert heard == [(confirmation.pk, ConfirmationState.CONFIRMED, pending.pk)]
+    assert engine.inspect(token).verdict is Verdict.ALREADY
+    assert engine.confirm(token).verdict is Verdict.ALREADY
+    assert len(heard) == 1
+
+
+def test_life(clock, token):
+    """A link is good for 24 hours."""
+    clock.move(hours=23, minutes=59, seconds=59)
+    assert engine.inspect(token).verdict is Verdict.READY
+    clock.move(seconds=1)
+    assert engine.inspect(token).verdict is Verdict.EXPIRED
+    assert engine.confirm(token).verdict is Verdict.EXPIRED
+    assert state() == ConfirmationState.PENDING
+
+
+def test_older_links_stay_good(pending, clock):
+    """An older link is good until its own end, beside a newer one."""
+    old = linked(pending)
+    clock.move(hours=13)
+    new = linked(pending)
+    assert old != new
+    clock.move(hours=10)
+    verdicts = [engine.inspect(each).verdict for each in (old, new)]
+    assert verdicts == [Verdict.READY, Verdict.READY]
+    clock.move(hours=2)
+    verdicts = [engine.inspect(each).verdict for each in (old, new)]
+    assert verdicts == [Verdict.EXPIRED, Verdict.READY]
+
+
+def test_a_repeated_link_belongs_to_the_newest_delivery(token, pending):
+    """Of deliveries that share a link the newest is the one that was opened."""
+    assert linked(pending) == token
+    opened = engine.inspect(token)
+    assert opened.delivery == Delivery.objects.latest("pk")
+
+
+def test_newest(pending, change):
+    """Under ``newest`` a new link kills the old."""
+    change(LINK_POLICY="newest")
+    old, new = linked(pending), linked(pending)
+    verdicts = [engine.inspect(each).verdict for each in (old, new)]
+    assert verdicts == [Verdict.DEAD, Verdict.READY]
+    assert engine.confirm(old).verdict is Verdict.DEAD
+    assert engine.confirm(new).verdict is Verdict.CONFIRMED
+
+
+def withdraw_it(user):
+    withdraw(Confirmation.objects.get())
+
+
+def withdraw_and_restart(user):
+    withdraw(Confirmation.objects.get())
+    start(user, send=False)
+
+
+def deactivate(user):
+    get_user_model().objects.update(is_active=False)
+
+
+def move_away(user):
+    get_user_model().objects.update(email="new@example.com")
+
+
+def move_to_a_neighbour(user):
+    get_user_model().objects.update(email="pending@example.org")
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [withdraw_it, withdraw_and_restart, deactivate, move_away, move_to_a_neighbour],
+)
+def test_dead(token, pending, meanwhile, heard):
+    """A withdrawal, a deactivation or another address kills the link for good."""
+    meanwhile(pending)
+    before = rows()
+    assert engine.inspect(token).verdict is Verdict.DEAD
+    assert engine.confirm(token).verdict is Verdict.DEAD
+    assert engine.renew(token) is None
+    assert (rows(), heard) == (before, [])
+
+
+def test_a_neighbouring_domain(db):
+    """A link to stra\u00dfe.de says nothing of strasse.de, which has another owner."""
+    user = UserFactory.create(email="x@stra\u00dfe.de")
+    token = linked(user)
+    user.email = "x@strasse.de"
+    user.save()
+    assert engine.confirm(token).verdict is Verdict.DEAD
+
+
+def test_another_way_of_writing(token, pending):
+    """A change of case in the account's address does not kill the link."""
+    pending.email = "Pending@Example.COM"
+    pending.save()
+    assert engine.confirm(token).verdict is Verdict.CONFIRMED
+
+
+def test_deleted(token, pending):
+    """A deleted account leaves nothing behind, its link included."""
+    pending.delete()
+    assert engine.inspect(token).verdict is Verdict.FOREIGN
+
+
+FOREIGN = {
+    "nothing": "",
+    "a word": "token",
+    "42 characters": "a" * 42,
+    "43 characters": "a" * 43,
+    "44 characters": "a" * 44,
+    "a line break behind": "a" * 43 + "\n",
+    "padding": "a" * 42 + "=",
+    "standard base64": "a" * 41 + "+/",
+    "a space": "a" * 42 + " ",
+    "NUL": "a" * 42 + "\x00",
+    "a surrogate": "a" * 42 + "\ud800",
+    "full-width letters": "\uff41" * 43,
+    "Arabic digits": "\u0661" * 43,
+    "1 MB": "a" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("typed", FOREIGN.values(), ids=FOREIGN)
+def test_foreign(token, typed):
+    """What we never sent is foreign, and nothing is told of anybody."""
+    before = rows()
+    for opened in (engine.inspect(typed), engine.confirm(typed)):
+        assert (opened.verdict, opened.delivery, opened.account) == (Verdict.FOREIGN, None, None)
+        assert opened.confirmation is None
+    assert engine.renew(typed) is None
+    assert rows() == before
+
+
+def test_a_token_that_was_never_sent(token):
+    """A token that is well made, but of a generation that no message carried, is foreign."""
+    confirmation = Confirmation.objects.get()
+    made = tokens.make(confirmation.selector, 2, "pending@example.com")
+    assert engine.confirm(made).verdict is Verdict.FOREIGN
+
+
+def test_the_digest_alone_is_not_enough(token):
+    """Who can write rows but has no key makes no link."""
+    forged = "f" * 43
+    Delivery.objects.update(token_digest=tokens.digest(forged))
+    assert engine.confirm(forged).verdict is Verdict.DEAD
+
+
+def test_rotation(token, settings):
+    """A link stays good while its key is a fallback, and dies with it."""
+    old, settings.SECRET_KEY = settings.SECRET_KEY, "another"
+    assert engine.inspect(token).verdict is Verdict.DEAD
+    settings.SECRET_KEY_FALLBACKS = [old]
+    assert engine.confirm(token).verdict is Verdict.CONFIRMED
+
+
+def test_a_receiver_that_fails(token, pending):
+    """A receiver that raises undoes the confirmation, and the button can be pressed again."""
+
+    def fail(sender, **given):
+        get_user_model().objects.update(first_name="changed")
+        raise RuntimeError("the host's own")
+
+    confirmed_signal.connect(fail)
+    try:
+        with pytest.raises(RuntimeError, match="the host's own"):
+            engine.confirm(token)
+    finally:
+        confirmed_signal.disconnect(fail)
+    assert state() == ConfirmationState.PENDING
+    pending.refresh_from_db()
+    assert pending.first_name == ""
+    assert engine.confirm(token).verdict is Verdict.CONFIRMED
+
+
+def test_flag(change, heard):
+    """On sites where inactive means unconfirmed the button activates, and receivers may save."""
+    change(ACCOUNTS="resend_confirmation.accounts.FlagStore")
+    user = UserFactory.create(is_active=False)
+    token = linked(user)
+
+    def save(sender, **given):
+        given["user"].first_name = "saved"
+        given["user"].save()
+
+    confirmed_signal.connect(save)
+    try:
+        assert engine.confirm(token).verdict is Verdict.CONFIRMED
+    finally:
+        confirmed_signal.disconnect(save)
+    user.refresh_from_db()
+    assert (user.is_active, user.first_name) == (True, "saved")
+    assert engine.confirm(token).verdict is Verdict.ALREADY
+    user.is_active = False
+    user.save()
+    assert engine.confirm(token).verdict is Verdict.ALREADY
+    user.refresh_from_db()
+    assert user.is_active is False
+
+
+def test_flag_confirmed_otherwise(change):
+    """An account that the host activated itself has nothing left to confirm."""
+    change(ACCOUNTS="resend_confirmation.accounts.FlagStore")
+    user = UserFactory.create(is_active=False)
+    token = linked(user)
+    get_user_model().objects.update(is_active=True)
+    assert engine.confirm(token).verdict is Verdict.ALREADY
+
+
+def test_by_hand(pending, confirmed, heard):
+    """Staff may confirm without a link, once, and only who waits."""
+    confirmation = Confirmation.objects.get()
+    assert engine.confirm_by_hand(confirmation) is True
+    assert engine.confirm_by_hand(confirmation) is False
+    assert len(heard) == 1
+    assert state() == ConfirmationState.CONFIRMED
+
+
+@pytest.mark.parametrize("meanwhile", [withdraw_it, deactivate, move_away])
+def test_not_by_hand(pending, meanwhile, heard):
+    """Staff cannot confirm what is withdrawn, deactivated or moved away."""
+    confirmation = Confirmation.objects.get()
+    meanwhile(pending)
+    assert engine.confirm_by_hand(confirmation) is False
+    assert heard == []
+
+
+def test_renew(pending, clock):
+    """An expired link is renewed for its account, on the same landing, within the cooldown."""
+    token = linked(pending, dialect="acme", client="arcade", redirect="https://arcade.example/a")
+    Delivery.objects.update(client_state="s", payload="p", language="de")
+    clock.move(hours=24)
+    assert engine.renew(token) == Result(Outcome.SENT, "pending@example.com", "pending@example.com")
+    assert engine.renew(token) == Result(Outcome.COOLING_DOWN, retry_after=60)
+    old, new = Delivery.objects.order_by("pk")
+    for name in ("confirmation", "dialect", "client", "redirect", "client_state", "payload"):
+        assert getattr(new, name) == getattr(old, name)
+    assert (new.language, new.state, new.token_digest) == ("de", DeliveryState.QUEUED, "")
+    renewed = carried()
+    assert renewed != token
+    assert engine.confirm(renewed).verdict is Verdict.CONFIRMED
+
+
+def test_renew_what_is_not_expired(token):
+    """A link that is good, or used, is not renewed."""
+    assert engine.renew(token) is None
+    engine.confirm(token)
+    assert engine.renew(token) is None
+    assert Delivery.objects.count() == 1
+
+
+# The pages
+
+
+@pytest.mark.parametrize("method", ["get", "head", "options"])
+def test_looking_changes_nothing(token, client, method, heard):
+    """Mail scanners open links: GET, HEAD and OPTIONS change nothing."""
+    before = rows()
+    response = getattr(client, method)(f"{PAGE}?token={token}")
+    assert response.status_code == (405 if method == "options" else 200)
+    assert (rows(), heard) == (before, [])
+
+
+def test_button(token, client):
+    """The page shows a button, and neither the address nor anything else of the account."""
+    response = client.get(PAGE, {"token": token})
+    text = response.content.decode()
+    assert title(response) == READY
+    assert re.search(r'<form method="post" action="/confirm/">', text)
+    assert f'<input type="hidden" name="token" value="{token}">' in text
+    assert "pending" not in text
+
+
+def test_press(token, client, heard):
+    """Pressing the button confirms, and leads on to the client's registered address."""
+    response = client.post(PAGE, {"token": token})
+    assert response.status_code == 303
+    assert response["Location"] == "https://game.example/callback"
+    assert response.content == b""
+    assert state() == ConfirmationState.CONFIRMED
+    assert len(heard) == 1
+
+
+def test_press_without_a_landing(pending, client, change):
+    """A client without redirects ends on our own page."""
+    change(CLIENTS=[{"name": "default"}])
+    response = client.post(PAGE, {"token": linked(pending, redirect="")})
+    assert (response.status_code, title(response)) == (200, THANKS)
+    assert state() == ConfirmationState.CONFIRMED
+
+
+def test_press_again(token, client, heard):
+    """A used link ends well, with a way on, for the person and for a reload."""
+    client.post(PAGE, {"token": token})
+    for response in (client.get(PAGE, {"token": token}), client.post(PAGE, {"token": token})):
+        assert (response.status_code, title(response)) == (200, ALREADY)
+        assert '<a href="https://game.example/callback" rel="noreferrer">' in (
+            response.content.decode()
+        )
+        assert "<form" not in response.content.decode()
+    assert len(heard) == 1
+
+
+def test_token_in_the_query_of_a_post(token, client):
+    """The button's token comes in the body; one in the query alone presses nothing."""
+    response = client.post(f"{PAGE}?token={token}")
+    assert (response.status_code, title(response)) == (404, INVALID)
+    assert state() == ConfirmationState.PENDING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pressed_many_times_at_once(pending, heard):
+    """Of 20 who press at the same moment one confirms; the others end well."""
+    token = linked(pending)
+    barrier = Barrier(20)
+
+    def press(place):
+        try:
+            connection.ensure_connection()
+            barrier.wait(60)
+            return Client().post(PAGE, {"token": token}).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(20) as pool:
+        statuses = sorted(pool.map(press, range(20)))
+    assert statuses == [200] * 19 + [303]
+    assert len(heard) == 1
+
+
+def test_expired_page(clock, token, client):
+    """The expired page's button sends a new link, which works."""
+    clock.move(hours=24)
+    response = client.get(PAGE, {"token": token})
+    text = response.content.decode()
+    assert (response.status_code, title(response)) == (410, EXPIRED)
+    assert '<form method="post" action="/confirm/new/">' in text
+    assert f'<input type="hidden" name="token" value="{token}">' in text
+    assert client.post(PAGE, {"token": token}).status_code == 410
+    response = client.post(NEW, {"token": token})
+    assert (response.status_code, title(response)) == (200, SENT)
+    assert client.post(PAGE, {"token": carried()}).status_code == 303
+    assert state() == ConfirmationState.CONFIRMED
+
+
+def test_expired_page_too_soon(pending, client, clock):
+    """Asking for a new link again too soon is told so, with the seconds and the button."""
+    token = linked(pending)
+    clock.move(hours=24)
+    client.post(NEW, {"token": token})
+    clock.move(seconds=59)
+    before = rows()
+    response = client.post(NEW, {"token": token})
+    text = response.content.decode()
+    assert (response.status_code, response["Retry-After"]) == (429, "1")
+    assert title(response) == EXPIRED
+    assert "Please try again in 1 second." in text
+    assert '<form method="post" action="/confirm/new/">' in text
+    assert rows() == before
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "status", "heading"),
+    [(None, 200, READY), (withdraw_it, 410, INVALID), (deactivate, 410, INVALID)],
+)
+def test_new_link_for_what_is_not_expired(token, pending, client, meanwhile, status, heading):
+    """Asking for a new link in place of a good or dead one shows that one's page."""
+    if meanwhile:
+        meanwhile(pending)
+    before = rows()
+    response = client.post(NEW, {"token": token})
+    assert (response.status_code, title(response)) == (status, heading)
+    assert rows() == before
+
+
+@pytest.mark.parametrize("meanwhile", [withdraw_it, deactivate, move_away])
+def test_dead_page(token, pending, client, meanwhile):
+    """A dead link says so, and offers no button."""
+    meanwhile(pending)
+    before = rows()
+    for response in (client.get(PAGE, {"token": token}), client.post(PAGE, {"token": token})):
+        assert (response.status_code, title(response)) == (410, INVALID)
+        assert "<form" not in response.content.decode()
+    assert rows() == before
+
+
+@pytest.mark.parametrize("typed", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("path", [PAGE, NEW])
+def test_foreign_page(token, client, path, typed):
+    """What we never sent is a 404 page of ours, however it is spelt."""
+    body = "token=" + quote(typed, safe="", errors="surrogatepass")
+    response = client.post(path, body, content_type="application/x-www-form-urlencoded")
+    assert (response.status_code, title(response)) == (404, INVALID)
+
+
+@pytest.mark.parametrize(
+    "query", ["", "token=", "token=%00", "token=%ed%a0%80", "token=%ff", "token", "token=a&token=b"]
+)
+def test_foreign_query(token, client, query):
+    """What we never sent is a 404 page of ours, however the query was broken."""
+    response = client.get(f"{PAGE}?{query}")
+    assert (response.status_code, title(response)) == (404, INVALID)
+
+
+def test_what_is_typed_is_not_shown(client, db):
+    """A foreign token is not echoed, so that a page cannot be made to say anything."""
+    response = client.get(PAGE, {"token": "<script>alert(1)</script>"})
+    assert b"alert" not in response.content
+
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex",
+}
+
+
+def assert_sealed(response):
+    assert {name: response[name] for name in HEADERS} == HEADERS
+    policy = response["Content-Security-Policy"]
+    directives = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert directives.pop("form-action").startswith("'self'")
+    assert directives == {
+        "default-src": "'none'",
+        "style-src": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert "unsafe" not in policy
+    assert not response.cookies
+    assert "Vary" not in response or "Cookie" not in response["Vary"]
+
+
+def test_headers(client, clock, pending):
+    """Every answer keeps the token here: no cache, no referrer, no frame, nothing inline."""
+    expired = linked(pending)
+    clock.move(hours=25)
+    ready = linked(pending)
+    responses = [
+        client.get(PAGE, {"token": ready}),
+        client.head(PAGE, {"token": ready}),
+        client.options(PAGE),
+        client.put(PAGE),
+        client.get(PAGE, {"token": expired}),
+        client.get(PAGE, {"token": "foreign"}),
+        client.get(NEW),
+        client.post(NEW, {"token": expired}),
+        client.post(PAGE, {"token": ready}),
+        client.post(PAGE, {"token": ready}),
+    ]
+    statuses = [response.status_code for response in responses]
+    assert statuses == [200, 200, 405, 405, 410, 404, 405, 429, 303, 200]
+    for response in responses:
+        assert_sealed(response)
+
+
+def test_nothing_inline(token, client):
+    """A page has neither script nor inline style, and loads nothing from elsewhere."""
+    text = client.get(PAGE, {"token": token}).content.decode()
+    assert "<script" not in text
+    assert "<style" not in text
+    assert not re.search(r"\s(style|on\w+)=", text)
+    assert re.findall(r'(?:src|href)="([^"]*)"', text) == ["/confirm/style.css"]
+
+
+def test_style(client):
+    """The stylesheet is ours, the same for everybody."""
+    response = client.get("/confirm/style.css")
+    assert response.status_code == 200
+    assert response["Content-Type"] == "text/css; charset=utf-8"
+    assert response["Cache-Control"] == "public, max-age=3600"
+    assert b"button {" in response.content
+    assert b"url(" not in response.content
+
+
+def form_action(response):
+    return re.findall(r"form-action ([^;]*)", response["Content-Security-Policy"])
+
+
+@pytest.mark.parametrize(
+    ("redirect", "action"),
+    [
+        ("https://arcade.example/a", "'self' https://arcade.example"),
+        ("https://arcade.example/b?keep=1", "'self' https://arcade.example"),
+        ("app://xlogin.com.example.arcade", "'self' app:"),
+    ],
+)
+def test_form_action(pending, client, redirect, action):
+    """The policy lets the button's redirect through: browsers hold it to ``form-action`` too."""
+    token = linked(pending, client="arcade", redirect=redirect)
+    assert form_action(client.get(PAGE, {"token": token})) == [action]
+    response = client.post(PAGE, {"token": token})
+    assert response["Location"] == redirect
+
+
+def test_form_action_without_a_landing(client, db):
+    """Where no redirect follows the form may lead to ourselves alone."""
+    assert form_action(client.get(PAGE, {"token": "foreign"})) == ["'self'"]
+
+
+def test_form_action_cannot_be_widened(pending, client, change):
+    """A registered address with a port stays one origin."""
+    change(CLIENTS=[{"name": "a", "redirects": ["http://localhost:8000/x;y 'unsafe'?a=b"]}])
+    token = linked(pending, client="a", redirect="http://localhost:8000/x;y 'unsafe'?a=b")
+    assert form_action(client.get(PAGE, {"token": token})) == ["'self' http://localhost:8000"]
+
+
+def test_own_pages(pending, client, change, clock):
+    """A client's own page for a verdict goes before its redirect."""
+    pages = {"confirmed": "https://own.example/yes", "expired": "https://own.example/late"}
+    change(CLIENTS=[{"name": "a", "redirects": ["https://a.example/"], "pages": pages}])
+    token = linked(pending, client="a", redirect="")
+    response = client.get(PAGE, {"token": token})
+    assert form_action(response) == ["'self' https://own.example"]
+    clock.move(hours=24)
+    assert 'href="https://own.example/late"' in client.get(PAGE, {"token": token}).content.decode()
+    clock.move(hours=-24)
+    assert client.post(PAGE, {"token": token})["Location"] == "https://own.example/yes"
+
+
+def test_a_redirect_that_is_registered_no_more(pending, client, change):
+    """A redirect that was taken off the list is not followed: our own page is the end."""
+    token = linked(pending, client="arcade", redirect="https://arcade.example/a")
+    change(CLIENTS=[{"name": "arcade", "redirects": {"x": "https://arcade.example/a"}}])
+    response = client.post(PAGE, {"token": token})
+    assert (response.status_code, title(response)) == (200, THANKS)
+
+
+def test_a_client_that_is_gone(token, client, change):
+    """A link of a client that was removed confirms on our own page."""
+    change(CLIENTS=[{"name": "other", "redirects": ["https://other.example/"]}])
+    response = client.post(PAGE, {"token": token})
+    assert (response.status_code, title(response)) == (200, THANKS)
+
+
+@pytest.fixture
+def lost(monkeypatch):
+    """A dialect that cannot say where its people land."""
+
+    def landing(cls, opened, client, url):
+        raise RuntimeError("no key to sign with")
+
+    monkeypatch.setattr(DialectView, "landing", classmethod(landing))
+
+
+def test_a_dialect_that_cannot_say_where_to_land(token, client, lost, caplog):
+    """The click counts although the dialect fails to make an address to land on."""
+    response = client.get(PAGE, {"token": token})
+    assert (response.status_code, title(response)) == (200, READY)
+    assert form_action(response) == ["'self'"]
+    response = client.post(PAGE, {"token": token})
+    assert (response.status_code, title(response)) == (200, THANKS)
+    assert state() == ConfirmationState.CONFIRMED
+    assert "No landing address" in caplog.text
+    assert token not in caplog.text
+
+
+def test_a_dialect_may_end_on_our_page(token, client, monkeypatch):
+    """A dialect that names no address ends on our own page."""
+    monkeypatch.setattr(DialectView, "landing", classmethod(lambda *args: None))
+    assert title(client.post(PAGE, {"token": token})) == THANKS
+
+
+@pytest.mark.parametrize("logged_in", [False, True])
+def test_statements(token, client, confirmed, logged_in, django_assert_num_queries):
+    """A page reads the delivery and the account, and neither session nor user."""
+    if logged_in:
+        client.force_login(confirmed)
+    with django_assert_num_queries(2) as queries:
+        client.get(PAGE, {"token": token})
+    assert not any("django_session" in query["sql"] for query in queries)
+    # Two to look, the savepoint's two, the conditional UPDATE, and the row as it is then.
+    with django_assert_num_queries(6) as queries:
+        client.post(PAGE, {"token": token})
+    assert not any("django_session" in query["sql"] for query in queries)
+    with django_assert_num_queries(0):
+        client.get(PAGE, {"token": "foreign"})
+        client.get("/confirm/style.css")
+
+
+def test_confirming_logs_nobody_in(token, client):
+    """Who presses the button is nobody afterwards, as before."""
+    response = client.post(PAGE, {"token": token})
+    assert not response.cookies
+    assert "_auth_user_id" not in client.session
+
+
+def test_confirming_leaves_who_is_logged_in(token, client, confirmed):
+    """Who is logged in as somebody else stays it."""
+    client.force_login(confirmed)
+    client.post(PAGE, {"token": token})
+    assert client.session["_auth_user_id"] == str(confirmed.pk)
+
+
+def test_login_required_middleware(clock, token, client, settings):
+    """A host that wants a login everywhere does not lock the link's pages."""
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE,
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+    assert client.get("/confirm/style.css").status_code == 200
+    assert title(client.get(PAGE, {"token": token})) == READY
+    clock.move(hours=24)
+    assert title(client.post(NEW, {"token": token})) == SENT
+    assert client.post(PAGE, {"token": carried()}).status_code == 303
+
+
+def test_csrf(token, pending):
+    """The token is the authority: no CSRF cookie is asked for or set."""
+    strict = Client(enforce_csrf_checks=True)
+    response = strict.get(PAGE, {"token": token})
+    assert "csrf" not in response.content.decode().lower()
+    assert strict.post(PAGE, {"token": token}).status_code == 303
+
+
+def test_any_host_name(token, client):
+    """The Host header has no part in the link: it is made of BASE_URL alone."""
+    assert client.get(PAGE, {"token": token}, headers={"host": "evil.example"}).status_code == 200
+    (letter,) = mail.outbox
+    assert "https://site.example/confirm/?token=" in str(letter.body)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_that_fails_behind_the_page(pending, client, caplog):
+    """When a receiver fails the page is an error, nothing is confirmed, and the link works on."""
+    token = linked(pending)
+
+    def fail(sender, **given):
+        raise RuntimeError("the host's own")
+
+    client.raise_request_exception = False
+    confirmed_signal.connect(fail)
+    try:
+        assert client.post(PAGE, {"token": token}).status_code == 500
+    finally:
+        confirmed_signal.disconnect(fail)
+    assert state() == ConfirmationState.PENDING
+    assert client.post(PAGE, {"token": token}).status_code == 303
+
+
+@pytest.mark.django_db(transaction=True)
+def test_on_commit_of_a_receiver(pending, client):
+    """What a receiver does on commit is done after the confirmation, and for its winner alone."""
+    token = linked(pending)
+    seen = []
+
+    def later(sender, **given):
+        transaction.on_commit(lambda: seen.append(state()))
+
+    confirmed_signal.connect(later)
+    try:
+        client.post(PAGE, {"token": token})
+        client.post(PAGE, {"token": token})
+    finally:
+        confirmed_signal.disconnect(later)
+    assert seen == [ConfirmationState.CONFIRMED]

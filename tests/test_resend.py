@@ -1,0 +1,615 @@
+"""Asking again: what the engine finds, what it writes, and what a refused ask leaves untouched."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from resend_confirmation import clients, engine, start, withdraw
+from resend_confirmation.clients import Client, Redirect
+from resend_confirmation.engine import ResendRequest, Result, backlog, matching
+from resend_confirmation.models import Confirmation, Cooldown, Delivery
+from resend_confirmation.outcomes import (
+    CONCEALED,
+    ConfirmationState,
+    DeliveryState,
+    Outcome,
+    Reason,
+    Refusal,
+)
+
+from .factories import PendingFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+class CountingCarrier:
+    """Notes that it was woken."""
+
+    wakes: ClassVar[list[int]] = []
+
+    def wake(self):
+        self.wakes.append(1)
+
+
+class BrokenCarrier:
+    """Cannot be woken, as one whose broker is down."""
+
+    def wake(self):
+        raise OSError
+
+
+@pytest.fixture
+def wakes(change):
+    """One item for each time that the carrier was woken."""
+    CountingCarrier.wakes.clear()
+    change(CARRIER="tests.test_resend.CountingCarrier")
+    return CountingCarrier.wakes
+
+
+def ask(identity, **given):
+    client = given.pop("client", clients.default())
+    return engine.resend(ResendRequest(identity=identity, client=client, **given))
+
+
+def ask_quietly(identity, **given):
+    return ask(identity, quiet=CONCEALED, **given)
+
+
+def rows():
+    """Everything that an ask could have changed."""
+    return [
+        list(model.objects.order_by("pk").values()) for model in (Confirmation, Cooldown, Delivery)
+    ]
+
+
+# Candid
+
+
+def test_sent(pending, clock):
+    """A pending account gets a queued delivery, and its own address is known to the dialect."""
+    result = ask("PENDING@example.com", dialect="acme", client_state="s", payload="p")
+    assert result == Result(Outcome.SENT, "PENDING@example.com", "pending@example.com")
+    delivery = Delivery.objects.get()
+    assert delivery.confirmation == Confirmation.objects.get()
+    assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.NONE)
+    assert (delivery.dialect, delivery.client, delivery.redirect) == ("acme", "game", "0")
+    assert (delivery.client_state, delivery.payload, delivery.identity) == ("s", "p", "")
+    assert delivery.asked_at == delivery.not_before == NOON
+
+
+@pytest.mark.parametrize(
+    ("identity", "outcome"),
+    [
+        ("nobody", Outcome.UNKNOWN),
+        ("nobody@example.com", Outcome.UNKNOWN),
+        ("confirmed", Outcome.CONFIRMED),
+        ("blocked@example.com", Outcome.BLOCKED),
+        ("withdrawn", Outcome.BLOCKED),
+    ],
+)
+def test_refused(pending, confirmed, blocked, identity, outcome):
+    """An account that does not wait is told apart, and asking changed nothing."""
+    withdraw(Confirmation.objects.get(account=PendingFactory.create(username="withdrawn")))
+    before = rows()
+    assert ask(identity) == Result(outcome)
+    assert rows() == before
+
+
+def test_several_accounts(clock):
+    """Accounts that share an address each get a message, for one slot of the cooldown."""
+    users = [PendingFactory.create(email="shared@example.com") for _ in range(3)]
+    UserFactory.create(email="shared@example.com")
+    assert ask("shared@example.com").ending is Outcome.SENT
+    deliveries = Delivery.objects.order_by("pk")
+    assert [delivery.confirmation.account for delivery in deliveries if delivery.confirmation] == (
+        users
+    )
+    assert Cooldown.objects.get().hour_count == 1
+    assert ask("shared@example.com").ending is Outcome.COOLING_DOWN
+
+
+def test_one_pending_among_others():
+    """Who waits gets the message, though the address is confirmed or blocked elsewhere."""
+    UserFactory.create(email="shared@example.com")
+    UserFactory.create(email="shared@example.com", is_active=False)
+    waiting = PendingFactory.create(email="shared@example.com")
+    assert ask("shared@example.com").ending is Outcome.SENT
+    confirmation = Delivery.objects.get().confirmation
+    assert confirmation is not None
+    assert confirmation.account == waiting
+
+
+# Client and redirect
+
+
+def test_unknown_client(pending):
+    """Without a client nobody is looked up."""
+    before = rows()
+    assert ask("pending", client=None) == Result(Refusal.UNKNOWN_CLIENT)
+    assert ask_quietly("pending", client=None) == Result(Refusal.UNKNOWN_CLIENT)
+    assert rows() == before
+
+
+def test_not_enabled(pending):
+    """A client that needs no confirmation is told so."""
+    before = rows()
+    assert ask("pending", client=clients.by_name("kiosk")) == Result(Refusal.NOT_ENABLED)
+    assert rows() == before
+
+
+def test_not_enabled_and_quiet(pending):
+    """Where that is not told, it looks like SENT and no message follows."""
+    kiosk = clients.by_name("kiosk")
+    assert ask_quietly("pending", client=kiosk).ending is Outcome.SENT
+    engine.drain()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.reason) == (DeliveryState.IGNORED, Reason.NOT_ENABLED)
+
+
+def test_not_enabled_quiet_alone(pending):
+    """A dialect that conceals this and tells the rest sends no message either."""
+    quiet = frozenset({Refusal.NOT_ENABLED})
+    result = ask("pending", client=clients.by_name("kiosk"), quiet=quiet)
+    assert result.ending is Outcome.SENT
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.reason) == (DeliveryState.IGNORED, Reason.NOT_ENABLED)
+
+
+REDIRECTS = Client(name="game", redirects=[Redirect("0", "https://a"), Redirect("1", "app://b")])
+
+
+@pytest.mark.parametrize(
+    ("typed", "ending", "id_"),
+    [
+        ("app://b", Outcome.SENT, "1"),
+        (None, Outcome.SENT, "0"),
+        ("", Refusal.REDIRECT_REQUIRED, None),
+        ("app://b/", Refusal.REDIRECT_NOT_ALLOWED, None),
+    ],
+)
+@pytest.mark.parametrize("quiet", [frozenset(), CONCEALED])
+def test_redirect(pending, typed, ending, id_, quiet):
+    """A delivery remembers a registered redirect's id; what is not registered is refused."""
+    assert ask("pending", client=REDIRECTS, redirect=typed, quiet=quiet).ending is ending
+    assert list(Delivery.objects.values_list("redirect", flat=True)) == ([id_] if id_ else [])
+
+
+# Quiet
+
+
+@pytest.mark.parametrize("identity", ["pending", "confirmed", "blocked", "nobody", "pending@x"])
+def test_quiet(pending, confirmed, blocked, identity, django_assert_num_queries):
+    """A quiet ask is one INSERT whoever is meant, and always answered with what was typed."""
+    # Two more, a savepoint, stand for BEGIN and COMMIT: the test holds the transaction.
+    with django_assert_num_queries(3) as queries:
+        result = ask_quietly(identity, dialect="acme")
+    assert queries[1]["sql"].startswith("INSERT INTO")
+    assert result == Result(Outcome.SENT, identity, identity)
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.identity) == (DeliveryState.ASKED, identity)
+    assert delivery.confirmation is None
+    assert not Cooldown.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("identity", "state", "reason"),
+    [
+        ("pending", DeliveryState.QUEUED, Reason.NONE),
+        ("confirmed@example.com", DeliveryState.IGNORED, Reason.CONFIRMED),
+        ("blocked", DeliveryState.IGNORED, Reason.BLOCKED),
+        ("nobody", DeliveryState.IGNORED, Reason.UNKNOWN),
+    ],
+)
+def test_resolved(pending, confirmed, blocked, identity, state, reason):
+    """The courier finds out who was meant, and erases what was typed."""
+    ask_quietly(identity)
+    assert engine.resolve() == 1
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.reason, delivery.identity) == (state, reason, "")
+    assert (delivery.confirmation is not None) is (state == DeliveryState.QUEUED)
+    assert (delivery.ended_at is not None) is (state == DeliveryState.IGNORED)
+    assert engine.resolve() == 0
+
+
+def test_resolved_for_several_accounts():
+    """A quiet ask reaches every account of the address, for one slot of the cooldown."""
+    users = [PendingFactory.create(email="shared@example.com") for _ in range(3)]
+    ask_quietly("shared@example.com", dialect="acme", client_state="s")
+    engine.resolve()
+    found = Delivery.objects.order_by("pk")
+    assert [each.confirmation.account for each in found if each.confirmation] == users
+    assert {each.state for each in found} == {DeliveryState.QUEUED}
+    assert {(each.dialect, each.client_state) for each in found} == {("acme", "s")}
+    assert Cooldown.objects.get().hour_count == 1
+
+
+def test_resolved_while_cooling_down(pending, clock):
+    """A quiet ask too soon is ignored, and lengthens nothing."""
+    ask_quietly("pending")
+    engine.resolve()
+    before = list(Cooldown.objects.values())
+    clock.move(seconds=30)
+    ask_quietly("pending@example.com")
+    engine.resolve()
+    reasons = Delivery.objects.order_by("pk").values_list("state", "reason")
+    assert list(reasons) == [
+        (DeliveryState.QUEUED, Reason.NONE),
+        (DeliveryState.IGNORED, Reason.COOLING_DOWN),
+    ]
+    assert list(Cooldown.objects.values()) == before
+
+
+def test_resolving_a_client_that_is_gone(pending, change):
+    """An ask of a client that was removed since is ignored."""
+    ask_quietly("pending")
+    change(CLIENTS=[{"name": "other"}])
+    engine.resolve()
+    assert Delivery.objects.get().reason == Reason.NOT_ENABLED
+
+
+def test_resolving_crashes(pending, clock, monkeypatch, caplog):
+    """An ask that cannot be resolved is tried again, five times in all, and stops nothing else."""
+    ask_quietly("poison")
+    ask_quietly("pending")
+    find = matching.find
+
+    def fail(identity):
+        if identity == "poison":
+            raise RuntimeError
+        return find(identity)
+
+    monkeypatch.setattr(matching, "find", fail)
+    tries = []
+    for _ in range(7):
+        tries.append(engine.resolve())
+        clock.move(minutes=1)
+    assert tries == [2, 1, 1, 1, 1, 0, 0]
+    poison, good = Delivery.objects.order_by("pk")
+    assert (good.state, poison.state) == (DeliveryState.QUEUED, DeliveryState.FAILED)
+    assert (poison.reason, poison.identity) == (Reason.CRASHED, "")
+    assert "poison" not in " ".join(record.getMessage() for record in caplog.records)
+
+
+def test_some_endings_quiet(pending):
+    """An ending that is quiet by itself costs the statements of SENT and sends nothing."""
+    quiet = frozenset({Outcome.UNKNOWN})
+    assert ask("nobody@example.com", quiet=quiet) == Result(
+        Outcome.SENT, "nobody@example.com", "nobody@example.com"
+    )
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.reason) == (DeliveryState.IGNORED, Reason.UNKNOWN)
+    assert ask("Nobody@example.com", quiet=quiet).ending is Outcome.COOLING_DOWN
+
+
+# Cooldown
+
+
+def test_gap(pending, clock):
+    """Between two messages lie 60 seconds; a call in between is told how many are left."""
+    assert ask("pending").ending is Outcome.SENT
+    for moved, left in ((0, 60), (20, 40), (39.5, 1)):
+        clock.move(seconds=moved)
+        before = rows()
+        assert ask("pending") == Result(Outcome.COOLING_DOWN, retry_after=left)
+        assert rows() == before
+    clock.move(seconds=0.5)
+    assert ask("pending").ending is Outcome.SENT
+
+
+def test_refused_calls_cost_nothing(pending, clock):
+    """Calling on and on neither sends nor puts the next message off."""
+    ask("pending")
+    for _ in range(59):
+        clock.move(seconds=1)
+        assert ask("pending").ending is Outcome.COOLING_DOWN
+    clock.move(seconds=1)
+    assert ask("pending").ending is Outcome.SENT
+    assert Delivery.objects.count() == 2
+
+
+def test_per_hour(pending, clock):
+    """Five messages an hour, counted from the first; then the rest of that hour is waited for."""
+    for _ in range(5):
+        assert ask("pending").ending is Outcome.SENT
+        clock.move(minutes=2)
+    assert ask("pending") == Result(Outcome.COOLING_DOWN, retry_after=50 * 60)
+    clock.move(minutes=49, seconds=59)
+    assert ask("pending") == Result(Outcome.COOLING_DOWN, retry_after=1)
+    clock.move(seconds=1)
+    assert ask("pending").ending is Outcome.SENT
+    assert Cooldown.objects.get().hour_count == 1
+
+
+def test_per_day(pending, clock):
+    """Twelve messages a day, counted from the first."""
+    for _ in range(12):
+        assert ask("pending").ending is Outcome.SENT
+        clock.move(minutes=30)
+    assert ask("pending") == Result(Outcome.COOLING_DOWN, retry_after=18 * 3600)
+    clock.move(hours=18)
+    assert ask("pending").ending is Outcome.SENT
+    assert Cooldown.objects.get().day_count == 1
+
+
+def test_no_limits(pending, clock, change):
+    """A limit of 0 is none."""
+    change(COOLDOWN=0, COOLDOWN_PER_HOUR=0, COOLDOWN_PER_DAY=0)
+    endings = {ask("pending").ending for _ in range(20)}
+    assert endings == {Outcome.SENT}
+
+
+@pytest.mark.parametrize("how", [ask, ask_quietly])
+def test_one_slot_for_user_name_and_address(pending, clock, how):
+    """Whichever way an account is named, its address has one cooldown."""
+    for identity in ("pending", "pending@example.com", "PENDING@EXAMPLE.COM", " pending "):
+        how(identity)
+    engine.resolve()
+    states = Delivery.objects.filter(state=DeliveryState.QUEUED)
+    assert states.count() == 1
+    assert Cooldown.objects.get().hour_count == 1
+
+
+def test_addresses_have_their_own(pending, clock):
+    """One address cools down without another."""
+    PendingFactory.create(username="other")
+    assert [ask(name).ending for name in ("pending", "other")] == [Outcome.SENT, Outcome.SENT]
+
+
+def test_the_row_names_nobody(pending):
+    """A cooldown's row holds a keyed digest alone."""
+    ask("pending")
+    row = Cooldown.objects.values().get()
+    assert "pending" not in str(row)
+    assert len(row["digest"]) == 64
+
+
+def test_statements(pending, clock, django_assert_num_queries):
+    """A candid ask takes four statements the first time, three after, one when refused."""
+    # Savepoints stand for BEGIN and COMMIT here, since the test holds the transaction.
+    with django_assert_num_queries(4 + 4):
+        assert ask("pending").ending is Outcome.SENT
+    with django_assert_num_queries(1 + 2):
+        assert ask("pending").ending is Outcome.COOLING_DOWN
+    clock.move(minutes=2)
+    with django_assert_num_queries(3 + 2):
+        assert ask("pending").ending is Outcome.SENT
+    with django_assert_num_queries(1):
+        assert ask("nobody").ending is Outcome.UNKNOWN
+
+
+# The caller's transaction
+
+
+class HostError(Exception):
+    """What goes wrong in the host's own code after ours."""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("how", [ask, ask_quietly])
+def test_rolled_back(pending, wakes, how):
+    """What the host rolls back sends nothing, wakes nobody and takes no cooldown."""
+
+    def work():
+        with transaction.atomic():
+            assert how("pending").ending is Outcome.SENT
+            raise HostError
+
+    with pytest.raises(HostError):
+        work()
+    assert not Delivery.objects.exists()
+    assert not Cooldown.objects.exists()
+    assert wakes == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("how", [ask, ask_quietly])
+def test_woken_after_the_commit(pending, wakes, how):
+    """The carrier is woken when the host's transaction has committed, and not before."""
+    with transaction.atomic():
+        how("pending")
+        assert wakes == []
+    assert wakes == [1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refusals_wake_nobody(pending, confirmed, wakes):
+    """Who gets no message wakes nobody."""
+    ask("confirmed")
+    ask("nobody")
+    assert wakes == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_carrier_that_fails(pending, change, caplog):
+    """A carrier that cannot be woken is logged; the answer and the row stand."""
+    change(CARRIER="tests.test_resend.BrokenCarrier")
+    assert ask("pending").ending is Outcome.SENT
+    assert Delivery.objects.get().state == DeliveryState.QUEUED
+    assert "could not be woken" in caplog.text
+
+
+# Backlog
+
+
+def test_backlog(clock, change, monkeypatch, caplog):
+    """Beyond the cap asks are dropped with the same answer, counted, and taken again later."""
+    monkeypatch.setattr(backlog, "EVERY", 1)
+    seconds = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + seconds[0])
+    change(BACKLOG=3)
+    results = {ask_quietly("nobody") for _ in range(10)}
+    assert results == {Result(Outcome.SENT, "nobody", "nobody")}
+    assert Delivery.objects.count() == 3
+    engine.resolve()
+    ask_quietly("nobody")
+    assert Delivery.objects.count() == 3
+    seconds[0] = backlog.CLOSED_FOR
+    ask_quietly("nobody")
+    assert Delivery.objects.count() == 4
+    assert "8 asks were dropped" in caplog.text
+
+
+def test_backlog_counts_unresolved_asks_alone(pending, clock, change, monkeypatch):
+    """Rows that were resolved do not fill the backlog."""
+    monkeypatch.setattr(backlog, "EVERY", 1)
+    change(BACKLOG=3)
+    for _ in range(5):
+        ask_quietly("nobody")
+        engine.resolve()
+    assert Delivery.objects.count() == 5
+
+
+# start, withdraw, send_to
+
+
+def test_start(clock):
+    """Starting writes the confirmation and queues the first message."""
+    user = UserFactory.create(email="Jane@Example.com")
+    confirmation = start(
+        user,
+        client="arcade",
+        dialect="acme",
+        redirect="app://xlogin.com.example.arcade",
+        language="de",
+        time_zone="Europe/Berlin",
+    )
+    confirmation.refresh_from_db()
+    assert (confirmation.account, confirmation.address) == (user, "Jane@Example.com")
+    assert (confirmation.state, confirmation.client) == (ConfirmationState.PENDING, "arcade")
+    assert (confirmation.language, confirmation.time_zone) == ("de", "Europe/Berlin")
+    assert confirmation.requested_at == NOON
+    delivery = Delivery.objects.get()
+    assert (delivery.confirmation, delivery.state) == (confirmation, DeliveryState.QUEUED)
+    assert (delivery.dialect, delivery.client, delivery.redirect) == ("acme", "arcade", "2")
+    assert delivery.not_before == NOON
+
+
+def test_start_takes_the_slot(clock):
+    """A resend right after sign-up finds the cooldown taken."""
+    start(UserFactory.create(username="new"))
+    assert ask("new").ending is Outcome.COOLING_DOWN
+
+
+def test_start_without_sending():
+    """``send=False`` writes the confirmation alone."""
+    start(UserFactory.create(username="new"), send=False)
+    assert not Delivery.objects.exists()
+    assert not Cooldown.objects.exists()
+
+
+def test_start_within_a_cooldown(pending, clock):
+    """The sign-up's message is put off until the cooldown ends, not dropped."""
+    ask("pending")
+    clock.move(seconds=20)
+    start(PendingFactory.create(username="second", email="pending@example.com"))
+    late = Delivery.objects.latest("pk")
+    assert late.not_before == NOON + timedelta(seconds=60)
+    assert engine.drain().sent == 1
+    late.refresh_from_db()
+    assert late.state == DeliveryState.QUEUED
+    clock.move(seconds=40)
+    assert engine.drain().sent == 1
+
+
+@pytest.mark.parametrize("address", ["", "no address", "a,b@example.com", None])
+def test_start_without_an_address(address):
+    """Nobody can be asked to confirm what mail cannot go to."""
+    user = UserFactory.create()
+    user.email = address
+    with pytest.raises(ValueError, match="not an address"):
+        start(user)
+    assert not Confirmation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"redirect": "https://evil.example/"},
+        {"redirect": "https://kiosk.example/"},
+        {"redirect": "https://game.example/callback", "client": "arcade"},
+        {"redirect": "https://game.example/callback", "client": "nobody"},
+    ],
+)
+def test_start_with_a_foreign_redirect(given):
+    """A redirect that the client did not register is refused, and nothing is written."""
+    user = UserFactory.create()
+    with pytest.raises(ValueError, match="not registered"):
+        start(user, **given)
+    assert not Confirmation.objects.exists()
+
+
+def test_start_again_while_pending(pending):
+    """Starting again for the same address keeps the one confirmation and its links."""
+    before = Confirmation.objects.get()
+    start(pending)
+    after = Confirmation.objects.get()
+    assert (after.pk, after.selector) == (before.pk, before.selector)
+
+
+def test_start_again_for_another_client(pending):
+    """The message leads to the redirect of the client that was named this time."""
+    assert Confirmation.objects.get().client == "game"
+    start(pending, client="arcade", redirect="https://arcade.example/b?keep=1")
+    delivery = Delivery.objects.get()
+    client = clients.by_name(delivery.client)
+    assert client is not None
+    redirect = clients.redirect_by_id(client, delivery.redirect)
+    assert redirect is not None
+    assert redirect.url == "https://arcade.example/b?keep=1"
+
+
+@pytest.mark.parametrize("state", [ConfirmationState.CONFIRMED, ConfirmationState.WITHDRAWN])
+def test_restart(pending, clock, state):
+    """Starting after the end makes it pending anew, with links that the old ones are not."""
+    Confirmation.objects.update(state=state, confirmed_at=timezone.now())
+    before = Confirmation.objects.get()
+    start(pending, client="arcade", language="de")
+    after = Confirmation.objects.get()
+    assert (after.pk, after.state) == (before.pk, ConfirmationState.PENDING)
+    assert (after.client, after.language) == ("arcade", "de")
+    assert after.confirmed_at is None
+    assert after.selector != before.selector
+    assert after.requested_at == NOON
+
+
+def test_start_for_a_new_address(pending):
+    """A changed address gets a confirmation of its own beside the old one."""
+    pending.email = "new@example.com"
+    pending.save()
+    start(pending)
+    addresses = Confirmation.objects.order_by("pk").values_list("address", flat=True)
+    assert list(addresses) == ["pending@example.com", "new@example.com"]
+
+
+def test_withdraw(pending):
+    """Withdrawing ends the waiting once, and replaces the selector that links are made of."""
+    before = Confirmation.objects.get()
+    assert withdraw(before) is True
+    after = Confirmation.objects.get()
+    assert after.state == ConfirmationState.WITHDRAWN
+    assert after.selector != before.selector
+    assert withdraw(before) is False
+
+
+def test_withdraw_what_is_confirmed(pending):
+    """What was confirmed stays confirmed."""
+    Confirmation.objects.update(state=ConfirmationState.CONFIRMED)
+    assert withdraw(Confirmation.objects.get()) is False
+    assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
+
+
+def test_send_to(pending, confirmed, clock):
+    """Staff send within the same cooldown, and not to those who do not wait."""
+    (account,) = matching.find("pending")
+    assert engine.send_to(account, client="game").ending is Outcome.SENT
+    (account,) = matching.find("pending")
+    assert engine.send_to(account) == Result(Outcome.COOLING_DOWN, retry_after=60)
+    (other,) = matching.find("confirmed")
+    assert engine.send_to(other) == Result(Outcome.CONFIRMED)
+    assert Delivery.objects.count() == 1
