@@ -1,0 +1,20 @@
+"""Asks in a web process's stead and stays for the carrier: ``python -m tests.faults.carried_asker 3``.
+
+Prints ``asked`` once all asks were answered, then waits to be ended.
+"""
+
+import os
+import sys
+from threading import Event
+
+if os.environ["FAULTS_CARRIER"] == "celery":
+    from tests.faults import celery_app
+
+    assert celery_app.app
+
+from tests.faults import asker
+
+if __name__ == "__main__":
+    asker.main(int(sys.argv[1]), 0)
+    print("asked", flush=True)
+    Event().wait()

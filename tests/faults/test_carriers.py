@@ -1,0 +1,146 @@
+"""Celery over Redis and RabbitMQ and django.tasks on a database, each with its real worker."""
+
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import unavailable
+
+from .conftest import ROOT, World, _postgres, wait_until
+from .gate import Gate
+
+pytestmark = pytest.mark.faults
+
+MESSAGES = 10
+BROKERS = {
+    "redis": os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"),
+    "rabbitmq": os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672//"),
+}
+
+
+@pytest.fixture
+def carried(tmp_path):
+    """A world on PostgreSQL."""
+    url, drop = _postgres(tmp_path)
+    world = World(url, tmp_path)
+    world.serve()
+    try:
+        yield world
+    finally:
+        world.stop()
+        drop()
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("redis", marks=pytest.mark.redis),
+        pytest.param("rabbitmq", marks=pytest.mark.rabbitmq),
+    ]
+)
+def broker(request):
+    """A gate to the broker, open, and the broker's address through it."""
+    parts = urlsplit(BROKERS[request.param])
+    target = (parts.hostname, parts.port)
+    try:
+        socket.create_connection(target, timeout=5).close()
+    except OSError as error:
+        unavailable(f"no {request.param} server: {error}")
+    gate = Gate(target)
+    gate.open()
+    user = parts.netloc.rpartition("@")[0]
+    netloc = f"{user}@127.0.0.1:{gate.port}" if user else f"127.0.0.1:{gate.port}"
+    yield gate, parts._replace(netloc=netloc).geturl()
+    gate.shut()
+
+
+def start(world, *arguments, **more):
+    """One process of this world that stays."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=world.environment(DJANGO_SETTINGS_MODULE="tests.faults.settings_carriers", **more),
+        stdout=world.log,
+        stderr=world.log,
+    )
+    world.processes.append(process)
+    return process
+
+
+def sent_everything(world):
+    """Whether every account got its message."""
+    return len(world.sink.by_recipient()) == MESSAGES and not world.unfinished()
+
+
+def assert_each_got_one(world):
+    """Exactly one message for every account."""
+    received = world.sink.by_recipient()
+    assert sorted(received) == sorted(f"player{n}@example.com" for n in range(MESSAGES))
+    assert {len(messages) for messages in received.values()} == {1}
+
+
+@pytest.mark.postgres
+def test_celery(carried, broker):
+    """A wake is a task; a broker that is away costs time and nothing else."""
+    gate, url = broker
+    more = {
+        "FAULTS_CARRIER": "celery",
+        "FAULTS_BROKER": url,
+        "FAULTS_QUEUE": f"faults-{uuid.uuid4().hex}",
+    }
+    gate.shut()
+    start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
+    # The asks are answered and committed although nobody could be told of them.
+    wait_until(lambda: "asked" in carried.log_text(), 60, carried.log_text)
+    assert {row["state"] for row in carried.rows()} == {"queued"}
+    assert not carried.sink.messages
+    gate.open()
+    start(
+        carried, "-m", "celery", "-A", "tests.faults.celery_app", "worker",
+        "--pool", "solo", "--loglevel", "WARNING", **more,
+    )  # fmt: skip
+    # The next ask's wake carries what the lost ones left behind.
+    carried.run(
+        "-c",
+        "from tests.faults import celery_app\n"
+        "from resend_confirmation.carriers.celery import drain\n"
+        "drain.apply_async()",
+        DJANGO_SETTINGS_MODULE="tests.faults.settings_carriers",
+        **more,
+    )
+    wait_until(lambda: sent_everything(carried), 60, carried.log_text)
+    assert_each_got_one(carried)
+
+
+@pytest.mark.postgres
+def test_celery_wakes_the_worker(carried, broker):
+    """With the broker there, an ask is carried without anybody's looking."""
+    _, url = broker
+    more = {
+        "FAULTS_CARRIER": "celery",
+        "FAULTS_BROKER": url,
+        "FAULTS_QUEUE": f"faults-{uuid.uuid4().hex}",
+    }
+    start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
+    wait_until(lambda: "asked" in carried.log_text(), 60, carried.log_text)
+    start(
+        carried, "-m", "celery", "-A", "tests.faults.celery_app", "worker",
+        "--pool", "solo", "--loglevel", "WARNING", **more,
+    )  # fmt: skip
+    wait_until(lambda: sent_everything(carried), 60, carried.log_text)
+    assert_each_got_one(carried)
+
+
+@pytest.mark.postgres
+def test_tasks(carried):
+    """An ask enqueues a task in its own commit, and the tasks' worker carries it."""
+    more = {"FAULTS_CARRIER": "tasks"}
+    start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
+    wait_until(lambda: "asked" in carried.log_text(), 60, carried.log_text)
+    start(carried, "-m", "django", "db_worker", "--no-startup-delay", "--interval", "0.1", **more)
+    wait_until(lambda: sent_everything(carried), 60, carried.log_text)
+    assert_each_got_one(carried)
