@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..engine.deadlocks import retried
 from ..models import Confirmation
 from ..outcomes import ConfirmationState
 from . import acting
@@ -137,17 +138,27 @@ class ConfirmationAdmin(ConfirmationBase):
         """Do it to each, with an entry in the log where it was done, and say how it went."""
         counts = dict.fromkeys((done.value for done in Done), 0)
         for confirmation in acting.in_pieces(queryset):
-            # Nothing is done that the log does not know.
-            with transaction.atomic(using=router.db_for_write(Confirmation)):
-                ending = act(confirmation)
-                if ending is Done.YES:
-                    self.log_change(request, confirmation, entry)
-            counts[ending.value] += 1
+            counts[self._one(request, confirmation, act, entry).value] += 1
         complete = counts[Done.YES.value] == sum(counts.values())
         self.message_user(
             request, text % counts, messages.SUCCESS if complete else messages.WARNING
         )
         return self._back(request)
+
+    @retried
+    def _one(
+        self,
+        request: HttpRequest,
+        confirmation: Confirmation,
+        act: Callable[[Confirmation], Done],
+        entry: str,
+    ) -> Done:
+        """In one transaction: nothing is done that the log does not know."""
+        with transaction.atomic(using=router.db_for_write(Confirmation)):
+            done = act(confirmation)
+            if done is Done.YES:
+                self.log_change(request, confirmation, entry)
+        return done
 
     def _back(self, request: HttpRequest) -> HttpResponse | None:
         """To the page whose button was pressed; None is the list."""

@@ -142,6 +142,7 @@ class Migration(migrations.Migration):
                     "cooldown",
                     models.ForeignKey(
                         db_constraint=False,
+                        db_index=False,
                         editable=False,
                         null=True,
                         on_delete=django.db.models.deletion.DO_NOTHING,

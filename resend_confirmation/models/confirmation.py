@@ -26,6 +26,7 @@ class Confirmation(models.Model):
         Cooldown,
         models.DO_NOTHING,
         db_constraint=False,
+        db_index=False,
         null=True,
         editable=False,
         related_name="+",

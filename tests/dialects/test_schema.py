@@ -152,7 +152,7 @@ def test_nothing_of_quiva_is_left_in_the_components(document):
         ),
     ],
 )
-def test_xsolla(document, path, operation_id, summary, parameters, statuses):  # noqa: PLR0913
+def test_xsolla(document, path, operation_id, summary, parameters, statuses):
     """Operation id, title, parameters, statuses, example and error schema are the vendor's."""
     found = operation(document, path)
     assert found["operationId"] == operation_id

@@ -4,7 +4,7 @@ from .answers import QUIET, Answer, Detail, Kind, Table
 from .fields import AddressField, IdentityField, LanguageField, StrictCharField
 from .landing import landing_of, with_parameters
 from .operation import Operation
-from .routes import routes
+from .routing import routes
 from .view import DialectView
 
 __all__ = [

@@ -47,8 +47,11 @@ def check(request: HttpRequest, dialect: str) -> Exceeded | None:
     except Exception as error:
         _log(type(error).__name__)
         return None
-    # A limit of 0 is the library's word for a cache that did not answer.
-    if not usage or not usage["should_limit"] or not usage["limit"]:
+    if usage and not usage["limit"]:
+        # The library's word for a cache that did not answer.
+        _log("no answer")
+        return None
+    if not usage or not usage["should_limit"]:
         return None
     return Exceeded(usage["limit"], max(1, usage["time_left"]))
 

@@ -60,6 +60,7 @@ class Command(BaseCommand):
         _start_courier()
         # A service manager's way of asking is answered like Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Static files are served without DEBUG too.
         call_command("runserver", f"{host}:{port}", use_reloader=False, insecure_serving=True)
 
     def _tell(self, base: str, admin: str) -> None:

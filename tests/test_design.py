@@ -1,0 +1,106 @@
+"""The design's rules that a machine can watch over."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from pkgutil import iter_modules
+
+import pytest
+from django.core.management import call_command
+
+import resend_confirmation
+from resend_confirmation import dialects
+
+PACKAGE = Path(resend_confirmation.__file__).parent
+ROOT = Path(__file__).parents[1]
+VENDORS = sorted({module.name for module in iter_modules(dialects.__path__)} - {"base"})
+MODULES = sorted(PACKAGE.rglob("*.py"))
+#: Written by ``makemigrations``.
+GENERATED = PACKAGE / "migrations"
+
+
+def ids(paths):
+    return [str(path.relative_to(PACKAGE)) for path in paths]
+
+
+def test_vendors():
+    """There are as many vendors as dialect modules, and the base is none."""
+    assert len(VENDORS) >= 4
+    assert all((PACKAGE / "dialects" / f"{vendor}.py").is_file() for vendor in VENDORS)
+
+
+FILES = sorted(
+    path
+    for path in PACKAGE.rglob("*")
+    if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".mo"
+)
+NEUTRAL = [
+    path for path in FILES if path.parent != PACKAGE / "dialects" or path.stem not in VENDORS
+]
+
+
+@pytest.mark.parametrize("path", NEUTRAL, ids=ids(NEUTRAL))
+def test_vendors_names(path):
+    """No file of the package but a vendor's own dialect says a vendor's name."""
+    words = (str(path.relative_to(PACKAGE)) + path.read_text("utf-8")).lower()
+    assert [vendor for vendor in VENDORS if vendor in words] == []
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_vendors_do_not_name_each_other(vendor):
+    """A dialect does not speak of another vendor."""
+    text = (PACKAGE / "dialects" / f"{vendor}.py").read_text("utf-8").lower()
+    assert [other for other in VENDORS if other != vendor and other in text] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
+def test_docstrings(path):
+    """Every module opens with a sentence."""
+    if path.parent == GENERATED:
+        pytest.skip("written by makemigrations")
+    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    assert docstring
+    assert docstring.splitlines()[0].rstrip().endswith((".", "?"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
+def test_sizes(path):
+    """No module is longer than 300 lines."""
+    assert len(path.read_text("utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
+def test_imports_stand_at_the_top(path):
+    """No function imports anything, but for ``ready``, which must."""
+    tree = ast.parse(path.read_text("utf-8"))
+    functions = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "ready"
+    ]
+    imports = [
+        f"{function.name}:{node.lineno}"
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert imports == []
+
+
+def test_floors():
+    """Imports go down only: the contracts of import-linter hold."""
+    linter = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    if linter is None:
+        pytest.skip("import-linter is not installed")
+    command = [linter, "--no-cache", "--config", str(ROOT / "pyproject.toml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+@pytest.mark.django_db
+def test_migrations():
+    """The migrations say what the models say."""
+    call_command("makemigrations", "resend_confirmation", check=True, dry_run=True)

@@ -1,0 +1,248 @@
+"""The thread carrier: one thread, started late, that outlives its own failures."""
+
+import os
+import signal
+import threading
+import time
+from typing import ClassVar
+
+import pytest
+from django.core import mail
+from django.db import connections, transaction
+
+from resend_confirmation import engine, start
+from resend_confirmation.carriers import thread
+from resend_confirmation.carriers.thread import ThreadCarrier
+from resend_confirmation.engine import Tally
+from resend_confirmation.models import Delivery
+from resend_confirmation.outcomes import DeliveryState
+
+from .factories import UserFactory
+
+NAME = "resend-confirmation-courier"
+
+
+def wait_for(condition, seconds=30.0):
+    """Return once ``condition`` holds; fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.01)
+
+
+def couriers():
+    return [each for each in threading.enumerate() if each.name == NAME]
+
+
+class SharedCarrier:
+    """Wakes the test's own carrier, for CARRIER."""
+
+    shared: ClassVar[list[ThreadCarrier]] = []
+
+    def wake(self):
+        self.shared[0].wake()
+
+
+class Ended(BaseException):
+    """Ends a carrier's thread, which nothing else does."""
+
+
+@pytest.fixture
+def drains(monkeypatch):
+    """What ``engine.drain`` is to do, call by call, in place of draining; and its calls."""
+    monkeypatch.setattr(thread, "JITTER", (0.0, 0.0))
+    calls: list[int] = []
+    script: list[object] = []
+
+    def drain(limit):
+        calls.append(threading.get_ident())
+        step = script.pop(0) if script else Tally()
+        if isinstance(step, BaseException):
+            raise step
+        return step() if callable(step) else step
+
+    monkeypatch.setattr(engine, "drain", drain)
+    return calls, script
+
+
+@pytest.fixture
+def carrier(monkeypatch):
+    """A carrier, whose thread is ended after the test."""
+    monkeypatch.setattr(thread, "JITTER", (0.0, 0.0))
+    # A thread's last words are no failure of the test.
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    made, before = ThreadCarrier(), couriers()
+    yield made
+
+    def end():
+        raise Ended
+
+    monkeypatch.setattr(made, "_drain", end)
+
+    def is_over():
+        made._woken.set()
+        return couriers() == before
+
+    wait_for(is_over)
+
+
+def test_started_by_the_first_wake(drains, carrier):
+    """There is no thread before the first wake, and one after it."""
+    before = len(couriers())
+    assert carrier._thread is None
+    carrier.wake()
+    assert len(couriers()) == before + 1
+    wait_for(lambda: len(drains[0]) == 1)
+    assert couriers()[-1].daemon
+
+
+def test_one_thread(drains, carrier):
+    """However many wake it at once, one thread works."""
+    before = len(couriers())
+    wakers = [threading.Thread(target=carrier.wake) for _ in range(50)]
+    for waker in wakers:
+        waker.start()
+    for waker in wakers:
+        waker.join()
+    assert len(couriers()) == before + 1
+    calls = drains[0]
+    wait_for(lambda: calls)
+    assert set(calls) == {carrier._thread.ident}
+
+
+def test_until_idle(drains, carrier):
+    """A wake drains until there is nothing left, and then waits for the next."""
+    calls, script = drains
+    script.extend([Tally(sent=100), Tally(unsent=1), Tally(resolved=1), Tally()])
+    carrier.wake()
+    wait_for(lambda: len(calls) == 4)
+    time.sleep(0.1)
+    assert len(calls) == 4
+    carrier.wake()
+    wait_for(lambda: len(calls) == 5)
+
+
+def test_looks_by_itself(drains, carrier, monkeypatch):
+    """Without a wake the thread looks now and then for what became due."""
+    monkeypatch.setattr(thread, "IDLE", (0.01, 0.02))
+    carrier.wake()
+    wait_for(lambda: len(drains[0]) >= 5)
+
+
+def test_survives_a_crash(drains, carrier, caplog):
+    """A drain that fails is logged, and the same thread drains again."""
+    calls, script = drains
+    script.append(RuntimeError("no database"))
+    carrier.wake()
+    wait_for(lambda: "could not drain" in caplog.text)
+    carrier.wake()
+    wait_for(lambda: len(calls) == 2)
+    assert len(set(calls)) == 1
+
+
+def test_never_blocks(drains, carrier):
+    """Waking returns at once while the courier is at work, and is not forgotten."""
+    calls, script = drains
+    release = threading.Event()
+
+    def work():
+        assert release.wait(30)
+        return Tally()
+
+    script.append(work)
+    carrier.wake()
+    wait_for(lambda: len(calls) == 1)
+    started = time.monotonic()
+    for _ in range(1000):
+        carrier.wake()
+    assert time.monotonic() - started < 1
+    assert len(calls) == 1
+    release.set()
+    wait_for(lambda: len(calls) == 2)
+
+
+def test_started_anew_when_it_ended(drains, carrier):
+    """A thread that ended is replaced at the next wake."""
+    calls, script = drains
+    script.append(Ended())
+    carrier.wake()
+    first = carrier._thread
+    first.join(30)
+    assert not first.is_alive()
+    carrier.wake()
+    assert carrier._thread is not first
+    wait_for(lambda: len(calls) == 2)
+
+
+def test_started_anew_in_another_process(drains, carrier, monkeypatch):
+    """A process that finds another's id, as after a fork, starts a thread of its own."""
+    carrier.wake()
+    first = carrier._thread
+    wait_for(lambda: len(drains[0]) == 1)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    carrier.wake()
+    second = carrier._thread
+    assert second is not first
+    carrier.wake()
+    assert carrier._thread is second
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_after_a_fork(drains, carrier):
+    """A child that was forked from a process with a courier gets one of its own."""
+    carrier.wake()
+    wait_for(lambda: len(drains[0]) == 1)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        drains[0].clear()
+        carrier.wake()
+        while not drains[0]:
+            time.sleep(0.01)
+        os._exit(17)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 17
+
+
+@pytest.mark.django_db(transaction=True)
+def test_carries_after_the_commit(carrier, change):
+    """What a request committed is sent soon after, and nothing before."""
+    SharedCarrier.shared[:] = [carrier]
+    change(CARRIER="tests.test_thread_carrier.SharedCarrier")
+    outbox = mail.outbox
+    with transaction.atomic():
+        start(UserFactory.create(username="one"))
+        assert carrier._thread is None
+    wait_for(lambda: Delivery.objects.filter(state=DeliveryState.SENT).count() == 1)
+    assert [letter.to for letter in outbox] == [["one@example.com"]]
+    start(UserFactory.create(username="two"))
+    wait_for(lambda: Delivery.objects.filter(state=DeliveryState.SENT).count() == 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_leaves_no_connection_open(drains, carrier, monkeypatch):
+    """Between drains the thread holds no connection to the database."""
+    open_ones = []
+
+    def work():
+        Delivery.objects.exists()
+        return Tally()
+
+    close_all = type(connections).close_all
+
+    def close(self, *args, **kwargs):
+        close_all(self, *args, **kwargs)
+        open_ones.append([c for c in self.all(initialized_only=True) if c.connection is not None])
+
+    monkeypatch.setattr(type(connections), "close_all", close)
+    drains[1].append(work)
+    carrier.wake()
+    wait_for(lambda: open_ones)
+    assert open_ones == [[]]
+
+
+def test_jitter():
+    """The work starts at a random moment after the wake: the next request cannot feel it."""
+    least, most = thread.JITTER
+    assert 0 < least < most
