@@ -1,0 +1,1 @@
+"""Measurements, each a command; nothing here is run by the tests."""

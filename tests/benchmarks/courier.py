@@ -1,0 +1,57 @@
+"""How fast couriers carry: ``python -m tests.benchmarks.courier [--messages 600]``.
+
+Starts a mail server that only counts, a PostgreSQL database of its own, and 1, 2 and 4 courier
+processes in turn. Prints messages per second and the ratio to one courier, as a table. What
+counts is the ratio: it was measured in one run, on whatever the machine did beside it.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import django
+
+django.setup()
+
+from tests.faults.conftest import World, _postgres, wait_until  # noqa: E402
+
+COURIERS = (1, 2, 4)
+
+
+def rate(messages, couriers):
+    """Messages per second from the first that arrived to the last."""
+    with tempfile.TemporaryDirectory() as folder:
+        url, drop = _postgres(Path(folder))
+        world = World(url, Path(folder))
+        try:
+            world.serve()
+            world.ask(messages)
+            for _ in range(couriers):
+                world.start_courier(FAULTS_DEADLINE="30")
+            wait_until(lambda: world.sink.messages, 60, world.log_text)
+            before, started = len(world.sink.messages), time.perf_counter()
+            wait_until(lambda: len(world.sink.messages) == messages, 600, world.log_text)
+            return (messages - before) / (time.perf_counter() - started)
+        finally:
+            world.stop()
+            drop()
+
+
+def main():
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=600)
+    messages = parser.parse_args().messages
+    print("| couriers | messages per second | ratio |")
+    print("|---:|---:|---:|")
+    first = None
+    for couriers in COURIERS:
+        found = rate(messages, couriers)
+        first = first or found
+        print(f"| {couriers} | {found:.0f} | {found / first:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
