@@ -10,8 +10,11 @@
     (str), ``client`` (str, the client's name or an empty string) and ``ending`` (an Outcome
     or a Refusal). Quiet asks end as ``Outcome.SENT``.
 ``delivery_changed``
-    Sent after a delivery's state was written, with ``sender`` the Delivery model,
-    ``delivery_id`` (int), ``state`` (DeliveryState) and ``reason`` (Reason).
+    Sent after each state of a delivery was written, the first one included, with ``sender``
+    the Delivery model, ``delivery_id`` (int), ``state`` (DeliveryState) and ``reason`` (Reason).
+    The first state is told after the commit, where the ask was made: in a request, that is,
+    so be quick. Later ones are told where the courier works or a webhook arrives. A state that
+    is written again, such as QUEUED after each try, is told again.
 """
 
 from django.dispatch import Signal

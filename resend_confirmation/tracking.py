@@ -1,10 +1,12 @@
 """Tracking: what providers report through django-anymail's webhooks moves a delivery's state."""
 
-import logging
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
 from django.db import router, transaction
+from django.db.models import Q
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -12,8 +14,6 @@ from . import addresses
 from .models import Confirmation, Delivery, Suppression
 from .outcomes import DeliveryState, Reason
 from .signals import delivery_changed
-
-logger = logging.getLogger("resend_confirmation")
 
 #: The provider's word, as anymail normalises it, and ours.
 STATES = {
@@ -24,22 +24,62 @@ STATES = {
     EventType.COMPLAINED: DeliveryState.COMPLAINED,
 }
 
+#: A message may have gone out that is to be repeated, because nobody said that it did.
+_IN_DOUBT = Q(state=DeliveryState.QUEUED, doubts__gt=0)
+_ON_THE_WAY = [DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.UNKNOWN]
 #: From where each may be reached: events come in any order, and a worse one stays.
-_ON_THE_WAY = frozenset({DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.UNKNOWN})
 BEFORE = {
-    DeliveryState.DELIVERED: _ON_THE_WAY,
-    DeliveryState.BOUNCED: _ON_THE_WAY | {DeliveryState.DELIVERED},
-    DeliveryState.COMPLAINED: _ON_THE_WAY | {DeliveryState.DELIVERED, DeliveryState.BOUNCED},
+    DeliveryState.DELIVERED: _IN_DOUBT | Q(state__in=_ON_THE_WAY),
+    DeliveryState.BOUNCED: _IN_DOUBT | Q(state__in=[*_ON_THE_WAY, DeliveryState.DELIVERED]),
+    DeliveryState.COMPLAINED: _IN_DOUBT
+    | Q(state__in=[*_ON_THE_WAY, DeliveryState.DELIVERED, DeliveryState.BOUNCED]),
 }
 
 REASONS = {
-    DeliveryState.DELIVERED: Reason.NONE,
-    DeliveryState.BOUNCED: Reason.BOUNCED,
-    DeliveryState.COMPLAINED: Reason.COMPLAINED,
+    EventType.DELIVERED: Reason.NONE,
+    EventType.BOUNCED: Reason.BOUNCED,
+    EventType.REJECTED: Reason.REFUSED,
+    EventType.FAILED: Reason.REFUSED,
+    EventType.COMPLAINED: Reason.COMPLAINED,
 }
 
-#: Rejections that will not pass: the address, not the provider's mood, is the reason.
+#: Reasons that are the address's and do not pass; the rest is somebody's mood or policy.
 _FOR_GOOD = {RejectReason.BOUNCED, RejectReason.INVALID}
+
+#: Where providers say whether a bounce will last: the path in their own event, and their words.
+#: Anymail makes one word of hard and soft bounces.
+LASTING: dict[tuple[str, ...], dict[Any, bool]] = {
+    # https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
+    ("bounce", "bounceType"): {"Permanent": True, "Transient": False, "Undetermined": False},
+    # https://resend.com/docs/dashboard/emails/email-bounces
+    ("data", "bounce", "type"): {"Permanent": True, "Transient": False, "Undetermined": False},
+    # https://postmarkapp.com/developer/api/bounce-api
+    ("Type",): {"HardBounce": True, "BadEmailAddress": True, "SoftBounce": False},
+    ("SuppressionReason",): {"HardBounce": True},
+    # https://developers.brevo.com/docs/transactional-webhooks
+    # https://mailchimp.com/developer/transactional/docs/webhooks/
+    ("event",): {"hard_bounce": True, "invalid_email": True, "soft_bounce": False},
+    # https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event
+    # https://developers.mailersend.com/api/v1/webhooks.html
+    ("type",): {
+        "bounce": True,
+        "blocked": False,
+        "activity.hard_bounced": True,
+        "activity.soft_bounced": False,
+    },
+    # https://dev.mailjet.com/email/guides/webhooks/
+    ("hard_bounce",): {True: True, False: False},
+    # https://support.sparkpost.com/docs/deliverability/bounce-classification-codes
+    ("msys", "message_event", "bounce_class"): dict.fromkeys(("10", "30"), True)
+    | dict.fromkeys(("20", "21", "22", "23", "40", "70"), False),
+    # https://godocs.unisender.ru/web-api-ref
+    ("delivery_info", "delivery_status"): {"err_mailbox_full": False, "err_too_large": False},
+}
+
+#: RFC 3463: the class, then what it is about. A mailbox that is not there (5.1.0 to 5.1.3, 5.1.6,
+#: 5.1.10) or is disabled (5.2.1) will not come back; a full one (5.2.2) or a policy (5.7) may.
+_STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_GONE = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
 
 
 @receiver(tracking, dispatch_uid="resend_confirmation")
@@ -51,13 +91,13 @@ def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> 
     state = STATES.get(event.event_type)
     if state is None:
         return
-    delivery = _delivery(event)
+    delivery, reason = _delivery(event), REASONS[event.event_type]
     if delivery is None:
         return
     with transaction.atomic(using=router.db_for_write(Delivery)):
-        moved = Delivery.objects.filter(pk=delivery.pk, state__in=BEFORE[state]).update(
+        moved = Delivery.objects.filter(BEFORE[state], pk=delivery.pk).update(
             state=state,
-            reason=REASONS[state],
+            reason=reason,
             ended_at=timezone.now(),
             lease_owner="",
             lease_until=None,
@@ -69,9 +109,7 @@ def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> 
             )
             _suppress(delivery, event, state)
     if moved:
-        delivery_changed.send_robust(
-            Delivery, delivery_id=delivery.pk, state=state, reason=REASONS[state]
-        )
+        delivery_changed.send_robust(Delivery, delivery_id=delivery.pk, state=state, reason=reason)
 
 
 def _delivery(event: AnymailTrackingEvent) -> Delivery | None:
@@ -90,7 +128,11 @@ def _delivery(event: AnymailTrackingEvent) -> Delivery | None:
 def _is_about(delivery: Delivery, event: AnymailTrackingEvent) -> bool:
     """Whether number and message agree: other sites may share the provider's account."""
     if delivery.provider_id and event.message_id:
-        return delivery.provider_id == str(event.message_id)
+        if delivery.provider_id == str(event.message_id):
+            return True
+        if not delivery.doubts:
+            return False
+    # An attempt that was not answered has an id that we never learnt.
     confirmation = delivery.confirmation
     return bool(confirmation and addresses.same(confirmation.address, event.recipient or ""))
 
@@ -99,7 +141,7 @@ def _suppress(delivery: Delivery, event: AnymailTrackingEvent, state: DeliverySt
     """Stop later messages to an address that bounced for good, or whose owner complained."""
     if state is DeliveryState.COMPLAINED:
         why = Suppression.Why.COMPLAINED
-    elif state is DeliveryState.BOUNCED and event.reject_reason in _FOR_GOOD:
+    elif state is DeliveryState.BOUNCED and is_lasting(event):
         why = Suppression.Why.BOUNCED
     else:
         return
@@ -108,3 +150,24 @@ def _suppress(delivery: Delivery, event: AnymailTrackingEvent, state: DeliverySt
     canonical = addresses.canonical(delivery.confirmation.address)
     digest = addresses.keyed_digests(canonical, "suppression")[0]
     Suppression.objects.get_or_create(digest=digest, defaults={"why": why, "since": timezone.now()})
+
+
+def is_lasting(event: AnymailTrackingEvent) -> bool:
+    """Whether a bounce is the address's own and will not pass: a hard bounce.
+
+    The provider's own word goes first, then the status of the recipient's mail server, then
+    anymail's reason.
+    """
+    for path, words in LASTING.items():
+        if (lasting := words.get(_at(event.esp_event, path))) is not None:
+            return lasting
+    if status := _STATUS.search(str(event.mta_response or "")):
+        return status[1] in _GONE
+    return event.reject_reason in _FOR_GOOD
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    """What stands at ``path`` in a provider's event, if that can be a word."""
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str | bool) else None

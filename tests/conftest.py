@@ -10,6 +10,7 @@ from django.utils import timezone
 from resend_confirmation.engine import backlog
 
 from .factories import PendingFactory, UserFactory
+from .mailers import ScriptedBackend, through
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,18 @@ def clock(monkeypatch):
     """Noon of 1 January 2030, until it is moved."""
     made = Clock()
     monkeypatch.setattr(timezone, "now", made)
+    # The courier's clock is the database's, where that has one.
+    monkeypatch.setattr("resend_confirmation.courier.clock.now", made)
     return made
+
+
+@pytest.fixture
+def script(settings):
+    """What the mail backend raises, call by call; None is success."""
+    through(settings, "tests.mailers.ScriptedBackend")
+    ScriptedBackend.script.clear()
+    ScriptedBackend.seen.clear()
+    return ScriptedBackend.script
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from factory.django import DjangoModelFactory
 from factory.helpers import post_generation
 
 from resend_confirmation import start
+from resend_confirmation.models import Delivery
 
 
 class UserFactory(DjangoModelFactory):
@@ -29,3 +30,9 @@ class PendingFactory(UserFactory):
     def confirmation(self, create, extracted, **kwargs):
         """Start without sending."""
         start(self, send=False)
+
+
+def queued(user, **given):
+    """A delivery for ``user`` that is due."""
+    start(user, **given)
+    return Delivery.objects.latest("pk")

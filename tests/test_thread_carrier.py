@@ -44,7 +44,7 @@ class SharedCarrier:
 
 
 class Ended(BaseException):
-    """Ends a carrier's thread, which nothing else does."""
+    """Ends a carrier's thread, as nothing of its work does."""
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def drains(monkeypatch):
     calls: list[int] = []
     script: list[object] = []
 
-    def drain(limit):
+    def drain(limit, is_stopping):
         calls.append(threading.get_ident())
         step = script.pop(0) if script else Tally()
         if isinstance(step, BaseException):
@@ -74,10 +74,7 @@ def carrier(monkeypatch):
     made, before = ThreadCarrier(), couriers()
     yield made
 
-    def end():
-        raise Ended
-
-    monkeypatch.setattr(made, "_drain", end)
+    made._stopping.set()
 
     def is_over():
         made._woken.set()

@@ -2,11 +2,13 @@
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import router, transaction
 from django.db.models import F
 
 from .. import accounts, addresses
@@ -15,6 +17,7 @@ from ..models import Confirmation, Delivery, Suppression
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
 from . import claims, clock, links, message, pause
 from .claims import Claim
+from .endurance import persist
 from .post import Post
 from .receipts import Kind, Receipt
 
@@ -70,7 +73,7 @@ def _work_off(claim: Claim, post: Post, done: Round) -> None:
         receipt = _carry(claim, post)
     except Exception:
         logger.exception("Delivery %d could not be carried", claim.delivery.pk)
-        receipt = Receipt(Kind.NOT_ACCEPTED, error_class="Crashed")
+        receipt = CRASHED
     if receipt is None:
         done.unsent += 1
         return
@@ -82,6 +85,8 @@ def _work_off(claim: Claim, post: Post, done: Round) -> None:
 
 #: Stands for 'not now', without a word to the mail server.
 OVER_BUDGET = Receipt(Kind.NOT_ACCEPTED, error_class="HourlyBudget")
+#: Stands for an error that is no mail server's, such as a template's.
+CRASHED = Receipt(Kind.NOT_ACCEPTED, error_class="Crashed")
 
 
 def _carry(claim: Claim, post: Post) -> Receipt | None:
@@ -93,15 +98,16 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
         state = DeliveryState.SUPPRESSED if stop is Reason.SUPPRESSED else DeliveryState.ABANDONED
         claims.mark(claim, state, reason=stop or Reason.UNKNOWN)
         return None
+    # First, whether anything can be sent: the life of the link begins when it is assigned.
+    if failure := post.open():
+        return failure
+    if not pause.within_budget():
+        return OVER_BUDGET
     token = links.assign(delivery, confirmation)
     if token is None:
         claims.mark(claim, DeliveryState.ABANDONED, reason=Reason.ADDRESS_CHANGED)
         return None
     letter = message.write(delivery, confirmation, account, token)
-    if failure := post.open():
-        return failure
-    if not pause.within_budget():
-        return OVER_BUDGET
     if not claims.hand_over(claim):
         return None
     return post.send(letter, delivery.pk, beat=lambda: claims.beat(claim))
@@ -129,13 +135,18 @@ def _objection(confirmation: Confirmation | None, account: Account | None) -> Re
 def _accepted(claim: Claim, receipt: Receipt) -> None:
     now = clock.now()
     facts = {"sent_at": now, "provider_id": receipt.provider_id}
-    marked = claims.mark(
-        claim, DeliveryState.SENT, reason=Reason.NONE, error_class="", error_code="", **facts
-    )
-    if not marked:
+    told = {"sends": F("sends") + 1, "last_sent_at": now}
+    values = {"reason": Reason.NONE, "error_class": "", "error_code": "", **facts}
+    if not claims.mark(claim, DeliveryState.SENT, told=told, **values):
         # The provider's webhook was faster than the mark: the state is its, the facts are ours.
-        Delivery.objects.filter(pk=claim.delivery.pk, sent_at=None).update(**facts)
-    _tell(claim, DeliveryState.SENT, sends=F("sends") + 1, last_sent_at=now)
+        until = time.monotonic() + claims.lease().total_seconds()
+        persist(lambda: _note(claim, facts, told), until)
+
+
+def _note(claim: Claim, facts: dict[str, Any], told: dict[str, Any]) -> None:
+    with transaction.atomic(using=router.db_for_write(Delivery)):
+        if Delivery.objects.filter(pk=claim.delivery.pk, sent_at=None).update(**facts):
+            Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0).update(**told)
 
 
 def _not_accepted(claim: Claim, receipt: Receipt) -> None:
@@ -144,15 +155,15 @@ def _not_accepted(claim: Claim, receipt: Receipt) -> None:
         _untouched(claim, receipt, wait=timedelta(minutes=1), reason=Reason.NONE)
         return
     tries = claim.delivery.attempts
-    errors = _errors(receipt)
+    reason = Reason.CRASHED if receipt == CRASHED else Reason.NOT_ACCEPTED
     if tries > len(SCHEDULE):
-        _failed(claim, receipt, Reason.NOT_ACCEPTED)
+        _failed(claim, receipt, reason)
         return
     wait = SCHEDULE[tries - 1] * random.uniform(1.0, 1.0 + JITTER)  # noqa: S311
     if _is_too_late(claim.delivery, clock.now() + wait):
         _failed(claim, receipt, Reason.TOO_LATE)
         return
-    claims.put_back(claim, wait, reason=Reason.NOT_ACCEPTED, **errors)
+    claims.put_back(claim, wait, reason=reason, **_errors(receipt))
 
 
 def _refused(claim: Claim, receipt: Receipt) -> None:
@@ -168,7 +179,6 @@ def _ambiguous(claim: Claim, receipt: Receipt) -> None:
     errors = _errors(receipt)
     if claim.delivery.doubts >= MAX_DOUBTS:
         claims.mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL, **errors)
-        _tell(claim, DeliveryState.UNKNOWN)
         return
     wait = SCHEDULE[0] * random.uniform(1.0, 1.0 + JITTER)  # noqa: S311
     claims.put_back(claim, wait, reason=Reason.DOUBTFUL, doubts=F("doubts") + 1, **errors)
@@ -200,10 +210,9 @@ SETTLE: dict[Kind, Callable[[Claim, Receipt], None]] = {
 
 def _failed(claim: Claim, receipt: Receipt, reason: Reason) -> None:
     claims.mark(claim, DeliveryState.FAILED, reason=reason, **_errors(receipt))
-    _tell(claim, DeliveryState.FAILED)
 
 
-def _errors(receipt: Receipt) -> dict[str, str]:
+def _errors(receipt: Receipt) -> dict[str, Any]:
     return {"error_class": receipt.error_class[:100], "error_code": receipt.error_code[:32]}
 
 
@@ -211,10 +220,3 @@ def _is_too_late(delivery: Delivery, when: datetime) -> bool:
     if delivery.link_expires_at is None:
         return False
     return when > delivery.asked_at + (delivery.link_expires_at - delivery.asked_at) / 2
-
-
-def _tell(claim: Claim, state: DeliveryState, **values: Any) -> None:
-    """Keep on the confirmation what its newest delivery came to."""
-    Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0).update(
-        last_delivery_state=state, **values
-    )

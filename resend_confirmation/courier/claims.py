@@ -4,15 +4,16 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.db import connections, router, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 
 from .. import conf
-from ..models import Delivery
+from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
 from . import clock
@@ -22,6 +23,8 @@ from .endurance import persist
 LEASE_EXPIRED = "LeaseExpired"
 #: A row that ended its courier so often is the cause, not the victim.
 MAX_INTERRUPTIONS = 5
+#: Rows of dead couriers that one round makes due again.
+MANY = 500
 #: Candidates that are read at once where rows cannot be locked and skipped.
 FEW = 8
 
@@ -55,7 +58,13 @@ def claim(owner: str) -> Claim | None:
     pk = _lock_one(owner) if _skips_locked() else _win_one(owner)
     if pk is None:
         return None
-    delivery = Delivery.objects.select_related("confirmation").get(pk=pk)
+    # From where it was written: a replica may not have it yet.
+    rows = Delivery.objects.using(router.db_for_write(Delivery)).select_related("confirmation")
+    delivery = rows.filter(pk=pk).first()
+    if delivery is None:
+        # Its account was deleted just now.
+        return claim(owner)
+    _tell(pk, DeliveryState.SENDING, Reason.NONE)
     return Claim(delivery, owner, ends)
 
 
@@ -104,24 +113,33 @@ def reclaim() -> None:
     may go out twice. A row whose couriers keep dying is given up.
     """
     now = clock.now()
-    expired = Q(state=DeliveryState.SENDING, lease_until__lt=now)
     rows = Delivery.objects.using(router.db_for_write(Delivery))
-    hopeless = expired & Q(error_class=LEASE_EXPIRED, attempts__gt=MAX_INTERRUPTIONS)
-    rows.filter(hopeless, handed_at=None).update(
-        state=DeliveryState.FAILED, reason=Reason.INTERRUPTED, ended_at=now
-    )
-    rows.filter(hopeless).update(state=DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL, ended_at=now)
-    for doubtful in (True, False):
-        rows.filter(expired, handed_at__isnull=not doubtful).update(
+    expired = rows.filter(state=DeliveryState.SENDING, lease_until__lt=now)
+    for row in expired.order_by("pk")[:MANY]:
+        if row.error_class == LEASE_EXPIRED and row.attempts > MAX_INTERRUPTIONS:
+            _give_up(row)
+            continue
+        again = expired.filter(pk=row.pk, lease_owner=row.lease_owner).update(
             state=DeliveryState.QUEUED,
             not_before=now,
             lease_owner="",
             lease_until=None,
-            doubts=F("doubts") + int(doubtful),
+            doubts=F("doubts") + int(row.handed_at is not None),
             reason=Reason.INTERRUPTED,
             error_class=LEASE_EXPIRED,
             error_code="",
         )
+        if again:
+            _tell(row.pk, DeliveryState.QUEUED, Reason.INTERRUPTED)
+
+
+def _give_up(row: Delivery) -> None:
+    """End a row in its dead courier's stead."""
+    claim = Claim(row, row.lease_owner, 0.0)
+    if row.handed_at is None:
+        mark(claim, DeliveryState.FAILED, reason=Reason.INTERRUPTED)
+    else:
+        mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL)
 
 
 def hand_over(claim: Claim) -> bool:
@@ -135,26 +153,34 @@ def beat(claim: Claim) -> None:
     _held(claim).update(lease_until=clock.now() + lease())
 
 
-def mark(claim: Claim, state: DeliveryState, **values: Any) -> bool:
+def mark(
+    claim: Claim,
+    state: DeliveryState,
+    *,
+    told: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> bool:
     """Write what became of a claimed delivery; False when the lease was lost meanwhile.
 
+    Its confirmation learns the state in the same transaction, and ``told`` beside it, unless the
+    message is to be tried again.
     A message that was sent and not marked would be sent again, so this is repeated on new
     database connections until the lease ends.
     """
     if state not in {DeliveryState.QUEUED, DeliveryState.SENT}:
         values["ended_at"] = clock.now()
-    until = time.monotonic() + lease().total_seconds()
-    marked = persist(
-        lambda: _held(claim).update(state=state, lease_owner="", lease_until=None, **values),
-        until,
-    )
+
+    def write() -> int:
+        with transaction.atomic(using=router.db_for_write(Delivery)):
+            held = _held(claim).update(state=state, lease_owner="", lease_until=None, **values)
+            if held and state is not DeliveryState.QUEUED:
+                rows = Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0)
+                rows.update(last_delivery_state=state, **(told or {}))
+            return held
+
+    marked = persist(write, time.monotonic() + lease().total_seconds())
     if marked:
-        delivery_changed.send_robust(
-            Delivery,
-            delivery_id=claim.delivery.pk,
-            state=state,
-            reason=values.get("reason", Reason.NONE),
-        )
+        _tell(claim.delivery.pk, state, values.get("reason", Reason.NONE))
     return bool(marked)
 
 
@@ -167,3 +193,7 @@ def _held(claim: Claim) -> QuerySet[Delivery]:
     return Delivery.objects.filter(
         pk=claim.delivery.pk, state=DeliveryState.SENDING, lease_owner=claim.owner
     )
+
+
+def _tell(delivery_id: int, state: DeliveryState, reason: Reason) -> None:
+    delivery_changed.send_robust(Delivery, delivery_id=delivery_id, state=state, reason=reason)

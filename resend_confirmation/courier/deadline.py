@@ -11,7 +11,14 @@ T = TypeVar("T")
 
 
 class DeadlineExceeded(Exception):  # noqa: N818 - the field's own word
-    """The work did not end in time and was given up."""
+    """The work did not end in time and was given up.
+
+    ``__cause__`` is what the work raised when it was aborted, which tells how far it had come.
+    """
+
+
+#: Seconds that aborted work gets to end.
+GRACE = 1.0
 
 
 class _Job(threading.Thread, Generic[T]):
@@ -56,7 +63,9 @@ def within(
     if job.is_alive():
         with suppress(Exception):
             abort()
-        raise DeadlineExceeded
+        job.join(GRACE)
+        if job.is_alive() or job.error is not None:
+            raise DeadlineExceeded from job.error
     if job.error is not None:
         raise job.error
     return job.result  # type: ignore[return-value]

@@ -1,21 +1,14 @@
 """What django-anymail's providers take beside the message, set only where they take it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from anymail.backends.base import AnymailBaseBackend
-from anymail.exceptions import AnymailUnsupportedFeature
+from anymail.exceptions import AnymailRequestsAPIError, AnymailUnsupportedFeature
 from django.core.mail import EmailMultiAlternatives
 
 #: Tag of every message, for the provider's own statistics.
 TAG = "confirmation"
-
-#: Providers that drop a second message with the same key, by anymail's names for them.
-#: https://resend.com/docs/dashboard/emails/idempotency-keys
-#: https://developers.brevo.com/docs/idempotent-requests
-#: https://docs.unisender.com/docs/go/email-send (idempotence_key)
-_SESSION_HEADER = {"Resend": "Idempotency-Key"}
-_MESSAGE_HEADER = {"Brevo": "idempotencyKey"}
-_EXTRA = {"Unisender Go": "idempotence_key"}
 
 #: What anymail calls the attributes that some providers cannot do.
 _OPTIONAL = ("metadata", "tags", "track_clicks", "track_opens")
@@ -30,7 +23,8 @@ def send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) -> 
     """Send with metadata, tags and without click tracking, as far as the provider goes.
 
     A provider that cannot do one of them says so before anything is sent; it is left out then.
-    A rewritten link would hand the token to a third party, hence no tracking.
+    A rewritten link would hand the token to a third party, hence no tracking. 1 when the
+    provider has the message, from this request or from an earlier one with the same key.
     """
     wanted: dict[str, Any] = {
         "metadata": {"delivery": str(delivery_id)},
@@ -38,13 +32,10 @@ def send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) -> 
         "track_clicks": False,
         "track_opens": False,
     }
-    _set_idempotency_key(connection, message)
+    if adapt := _PECULIAR.get(connection.esp_name):
+        adapt(connection, message)
     while True:
-        for name in _OPTIONAL:
-            if name in wanted:
-                setattr(message, name, wanted[name])
-            elif hasattr(message, name):
-                delattr(message, name)
+        _put(message, wanted)
         try:
             return connection.send_messages([message]) or 0
         except AnymailUnsupportedFeature as error:
@@ -53,15 +44,76 @@ def send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) -> 
                 raise
             for name in unsupported:
                 del wanted[name]
+        except AnymailRequestsAPIError as error:
+            if _HAS_IT.get((connection.esp_name, error.status_code), "\0") in str(error):
+                return 1
+            raise
 
 
-def _set_idempotency_key(connection: Any, message: EmailMultiAlternatives) -> None:
-    """The Message-ID, which every attempt repeats, where the provider takes a key."""
-    key = message.extra_headers["Message-ID"].strip("<>")
-    provider = connection.esp_name
-    if provider in _SESSION_HEADER and connection.session is not None:
-        connection.session.headers[_SESSION_HEADER[provider]] = key
-    if provider in _MESSAGE_HEADER:
-        message.extra_headers[_MESSAGE_HEADER[provider]] = key
-    if provider in _EXTRA:
-        message.esp_extra = {"message": {_EXTRA[provider]: key}}  # type: ignore[attr-defined]
+def provider_id(message: EmailMultiAlternatives) -> str:
+    """The provider's id of a message that was sent; an empty string where there is none."""
+    found = getattr(getattr(message, "anymail_status", None), "message_id", None)
+    # A set where the provider answered with the recipient in another spelling.
+    ids = found if isinstance(found, set) else {found}
+    return next((str(one) for one in ids if one is not None), "")
+
+
+def _put(message: EmailMultiAlternatives, wanted: dict[str, Any]) -> None:
+    for name in _OPTIONAL:
+        if name in wanted:
+            setattr(message, name, wanted[name])
+        elif hasattr(message, name):
+            delattr(message, name)
+
+
+def _key(message: EmailMultiAlternatives) -> str:
+    """What every attempt repeats and no other message has: the UUID of the Message-ID."""
+    message_id: str = message.extra_headers["Message-ID"]
+    return message_id.strip("<>").partition("@")[0]
+
+
+def _resend(connection: Any, message: EmailMultiAlternatives) -> None:
+    # https://resend.com/docs/dashboard/emails/idempotency-keys
+    connection.session.headers["Idempotency-Key"] = _key(message)
+
+
+def _brevo(connection: Any, message: EmailMultiAlternatives) -> None:
+    # A UUID: https://developers.brevo.com/docs/heterogenous-versions-batch-emails
+    message.extra_headers["idempotencyKey"] = _key(message)
+
+
+def _unisender_go(connection: Any, message: EmailMultiAlternatives) -> None:
+    # A key of the API's "message", at most 64 characters: https://godocs.unisender.ru/web-api-ref
+    message.esp_extra = {"idempotence_key": _key(message)}  # type: ignore[attr-defined]
+
+
+def _postmark(connection: Any, message: EmailMultiAlternatives) -> None:
+    # Its own header for it: else it replaces the Message-ID.
+    message.extra_headers["X-PM-KeepID"] = "true"
+
+
+def _mailjet(connection: Any, message: EmailMultiAlternatives) -> None:
+    # It refuses a message that brings one: https://dev.mailjet.com/email/guides/send-api-v31/
+    message.extra_headers.pop("Message-ID", None)
+
+
+def _mailersend(connection: Any, message: EmailMultiAlternatives) -> None:
+    # Headers are for enterprise accounts only: https://developers.mailersend.com/api/v1/email.html
+    message.extra_headers.clear()
+
+
+#: Where a provider wants an idempotency key, or cannot take our headers; by anymail's names.
+_PECULIAR: dict[str, Callable[[Any, EmailMultiAlternatives], None]] = {
+    "Resend": _resend,
+    "Brevo": _brevo,
+    "Unisender Go": _unisender_go,
+    "Postmark": _postmark,
+    "Mailjet": _mailjet,
+    "MailerSend": _mailersend,
+}
+
+#: How a provider answers a key that it knows, where it does not just repeat its first answer.
+_HAS_IT = {
+    ("Brevo", 400): "duplicate_request",
+    ("Resend", 409): "invalid_idempotent_request",
+}

@@ -34,6 +34,9 @@ class Post:
         seconds = conf.get().SEND_DEADLINE.total_seconds()
         try:
             self._connection = _connect()
+            if getattr(self._connection, "timeout", seconds) is None:
+                # Else a server that accepts and says nothing would hold a thread for ever.
+                self._connection.timeout = seconds
             within(seconds, self._connection.open, abort=self._cut)
         except Exception as error:
             self._drop()
@@ -65,8 +68,7 @@ class Post:
             return receipts.of(error, handed=True)
         if not accepted:
             return Receipt(Kind.NOT_ACCEPTED, error_class="NotAccepted")
-        status = getattr(message, "anymail_status", None)
-        return Receipt(Kind.ACCEPTED, provider_id=str(getattr(status, "message_id", "") or ""))
+        return Receipt(Kind.ACCEPTED, provider_id=extras.provider_id(message))
 
     def _cut(self) -> None:
         """Close the socket under a session that hangs, so that its thread ends."""

@@ -10,6 +10,7 @@ from types import FrameType
 from anymail.exceptions import (
     AnymailAPIError,
     AnymailConfigurationError,
+    AnymailError,
     AnymailInvalidAddress,
     AnymailRecipientsRefused,
     AnymailSerializationError,
@@ -17,7 +18,17 @@ from anymail.exceptions import (
 )
 from django.core.exceptions import ImproperlyConfigured
 from requests.exceptions import ConnectionError as RequestsConnectionError
-from requests.exceptions import ConnectTimeout, ReadTimeout
+from requests.exceptions import (
+    ConnectTimeout,
+    InvalidProxyURL,
+    InvalidURL,
+    MissingSchema,
+    ProxyError,
+    RequestException,
+)
+from requests.exceptions import SSLError as RequestsSSLError
+from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import ReadTimeoutError as Urllib3ReadTimeout
 
 from .deadline import DeadlineExceeded
 
@@ -75,6 +86,8 @@ def _is_transient(code: int) -> bool:
 
 def _of_anymail(error: BaseException) -> tuple[Kind, str] | None:
     match error:
+        case AnymailInvalidAddress() if "`from_email`" in str(error):
+            return Kind.CONFIGURATION, ""
         case AnymailRecipientsRefused() | AnymailInvalidAddress():
             return Kind.REFUSED, ""
         case AnymailUnsupportedFeature() | AnymailConfigurationError():
@@ -83,10 +96,18 @@ def _of_anymail(error: BaseException) -> tuple[Kind, str] | None:
             return Kind.UNSUPPORTED, ""
         case AnymailAPIError(status_code=int(status)):
             return _by_http_status(status), str(status)
+        case AnymailAPIError(__cause__=Urllib3ReadTimeout()):
+            return Kind.AMBIGUOUS, ""
+        case AnymailError() if type(error) is AnymailError:
+            # Such as a domain of the sender's that is not known.
+            return Kind.CONFIGURATION, ""
     return None
 
 
 def _by_http_status(status: int) -> Kind:
+    if status < 400:  # noqa: PLR2004 - RFC 9110
+        # It answered, in words that anymail cannot read.
+        return Kind.AMBIGUOUS
     if status in {401, 402, 403, 404}:
         return Kind.CONFIGURATION
     if status in {408, 409, 423, 425, 429} or status >= 500:  # noqa: PLR2004 - RFC 9110
@@ -99,19 +120,40 @@ def _of_rest(error: BaseException, handed: bool) -> Kind:
         case ssl.SSLCertVerificationError() | ImproperlyConfigured() | ImportError():
             return Kind.CONFIGURATION
         case DeadlineExceeded():
-            return Kind.AMBIGUOUS if handed else Kind.NOT_ACCEPTED
-        case ConnectTimeout():
-            return Kind.NOT_ACCEPTED
-        case ReadTimeout():
-            return Kind.AMBIGUOUS
-        case RequestsConnectionError():
-            # No connection was made, or one broke while the answer was awaited.
-            return Kind.AMBIGUOUS if "aborted" in str(error).lower() else Kind.NOT_ACCEPTED
+            return _by_depth(error.__cause__) if handed else Kind.NOT_ACCEPTED
+        case RequestException():
+            return _of_requests(error)
         case OSError():
             return Kind.AMBIGUOUS if handed and _body_was_sent(error) else Kind.NOT_ACCEPTED
         case ValueError():
             return Kind.UNSUPPORTED
     return Kind.NOT_ACCEPTED
+
+
+def _of_requests(error: RequestException) -> Kind:
+    """Over HTTP nothing was sent before there was a connection; after, only an answer tells."""
+    match error:
+        case InvalidURL() | InvalidProxyURL() | MissingSchema():
+            return Kind.CONFIGURATION
+        case RequestsSSLError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return Kind.CONFIGURATION
+        case ConnectTimeout() | ProxyError() | RequestsSSLError():
+            return Kind.NOT_ACCEPTED
+        case RequestsConnectionError() if _never_connected(error):
+            return Kind.NOT_ACCEPTED
+    return Kind.AMBIGUOUS
+
+
+def _never_connected(error: BaseException) -> bool:
+    """Whether urllib3 got no connection at all; anymail and requests both wrap what it says."""
+    wrapped = [*(error.__cause__ or error).args, *error.args]
+    return any(isinstance(getattr(one, "reason", None), NewConnectionError) for one in wrapped)
+
+
+def _by_depth(cause: BaseException | None) -> Kind:
+    """How far a send had come when it was cut off: before the body there is no doubt."""
+    before_the_body = isinstance(cause, smtplib.SMTPException) and not _body_was_sent(cause)
+    return Kind.NOT_ACCEPTED if before_the_body else Kind.AMBIGUOUS
 
 
 def _body_was_sent(error: BaseException) -> bool:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from django.db import router, transaction
 from django.utils import timezone
 
-from .. import addresses, clients, courier
+from .. import addresses, clients
 from ..accounts import Account
 from ..clients import Client
 from ..models import Delivery
 from ..outcomes import CONCEALED, DeliveryState, Ending, Outcome, Reason, Refusal
-from . import backlog, cooldown, matching
+from . import backlog, cooldown, matching, outbox
 from .deadlocks import retried
 from .signup import ensure_confirmation
 
@@ -150,5 +150,4 @@ def _insert(delivery: Delivery, state: DeliveryState) -> None:
     delivery.state = state
     delivery.reason = delivery.reason or Reason.NONE
     delivery.asked_at = delivery.not_before = timezone.now()
-    delivery.save(force_insert=True)
-    transaction.on_commit(courier.wake, using=delivery._state.db, robust=True)
+    outbox.insert(delivery)

@@ -4,9 +4,9 @@ import logging
 from datetime import timedelta
 
 from django.db import router, transaction
-from django.utils import timezone
 
 from .. import addresses, clients
+from ..courier import clock
 from ..models import Delivery
 from ..outcomes import DeliveryState, Outcome, Reason
 from ..signals import delivery_changed
@@ -27,7 +27,7 @@ def resolve(limit: int = 100) -> int:
     Safe beside other couriers: a row belongs to whoever moves it out of 'asked'. Returns how
     many rows were looked at.
     """
-    due = Delivery.objects.filter(state=DeliveryState.ASKED, not_before__lte=timezone.now())
+    due = Delivery.objects.filter(state=DeliveryState.ASKED, not_before__lte=clock.now())
     asks = list(due.order_by("not_before", "pk")[:limit])
     for ask in asks:
         try:
@@ -50,7 +50,8 @@ def _resolve(ask: Delivery) -> None:
         return
     first, *others = waiting
     with transaction.atomic(using=router.db_for_write(Delivery)):
-        if not _move(ask, state=DeliveryState.QUEUED):
+        # Looking up is not sending: the courier counts anew.
+        if not _move(ask, state=DeliveryState.QUEUED, attempts=0):
             return
         confirmation_id = (
             first.confirmation_id
@@ -63,23 +64,23 @@ def _resolve(ask: Delivery) -> None:
             mine.update(
                 state=DeliveryState.IGNORED,
                 reason=matching.REASONS[Outcome.COOLING_DOWN],
-                ended_at=timezone.now(),
+                ended_at=clock.now(),
             )
         else:
             queue(ask, others)
     if is_cooling_down:
-        _tell(ask, Reason.COOLING_DOWN)
+        _tell(ask, DeliveryState.IGNORED, Reason.COOLING_DOWN)
+    else:
+        _tell(ask, DeliveryState.QUEUED, Reason.NONE)
 
 
 def _end(ask: Delivery, reason: Reason) -> None:
-    if _move(ask, state=DeliveryState.IGNORED, reason=reason, ended_at=timezone.now()):
-        _tell(ask, reason)
+    if _move(ask, state=DeliveryState.IGNORED, reason=reason, ended_at=clock.now()):
+        _tell(ask, DeliveryState.IGNORED, reason)
 
 
-def _tell(ask: Delivery, reason: Reason) -> None:
-    delivery_changed.send_robust(
-        Delivery, delivery_id=ask.pk, state=DeliveryState.IGNORED, reason=reason
-    )
+def _tell(ask: Delivery, state: DeliveryState, reason: Reason) -> None:
+    delivery_changed.send_robust(Delivery, delivery_id=ask.pk, state=state, reason=reason)
 
 
 def _move(ask: Delivery, **values: object) -> bool:
@@ -90,8 +91,9 @@ def _move(ask: Delivery, **values: object) -> bool:
 
 def _postpone(ask: Delivery) -> None:
     if ask.attempts + 1 >= ATTEMPTS:
-        _move(ask, state=DeliveryState.FAILED, reason=Reason.CRASHED, ended_at=timezone.now())
+        if _move(ask, state=DeliveryState.FAILED, reason=Reason.CRASHED, ended_at=clock.now()):
+            _tell(ask, DeliveryState.FAILED, Reason.CRASHED)
         return
     Delivery.objects.filter(pk=ask.pk, state=DeliveryState.ASKED).update(
-        attempts=ask.attempts + 1, not_before=timezone.now() + PAUSE
+        attempts=ask.attempts + 1, not_before=clock.now() + PAUSE
     )

@@ -6,11 +6,11 @@ from typing import Any
 from django.db import router, transaction
 from django.utils import timezone
 
-from .. import accounts, addresses, clients, courier, tokens
+from .. import accounts, addresses, clients, tokens
 from ..accounts import Account
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, DeliveryState
-from . import cooldown
+from . import cooldown, outbox
 from .deadlocks import retried
 
 
@@ -50,18 +50,19 @@ def start(
             confirmation.save(update_fields=["time_zone"])
         if send:
             now = timezone.now()
-            Delivery.objects.create(
-                confirmation=confirmation,
-                dialect=dialect,
-                # A redirect's id means something only beside the client that registered it.
-                client=named if client or redirect else confirmation.client,
-                redirect=target.id if isinstance(target, clients.Redirect) else "",
-                language=language,
-                state=DeliveryState.QUEUED,
-                asked_at=now,
-                not_before=now + timedelta(seconds=cooldown.take(canonical)),
+            outbox.insert(
+                Delivery(
+                    confirmation=confirmation,
+                    dialect=dialect,
+                    # A redirect's id means something only beside the client that registered it.
+                    client=named if client or redirect else confirmation.client,
+                    redirect=target.id if isinstance(target, clients.Redirect) else "",
+                    language=language,
+                    state=DeliveryState.QUEUED,
+                    asked_at=now,
+                    not_before=now + timedelta(seconds=cooldown.take(canonical)),
+                )
             )
-            transaction.on_commit(courier.wake, using=confirmation._state.db, robust=True)
     return confirmation
 
 

@@ -42,6 +42,8 @@ def clock(monkeypatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(timezone, "now", clock.now)
     monkeypatch.setattr(time, "time", clock.time)
+    # The courier's clock is the database's, where that has one.
+    monkeypatch.setattr("resend_confirmation.courier.clock.now", clock.now)
     return clock
 
 

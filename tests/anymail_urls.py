@@ -1,0 +1,7 @@
+"""The test site's URLs, and the webhooks of anymail beside them."""
+
+from django.urls import include, path
+
+from .urls import urlpatterns as site
+
+urlpatterns = [*site, path("anymail/", include("anymail.urls"))]

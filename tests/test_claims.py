@@ -1,0 +1,435 @@
+"""Claims: one courier has a row, until it has written what became of it or its lease is over."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.db import InterfaceError, OperationalError, connection, connections, transaction
+
+from resend_confirmation.courier import Round, carry, claims, endurance, message
+from resend_confirmation.models import Confirmation, Delivery
+from resend_confirmation.outcomes import DeliveryState, Reason
+from resend_confirmation.signals import delivery_changed
+
+from .factories import UserFactory, queued
+from .mailers import KilledError, ScriptedBackend
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: With the deadline of 30 s that is the default.
+LEASE = timedelta(seconds=60)
+
+
+def row():
+    return Delivery.objects.get()
+
+
+def claimed(owner):
+    made = claims.claim(owner)
+    assert made
+    return made
+
+
+def states():
+    return list(Delivery.objects.order_by("pk").values_list("state", flat=True))
+
+
+@pytest.fixture(params=["as the database can", "conditional", "skipping locked rows"])
+def way(request, monkeypatch):
+    """Each way of claiming that the database in use can go."""
+    can_skip = connection.features.has_select_for_update_skip_locked
+    assert claims._skips_locked() is can_skip
+    assert can_skip is (connection.vendor != "sqlite")
+    if request.param == "as the database can":
+        return
+    if request.param == "skipping locked rows" and not can_skip:
+        pytest.skip("this database locks no rows")
+    monkeypatch.setattr(claims, "_skips_locked", lambda: request.param != "conditional")
+
+
+@pytest.fixture
+def told():
+    """What ``delivery_changed`` said."""
+    heard = []
+
+    def listen(sender, **given):
+        heard.append((given["delivery_id"], given["state"], given["reason"]))
+
+    delivery_changed.connect(listen)
+    yield heard
+    delivery_changed.disconnect(listen)
+
+
+# Claiming
+
+
+def test_exclusive(way):
+    """What one courier claimed another does not get."""
+    pks = [queued(UserFactory.create()).pk for _ in range(4)]
+    claimed = [claims.claim(owner) for owner in ("one", "two", "one", "two", "three")]
+    assert [made and made.delivery.pk for made in claimed] == [*pks, None]
+    owners = Delivery.objects.order_by("pk").values_list("lease_owner", flat=True)
+    assert list(owners) == ["one", "two", "one", "two"]
+    assert states() == [DeliveryState.SENDING] * 4
+
+
+def test_exclusive_in_a_race(way):
+    """Of couriers that claim at the same moment each gets rows of its own, and together all."""
+    pks = {queued(UserFactory.create()).pk for _ in range(20)}
+
+    def claim_all(place):
+        mine = []
+        try:
+            while made := claims.claim(f"courier {place}"):
+                mine.append(made.delivery.pk)
+        finally:
+            connections.close_all()
+        return mine
+
+    with ThreadPoolExecutor(5) as pool:
+        claimed = [pk for mine in pool.map(claim_all, range(5)) for pk in mine]
+    assert sorted(claimed) == sorted(pks)
+
+
+def test_a_lost_race(monkeypatch):
+    """A candidate that somebody else took first is left to them, and the next one tried."""
+    monkeypatch.setattr(claims, "_skips_locked", lambda: False)
+    first, second = (queued(UserFactory.create()).pk for _ in range(2))
+    take = claims._take
+
+    def be_late(pk, owner):
+        if pk == first:
+            take(pk, "quicker")
+        return take(pk, owner)
+
+    monkeypatch.setattr(claims, "_take", be_late)
+    assert claimed("late").delivery.pk == second
+    assert Delivery.objects.get(pk=first).lease_owner == "quicker"
+
+
+def test_the_longest_due_first(clock, way):
+    """The row that has waited longest is next, and none before its time."""
+    pks = [queued(UserFactory.create()).pk for _ in range(3)]
+    for pk, minutes in zip(pks, [-1, -3, 1], strict=True):
+        Delivery.objects.filter(pk=pk).update(not_before=clock.now + timedelta(minutes=minutes))
+    assert [claimed("one").delivery.pk for _ in range(2)] == [pks[1], pks[0]]
+    assert claims.claim("one") is None
+
+
+def test_what_a_claim_writes(pending, clock, way):
+    """A claim raises the attempts and starts a lease of twice the deadline of a send."""
+    queued(pending)
+    Delivery.objects.update(handed_at=clock.now)
+    claims.claim("one")
+    found = row()
+    assert (found.attempts, found.lease_until) == (1, clock.now + LEASE)
+    assert found.handed_at is None
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_never_in_a_transaction(pending, monkeypatch, skips):
+    """A claim that could be rolled back after the message went out is refused."""
+    monkeypatch.setattr(claims, "_skips_locked", lambda: skips)
+    queued(pending)
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        claims.claim("one")
+    assert states() == [DeliveryState.QUEUED]
+
+
+def test_deleted_as_it_was_claimed(monkeypatch):
+    """A row whose account is deleted within the claim is passed over."""
+    gone, stays = (queued(UserFactory.create()) for _ in range(2))
+    take = claims._take
+
+    def take_then_delete(pk, owner):
+        taken = take(pk, owner)
+        if pk == gone.pk:
+            get_user_model().objects.filter(pk=gone.confirmation.account_id).delete()
+        return taken
+
+    monkeypatch.setattr(claims, "_take", take_then_delete)
+    assert claimed("one").delivery.pk == stays.pk
+
+
+def test_owners():
+    """No two rounds have one name, and each fits its column."""
+    owners = {claims.new_owner() for _ in range(1000)}
+    assert len(owners) == 1000
+    assert max(map(len, owners)) <= 64
+
+
+# The lease
+
+
+def test_a_lease_that_runs(pending, clock):
+    """While a lease runs nobody gets the row; afterwards it is due again."""
+    queued(pending)
+    claims.claim("slow")
+    clock.move(seconds=60)
+    claims.reclaim()
+    assert claims.claim("quick") is None
+    clock.move(seconds=1)
+    claims.reclaim()
+    assert claimed("quick").delivery.pk == row().pk
+
+
+@pytest.mark.parametrize("lengthen", [claims.hand_over, claims.beat])
+def test_lengthened(pending, clock, lengthen):
+    """Handing the message over, and each beat of a send, start the lease anew."""
+    queued(pending)
+    made = claimed("one")
+    clock.move(seconds=40)
+    lengthen(made)
+    assert row().lease_until == clock.now + LEASE
+    clock.move(seconds=40)
+    claims.reclaim()
+    assert states() == [DeliveryState.SENDING]
+
+
+@pytest.mark.parametrize("successor", ["", "quick"], ids=["waiting again", "with another"])
+def test_fenced(pending, clock, told, successor):
+    """A courier that lost its lease writes nothing any more, and tells nobody."""
+    queued(pending)
+    slow = claimed("slow")
+    clock.move(seconds=61)
+    claims.reclaim()
+    if successor:
+        claims.claim(successor)
+    before = Delivery.objects.values().get()
+    told.clear()
+    assert claims.hand_over(slow) is False
+    claims.beat(slow)
+    assert claims.mark(slow, DeliveryState.FAILED, told={"sends": 7}) is False
+    assert claims.put_back(slow, timedelta()) is False
+    assert Delivery.objects.values().get() == before
+    assert Confirmation.objects.get().sends == 0
+    assert told == []
+
+
+def test_lost_before_the_hand_over(pending, clock, monkeypatch):
+    """A courier that lost its lease while it wrote the message does not send it."""
+    queued(pending)
+    write = message.write
+
+    def write_slowly(*given):
+        clock.move(seconds=61)
+        claims.reclaim()
+        return write(*given)
+
+    monkeypatch.setattr(message, "write", write_slowly)
+    assert carry(1) == Round(unsent=1)
+    assert mail.outbox == []
+    assert states() == [DeliveryState.QUEUED]
+
+
+# Couriers that died
+
+
+def die(clock):
+    """One round whose process is killed while it sends; its lease is over afterwards."""
+    ScriptedBackend.script.append(KilledError())
+    with pytest.raises(KilledError):
+        carry()
+    clock.move(seconds=61)
+
+
+def test_killed_once(pending, clock, script):
+    """What a killed courier left is sent once more, as the same message."""
+    queued(pending)
+    die(clock)
+    assert states() == [DeliveryState.SENDING]
+    assert carry() == Round(sent=1)
+    first, second = ScriptedBackend.seen
+    assert first.body == second.body
+    assert first.extra_headers["Message-ID"] == second.extra_headers["Message-ID"]
+    found = row()
+    assert (found.state, found.reason, found.doubts) == (DeliveryState.SENT, Reason.NONE, 1)
+
+
+def test_killed_before_the_hand_over(pending, clock):
+    """Who died before handing the message over left no doubt."""
+    queued(pending)
+    claims.claim("killed")
+    clock.move(seconds=61)
+    claims.reclaim()
+    found = row()
+    assert (found.state, found.reason) == (DeliveryState.QUEUED, Reason.INTERRUPTED)
+    assert (found.doubts, found.error_class) == (0, "LeaseExpired")
+    assert (found.lease_owner, found.lease_until) == ("", None)
+    assert found.not_before == clock.now
+
+
+def test_killed_again_and_again(pending, clock, script, told):
+    """A message whose couriers keep dying over its send ends unknown after six attempts."""
+    queued(pending)
+    for _ in range(6):
+        die(clock)
+    assert carry() == Round()
+    found = row()
+    assert (found.state, found.reason) == (DeliveryState.UNKNOWN, Reason.DOUBTFUL)
+    assert (found.attempts, found.doubts, found.ended_at) == (6, 5, clock.now)
+    assert len(ScriptedBackend.seen) == 6
+    assert told[-1:] == [(found.pk, DeliveryState.UNKNOWN, Reason.DOUBTFUL)]
+    assert Confirmation.objects.get().last_delivery_state == DeliveryState.UNKNOWN
+    clock.move(days=1)
+    assert carry() == Round()
+
+
+def test_killed_again_and_again_before_the_hand_over(pending, clock, told):
+    """A row that ends its couriers before anything is sent has failed after six attempts."""
+    queued(pending)
+    for attempt in range(1, 7):
+        assert claimed("killed").delivery.attempts == attempt
+        clock.move(seconds=61)
+        claims.reclaim()
+    found = row()
+    assert (found.state, found.reason) == (DeliveryState.FAILED, Reason.INTERRUPTED)
+    assert (found.doubts, found.ended_at) == (0, clock.now)
+    assert told[-1:] == [(found.pk, DeliveryState.FAILED, Reason.INTERRUPTED)]
+    assert Confirmation.objects.get().last_delivery_state == DeliveryState.FAILED
+
+
+# The mark
+
+
+@pytest.fixture
+def cut(monkeypatch):
+    """Cut the database session as often as the test says, each time the row is written."""
+    monkeypatch.setattr(endurance, "PAUSE", 0.001)
+    held = claims._held
+    errors: list[Exception] = []
+
+    def held_unless_cut(claim):
+        if errors:
+            error = errors.pop(0)
+            connection.close()
+            raise error
+        return held(claim)
+
+    monkeypatch.setattr(claims, "_held", held_unless_cut)
+    return errors
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_marked_over_cut_sessions(pending, cut, told, error):
+    """The mark is repeated on new sessions until it is written, and told once."""
+    queued(pending)
+    made = claimed("one")
+    cut.extend([error("server closed the connection unexpectedly")] * 5)
+    assert claims.mark(made, DeliveryState.SENT, told={"sends": 1}) is True
+    assert (cut, states()) == ([], [DeliveryState.SENT])
+    assert Confirmation.objects.get().sends == 1
+    assert told == [(made.delivery.pk, DeliveryState.SENT, Reason.NONE)]
+
+
+def test_marked_until_the_lease_ends(pending, cut, change):
+    """A database that stays away is given up when the lease is over, not before."""
+    change(SEND_DEADLINE=0.2)
+    queued(pending)
+    made = claimed("one")
+    cut.extend([OperationalError("no route to host")] * 10_000)
+    started = time.monotonic()
+    with pytest.raises(OperationalError, match="no route to host"):
+        claims.mark(made, DeliveryState.SENT)
+    assert 0.1 < time.monotonic() - started <= 0.4
+    cut.clear()
+    assert states() == [DeliveryState.SENDING]
+
+
+def test_an_error_that_no_new_session_mends(pending, monkeypatch):
+    """Only lost sessions are worth another try."""
+    queued(pending)
+    made = claimed("one")
+    calls = []
+
+    def fail(claim):
+        calls.append(claim)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(claims, "_held", fail)
+    with pytest.raises(ZeroDivisionError):
+        claims.mark(made, DeliveryState.SENT)
+    assert len(calls) == 1
+
+
+def test_not_repeated_within_a_transaction(pending, cut):
+    """Within somebody's transaction there is no new session to repeat on."""
+    queued(pending)
+    made = claimed("one")
+    with transaction.atomic():
+        cut_inside = SimpleNamespace(calls=0)
+
+        def fail():
+            cut_inside.calls += 1
+            raise OperationalError
+
+        with pytest.raises(OperationalError):
+            endurance.persist(fail, time.monotonic() + 60)
+    assert cut_inside.calls == 1
+    assert claims.mark(made, DeliveryState.SENT) is True
+
+
+def test_the_session_is_cut_after_acceptance(pending, cut, script, monkeypatch):
+    """A message that was accepted is sent once, however often the session is cut meanwhile."""
+    queued(pending)
+
+    class CutAfter:
+        def pop(self, place):
+            cut.extend([OperationalError("terminated")] * 3)
+
+        def __bool__(self):
+            return True
+
+    monkeypatch.setattr(ScriptedBackend, "script", CutAfter())
+    assert carry() == Round(sent=1)
+    assert states() == [DeliveryState.SENT]
+    assert len(mail.outbox) == 1
+    assert Confirmation.objects.get().sends == 1
+    assert carry() == Round()
+
+
+def test_marks_and_tells_in_one_transaction(pending, monkeypatch):
+    """When the confirmation cannot be told, the row is not marked either, and both follow."""
+    monkeypatch.setattr(endurance, "PAUSE", 0.001)
+    queued(pending)
+    made = claimed("one")
+    filter_ = Confirmation.objects.filter
+    seen = []
+
+    def fail_once(**given):
+        seen.append(states())
+        if len(seen) == 1:
+            raise OperationalError("terminated")
+        return filter_(**given)
+
+    monkeypatch.setattr(Confirmation.objects, "filter", fail_once)
+    assert claims.mark(made, DeliveryState.SENT, told={"sends": 1}) is True
+    monkeypatch.undo()
+    assert seen == [[DeliveryState.SENT]] * 2
+    assert Confirmation.objects.get().sends == 1
+
+
+# The provider's webhook
+
+
+@pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.BOUNCED])
+def test_a_webhook_that_is_faster(pending, clock, script, monkeypatch, state):
+    """A state that the provider reported before the mark stays; the mark adds what it knows."""
+    queued(pending)
+    mark = claims.mark
+
+    def be_late(*args, **kwargs):
+        Delivery.objects.update(state=state, lease_owner="", lease_until=None)
+        Confirmation.objects.update(last_delivery_state=state)
+        return mark(*args, **kwargs)
+
+    monkeypatch.setattr(claims, "mark", be_late)
+    assert carry() == Round(sent=1)
+    found, confirmation = row(), Confirmation.objects.get()
+    assert (found.state, found.sent_at) == (state, clock.now)
+    assert (confirmation.last_delivery_state, confirmation.sends) == (state, 1)
+    assert confirmation.last_sent_at == clock.now

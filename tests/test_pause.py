@@ -1,0 +1,185 @@
+"""The queue as a whole: it rests while the settings do not work, and keeps to the hourly budget."""
+
+import smtplib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core import mail
+
+from resend_confirmation.courier import Round, carry, pause
+from resend_confirmation.models import Confirmation, Delivery
+from resend_confirmation.outcomes import DeliveryState, Reason
+
+from .factories import UserFactory, queued
+from .mailers import ScriptedBackend, through
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+def column(name):
+    return list(Delivery.objects.order_by("pk").values_list(name, flat=True))
+
+
+# Settings that do not work
+
+
+def wrong_password():
+    return smtplib.SMTPAuthenticationError(535, b"5.7.8 bad credentials")
+
+
+def test_the_queue_rests(clock, script, caplog):
+    """After a refused log-in nothing is tried for a minute, by any courier."""
+    first, second = (queued(UserFactory.create()) for _ in range(2))
+    script.append(wrong_password())
+    assert carry() == Round(unsent=1, paused=True)
+    assert carry() == Round(paused=True)
+    clock.move(seconds=59)
+    assert carry() == Round(paused=True)
+    assert len(ScriptedBackend.seen) == 1
+    assert "535" in caplog.text
+    assert column("pk") == [first.pk, second.pk]
+    assert column("state") == [DeliveryState.QUEUED, DeliveryState.QUEUED]
+
+
+def test_no_attempt_is_burnt(pending, clock, script):
+    """However long the settings are wrong, the message has all of its attempts left."""
+    queued(pending)
+    script.extend([wrong_password() for _ in range(20)])
+    for _ in range(20):
+        assert carry() == Round(unsent=1, paused=True)
+        assert column("attempts") == [0]
+        clock.move(minutes=1)
+    assert carry() == Round(sent=1)
+    assert column("attempts") == [1]
+
+
+def test_staff_see_why(pending, clock, script):
+    """The row that found the settings wrong says so, and until when the queue rests."""
+    delivery = queued(pending)
+    script.append(wrong_password())
+    carry()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.CONFIGURATION)
+    assert (delivery.error_class, delivery.error_code) == ("SMTPAuthenticationError", "535")
+    assert delivery.not_before == clock.now + timedelta(minutes=1)
+    assert pause.paused_by() == delivery
+
+
+def test_resumes(clock, script):
+    """Once the settings work, all that waited goes out, and the row forgets the trouble."""
+    for _ in range(3):
+        queued(UserFactory.create())
+    script.append(wrong_password())
+    carry()
+    clock.move(minutes=1)
+    assert pause.paused_by() is None
+    assert carry() == Round(sent=3)
+    assert column("reason") == [Reason.NONE] * 3
+    assert column("error_class") == [""] * 3
+
+
+def test_the_last_to_rest(clock, script):
+    """Of several rows that found the settings wrong, the one that rests longest is named."""
+    for _ in range(2):
+        queued(UserFactory.create())
+    script.extend([wrong_password(), wrong_password()])
+    carry()
+    Delivery.objects.filter(reason=Reason.CONFIGURATION).update(
+        not_before=clock.now + timedelta(seconds=5)
+    )
+    clock.move(seconds=5)
+    carry()
+    assert pause.paused_by() == Delivery.objects.get(not_before=clock.now + timedelta(minutes=1))
+
+
+def test_an_unusable_mailer(pending, clock, settings):
+    """A backend that cannot be imported rests the queue, until it can be."""
+    through(settings, "nowhere.EmailBackend")
+    queued(pending)
+    assert carry() == Round(unsent=1, paused=True)
+    assert column("reason") == [Reason.CONFIGURATION]
+    assert column("attempts") == [0]
+    through(settings, "django.core.mail.backends.locmem.EmailBackend")
+    clock.move(minutes=1)
+    assert carry() == Round(sent=1)
+
+
+def test_the_life_of_the_link_begins_when_the_settings_work(pending, clock, settings):
+    """A rest of two days does not make a message whose link is dead."""
+    through(settings, "nowhere.EmailBackend")
+    queued(pending)
+    carry()
+    clock.move(days=2)
+    through(settings, "django.core.mail.backends.locmem.EmailBackend")
+    assert carry() == Round(sent=1)
+    assert column("link_expires_at") == [clock.now + timedelta(hours=24)]
+
+
+# The hourly budget
+
+
+@pytest.fixture
+def budget(change):
+    """Two messages an hour."""
+    change(HOURLY_BUDGET=2)
+
+
+def test_within_the_budget(clock, change):
+    """Without a budget, which is the default, everything goes out."""
+    for _ in range(5):
+        queued(UserFactory.create())
+    assert carry() == Round(sent=5)
+
+
+def test_over_the_budget(clock, budget):
+    """Beyond the budget messages are delayed by a minute at a time, and no attempt is burnt."""
+    for _ in range(3):
+        queued(UserFactory.create())
+    assert carry() == Round(sent=2, unsent=1, paused=True)
+    last = Delivery.objects.latest("pk")
+    assert (last.state, last.reason) == (DeliveryState.QUEUED, Reason.NONE)
+    assert (last.attempts, last.error_class) == (0, "HourlyBudget")
+    assert last.not_before == clock.now + timedelta(minutes=1)
+    assert len(mail.outbox) == 2
+
+
+def test_delayed_and_not_dropped(clock, budget):
+    """Of seven messages and two an hour the last goes out in the fourth hour, with a live link."""
+    for _ in range(7):
+        queued(UserFactory.create())
+    sent = []
+    for _ in range(4 * 60):
+        before = len(mail.outbox)
+        carry()
+        sent.extend([(clock.now - NOON) // timedelta(hours=1)] * (len(mail.outbox) - before))
+        clock.move(minutes=1)
+    assert sent == [0, 0, 1, 1, 2, 2, 3]
+    assert column("state") == [DeliveryState.SENT] * 7
+    assert len({letter.to[0] for letter in mail.outbox}) == 7
+    lives = [
+        expires_at - sent_at
+        for expires_at, sent_at in Delivery.objects.values_list("link_expires_at", "sent_at")
+    ]
+    assert lives == [timedelta(hours=24)] * 7
+
+
+def test_a_new_hour(clock, budget):
+    """An hour after the first message of the last budget there is a new one."""
+    for _ in range(3):
+        queued(UserFactory.create())
+    carry()
+    clock.move(minutes=59)
+    assert carry() == Round(unsent=1, paused=True)
+    clock.move(minutes=1)
+    assert carry() == Round(sent=1)
+
+
+def test_what_is_not_sent_costs_nothing(clock, budget):
+    """A delivery that turns out to be needless takes nothing out of the budget."""
+    needless = queued(UserFactory.create())
+    Confirmation.objects.filter(pk=needless.confirmation_id).update(state="confirmed")
+    for _ in range(2):
+        queued(UserFactory.create())
+    assert carry() == Round(sent=2, unsent=1)
