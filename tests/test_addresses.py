@@ -29,6 +29,7 @@ CANONICAL = {
     "Kelvin sign": ("\u212aelvin@example.com", "kelvin@example.com"),
     "Kelvin sign in the domain": ("k@\u212aelvin.example", "k@kelvin.example"),
     "long s": ("\u017f@example.com", "s@example.com"),
+    "folding that decomposes": ("\u01f0@example.com", "\u01f0@example.com"),
     "iota below": ("\u1fb3@example.com", "\u03b1\u03b9@example.com"),
     "umlauts": ("gr\u00fc\u00dfe@b\u00fccher.example", "gr\u00fcsse@xn--bcher-kva.example"),
     "capital umlauts": ("GR\u00dc\u00dfE@B\u00dcCHER.example", "gr\u00fcsse@xn--bcher-kva.example"),

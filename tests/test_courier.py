@@ -259,27 +259,31 @@ def test_newest(pending, change):
     assert token_in(first) != token_in(second)
 
 
-def test_no_reuse_after_a_restart(pending):
-    """A link from before a withdrawal is not repeated."""
+def test_no_reuse_after_a_restart(pending, clock):
+    """A link from before a withdrawal is not repeated, and the new one has a whole life."""
     queued(pending)
     carry()
+    clock.move(hours=1)
     withdraw(Confirmation.objects.get())
     again(pending)
     carry()
     first, second = mail.outbox
     assert token_in(first) != token_in(second)
+    assert column("link_expires_at") == [NOON + timedelta(hours=24), NOON + timedelta(hours=25)]
 
 
-def test_no_reuse_under_a_new_key(pending, settings):
-    """A link that the current key does not make is not repeated."""
+def test_no_reuse_under_a_new_key(pending, clock, settings):
+    """A link that the current key does not make is not repeated; the new one has a whole life."""
     queued(pending)
     carry()
+    clock.move(hours=1)
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another"
     again(pending)
     carry()
     first, second = mail.outbox
     assert token_in(first) != token_in(second)
+    assert column("link_expires_at") == [NOON + timedelta(hours=24), NOON + timedelta(hours=25)]
 
 
 def test_no_secret_in_the_tables(pending):

@@ -48,7 +48,7 @@ PAGES = sorted([*DOCS.rglob("*.md"), *ROOT_PAGES])
 VENDORS = {
     module.name: import_module(f"{dialects.__name__}.{module.name}")
     for module in iter_modules(dialects.__path__)
-    if not module.ispkg
+    if module.name != "base"
 }
 #: The package's own dialects; tests define others.
 DIALECTS = {

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from resend_confirmation import clients, engine, start, withdraw
 from resend_confirmation.clients import Client, Redirect
-from resend_confirmation.engine import ResendRequest, Result, backlog, matching
+from resend_confirmation.engine import ResendRequest, Result, backlog, cooldown, matching
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import (
     CONCEALED,
@@ -335,6 +335,18 @@ def test_per_day(pending, clock):
     clock.move(hours=18)
     assert ask("pending").ending is Outcome.SENT
     assert Cooldown.objects.get().day_count == 1
+
+
+def test_limits_hold_without_a_hint(clock):
+    """The limits are in the statement that takes a slot, not only in what was read before."""
+    granted = []
+    for _ in range(24 * 60):
+        if cooldown.take("jane@example.com") == 0:
+            granted.append(clock.now)
+        clock.move(minutes=1)
+    hours = [(moment - NOON) // timedelta(hours=1) for moment in granted]
+    assert hours == [0] * 5 + [1] * 5 + [2] * 2
+    assert cooldown.take("jane@example.com") == 0
 
 
 def test_no_limits(pending, clock, change):

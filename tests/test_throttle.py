@@ -115,6 +115,9 @@ def test_each_dialect_counts_alone(change, still):
     refused = [throttle.check(request, name) for name in ("acme", "other")]
     assert [each.limit for each in refused if each] == [1, 2]
     assert throttle.check(request, "third") is None
+    change(THROTTLE="5/m")
+    for name in ("acme", "other"):
+        assert [throttle.check(request, name) for _ in range(5)] == [None] * 5
 
 
 def test_each_network_counts_alone(change, still):

@@ -288,7 +288,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="delivery",
-            index=models.Index(fields=["state", "not_before"], name="resend_conf_delivery_due"),
+            index=models.Index(
+                fields=["state", "not_before", "id"], name="resend_conf_delivery_due"
+            ),
         ),
         migrations.AddIndex(
             model_name="delivery",

@@ -55,7 +55,8 @@ class Delivery(models.Model):
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         indexes = [
-            models.Index(fields=["state", "not_before"], name="resend_conf_delivery_due"),
+            # With the key, so that the most overdue row is the first entry and nothing is sorted.
+            models.Index(fields=["state", "not_before", "id"], name="resend_conf_delivery_due"),
             models.Index(fields=["asked_at"], name="resend_conf_delivery_asked"),
             models.Index(fields=["state", "ended_at"], name="resend_conf_delivery_ended"),
         ]

@@ -10,6 +10,8 @@ from importlib import import_module
 from resend_confirmation.dialects.base import DialectView
 from resend_confirmation.outcomes import Ending
 
+PACKAGE = "resend_confirmation.dialects."
+
 ADDRESS = "pending@example.com"
 
 #: Seconds since the epoch at which 37 seconds of the throttle's minute are left for 127.0.0.1.
@@ -104,13 +106,12 @@ def token_of(message) -> str:
 def package_dialects() -> list[type[DialectView]]:
     """The dialects that come with the package, each imported because its URLs are mounted."""
     import_module("tests.urls")
-    own = "resend_confirmation.dialects."
-    return [v for v in DialectView.by_name.values() if v.__module__.startswith(own)]
+    return [v for v in DialectView.by_name.values() if v.__module__.startswith(PACKAGE)]
 
 
 def module_of(view: type[DialectView]) -> str:
     """The test module that a dialect must have: ``x.py`` has ``test_x.py``."""
-    return f"tests.dialects.test_{view.__module__.rpartition('.')[2]}"
+    return f"tests.dialects.test_{view.__module__.removeprefix(PACKAGE).partition('.')[0]}"
 
 
 def all_cases() -> list[Case]:

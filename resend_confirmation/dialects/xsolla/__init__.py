@@ -4,142 +4,25 @@ https://developers.xsolla.com/api/login/operation/oauth-20-resend-account-confir
 https://developers.xsolla.com/api/login/operation/jwt-resend-account-confirmation-email/
 """
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import jwt
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.module_loading import import_string
-from drf_spectacular.utils import OpenApiExample, extend_schema_field
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiExample
 
-from .. import clients, conf
-from ..clients import Client
-from ..engine import Opened
-from ..outcomes import Outcome, Refusal, Verdict
-from .base import (
-    Answer,
-    Detail,
-    DialectView,
-    IdentityField,
-    LanguageField,
-    Operation,
-    StrictCharField,
-    routes,
-    with_parameters,
-)
+from ... import clients, conf
+from ...clients import Client
+from ...engine import Opened
+from ...outcomes import Outcome, Refusal, Verdict
+from ..base import Answer, Detail, DialectView, Operation, routes, with_parameters
+from .inputs import XsollaError, XsollaJWTQuery, XsollaOAuth2Query, XsollaResendBody
+from .user_token import user_token
 
 _NOT_FOUND = Answer(404, "003-002", "User not found.")
 _TOO_MANY = Answer(429, "002-057", "Too many attempts. Try again later.")
 _INVALID = Answer(400, "0", "Request has invalid parameters.")
-
-
-class XsollaStateField(StrictCharField):
-    """``state``: longer than 8 characters, at most 512, printable."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_length=9, max_length=512, trim_whitespace=False, **kwargs)
-
-    def to_internal_value(self, data: Any) -> str:
-        """The state as sent; a ValidationError when it could not be returned unchanged."""
-        state = super().to_internal_value(data)
-        if not state.isprintable() or "\ufffd" in state:
-            raise serializers.ValidationError("Only printable characters are allowed.")
-        return state
-
-
-class XsollaOAuth2Query(serializers.Serializer[Any]):
-    """What the query says; everything else in it is ignored."""
-
-    client_id = serializers.IntegerField(
-        source="client",
-        help_text="Your application ID. Get it after creating an OAuth 2.0 client.",
-    )
-    redirect_uri = serializers.CharField(
-        source="redirect",
-        required=False,
-        allow_blank=True,
-        trim_whitespace=False,
-        help_text="URL to redirect the user to after account confirmation, successful "
-        "authentication, or password reset confirmation. The parameter is required if you have "
-        "more than one redirect URI in your project settings.",
-    )
-    state = XsollaStateField(
-        source="client_state",
-        required=False,
-        help_text="Value used for additional user verification. Often used to mitigate CSRF "
-        "Attacks. The value will be returned in the response. Must be longer than 8 symbols.",
-    )
-    locale = LanguageField(
-        source="language", required=False, help_text="Language of the message, such as de_DE."
-    )
-
-
-class XsollaJWTQuery(serializers.Serializer[Any]):
-    """What the query says; everything else in it is ignored."""
-
-    projectId = StrictCharField(  # noqa: N815 - the vendor's word
-        source="client", help_text="Login project ID from Publisher Account."
-    )
-    login_url = serializers.CharField(
-        source="redirect",
-        required=False,
-        allow_blank=True,
-        trim_whitespace=False,
-        help_text="URL to redirect the user to after account confirmation. Must be identical to "
-        "a Callback URL of the Login project. Required if there are several Callback URLs.",
-    )
-    # Any text, line breaks too: it is handed back in JSON and seen by nobody else.
-    payload = serializers.CharField(
-        required=False,
-        allow_blank=True,
-        max_length=2000,
-        trim_whitespace=False,
-        help_text="Your custom data. The value of the parameter will be returned in the payload "
-        "claim of the user JWT. Recommended maximum length less than 500 characters.",
-    )
-    locale = LanguageField(
-        source="language", required=False, help_text="Language of the message, such as de_DE."
-    )
-
-
-@extend_schema_field({"type": "string", "example": "john-email@email.com"})
-class XsollaIdentityField(IdentityField):
-    """A user name or an address, with the vendor's example."""
-
-
-class XsollaResendBody(serializers.Serializer[Any]):
-    """The request."""
-
-    username = XsollaIdentityField(source="identity", help_text="Username or user email address.")
-
-
-@extend_schema_field({"type": "string", "example": "003-061"})
-class XsollaCodeField(serializers.CharField):
-    """A code, always a string, with the vendor's example."""
-
-
-@extend_schema_field({"type": "string", "example": "Object not found."})
-class XsollaDescriptionField(serializers.CharField):
-    """A description, with the vendor's example."""
-
-
-class XsollaErrorDetail(serializers.Serializer[Any]):
-    """What ``error`` holds."""
-
-    code = XsollaCodeField(help_text="Error code.")
-    description = XsollaDescriptionField(help_text="Error description.")
-    details = serializers.DictField(required=False, help_text="Additional information.")
-
-
-class XsollaError(serializers.Serializer[Any]):
-    """The envelope of errors."""
-
-    error = XsollaErrorDetail()
 
 
 class XsollaResend(DialectView):
@@ -155,11 +38,6 @@ class XsollaResend(DialectView):
         Outcome.COOLING_DOWN: _TOO_MANY,
         Refusal.THROTTLED: _TOO_MANY,
         Refusal.INVALID: _INVALID,
-        (Refusal.INVALID, "state"): Answer(
-            400,
-            "010-022",
-            "Parameter state is missing or too weak: it must be longer than 8 characters.",
-        ),
         Refusal.MALFORMED: _INVALID,
         Refusal.UNKNOWN_CLIENT: Answer(400, "010-019", "Client authentication failed."),
         Refusal.NOT_ENABLED: Answer(422, "003-020", "Call unavailable for this Login project."),
@@ -224,6 +102,13 @@ class XsollaOAuth2Resend(XsollaResend):
 
     dialect = "xsolla-oauth2"
     query_class = XsollaOAuth2Query
+    answers = XsollaResend.answers | {
+        (Refusal.INVALID, "state"): Answer(
+            400,
+            "010-022",
+            "Parameter state is missing or too weak: it must be longer than 8 characters.",
+        ),
+    }
     operation = Operation(
         id="oauth-20-resend-account-confirmation-email",
         summary="[OAuth2.0] Resend account confirmation email",
@@ -285,42 +170,6 @@ class XsollaJWTResend(XsollaResend):
         text = f"{cls.dialect}: {client.name!r} has no 'signing', so no user JWT can be made"
         hint = "Give the client the secret (HS256) or private key that its JWTs are signed with."
         return [checks.Warning(text, hint=hint, id="resend_confirmation.W002")]
-
-
-def user_token(opened: Opened, client: Client) -> str:
-    """The vendor's user JWT (RFC 7519) for a confirmed account.
-
-    https://developers.xsolla.com/doc/login/features/user-jwt/
-    """
-    if client.signing is None:
-        raise ImproperlyConfigured(f"The client {client.name!r} has no 'signing'")
-    account, delivery = opened.account, opened.delivery
-    assert account is not None and delivery is not None  # noqa: PT018
-    issuer = conf.get().JWT_ISSUER or "https://login.xsolla.com"
-    now = timezone.now()
-    claims: dict[str, Any] = {
-        "exp": now + conf.get().JWT_LIFETIME,
-        "iat": now,
-        "iss": issuer,
-        "sub": _subject(account.user.pk, issuer),
-        "groups": [{"id": 1, "name": "default", "is_default": True}],
-        "xsolla_login_project_id": client.ids.get("xsolla-jwt", ""),
-        "type": "xsolla_login",
-        "username": account.username,
-        "email": account.address,
-    }
-    if delivery.payload:
-        claims["payload"] = delivery.payload
-    signing = client.signing
-    headers = {"kid": signing.key_id} if signing.key_id else None
-    return jwt.encode(claims, signing.key, algorithm=signing.algorithm, headers=headers)
-
-
-def _subject(pk: Any, issuer: str) -> str:
-    """The account's id for good, as a UUID: its own, or one derived from its number."""
-    return str(
-        pk if isinstance(pk, uuid.UUID) else uuid.uuid5(uuid.NAMESPACE_URL, f"{issuer}#{pk}")
-    )
 
 
 urlpatterns = [

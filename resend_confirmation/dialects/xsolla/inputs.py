@@ -1,0 +1,112 @@
+"""What Xsolla's clients send, and the envelope that they read, as serializers."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from ..base import IdentityField, LanguageField, StrictCharField
+
+
+class XsollaStateField(StrictCharField):
+    """``state``: longer than 8 characters, at most 512, printable."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=9, max_length=512, trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """The state as sent; a ValidationError when it could not be returned unchanged."""
+        state = super().to_internal_value(data)
+        if not state.isprintable() or "\ufffd" in state:
+            raise serializers.ValidationError("Only printable characters are allowed.")
+        return state
+
+
+class XsollaOAuth2Query(serializers.Serializer[Any]):
+    """What the query says; everything else in it is ignored."""
+
+    client_id = serializers.IntegerField(
+        source="client",
+        help_text="Your application ID. Get it after creating an OAuth 2.0 client.",
+    )
+    redirect_uri = serializers.CharField(
+        source="redirect",
+        required=False,
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="URL to redirect the user to after account confirmation, successful "
+        "authentication, or password reset confirmation. The parameter is required if you have "
+        "more than one redirect URI in your project settings.",
+    )
+    state = XsollaStateField(
+        source="client_state",
+        required=False,
+        help_text="Value used for additional user verification. Often used to mitigate CSRF "
+        "Attacks. The value will be returned in the response. Must be longer than 8 symbols.",
+    )
+    locale = LanguageField(
+        source="language", required=False, help_text="Language of the message, such as de_DE."
+    )
+
+
+class XsollaJWTQuery(serializers.Serializer[Any]):
+    """What the query says; everything else in it is ignored."""
+
+    projectId = StrictCharField(  # noqa: N815 - the vendor's word
+        source="client", help_text="Login project ID from Publisher Account."
+    )
+    login_url = serializers.CharField(
+        source="redirect",
+        required=False,
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="URL to redirect the user to after account confirmation. Must be identical to "
+        "a Callback URL of the Login project. Required if there are several Callback URLs.",
+    )
+    # Any text, line breaks too: it is handed back in JSON and seen by nobody else.
+    payload = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=2000,
+        trim_whitespace=False,
+        help_text="Your custom data. The value of the parameter will be returned in the payload "
+        "claim of the user JWT. Recommended maximum length less than 500 characters.",
+    )
+    locale = LanguageField(
+        source="language", required=False, help_text="Language of the message, such as de_DE."
+    )
+
+
+@extend_schema_field({"type": "string", "example": "john-email@email.com"})
+class XsollaIdentityField(IdentityField):
+    """A user name or an address, with the vendor's example."""
+
+
+class XsollaResendBody(serializers.Serializer[Any]):
+    """The request."""
+
+    username = XsollaIdentityField(source="identity", help_text="Username or user email address.")
+
+
+@extend_schema_field({"type": "string", "example": "003-061"})
+class XsollaCodeField(serializers.CharField):
+    """A code, always a string, with the vendor's example."""
+
+
+@extend_schema_field({"type": "string", "example": "Object not found."})
+class XsollaDescriptionField(serializers.CharField):
+    """A description, with the vendor's example."""
+
+
+class XsollaErrorDetail(serializers.Serializer[Any]):
+    """What ``error`` holds."""
+
+    code = XsollaCodeField(help_text="Error code.")
+    description = XsollaDescriptionField(help_text="Error description.")
+    details = serializers.DictField(required=False, help_text="Additional information.")
+
+
+class XsollaError(serializers.Serializer[Any]):
+    """The envelope of errors."""
+
+    error = XsollaErrorDetail()

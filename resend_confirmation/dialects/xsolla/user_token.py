@@ -1,0 +1,48 @@
+"""The user JWT that Xsolla's clients expect on the address where a browser lands."""
+
+import uuid
+from typing import Any
+
+import jwt
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from ... import conf
+from ...clients import Client
+from ...engine import Opened
+
+
+def user_token(opened: Opened, client: Client) -> str:
+    """The vendor's user JWT (RFC 7519) for a confirmed account.
+
+    https://developers.xsolla.com/doc/login/features/user-jwt/
+    """
+    if client.signing is None:
+        raise ImproperlyConfigured(f"The client {client.name!r} has no 'signing'")
+    account, delivery = opened.account, opened.delivery
+    assert account is not None and delivery is not None  # noqa: PT018
+    issuer = conf.get().JWT_ISSUER or "https://login.xsolla.com"
+    now = timezone.now()
+    claims: dict[str, Any] = {
+        "exp": now + conf.get().JWT_LIFETIME,
+        "iat": now,
+        "iss": issuer,
+        "sub": _subject(account.user.pk, issuer),
+        "groups": [{"id": 1, "name": "default", "is_default": True}],
+        "xsolla_login_project_id": client.ids.get("xsolla-jwt", ""),
+        "type": "xsolla_login",
+        "username": account.username,
+        "email": account.address,
+    }
+    if delivery.payload:
+        claims["payload"] = delivery.payload
+    signing = client.signing
+    headers = {"kid": signing.key_id} if signing.key_id else None
+    return jwt.encode(claims, signing.key, algorithm=signing.algorithm, headers=headers)
+
+
+def _subject(pk: Any, issuer: str) -> str:
+    """The account's id for good, as a UUID: its own, or one derived from its number."""
+    return str(
+        pk if isinstance(pk, uuid.UUID) else uuid.uuid5(uuid.NAMESPACE_URL, f"{issuer}#{pk}")
+    )
