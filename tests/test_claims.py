@@ -319,6 +319,7 @@ def test_marked_over_cut_sessions(pending, cut, told, error):
     """The mark is repeated on new sessions until it is written, and told once."""
     queued(pending)
     made = claimed("one")
+    told.clear()
     cut.extend([error("server closed the connection unexpectedly")] * 5)
     assert claims.mark(made, DeliveryState.SENT, told={"sends": 1}) is True
     assert (cut, states()) == ([], [DeliveryState.SENT])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import smtplib
 import subprocess
 import sys
 from datetime import timedelta
@@ -22,6 +23,7 @@ from resend_confirmation.management import sending
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 
 from .factories import PendingFactory, UserFactory
+from .mailers import ScriptedBackend, through
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,6 +48,15 @@ def waiting(name, **values):
     user: Any = PendingFactory(username=name)
     Confirmation.objects.filter(account=user).update(**values)
     return user
+
+
+@pytest.fixture
+def script(settings):
+    """What the mail backend raises, call by call; None is success."""
+    through(settings, "tests.mailers.ScriptedBackend")
+    ScriptedBackend.script.clear()
+    ScriptedBackend.seen.clear()
+    return ScriptedBackend.script
 
 
 class TestSend:
@@ -300,6 +311,54 @@ class TestDrain:
         assert (ran.code, ran.complaint) == (1, "1 could not be sent; the admin says why.")
         assert Delivery.objects.get().state == "queued"
 
+    def test_settings_that_do_not_work_are_exit_code_3(self, clock, script):
+        """The queue is paused, and stays so for the next run; what was sent before is counted."""
+        script.extend([None, smtplib.SMTPAuthenticationError(535, b"wrong password")])
+        for name in ("one", "two", "three"):
+            waiting(name)
+        Ran("send", "--pending")
+        ran = Ran("drain")
+        assert ran.lines == ["resolved: 0, sent: 1, not sent: 1"]
+        assert ran.code == 3
+        assert ran.complaint == (
+            "The queue is paused until 2030-01-01T12:01:00+00:00: the e-mail settings do not work"
+            " (SMTPAuthenticationError 535)."
+        )
+        ran = Ran("drain")
+        assert (ran.code, ran.lines) == (3, ["resolved: 0, sent: 0, not sent: 0"])
+        clock.move(minutes=1)
+        ran = Ran("drain")
+        assert (ran.code, ran.lines) == (0, ["resolved: 0, sent: 2, not sent: 0"])
+
+    def test_a_budget_that_is_used_up_is_no_failure(self, clock, change):
+        """What it delays is sent in the next hour."""
+        change(HOURLY_BUDGET=2)
+        for name in ("one", "two", "three"):
+            waiting(name)
+        Ran("send", "--pending")
+        ran = Ran("drain")
+        assert (ran.lines, ran.code) == (["resolved: 0, sent: 2, not sent: 0"], 0)
+        clock.move(hours=1)
+        ran = Ran("drain")
+        assert (ran.lines, ran.code) == (["resolved: 0, sent: 1, not sent: 0"], 0)
+
+
+class TestPrune:
+    def test_it_deletes_and_counts(self, clock):
+        """In batches, each of which is told."""
+        for _ in range(5):
+            Delivery.objects.create(state="ignored", asked_at=clock.now, not_before=clock.now)
+        clock.move(days=8)
+        ran = Ran("prune", "--batch", "2")
+        assert (ran.lines, ran.code) == (["deleted: 5"], 0)
+        assert ran.progress == ["2 so far", "4 so far", "5 so far"]
+        assert not Delivery.objects.exists()
+
+    def test_nothing_to_delete_is_no_failure(self):
+        """And it says so."""
+        ran = Ran("prune")
+        assert (ran.lines, ran.progress, ran.code) == (["deleted: 0"], [], 0)
+
 
 class TestStatus:
     @pytest.fixture
@@ -308,16 +367,20 @@ class TestStatus:
         now = timezone.now()
         waiting("done", state="confirmed")
         hour = timedelta(hours=1)
-        for state, not_before, lease_until in [
-            ("asked", now - timedelta(seconds=90), None),
-            ("queued", now - timedelta(seconds=30), None),
-            ("queued", now + hour, None),
-            ("sending", now - timedelta(seconds=60), now - timedelta(seconds=1)),
-            ("sending", now - hour, now + hour),
-            ("sent", now - hour, None),
+        for state, attempts, not_before, lease_until in [
+            ("asked", 1, now - timedelta(seconds=90), None),
+            ("queued", 0, now - timedelta(seconds=30), None),
+            ("queued", 1, now + hour, None),
+            ("sending", 1, now - timedelta(seconds=60), now - timedelta(seconds=1)),
+            ("sending", 1, now - hour, now + hour),
+            ("sent", 2, now - hour, None),
         ]:
             Delivery.objects.create(
-                state=state, asked_at=now, not_before=not_before, lease_until=lease_until
+                state=state,
+                attempts=attempts,
+                asked_at=now,
+                not_before=not_before,
+                lease_until=lease_until,
             )
 
     def test_json_has_every_state_and_stable_keys(self, rows):
@@ -341,6 +404,10 @@ class TestStatus:
             },
             "due": 3,
             "unresolved": 1,
+            "retrying": 1,
+            "paused": False,
+            "pause": None,
+            "budget": None,
             "confirmations": {"pending": 2, "confirmed": 1, "withdrawn": 0},
         }
 
@@ -355,13 +422,64 @@ class TestStatus:
         lines = [" ".join(line.split()) for line in Ran("status").lines]
         assert "queued 2" in lines
         assert "unresolved asks: 1" in lines
+        assert "to be tried again: 1" in lines
         assert "withdrawn 0" in lines
         assert [line for line in lines if line.startswith("due now: 3, the oldest for ")]
 
-    def test_it_takes_three_statements(self, rows, django_assert_num_queries):
-        """However many rows there are."""
-        with django_assert_num_queries(3):
+    def test_it_takes_few_statements(self, rows, django_assert_max_num_queries):
+        """However many rows there are; one more where the database has a clock of its own."""
+        with django_assert_max_num_queries(6):
             Ran("status", "--json")
+
+    def test_a_paused_queue_says_why(self, pending, clock, script):
+        """The backend's error, when it was last seen, and when the next message is tried."""
+        script.append(smtplib.SMTPAuthenticationError(535, b"wrong password"))
+        Ran("send", "pending")
+        Ran("drain")
+        found = json.loads("\n".join(Ran("status", "--json").lines))
+        assert found["paused"] is True
+        assert found["pause"] == {
+            "reason": "configuration",
+            "error_class": "SMTPAuthenticationError",
+            "error_code": "535",
+            "since": "2030-01-01T12:00:00+00:00",
+            "until": "2030-01-01T12:01:00+00:00",
+        }
+        assert Ran("status").lines[0] == (
+            "paused until 2030-01-01T12:01:00+00:00: the e-mail settings do not work"
+            " (SMTPAuthenticationError 535)"
+        )
+        clock.move(minutes=1)
+        assert json.loads("\n".join(Ran("status", "--json").lines))["paused"] is False
+
+    def test_the_budget(self, clock, change):
+        """How much of this hour's is used, and that the rest waits for the next hour."""
+        change(HOURLY_BUDGET=2)
+        assert json.loads("\n".join(Ran("status", "--json").lines))["budget"] == {
+            "limit": 2,
+            "used": 0,
+            "until": None,
+        }
+        for name in ("one", "two", "three"):
+            waiting(name)
+        Ran("send", "--pending")
+        Ran("drain")
+        found = json.loads("\n".join(Ran("status", "--json").lines))
+        until = "2030-01-01T13:00:00+00:00"
+        assert found["budget"] == {"limit": 2, "used": 2, "until": until}
+        assert found["paused"] is True
+        assert found["pause"] == {
+            "reason": "budget",
+            "error_class": "",
+            "error_code": "",
+            "since": None,
+            "until": until,
+        }
+        lines = Ran("status").lines
+        assert lines[0] == f"paused until {until}: the hourly budget is used up"
+        assert "this hour: 2 of 2" in lines
+        clock.move(hours=1)
+        assert json.loads("\n".join(Ran("status", "--json").lines))["pause"] is None
 
 
 class TestArguments:
@@ -369,7 +487,7 @@ class TestArguments:
         """Nothing is done by default."""
         assert "SUBCOMMAND" in Ran().complaint
 
-    @pytest.mark.parametrize("subcommand", ["send", "drain", "status"])
+    @pytest.mark.parametrize("subcommand", ["send", "drain", "work", "prune", "status"])
     def test_each_subcommand_explains_itself(self, subcommand, capsys):
         """--help prints the description and ends well."""
         with pytest.raises(SystemExit) as exit_:
@@ -378,6 +496,15 @@ class TestArguments:
         text = capsys.readouterr().out
         assert {
             "send": "Exit code 0 when every\nmessage was queued, 1 otherwise.",
-            "drain": "Exit code 0 when everything was sent or nothing was due",
+            "drain": "3 when the queue is\npaused",
+            "work": "SIGTERM and SIGINT let it finish the message under way",
+            "prune": "It may be interrupted at any time and run again.",
             "status": "oldest_due_seconds",
         }[subcommand] in text
+
+    @pytest.mark.parametrize("poll", ["0", "-1", "soon", "1e9", "0.0"])
+    def test_a_rest_that_makes_no_sense_is_refused(self, poll):
+        """A process that never rests would hold the database busy."""
+        ran = Ran("work", "--poll", poll)
+        assert ran.code == 1
+        assert "poll" in ran.complaint

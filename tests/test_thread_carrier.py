@@ -61,7 +61,7 @@ def drains(monkeypatch):
             raise step
         return step() if callable(step) else step
 
-    monkeypatch.setattr(engine, "drain", drain)
+    monkeypatch.setattr(engine.draining, "drain", drain)
     return calls, script
 
 

@@ -158,6 +158,10 @@ if "TRUSTED_PROXIES" in env:
     RESEND_CONFIRMATION["TRUSTED_PROXIES"] = env.int("TRUSTED_PROXIES")
 if "TASKS_BACKEND" in env:
     TASKS = {"default": {"BACKEND": env.str("TASKS_BACKEND")}}
+    # Django 6 has tasks of its own; a backend in a package is an app.
+    package = env.str("TASKS_BACKEND").partition(".")[0]
+    apps = {package} - {"django"} | ({"django_tasks"} if django.VERSION < (6, 0) else set())
+    INSTALLED_APPS += sorted(apps)
 if "CELERY_BROKER_URL" in env:
     CELERY_BROKER_URL = env.str("CELERY_BROKER_URL")
 

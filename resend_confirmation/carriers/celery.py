@@ -1,4 +1,4 @@
-"""The carrier over Celery: a wake publishes a task, in a thread, so that no broker delays a request."""
+"""The carrier over Celery: a wake publishes a task, in a thread: no request waits for a broker."""
 
 import logging
 import threading
@@ -7,16 +7,15 @@ from typing import Any
 
 from celery import shared_task
 
-from .. import conf
-from . import loop
+from .. import conf, engine
 
 logger = logging.getLogger("resend_confirmation")
 
 
-@shared_task(name="resend_confirmation.drain", ignore_result=True, acks_late=True)
+@shared_task(name="resend_confirmation.drain", ignore_result=True, acks_late=True)  # type: ignore[untyped-decorator]
 def drain() -> None:
     """Drain until nothing is due; the rows are the truth, so that it may run twice or never."""
-    loop.drain_all(Event())
+    engine.drain_all(Event())
 
 
 class CeleryCarrier:

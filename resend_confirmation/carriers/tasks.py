@@ -8,19 +8,18 @@ from threading import Event
 
 import django
 
-from .. import conf
-from . import loop
+from .. import conf, engine
 
 if django.VERSION >= (6, 0):
     from django.tasks import task
 else:
-    from django_tasks import task
+    from django_tasks import task  # type: ignore[no-redef]
 
 
 @task(backend=conf.get().TASKS_BACKEND, queue_name=conf.get().TASKS_QUEUE)
 def drain() -> None:
     """Drain until nothing is due; the rows are the truth, so that it may run twice or never."""
-    loop.drain_all(Event())
+    engine.drain_all(Event())
 
 
 class TasksCarrier:

@@ -4,7 +4,7 @@ import os
 import random
 import threading
 
-from . import loop
+from .. import engine
 
 #: Seconds between a wake and the work, drawn anew each time, so that the request after an ask
 #: cannot feel the work that the ask caused.
@@ -44,5 +44,5 @@ class ThreadCarrier:
         while not self._stopping.is_set():
             self._woken.wait(random.uniform(*IDLE))  # noqa: S311
             self._woken.clear()
-            loop.pause(self._stopping, JITTER)
-            loop.drain_all(self._stopping)
+            self._stopping.wait(random.uniform(*JITTER))  # noqa: S311
+            engine.drain_all(self._stopping)

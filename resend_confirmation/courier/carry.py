@@ -79,7 +79,8 @@ def _work_off(claim: Claim, post: Post, done: Round) -> None:
         return
     SETTLE[receipt.kind](claim, receipt)
     done.sent += receipt.kind is Kind.ACCEPTED
-    done.unsent += receipt.kind is not Kind.ACCEPTED
+    # What waits for the next hour was not tried.
+    done.unsent += receipt.kind is not Kind.ACCEPTED and receipt != OVER_BUDGET
     done.paused = receipt.kind is Kind.CONFIGURATION or receipt == OVER_BUDGET
 
 

@@ -116,7 +116,8 @@ def reclaim() -> None:
     rows = Delivery.objects.using(router.db_for_write(Delivery))
     expired = rows.filter(state=DeliveryState.SENDING, lease_until__lt=now)
     for row in expired.order_by("pk")[:MANY]:
-        if row.error_class == LEASE_EXPIRED and row.attempts > MAX_INTERRUPTIONS:
+        # Whatever the tries before it came to: a later fault must not begin the count anew.
+        if row.attempts > MAX_INTERRUPTIONS:
             _give_up(row)
             continue
         again = expired.filter(pk=row.pk, lease_owner=row.lease_owner).update(

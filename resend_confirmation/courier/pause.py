@@ -1,5 +1,6 @@
 """When nothing may be sent at all: settings that do not work, or an hour's budget used up."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, router, transaction
@@ -31,18 +32,46 @@ def paused_by() -> Delivery | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """This hour's messages: how many there may be, how many there were, and until when."""
+
+    limit: int
+    used: int = 0
+    until: datetime | None = None
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether messages wait for the next hour."""
+        return self.used >= self.limit
+
+
+def budget() -> Budget | None:
+    """How the hourly budget stands; None where there is none."""
+    limit = conf.get().HOURLY_BUDGET
+    if not limit:
+        return None
+    hour_from = clock.now() - HOUR
+    row = Cooldown.objects.filter(digest=_key(), hour_from__gt=hour_from).first()
+    return Budget(limit, row.hour_count, row.hour_from + HOUR) if row else Budget(limit)
+
+
+def _key() -> str:
+    return addresses.keyed_digests("everybody", "budget")[0]
+
+
 def within_budget() -> bool:
     """Take one message out of this hour's budget; False when it is used up.
 
     One row with a fixed key, counted by one conditional UPDATE, like an address's cooldown.
     """
-    budget = conf.get().HOURLY_BUDGET
-    if not budget:
+    limit = conf.get().HOURLY_BUDGET
+    if not limit:
         return True
     now = clock.now()
-    key = addresses.keyed_digests("everybody", "budget")[0]
+    key = _key()
     is_over = Q(hour_from__lte=now - HOUR)
-    row = Cooldown.objects.filter(is_over | Q(hour_count__lt=budget), digest=key)
+    row = Cooldown.objects.filter(is_over | Q(hour_count__lt=limit), digest=key)
     # The count before the start: MariaDB assigns from left to right and would see the new start.
     taken = row.update(
         hour_count=Case(When(is_over, then=Value(1)), default=F("hour_count") + 1),

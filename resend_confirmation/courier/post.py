@@ -35,8 +35,9 @@ class Post:
         try:
             self._connection = _connect()
             if getattr(self._connection, "timeout", seconds) is None:
-                # Else a server that accepts and says nothing would hold a thread for ever.
-                self._connection.timeout = seconds
+                # Else a server that accepts and says nothing would hold a thread for ever. Longer
+                # than the deadline, which is to come first.
+                self._connection.timeout = 2 * seconds
             within(seconds, self._connection.open, abort=self._cut)
         except Exception as error:
             self._drop()

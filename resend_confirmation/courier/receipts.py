@@ -74,10 +74,17 @@ def _of_smtp(error: BaseException) -> tuple[Kind, str] | None:
             # The sender is the same for every message: no recipient is to blame.
             return (Kind.NOT_ACCEPTED if _is_transient(code) else Kind.CONFIGURATION), str(code)
         case smtplib.SMTPDataError(smtp_code=code):
-            return (Kind.NOT_ACCEPTED if _is_transient(code) else Kind.REFUSED), str(code)
+            return _of_the_body(code), str(code)
         case smtplib.SMTPResponseException(smtp_code=code):
             return Kind.NOT_ACCEPTED, str(code)
     return None
+
+
+def _of_the_body(code: int) -> Kind:
+    """By the answer to the body; one that is no refusal, such as half a line, leaves a doubt."""
+    if 400 <= code < 500:  # noqa: PLR2004 - RFC 5321, section 4.2.1
+        return Kind.NOT_ACCEPTED
+    return Kind.AMBIGUOUS if _is_transient(code) else Kind.REFUSED
 
 
 def _is_transient(code: int) -> bool:
@@ -125,8 +132,9 @@ def _of_rest(error: BaseException, handed: bool) -> Kind:
             return _of_requests(error)
         case OSError():
             return Kind.AMBIGUOUS if handed and _body_was_sent(error) else Kind.NOT_ACCEPTED
-        case ValueError():
-            return Kind.UNSUPPORTED
+        case ValueError() | TypeError():
+            # Of the message, or, before there is one, of the settings: TLS and SSL both, say.
+            return Kind.UNSUPPORTED if handed else Kind.CONFIGURATION
     return Kind.NOT_ACCEPTED
 
 
@@ -152,8 +160,12 @@ def _never_connected(error: BaseException) -> bool:
 
 def _by_depth(cause: BaseException | None) -> Kind:
     """How far a send had come when it was cut off: before the body there is no doubt."""
-    before_the_body = isinstance(cause, smtplib.SMTPException) and not _body_was_sent(cause)
-    return Kind.NOT_ACCEPTED if before_the_body else Kind.AMBIGUOUS
+    match cause:
+        case smtplib.SMTPDataError():
+            return Kind.AMBIGUOUS
+        case smtplib.SMTPException() if not _body_was_sent(cause):
+            return Kind.NOT_ACCEPTED
+    return Kind.AMBIGUOUS
 
 
 def _body_was_sent(error: BaseException) -> bool:

@@ -1,8 +1,9 @@
 """The decisions: who may be mailed, when, and what a link is worth; no HTTP, no vendor."""
 
 from .asking import ResendRequest, Result, resend, send_to
-from .draining import Tally, drain
+from .draining import Tally, drain, drain_all, rounds
 from .link import Opened, confirm, confirm_by_hand, inspect, renew
+from .pruning import prune
 from .resolving import resolve
 from .signup import start, withdraw
 
@@ -14,10 +15,13 @@ __all__ = [
     "confirm",
     "confirm_by_hand",
     "drain",
+    "drain_all",
     "inspect",
+    "prune",
     "renew",
     "resend",
     "resolve",
+    "rounds",
     "send_to",
     "start",
     "withdraw",

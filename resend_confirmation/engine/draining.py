@@ -1,10 +1,20 @@
 """Draining: resolve what was asked, then let the courier carry what is due."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from django.db import close_old_connections, connections
 
 from .. import courier
 from .resolving import resolve
+
+logger = logging.getLogger("resend_confirmation")
+
+#: Rows that one round takes on.
+BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +31,17 @@ class Tally:
         """Whether calling again at once would do nothing."""
         return self.paused or not (self.resolved or self.sent or self.unsent)
 
+    def __add__(self, later: "Tally") -> "Tally":
+        """Both together; paused is what the later one was."""
+        return Tally(
+            self.resolved + later.resolved,
+            self.sent + later.sent,
+            self.unsent + later.unsent,
+            later.paused,
+        )
 
-def drain(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> Tally:
+
+def drain(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -> Tally:
     """Resolve and carry up to ``limit`` due rows each; call it again until it is idle.
 
     Safe in any number of processes at once. ``is_stopping`` is asked between messages.
@@ -30,3 +49,31 @@ def drain(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> 
     resolved = resolve(limit)
     done = courier.carry(limit, is_stopping)
     return Tally(resolved, done.sent, done.unsent, done.paused)
+
+
+def rounds(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -> Iterator[Tally]:
+    """Drain round after round, telling of each, until one was idle."""
+    while not is_stopping():
+        done = drain(limit, is_stopping)
+        yield done
+        if done.idle:
+            break
+
+
+def drain_all(stopping: Event, tell: Callable[[Tally], Any] = lambda done: None) -> Tally:
+    """What a thread, a task or a process of the courier's own does: drain until it is idle.
+
+    It takes a database connection of its own and closes it. Whatever goes wrong is logged, for
+    the rows stay due. ``tell`` hears of each round. Returns the sums.
+    """
+    sums = Tally()
+    close_old_connections()
+    try:
+        for done in rounds(BATCH, stopping.is_set):
+            sums += done
+            tell(done)
+    except Exception:
+        logger.exception("The courier could not drain; it tries again")
+    finally:
+        connections.close_all()
+    return sums

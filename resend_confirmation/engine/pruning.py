@@ -13,8 +13,9 @@ from ..outcomes import DeliveryState
 
 #: Rows deleted in one statement, each a transaction of its own: locks stay short.
 BATCH = 1000
-#: The longest window of a cooldown is a day; a row untouched for two says nothing any more.
-COOLDOWN_KEPT = timedelta(days=2)
+#: The longest window of a cooldown is a day, unless COOLDOWN itself is longer; a row untouched
+#: for a day more says nothing.
+DAY = timedelta(days=1)
 
 #: States that a delivery does not leave by itself.
 ENDED = (
@@ -48,7 +49,8 @@ def prune(batch: int = BATCH) -> Iterator[int]:
         ),
         batch,
     )
-    yield from _in_batches(Cooldown.objects.filter(last_at__lt=now - COOLDOWN_KEPT), batch)
+    kept = max(DAY, settings.COOLDOWN) + DAY
+    yield from _in_batches(Cooldown.objects.filter(last_at__lt=now - kept), batch)
 
 
 def _in_batches(rows: QuerySet[Any], batch: int) -> Iterator[int]:

@@ -17,8 +17,20 @@ DRAIN = """\
 Resolve what was asked and send what is due, round after round, until nothing is due any more.
 Any number of couriers may run at once. For cron, or by hand.
 
-Exit code 0 when everything was sent or nothing was due, 1 when a message could not be sent
-(it is tried again later where that can help)."""
+Exit code 0 when everything was sent, nothing was due, or the hourly budget is used up; 1 when
+a message could not be sent (it is tried again later where that can help); 3 when the queue is
+paused, because the e-mail settings do not work."""
+
+WORK = """\
+Drain as 'drain' does, and again and again: a process of the courier's own, for systemd or a
+container. Prints a line for each round that did something.
+
+SIGTERM and SIGINT let it finish the message under way and end with exit code 0; a second one
+ends it at once. What it had claimed then is taken over when its lease is over."""
+
+PRUNE = """\
+Delete what is past its retention: deliveries, ignored asks and cooldowns, batch by batch, each
+in a transaction of its own. It may be interrupted at any time and run again."""
 
 STATUS = """\
 Count what is on its way. With --json, one object with these keys:
@@ -27,6 +39,11 @@ Count what is on its way. With --json, one object with these keys:
   due                 rows that a courier would take now
   oldest_due_seconds  for how long the oldest of them has been due; null when none is
   unresolved          quiet asks that nobody has looked up yet
+  retrying            queued deliveries that were tried before
+  paused              whether nothing is sent at present
+  pause               why: reason ("configuration" or "budget"), error_class and error_code of
+                      the e-mail backend, since and until when (ISO 8601); null when not paused
+  budget              the hourly budget: limit, used, and until when; null when there is none
   confirmations       confirmations by state, every state named"""
 
 
@@ -45,6 +62,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """Seconds above 0, such as ``5`` or ``0.5``; for argparse."""
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or not float(text):
+        raise ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return float(text)
+
+
 def add_to(parser: ArgumentParser) -> None:
     """Declare the subcommands, of which one is required, and their options."""
     subcommands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
@@ -60,6 +84,25 @@ def add_to(parser: ArgumentParser) -> None:
         "--limit", type=positive, default=100, metavar="N", help="rows a round (default: 100)"
     )
     drain.add_argument("--once", action="store_true", help="stop after one round")
+    work = subcommands.add_parser(
+        "work", help="drain again and again", description=WORK, formatter_class=raw
+    )
+    work.add_argument(
+        "--concurrency", type=positive, default=1, metavar="N", help="couriers (default: 1)"
+    )
+    work.add_argument(
+        "--poll",
+        type=seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="how long to rest when nothing is due (default: 5)",
+    )
+    prune = subcommands.add_parser(
+        "prune", help="delete what is past its retention", description=PRUNE, formatter_class=raw
+    )
+    prune.add_argument(
+        "--batch", type=positive, default=1000, metavar="N", help="rows a batch (default: 1000)"
+    )
     report = subcommands.add_parser(
         "status", help="count what is on its way", description=STATUS, formatter_class=raw
     )

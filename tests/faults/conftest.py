@@ -1,5 +1,6 @@
 """A world for couriers: a database of its own, a mail server that keeps what it took, processes."""
 
+import asyncio
 import json
 import os
 import signal
@@ -28,7 +29,7 @@ django.setup()
 from resend_confirmation.models import Delivery
 json.dump(list(Delivery.objects.order_by("pk").values(
     "pk", "state", "reason", "attempts", "doubts", "message_id", "error_class", "error_code",
-    "confirmation__address", "confirmation__sends", "lease_owner")), sys.stdout)
+    "confirmation__address", "confirmation__sends", "lease_owner", "client")), sys.stdout)
 """
 
 
@@ -37,12 +38,14 @@ class Sink:
 
     def __init__(self):
         self.messages = []
+        self.arrivals = []
         self.lock = threading.Lock()
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         message = message_from_bytes(envelope.content, policy=policy.default)
         with self.lock:
             self.messages.append((envelope.rcpt_tos, message))
+            self.arrivals.append((envelope.rcpt_tos[0], time.time()))
         return "250 OK"
 
     def by_recipient(self):
@@ -59,6 +62,7 @@ class Server(Controller):
     """A mail server on a port that the system chooses."""
 
     def _trigger_server(self):
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
         super()._trigger_server()
 
@@ -114,9 +118,9 @@ class World:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def ask(self, total, undone=0):
+    def ask(self, total, undone=0, **more):
         """Seed accounts and ask for all of them, rolling some back."""
-        self.run("-m", "tests.faults.asker", str(total), str(undone))
+        self.run("-m", "tests.faults.asker", str(total), str(undone), **more)
 
     def start_courier(self, **more):
         """Start one courier process."""
@@ -147,9 +151,8 @@ class World:
 
     def log_text(self):
         """What the couriers said."""
-        self.log.flush()
-        self.log.seek(0)
-        return self.log.read()[-8000:]
+        # Not through the handle that the couriers write to: reading would move them as well.
+        return Path(self.log.name).read_text()[-8000:]
 
     def stop(self):
         """End every process and the mail server."""

@@ -2,24 +2,29 @@
 
 ``python -m tests.faults.courier`` drains until it is ended. ``FAULTS_KILL`` maps points to
 probabilities, as ``"after_claim=0.1,before_mark=0.05"``; ``FAULTS_JOURNAL`` names a file to which
-each death is written before it happens.
+each death is written before it happens. ``FAULTS_CLOCK_OFFSET`` is by how many seconds this
+machine's clock is wrong; ``FAULTS_SCHEDULE_SCALE`` shortens every wait between attempts.
 """
 
+import importlib
 import os
 import random
 import signal
 import sys
 import time
+from datetime import timedelta
 from threading import Event
+from typing import Any
 
 import django
 
 django.setup()
 
-from django.db import OperationalError, connection  # noqa: E402
+from django.db import Error, connections  # noqa: E402
+from django.utils import timezone  # noqa: E402
 
 from resend_confirmation import engine  # noqa: E402
-from resend_confirmation.courier import carry, claims, clock, post  # noqa: E402
+from resend_confirmation.courier import claims, clock, pause, post  # noqa: E402
 from resend_confirmation.courier.receipts import Kind  # noqa: E402
 
 POINTS = ("before_claim_commits", "after_claim", "after_acceptance", "before_mark", "after_mark")
@@ -81,26 +86,40 @@ def mark(original, made, state, **values):
 around(claims, "_take", take)
 around(claims, "claim", claim)
 around(claims, "mark", mark)
-_send = post.Post.send
-post.Post.send = lambda self, *args, **kwargs: send(_send, self, *args, **kwargs)
+around(post.Post, "send", send)
+
+
+def set_the_clock_wrong(offset):
+    """Move this process's clock; the database's stays right."""
+    right_time, right_now = time.time, timezone.now
+    time.time = lambda: right_time() + offset
+    timezone.now = lambda: right_now() + timedelta(seconds=offset)
+    off_by = (timezone.now() - clock.now()).total_seconds()
+    sys.stderr.write(f"this clock and the database's differ by {off_by:.0f} s\n")
+
+
+def shorten_the_waits(scale):
+    """Repeat sooner, by a schedule of the same shape."""
+    # The package's attribute of this name is the function.
+    module: Any = importlib.import_module("resend_confirmation.courier.carry")
+    module.SCHEDULE = [wait * scale for wait in module.SCHEDULE]
+    pause.PAUSE *= scale
 
 
 def main():
     """Drain for ever; a database that is away is tried again, as every carrier does."""
     if offset := float(os.environ.get("FAULTS_CLOCK_OFFSET", "0")):
-        # This machine's clock is wrong; the database's is not.
-        wrong = time.time
-        time.time = lambda: wrong() + offset
+        set_the_clock_wrong(offset)
+    shorten_the_waits(float(os.environ.get("FAULTS_SCHEDULE_SCALE", "1")))
     while True:
         try:
             idle = engine.drain(20).idle
-        except OperationalError:
-            connection.close()
+        except Error:
+            connections.close_all()
             idle = True
         if idle:
             Event().wait(0.05)
 
 
 if __name__ == "__main__":
-    assert carry and clock
     sys.exit(main())

@@ -1,12 +1,13 @@
 """The test site on a database and a mail server that several processes share."""
 
 import os
+from typing import Any
 
 import django
 import environ
 
 from tests.settings import *  # noqa: F403
-from tests.settings import RESEND_CONFIRMATION
+from tests.settings import RESEND_CONFIRMATION, TEMPLATES
 
 DATABASES = {"default": environ.Env.db_url_config(os.environ["FAULTS_DATABASE_URL"])}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -21,16 +22,27 @@ if DATABASES["default"]["ENGINE"].endswith("mysql"):
     pymysql.install_as_MySQLdb()
     DATABASES["default"]["OPTIONS"] = {"charset": "utf8mb4"}
 
-SMTP = {"host": "127.0.0.1", "port": int(os.environ.get("FAULTS_SMTP_PORT", "25"))}
+if "FAULTS_TEMPLATES" in os.environ:
+    TEMPLATES = [{**TEMPLATES[0], "DIRS": [os.environ["FAULTS_TEMPLATES"]]}]
+
+SMTP: Any = {
+    "host": "127.0.0.1",
+    "port": int(os.environ.get("FAULTS_SMTP_PORT", "25")),
+    "username": os.environ.get("FAULTS_SMTP_USER", ""),
+    "password": os.environ.get("FAULTS_SMTP_PASSWORD", ""),
+}
 if django.VERSION >= (6, 1):
-    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": SMTP}}
+    MAILERS = {
+        "default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": SMTP}
+    }
 else:
     EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     EMAIL_HOST, EMAIL_PORT = SMTP["host"], SMTP["port"]
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = SMTP["username"], SMTP["password"]
 
 RESEND_CONFIRMATION = {
     **RESEND_CONFIRMATION,
-    "SEND_DEADLINE": float(os.environ.get("FAULTS_DEADLINE", "1.5")),
+    "SEND_DEADLINE": float(os.environ.get("FAULTS_DEADLINE", "1.5")),  # type: ignore[dict-item]
 }
 LOGGING = {
     "version": 1,

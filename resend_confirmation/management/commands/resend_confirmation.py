@@ -1,4 +1,4 @@
-"""``manage.py resend_confirmation``: send, drain and status, for operators and for cron."""
+"""``manage.py resend_confirmation``: what operators, cron and systemd run."""
 
 import json
 from argparse import ArgumentParser
@@ -12,8 +12,10 @@ from ... import clients, engine
 from ...clients import Client
 from ...dialects.base import DialectView
 from ...outcomes import Ending, Outcome
-from .. import arguments, sending, status
+from .. import arguments, sending, status, working
 
+#: Exit code of a queue that is paused.
+PAUSED = 3
 #: Options that only mean something with --pending.
 _BULK = ("older_than", "newer_than", "limit")
 
@@ -29,7 +31,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what the subcommand says."""
-        subcommands = {"send": self._send, "drain": self._drain, "status": self._status}
+        subcommands = {
+            "send": self._send,
+            "drain": self._drain,
+            "work": self._work,
+            "prune": self._prune,
+            "status": self._status,
+        }
         subcommands[options["subcommand"]](options)
 
     def _send(self, options: dict[str, Any]) -> None:
@@ -79,31 +87,49 @@ class Command(BaseCommand):
 
     def _drain(self, options: dict[str, Any]) -> None:
         total = engine.Tally()
-        while not (tally := engine.drain(options["limit"])).idle:
-            total = engine.Tally(
-                total.resolved + tally.resolved,
-                total.sent + tally.sent,
-                total.unsent + tally.unsent,
-            )
+        for tally in engine.rounds(options["limit"]):
+            total += tally
             if options["once"]:
                 break
-        self.stdout.write(
-            f"resolved: {total.resolved}, sent: {total.sent}, not sent: {total.unsent}"
-        )
+        self.stdout.write(working.describe(total))
+        pause = status.pause() if total.paused else None
+        if pause and pause.reason == "configuration":
+            raise CommandError(f"The queue is {pause}.", returncode=PAUSED)
         if total.unsent:
             raise CommandError(f"{total.unsent} could not be sent; the admin says why.")
+
+    def _work(self, options: dict[str, Any]) -> None:
+        working.work(options["concurrency"], options["poll"], self._say)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        # Whoever reads a pipe wants the line now.
+        self.stdout.flush()
+
+    def _prune(self, options: dict[str, Any]) -> None:
+        total = 0
+        for deleted in engine.prune(options["batch"]):
+            total += deleted
+            if options["verbosity"] > 0:
+                self.stderr.write(f"{total} so far", style_func=str)
+        self.stdout.write(f"deleted: {total}")
 
     def _status(self, options: dict[str, Any]) -> None:
         found = status.read()
         if options["json"]:
             self.stdout.write(json.dumps(found.as_dict(), indent=2))
             return
+        if found.pause:
+            self.stdout.write(f"{found.pause}")
         self.stdout.write("deliveries")
         self._table(found.deliveries)
         age = found.oldest_due_seconds
         since = "" if age is None else f", the oldest for {age:.0f} s"
         self.stdout.write(f"due now: {found.due}{since}")
+        self.stdout.write(f"to be tried again: {found.retrying}")
         self.stdout.write(f"unresolved asks: {found.unresolved}")
+        if found.budget:
+            self.stdout.write(f"this hour: {found.budget.used} of {found.budget.limit}")
         self.stdout.write("confirmations")
         self._table(found.confirmations)
 

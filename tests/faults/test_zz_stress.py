@@ -1,0 +1,271 @@
+"""Database sessions that are cut, clocks that are wrong, rows that are poison, and a crowd."""
+
+import asyncio
+import json
+import logging
+import threading
+from collections import Counter
+from contextlib import contextmanager, suppress
+
+import psycopg
+import pymysql
+import pytest
+from django.conf import settings
+
+from .conftest import Sink, wait_until
+from .test_kills import link_in
+
+pytestmark = pytest.mark.faults
+
+logger = logging.getLogger(__name__)
+
+on = {
+    "sqlite": "sqlite",
+    "postgres": pytest.param("postgres", marks=pytest.mark.postgres),
+    "mariadb": pytest.param("mariadb", marks=pytest.mark.mariadb),
+}
+on_servers = pytest.mark.parametrize("world", [on["postgres"], on["mariadb"]], indirect=True)
+on_postgres_and_sqlite = pytest.mark.parametrize(
+    "world", [on["postgres"], on["sqlite"]], indirect=True
+)
+
+
+def addresses(total):
+    return {f"player{n}@example.com" for n in range(total)}
+
+
+def is_done(world, expected):
+    """Whether everybody has a message and nothing is on its way."""
+    return set(world.sink.by_recipient()) >= expected and not world.unfinished()
+
+
+def report(world):
+    return f"{Counter(row['state'] for row in world.rows())}\n{world.log_text()}"
+
+
+def assert_each_got_one(world, expected):
+    """Exactly one message for each, and every row says that it was sent."""
+    received = world.sink.by_recipient()
+    assert set(received) == expected
+    assert {address: len(messages) for address, messages in received.items()} == dict.fromkeys(
+        expected, 1
+    )
+    assert Counter(row["state"] for row in world.rows()) == {"sent": len(expected)}
+
+
+# Sessions that are cut
+
+
+class SlowSink(Sink):
+    """Takes a tenth of a second over each message, so that there is something to cut off."""
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        await asyncio.sleep(0.1)
+        return await super().handle_DATA(server, session, envelope)
+
+
+def cutter_for_postgres(name):
+    """A function that cuts every session of one database and returns how many there were."""
+    url = settings.DATABASE_URLS["postgres"].replace("postgres://", "postgresql://")
+    control = psycopg.connect(url, autocommit=True)
+
+    def cut():
+        sessions = control.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+        return len(sessions.fetchall())
+
+    return cut, control.close
+
+
+def cutter_for_mariadb(name):
+    """The same for MariaDB."""
+    config = settings.MARIADB
+    control = pymysql.connect(
+        host=config["HOST"] or "127.0.0.1",
+        port=int(config["PORT"] or 3306),
+        user=config["USER"],
+        password=config["PASSWORD"],
+        autocommit=True,
+    )
+
+    def cut():
+        killed = 0
+        with control.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", [name])
+            for (session,) in cursor.fetchall():
+                # It may have ended by itself.
+                with suppress(pymysql.err.OperationalError):
+                    cursor.execute(f"KILL {int(session)}")
+                    killed += 1
+        return killed
+
+    return cut, control.close
+
+
+CUTTERS = {"postgres": cutter_for_postgres, "mysql": cutter_for_mariadb}
+
+
+@contextmanager
+def sessions_cut(database_url):
+    """Cut every session of a database four times a second; yields how many each time."""
+    scheme, _, rest = database_url.partition("://")
+    cut, close = CUTTERS[scheme](rest.rpartition("/")[2])
+    over = threading.Event()
+    cuts = []
+
+    def run():
+        while not over.wait(0.09):
+            cuts.append(cut())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield cuts
+    finally:
+        over.set()
+        thread.join()
+        close()
+
+
+@on_servers
+def test_cut_stress(world):
+    """However often sessions are cut nothing is lost, and a copy needs a doubt and is identical."""
+    world.sink = SlowSink()
+    world.serve()
+    world.ask(150)
+    expected = addresses(150)
+    for _ in range(3):
+        world.start_courier(FAULTS_SCHEDULE_SCALE="0.01")
+    with sessions_cut(world.database_url) as cuts:
+        # Asked of the server, not of the database, where a look would be cut off as well.
+        wait_until(lambda: set(world.sink.by_recipient()) >= expected, 120, world.log_text)
+    wait_until(lambda: not world.unfinished(), 60, lambda: report(world))
+    assert len(cuts) >= 10
+    assert sum(cuts) >= len(cuts)
+    rows = {row["confirmation__address"]: row for row in world.rows()}
+    assert Counter(row["state"] for row in rows.values()) == {"sent": 150}
+    received = world.sink.by_recipient()
+    assert set(received) == expected
+    doubled = doubts = 0
+    for address, messages in received.items():
+        row = rows[address]
+        assert len(messages) <= 1 + row["doubts"]
+        assert {message["Message-ID"] for message in messages} == {row["message_id"]}
+        assert len({link_in(message) for message in messages}) == 1
+        assert row["confirmation__sends"] == 1
+        doubled += len(messages) - 1
+        doubts += row["doubts"]
+    logger.warning(
+        "%d sessions cut in %d strokes: 150 sent, %d doubled, %d doubts",
+        sum(cuts),
+        len(cuts),
+        doubled,
+        doubts,
+    )
+
+
+# Clocks that are wrong
+
+
+HOLD_BACK = """
+import django, json, sys
+django.setup()
+from datetime import timedelta
+from resend_confirmation.courier import clock
+from resend_confirmation.models import Delivery
+due = clock.now() + timedelta(seconds=8)
+pks = list(Delivery.objects.order_by("pk").values_list("pk", flat=True)[:20])
+Delivery.objects.filter(pk__in=pks).update(not_before=due)
+held = Delivery.objects.filter(pk__in=pks).values_list("confirmation__address", "identity")
+json.dump([due.timestamp(), [address or identity for address, identity in held]], sys.stdout)
+"""
+
+
+@on_servers
+@pytest.mark.parametrize("offset", [3600, -3600])
+@pytest.mark.parametrize("quiet", [False, True], ids=["candid", "quiet"])
+def test_a_wrong_clock(world, offset, quiet):
+    """A courier that is an hour off beside one that is right: nothing doubled, early or stuck."""
+    world.serve()
+    world.ask(80, **({"FAULTS_QUIET": "1"} if quiet else {}))
+    expected = addresses(80)
+    due, held = json.loads(world.run("-c", HOLD_BACK))
+    world.start_courier(FAULTS_CLOCK_OFFSET=str(offset))
+    world.start_courier()
+    wait_until(lambda: is_done(world, expected), 60, lambda: report(world))
+    assert f"this clock and the database's differ by {offset} s" in world.log_text()
+    assert_each_got_one(world, expected)
+    early = [to for to, at in world.sink.arrivals if to in held and at < due]
+    assert (len(held), early) == (20, [])
+
+
+@on_servers
+@pytest.mark.parametrize("offset", [3600, -3600])
+def test_nothing_but_wrong_clocks(world, offset):
+    """Couriers that are all an hour off carry what is due by the database's clock."""
+    world.serve()
+    world.ask(40, FAULTS_QUIET="1")
+    for _ in range(2):
+        world.start_courier(FAULTS_CLOCK_OFFSET=str(offset))
+    wait_until(lambda: is_done(world, addresses(40)), 60, lambda: report(world))
+    assert_each_got_one(world, addresses(40))
+
+
+# Poison
+
+
+POISON = """
+import django
+django.setup()
+from django.contrib.auth import get_user_model
+from resend_confirmation.models import Confirmation, Delivery
+first = Delivery.objects.get(confirmation__address="player20@example.com")
+Delivery.objects.filter(pk=first.pk).update(client="poison")
+get_user_model().objects.filter(email="player40@example.com").update(email="no address at all")
+Confirmation.objects.filter(address="player40@example.com").update(address="no address at all")
+"""
+
+
+def test_poison_between_good_rows(world, tmp_path):
+    """Rows that cannot be written end, each with its reason, and hold nobody up."""
+    templates = tmp_path / "templates" / "resend_confirmation" / "poison"
+    templates.mkdir(parents=True)
+    (templates / "message.txt").write_text("{% include 'nowhere/at/all.txt' %}")
+    world.serve()
+    world.ask(60)
+    world.run("-c", POISON)
+    for _ in range(2):
+        world.start_courier(
+            FAULTS_TEMPLATES=str(tmp_path / "templates"), FAULTS_SCHEDULE_SCALE="0.001"
+        )
+    good = addresses(60) - {"player20@example.com", "player40@example.com"}
+    wait_until(lambda: is_done(world, good), 90, lambda: report(world))
+    received = world.sink.by_recipient()
+    assert {address: len(messages) for address, messages in received.items()} == dict.fromkeys(
+        good, 1
+    )
+    rows = world.rows()
+    assert Counter(row["state"] for row in rows) == {"sent": 58, "failed": 1, "abandoned": 1}
+    (poison,) = (row for row in rows if row["state"] == "failed")
+    assert (poison["client"], poison["reason"]) == ("poison", "crashed")
+    assert (poison["error_class"], poison["attempts"]) == ("Crashed", 6)
+    (invalid,) = (row for row in rows if row["state"] == "abandoned")
+    assert invalid["confirmation__address"] == "no address at all"
+    assert (invalid["reason"], invalid["attempts"]) == ("address_changed", 1)
+
+
+# A crowd
+
+
+@on_postgres_and_sqlite
+def test_twenty_couriers(world):
+    """Twenty couriers on one queue send each of 200 messages exactly once."""
+    world.serve()
+    world.ask(200)
+    for _ in range(20):
+        world.start_courier()
+    wait_until(lambda: is_done(world, addresses(200)), 120, lambda: report(world))
+    assert_each_got_one(world, addresses(200))
+    assert {row["attempts"] for row in world.rows()} == {1}
+    assert {row["confirmation__sends"] for row in world.rows()} == {1}

@@ -1,0 +1,144 @@
+"""Pruning: what is past its retention goes, in batches, and nothing that still matters."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from resend_confirmation import engine, start
+from resend_confirmation.courier import carry
+from resend_confirmation.engine import cooldown
+from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
+from resend_confirmation.outcomes import DeliveryState
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+
+
+def delivery(clock, state="sent", age=timedelta(), **values):
+    """A delivery that was asked for so long ago."""
+    asked_at = clock.now - age
+    return Delivery.objects.create(state=state, asked_at=asked_at, not_before=asked_at, **values)
+
+
+def prune(batch=1000):
+    return list(engine.prune(batch))
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["sent", "delivered", "bounced", "complained", "failed", "abandoned", "suppressed", "unknown"],
+)
+def test_ended(state, clock):
+    """What has ended goes 90 days after it was asked for."""
+    delivery(clock, state, 90 * DAY + timedelta(seconds=1))
+    kept = delivery(clock, state, 90 * DAY - timedelta(seconds=1))
+    assert prune() == [1]
+    assert Delivery.objects.get() == kept
+
+
+def test_ignored(clock):
+    """Ignored asks go after seven days."""
+    delivery(clock, "ignored", 7 * DAY + timedelta(seconds=1))
+    kept = delivery(clock, "ignored", 7 * DAY - timedelta(seconds=1))
+    assert prune() == [1]
+    assert Delivery.objects.get() == kept
+
+
+def test_retention(clock, change):
+    """Both times are settings."""
+    change(RETENTION=3600, RETENTION_IGNORED=60)
+    delivery(clock, "sent", timedelta(minutes=61))
+    delivery(clock, "ignored", timedelta(minutes=2))
+    kept = [
+        delivery(clock, "sent", timedelta(minutes=59)),
+        delivery(clock, "ignored", timedelta(seconds=59)),
+    ]
+    assert prune() == [1, 1]
+    assert list(Delivery.objects.order_by("pk")) == kept
+
+
+@pytest.mark.parametrize("state", ["asked", "queued", "sending"])
+def test_on_its_way(state, clock):
+    """What is on its way stays, however old it is."""
+    delivery(clock, state, 1000 * DAY)
+    assert prune() == []
+    assert Delivery.objects.exists()
+
+
+def test_every_state_is_decided():
+    """A state that is added must be said to stay or to go."""
+    kept = {DeliveryState.ASKED, DeliveryState.QUEUED, DeliveryState.SENDING}
+    from_pruning = set(engine.pruning.ENDED) | {DeliveryState.IGNORED}
+    assert from_pruning | kept == set(DeliveryState)
+    assert not from_pruning & kept
+
+
+def test_a_live_link(clock):
+    """A delivery whose link still works stays, since the link is known by it alone."""
+    alive = delivery(clock, "delivered", 200 * DAY, link_expires_at=clock.now + DAY)
+    delivery(clock, "delivered", 200 * DAY, link_expires_at=clock.now - DAY)
+    assert prune() == [1]
+    assert Delivery.objects.get() == alive
+    clock.move(days=2)
+    assert prune() == [1]
+
+
+def test_confirmations_stay(pending, clock):
+    """Confirmations and suppressions are not pruned, nor what they say of the past."""
+    start(pending)
+    carry()
+    Suppression.objects.create(digest="x", why="bounced", since=clock.now)
+    clock.move(days=4000)
+    assert prune() == [1, 1]
+    confirmation = Confirmation.objects.get()
+    assert (confirmation.sends, confirmation.last_delivery_state) == (1, "sent")
+    assert Suppression.objects.exists()
+    # And it can be asked for anew.
+    start(pending)
+    assert carry().sent == 1
+
+
+def test_cooldowns(clock, change):
+    """Cooldowns go when every window of theirs is over, a long COOLDOWN among them."""
+    cooldown.take("a@example.com")
+    clock.move(hours=47)
+    assert prune() == []
+    clock.move(hours=2)
+    change(COOLDOWN=7 * 24 * 3600)
+    assert prune() == []
+    change(COOLDOWN=60)
+    assert prune() == [1]
+    assert not Cooldown.objects.exists()
+
+
+def test_batches(clock):
+    """No statement deletes more rows than a batch has, and each is a transaction of its own."""
+    for _ in range(5):
+        delivery(clock, "ignored", 8 * DAY)
+    with CaptureQueriesContext(connection) as queries:
+        assert prune(2) == [2, 2, 1]
+    deletes = [query["sql"] for query in queries if query["sql"].startswith("DELETE")]
+    assert len(deletes) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_resumed(clock):
+    """Whoever stops after a batch keeps what was done; the next one goes on from there."""
+    for _ in range(5):
+        delivery(clock, "ignored", 8 * DAY)
+    assert next(engine.prune(2)) == 2
+    connection.close()
+    assert Delivery.objects.count() == 3
+    assert prune(2) == [2, 1]
+
+
+def test_two_at_once(clock):
+    """Two that prune at once get in nobody's way."""
+    for _ in range(6):
+        delivery(clock, "ignored", 8 * DAY)
+    one, two = engine.prune(2), engine.prune(2)
+    assert [next(one), next(two), next(one)] == [2, 2, 2]
+    assert [*one, *two] == []

@@ -1,0 +1,276 @@
+"""Deliveries as a state machine: whatever happens, in whatever order, the promises hold."""
+
+import re
+import smtplib
+from collections import Counter
+from contextlib import suppress
+from typing import Any, ClassVar
+
+import pytest
+from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
+from django.core.mail.backends.base import BaseEmailBackend
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from requests.exceptions import ReadTimeout
+
+from resend_confirmation import addresses, clients, engine, start, withdraw
+from resend_confirmation.courier.receipts import Kind
+from resend_confirmation.engine import ResendRequest
+from resend_confirmation.models import Confirmation, Delivery, Suppression
+from resend_confirmation.outcomes import CONCEALED, ConfirmationState, DeliveryState
+from resend_confirmation.signals import delivery_changed
+
+from .factories import PendingFactory
+from .mailers import KilledError, through
+
+S = DeliveryState
+#: From where to where a delivery may go in one step; what is not here is an end.
+STEPS: dict[str, set[DeliveryState]] = {
+    S.ASKED: {S.QUEUED, S.IGNORED, S.FAILED},
+    # To the last three only in doubt: when it may have gone out already.
+    S.QUEUED: {S.SENDING, S.DELIVERED, S.BOUNCED, S.COMPLAINED},
+    S.SENDING: {S.QUEUED, S.SENT, S.FAILED, S.ABANDONED, S.SUPPRESSED, S.UNKNOWN}
+    | {S.DELIVERED, S.BOUNCED, S.COMPLAINED},
+    S.SENT: {S.DELIVERED, S.BOUNCED, S.COMPLAINED},
+    S.UNKNOWN: {S.DELIVERED, S.BOUNCED, S.COMPLAINED},
+    S.DELIVERED: {S.BOUNCED, S.COMPLAINED},
+    S.BOUNCED: {S.COMPLAINED},
+}
+#: The first try, five repeats, and one that answers a doubt.
+MOST_ATTEMPTS = 7
+NAMES = ("ann", "ben", "cem")
+
+
+class Provider(BaseEmailBackend):
+    """A mail server that answers as it was told to, and keeps what went out."""
+
+    answers: ClassVar[list[tuple[bool, BaseException | None]]] = []
+    #: Message-ID and recipient of each copy that went out.
+    copies: ClassVar[list[tuple[str, str]]] = []
+
+    def send_messages(self, messages):
+        (message,) = messages
+        (recipient,) = message.recipients()
+        is_out, error = self.answers.pop(0) if self.answers else (True, None)
+        if is_out:
+            self.copies.append((message.extra_headers["Message-ID"], recipient))
+        if error is not None:
+            raise error
+        return 1
+
+
+#: Each kind of answer, and whether the message went out all the same.
+ANSWERS: dict[tuple[Kind, bool], Any] = {
+    (Kind.ACCEPTED, True): lambda: None,
+    (Kind.NOT_ACCEPTED, False): ConnectionRefusedError,
+    (Kind.REFUSED, False): lambda: smtplib.SMTPRecipientsRefused({"a@b": (550, b"no")}),
+    (Kind.UNSUPPORTED, False): ValueError,
+    (Kind.CONFIGURATION, False): lambda: smtplib.SMTPAuthenticationError(535, b"no"),
+    (Kind.AMBIGUOUS, False): ReadTimeout,
+    (Kind.AMBIGUOUS, True): ReadTimeout,
+}
+REPORTS = {
+    "delivered": {"event_type": EventType.DELIVERED},
+    "hard": {"event_type": EventType.BOUNCED, "reject_reason": RejectReason.BOUNCED},
+    "soft": {"event_type": EventType.BOUNCED, "mta_response": "452 4.2.2 full"},
+    "complained": {"event_type": EventType.COMPLAINED},
+}
+
+names = st.sampled_from(NAMES)
+answers = st.sampled_from(sorted(ANSWERS, key=str))
+
+
+class Example(TestCase):
+    """Rolls the database back after each example."""
+
+
+class Deliveries(RuleBasedStateMachine):
+    """Accounts, what is done to them, a courier, a mail server and its reports."""
+
+    clock: ClassVar[Any]
+
+    def __init__(self):
+        super().__init__()
+        self.example = Example()
+        self.example.setup_example()
+        self.beginning = self.clock.now
+        Provider.answers.clear()
+        Provider.copies.clear()
+        #: Last state of each delivery that was told.
+        self.states: dict[int, DeliveryState] = {}
+        self.message_ids: dict[int, str] = {}
+        delivery_changed.connect(self.step)
+
+    def teardown(self):
+        delivery_changed.disconnect(self.step)
+        self.clock.now = self.beginning
+        self.example.teardown_example(None)
+
+    @initialize()
+    def sign_up(self):
+        self.users = {name: PendingFactory.create(username=name) for name in NAMES}
+
+    def step(self, delivery_id, state, **_):
+        """Each change of a state is one that may be."""
+        before = self.states.get(delivery_id)
+        if before is not None and before != state:
+            assert state in STEPS.get(before, set()), f"{before} -> {state}"
+        self.states[delivery_id] = state
+
+    def confirmations(self, name):
+        return Confirmation.objects.filter(account=self.users[name])
+
+    # What hosts, callers and staff do
+
+    @rule(name=names)
+    def start(self, name):
+        self.users[name].refresh_from_db()
+        start(self.users[name])
+
+    @rule(name=names, quiet=st.booleans())
+    def resend(self, name, quiet):
+        quiet = CONCEALED if quiet else frozenset()
+        engine.resend(ResendRequest(identity=name, client=clients.default(), quiet=quiet))
+
+    @rule(name=names)
+    def withdraw(self, name):
+        for confirmation in self.confirmations(name):
+            withdraw(confirmation)
+
+    @rule(name=names)
+    def confirm(self, name):
+        for confirmation in self.confirmations(name):
+            engine.confirm_by_hand(confirmation)
+
+    @rule(name=names, active=st.booleans())
+    def activate(self, name, active):
+        type(self.users[name]).objects.filter(pk=self.users[name].pk).update(is_active=active)
+
+    @rule(name=names, host=st.sampled_from(["example.com", "example.org"]))
+    def move(self, name, host):
+        users = type(self.users[name]).objects.filter(pk=self.users[name].pk)
+        users.update(email=f"{name}@{host}")
+
+    @rule()
+    def lift(self):
+        Suppression.objects.all().delete()
+
+    @rule(seconds=st.sampled_from([1, 31, 61, 700, 3600, 8000, 90_000]))
+    def wait(self, seconds):
+        self.clock.move(seconds=seconds)
+
+    # What couriers, mail servers and providers do
+
+    @rule(said=st.lists(answers, max_size=4), limit=st.integers(1, 5))
+    def carry(self, said, limit):
+        Provider.answers[:] = [(is_out, ANSWERS[kind, is_out]()) for kind, is_out in said]
+        self.watched(lambda: engine.drain(limit))
+
+    @rule(is_out=st.booleans())
+    def die(self, is_out):
+        """A courier is killed while it sends, before or after the server took the message."""
+        Provider.answers[:] = [(is_out, KilledError())]
+
+        def drain():
+            with suppress(KilledError):
+                engine.drain(1)
+
+        self.watched(drain)
+
+    @rule(number=st.integers(0, 20), kind=st.sampled_from(sorted(REPORTS)))
+    def report(self, number, kind):
+        rows = list(Delivery.objects.order_by("pk").select_related("confirmation"))
+        if not rows:
+            return
+        row = rows[number % len(rows)]
+        recipient = row.confirmation.address if row.confirmation else "nobody@example.com"
+        event = AnymailTrackingEvent(
+            metadata={"delivery": str(row.pk)}, recipient=recipient, **REPORTS[kind]
+        )
+        tracking.send(object, event=event, esp_name="Test")
+
+    def watched(self, drain):
+        """Whoever gets a message now waits for one, and may get it."""
+        suppressed = set(Suppression.objects.values_list("digest", flat=True))
+        allowed = {
+            confirmation.address
+            for confirmation in Confirmation.objects.select_related("account")
+            if confirmation.state == ConfirmationState.PENDING
+            and confirmation.account.is_active
+            and confirmation.account.email == confirmation.address
+            and not suppressed
+            & set(addresses.keyed_digests(addresses.canonical(confirmation.address), "suppression"))
+        }
+        before = len(Provider.copies)
+        drain()
+        recipients = {recipient for _, recipient in Provider.copies[before:]}
+        assert recipients <= allowed, f"{recipients} of {allowed}"
+
+    # What always holds
+
+    @invariant()
+    def rows_are_as_told(self):
+        """No state is written that was not told."""
+        for pk, state in Delivery.objects.values_list("pk", "state"):
+            # The first one is told after a commit, and an example has none.
+            assert self.states.setdefault(pk, DeliveryState(state)) == state
+
+    @invariant()
+    def copies_are_bounded(self):
+        """One copy each, and one more for each doubt; all with the delivery's Message-ID."""
+        copies = Counter(message_id for message_id, _ in Provider.copies)
+        rows = list(Delivery.objects.exclude(message_id=""))
+        ids = [row.message_id for row in rows]
+        assert len(ids) == len(set(ids))
+        assert set(copies) <= set(ids)
+        for row in rows:
+            # A courier that died has left a doubt that nobody has seen yet.
+            unseen = row.state == DeliveryState.SENDING
+            assert copies[row.message_id] <= 1 + row.doubts + unseen
+            assert self.message_ids.setdefault(row.pk, row.message_id) == row.message_id
+            assert re.fullmatch(r"<[0-9a-f-]{36}@site\.example>", row.message_id)
+
+    @invariant()
+    def attempts_are_bounded(self):
+        """No row is tried for ever."""
+        for row in Delivery.objects.all():
+            assert row.attempts <= MOST_ATTEMPTS
+            assert row.attempts >= 0
+
+    @invariant()
+    def leases_are_held_while_sending(self):
+        """Who is not on its way is nobody's, and what has ended says when."""
+        for row in Delivery.objects.all():
+            assert bool(row.lease_owner) == (row.state == DeliveryState.SENDING)
+            is_open = row.state in {S.ASKED, S.QUEUED, S.SENDING, S.SENT}
+            assert (row.ended_at is None) == is_open
+            assert row.identity == "" or row.state == DeliveryState.ASKED
+
+
+@pytest.mark.django_db
+def test_deliveries(clock, settings):
+    """No end is left, nobody who may not be written to is, and copies and attempts are bounded."""
+    through(settings, "tests.test_state_machine.Provider")
+    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {
+        "COOLDOWN": 0,
+        "COOLDOWN_PER_HOUR": 0,
+        "COOLDOWN_PER_DAY": 0,
+    }
+    Deliveries.clock = clock
+    run_state_machine_as_test(Deliveries, settings=LIMITS)
+
+
+LIMITS = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
