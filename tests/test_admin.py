@@ -17,8 +17,9 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from resend_confirmation import engine
+from resend_confirmation import engine, urls
 from resend_confirmation.admin import acting, confirmations
+from resend_confirmation.dialects.base import DialectView
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.signals import confirmed as confirmed_signal
 
@@ -28,6 +29,9 @@ CONFIRMATIONS = "/admin/resend_confirmation/confirmation/"
 DELIVERIES = "/admin/resend_confirmation/delivery/"
 SUPPRESSIONS = "/admin/resend_confirmation/suppression/"
 
+#: Two of the dialects, which all are known once the package's URLs were imported.
+assert urls.urlpatterns
+FIRST, SECOND, *_ = sorted(DialectView.by_name)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 pytestmark = pytest.mark.django_db
@@ -404,17 +408,17 @@ class TestActions:
     def test_resend_goes_the_way_of_the_newest_delivery(self, root):
         """Client, dialect and redirect are those that the person's own request had."""
         confirmation = waiting("player", client="game")
-        delivery(confirmation, client="game", dialect="first")
+        delivery(confirmation, client="game", dialect=FIRST)
         delivery(
             confirmation,
             client="arcade",
-            dialect="second",
+            dialect=SECOND,
             redirect="1",
             asked_at=NOON + timedelta(hours=1),
         )
         press(root, "resend", confirmation)
         queued = Delivery.objects.get(state="queued")
-        assert (queued.client, queued.dialect, queued.redirect) == ("arcade", "second", "1")
+        assert (queued.client, queued.dialect, queued.redirect) == ("arcade", SECOND, "1")
 
     def test_the_first_resend_goes_in_the_name_of_the_confirmations_client(self, root):
         """Nothing was sent before, so there is nothing to repeat."""
@@ -534,7 +538,7 @@ class TestDeliveries:
         [
             {"state__exact": "failed"},
             {"reason__exact": "refused"},
-            {"dialect": "strapi-v4"},
+            {"dialect": SECOND},
             {"client": "arcade"},
             {"asked_at__gte": "2026-01-02 00:00:00+00:00"},
         ],
@@ -544,11 +548,11 @@ class TestDeliveries:
         found = delivery(
             state="failed",
             reason="refused",
-            dialect="strapi-v4",
+            dialect=SECOND,
             client="arcade",
             asked_at=NOON + timedelta(days=2),
         )
-        delivery(dialect="strapi", client="game")
+        delivery(dialect=FIRST, client="game")
         assert listed(root.get(DELIVERIES, query)) == [found]
 
 

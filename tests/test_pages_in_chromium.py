@@ -149,8 +149,10 @@ def test_used(browser, landing, pending, tmp_path):
     WebDriverWait(browser, 30).until(lambda _: browser.current_url == landing)
 
 
-def test_end_on_our_own_page(browser, landing, pending):
+@pytest.mark.usefixtures("landing")
+def test_end_on_our_own_page(browser, change, pending):
     """Without a landing address the button leads to our own thanks."""
+    change(CLIENTS=[{"name": "default"}])
     browser.get(link_for(pending))
     press(browser, "Confirm my address")
     assert heading(browser) == "Thank you"

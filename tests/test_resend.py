@@ -546,14 +546,31 @@ def test_start_without_an_address(address):
         {"redirect": "https://kiosk.example/"},
         {"redirect": "https://game.example/callback", "client": "arcade"},
         {"redirect": "https://game.example/callback", "client": "nobody"},
+        {"client": "nobody"},
     ],
 )
 def test_start_with_a_foreign_redirect(given):
     """A redirect that the client did not register is refused, and nothing is written."""
     user = UserFactory.create()
-    with pytest.raises(ValueError, match="not registered"):
+    with pytest.raises(ValueError, match=r"not registered|no client"):
         start(user, **given)
     assert not Confirmation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "redirect"), [({}, "0"), ({"client": "arcade"}, "0"), ({"client": "kiosk"}, "0")]
+)
+def test_start_without_a_redirect(given, redirect):
+    """A sign-up's message leads to the client's first redirect, as a resend's does."""
+    start(UserFactory.create(), **given)
+    assert Delivery.objects.get().redirect == redirect
+
+
+def test_start_without_a_redirect_to_register(change):
+    """A client that registered none ends on our own page."""
+    change(CLIENTS=[{"name": "default"}])
+    start(UserFactory.create())
+    assert Delivery.objects.get().redirect == ""
 
 
 def test_start_again_while_pending(pending):

@@ -42,7 +42,8 @@ NETWORKS = {
     "garbage": ("proxy.example", "unknown"),
     "a number": ("5", "unknown"),
     "leading zeros": ("192.0.2.001", "unknown"),
-    "a port": ("192.0.2.1:1234", "unknown"),
+    "a port": ("192.0.2.1:1234", "192.0.2.1"),
+    "IPv6 and a port": ("[2001:db8:1:2::1]:1234", "2001:db8:1:2::/64"),
 }
 
 

@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from .. import accounts, addresses, clients, tokens
 from ..accounts import Account
+from ..clients import Client, Redirect
 from ..models import Confirmation, Delivery
-from ..outcomes import ConfirmationState, DeliveryState
+from ..outcomes import ConfirmationState, DeliveryState, Refusal
 from . import cooldown, outbox
 from .deadlocks import retried
 
@@ -33,13 +34,14 @@ def start(
     again for an address that was confirmed or withdrawn makes it pending anew and kills old
     links. Within a cooldown the message is delayed, never dropped.
 
-    Raises ValueError when the user has no address that mail can go to, or the redirect is not
-    registered.
+    Raises ValueError when the user has no address that mail can go to, there is no such client,
+    or the redirect is not registered.
     """
     address = getattr(account, account.get_email_field_name()) or ""
     owner = clients.by_name(client) if client else clients.default()
-    target = clients.find_redirect(owner, redirect) if owner and redirect else None
-    if redirect and not isinstance(target, clients.Redirect):
+    if client and owner is None:
+        raise ValueError(f"there is no client {client!r}")
+    if redirect and not (owner and isinstance(_redirect(owner, redirect), Redirect)):
         raise ValueError("the redirect is not registered for this client")
     canonical = addresses.canonical(address)
     with transaction.atomic(using=router.db_for_write(Confirmation)):
@@ -50,13 +52,15 @@ def start(
             confirmation.save(update_fields=["time_zone"])
         if send:
             now = timezone.now()
+            # A redirect's id means something only beside the client that registered it.
+            sender = owner if client or redirect else clients.by_name(confirmation.client)
+            target = _redirect(sender, redirect) if sender else None
             outbox.insert(
                 Delivery(
                     confirmation=confirmation,
                     dialect=dialect,
-                    # A redirect's id means something only beside the client that registered it.
-                    client=named if client or redirect else confirmation.client,
-                    redirect=target.id if isinstance(target, clients.Redirect) else "",
+                    client=sender.name if sender else confirmation.client,
+                    redirect=target.id if isinstance(target, Redirect) else "",
                     language=language,
                     state=DeliveryState.QUEUED,
                     asked_at=now,
@@ -64,6 +68,11 @@ def start(
                 )
             )
     return confirmation
+
+
+def _redirect(client: Client, url: str) -> Redirect | Refusal | None:
+    """Where to land: without a URL, where a resend that names none would."""
+    return clients.find_redirect(client, url or None)
 
 
 def ensure_confirmation(account: Account, *, client: str, language: str) -> Confirmation:

@@ -509,6 +509,14 @@ def test_host_does_not_apply(case, ending, hostile_host, reach, send):
     assert response.headers.get("Content-Type") == expected.headers.get("Content-Type")
 
 
+@every_case
+def test_messages_are_not_translated(case, hostile_host, reply, pending):
+    """The framework's own messages, where a vendor's answer has them, stay English."""
+    ask = case.ask("")
+    asked_in_german = replace(ask, headers={**ask.headers, "Accept-Language": "de"})
+    assert reply(asked_in_german).body == case.faults["empty"].body
+
+
 # Throttle, and a crash inside
 
 

@@ -139,8 +139,9 @@ def test_cut_stress(world):
         world.start_courier(FAULTS_SCHEDULE_SCALE="0.01")
     with sessions_cut(world.database_url) as cuts:
         # Asked of the server, not of the database, where a look would be cut off as well.
-        wait_until(lambda: set(world.sink.by_recipient()) >= expected, 120, world.log_text)
+        wait_until(lambda: set(world.sink.by_recipient()) >= expected, 80, lambda: f'{[row for row in world.rows() if row["state"] != "sent"]} {[p.poll() for p in world.processes]}' + world.log_text())
     wait_until(lambda: not world.unfinished(), 60, lambda: report(world))
+    print(Counter((row["attempts"], row["reason"]) for row in world.rows()), world.log_text()[-3000:])
     assert len(cuts) >= 10
     assert sum(cuts) >= len(cuts)
     rows = {row["confirmation__address"]: row for row in world.rows()}

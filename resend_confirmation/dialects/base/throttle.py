@@ -72,6 +72,9 @@ def network(request: HttpRequest) -> str:
 
 
 def _network(peer: str) -> str:
+    if "]" in peer or peer.count(":") == 1:
+        # Some proxies write the port as well: 192.0.2.1:4711, [2001:db8::1]:4711.
+        peer = peer.rpartition(":")[0] if not peer.endswith("]") else peer
     try:
         address = ipaddress.ip_address(peer.partition("%")[0].strip("[]"))
     except ValueError:
