@@ -1,5 +1,6 @@
 """Claims: one courier has a row, until it has written what became of it or its lease is over."""
 
+import importlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -9,8 +10,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.db import InterfaceError, OperationalError, connection, connections, transaction
+from django.db.models import QuerySet
 
-from resend_confirmation.courier import Round, carry, claims, endurance, message
+from resend_confirmation.courier import Round, carry, claims, endurance, links, message
 from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import DeliveryState, Reason
 from resend_confirmation.signals import delivery_changed
@@ -434,3 +436,68 @@ def test_a_webhook_that_is_faster(pending, clock, script, monkeypatch, state):
     assert (found.state, found.sent_at) == (state, clock.now)
     assert (confirmation.last_delivery_state, confirmation.sends) == (state, 1)
     assert confirmation.last_sent_at == clock.now
+
+
+# Sessions that are cut before the message is handed over
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize(
+    ("module", "name"), [(links, "assign"), (message, "write"), (claims, "hand_over")]
+)
+def test_cut_before_the_hand_over(pending, monkeypatch, module, name, place):
+    """A session that is cut before anything was sent costs neither an attempt nor half a minute."""
+    monkeypatch.setattr(endurance, "PAUSE", 0.001)
+    queued(pending)
+    original = getattr(module, name)
+    errors = [OperationalError("terminated"), InterfaceError("closed")]
+
+    def cut_off(*args):
+        if place == "after":
+            result = original(*args)
+        if errors:
+            connection.close()
+            raise errors.pop(0)
+        return result if place == "after" else original(*args)
+
+    monkeypatch.setattr(module, name, cut_off)
+    assert carry() == Round(sent=1)
+    found = row()
+    assert (found.state, found.attempts, found.doubts) == (DeliveryState.SENT, 1, 0)
+    (letter,) = mail.outbox
+    assert letter.extra_headers["Message-ID"] == found.message_id != ""
+    assert found.token_digest != ""
+
+
+def test_cut_while_the_link_is_written_down(pending, monkeypatch):
+    """What the message says is what the row says, wherever the session was cut."""
+    monkeypatch.setattr(endurance, "PAUSE", 0.001)
+    queued(pending)
+    update = QuerySet.update
+    errors = [OperationalError("terminated")]
+
+    def update_unless_cut(self, **values):
+        if "token_digest" in values and errors:
+            raise errors.pop()
+        return update(self, **values)
+
+    monkeypatch.setattr(QuerySet, "update", update_unless_cut)
+    assert carry() == Round(sent=1)
+    (letter,) = mail.outbox
+    assert letter.extra_headers["Message-ID"] == row().message_id
+    assert errors == []
+
+
+def test_a_database_that_stays_away(pending, clock, monkeypatch):
+    """After some seconds the message is put off like any that cannot be carried."""
+    monkeypatch.setattr(importlib.import_module("resend_confirmation.courier.carry"), "PATIENCE", 0)
+    queued(pending)
+
+    def fail(*_):
+        raise OperationalError("no such table: of the host's")
+
+    monkeypatch.setattr(message, "write", fail)
+    assert carry() == Round(unsent=1)
+    found = row()
+    assert (found.state, found.reason) == (DeliveryState.QUEUED, Reason.CRASHED)
+    assert found.attempts == 1

@@ -34,6 +34,9 @@ SCHEDULE = [
 #: Part of a wait that chance adds to it, so that a server that comes back is not overrun.
 JITTER = 0.2
 
+#: Seconds for which a lost database session is no reason to put a delivery off.
+PATIENCE = 5.0
+
 #: Deliveries whose doubts were answered by one repeat already are not sent a third time.
 MAX_DOUBTS = 1
 
@@ -70,7 +73,8 @@ def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> 
 
 def _work_off(claim: Claim, post: Post, done: Round) -> None:
     try:
-        receipt = _carry(claim, post)
+        # Safe to repeat: once the message is handed over no error of the database's comes out.
+        receipt = persist(lambda: _carry(claim, post), time.monotonic() + PATIENCE)
     except Exception:
         logger.exception("Delivery %d could not be carried", claim.delivery.pk)
         receipt = CRASHED

@@ -22,19 +22,23 @@ def assign(delivery: Delivery, confirmation: Confirmation) -> str | None:
     Message-ID, before anything is sent.
     """
     canonical = addresses.canonical(confirmation.address)
-    if False:
+    if delivery.token_digest:
         candidates = tokens.make_all(confirmation.selector, delivery.generation or 0, canonical)
         return next((t for t in candidates if tokens.digest(t) == delivery.token_digest), None)
     now = clock.now()
     generation, expires_at = _reusable(delivery, confirmation, now) or _next(confirmation, now)
     token = tokens.make(confirmation.selector, generation, canonical)
-    delivery.generation = generation
-    delivery.link_expires_at = expires_at
-    delivery.token_digest = tokens.digest(token)
-    delivery.message_id = (
-        f"<{uuid.uuid4()}@{urlsplit(conf.get().BASE_URL).hostname or 'localhost'}>"
-    )
-    delivery.save(update_fields=["generation", "link_expires_at", "token_digest", "message_id"])
+    host = urlsplit(conf.get().BASE_URL).hostname or "localhost"
+    values = {
+        "generation": generation,
+        "link_expires_at": expires_at,
+        "token_digest": tokens.digest(token),
+        "message_id": f"<{uuid.uuid4()}@{host}>",
+    }
+    Delivery.objects.filter(pk=delivery.pk).update(**values)
+    # Only now: where the session was cut over it, the next try must not find it done.
+    for name, value in values.items():
+        setattr(delivery, name, value)
     return token
 
 

@@ -4,29 +4,56 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('resend_confirmation', '0001_initial'),
+        ("resend_confirmation", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='delivery',
-            name='doubts',
-            field=models.PositiveSmallIntegerField(default=0, verbose_name='doubts'),
+            model_name="delivery",
+            name="doubts",
+            field=models.PositiveSmallIntegerField(default=0, verbose_name="doubts"),
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='handed_at',
+            model_name="delivery",
+            name="handed_at",
             field=models.DateTimeField(editable=False, null=True),
         ),
         migrations.AlterField(
-            model_name='delivery',
-            name='reason',
-            field=models.CharField(blank=True, choices=[('', ''), ('unknown', 'nobody has this identity'), ('confirmed', 'already confirmed'), ('blocked', 'account deactivated or confirmation withdrawn'), ('cooling_down', 'asked again too soon'), ('not_enabled', 'the client needs no confirmation'), ('invalid', "the identity cannot be anybody's"), ('address_changed', "the account's address changed"), ('suppressed', 'the address bounced or complained'), ('unsupported', 'the e-mail backend cannot carry this address'), ('refused', 'the mail server refused the recipient'), ('configuration', 'the e-mail settings do not work; the queue is paused'), ('bounced', "the recipient's mail server sent it back"), ('complained', 'the recipient reported it as spam'), ('not_accepted', 'the mail server did not accept the message'), ('crashed', 'an unexpected error'), ('interrupted', 'the courier was stopped while sending'), ('doubtful', 'the mail server took it and did not say so; it may have gone out'), ('too_late', "half of the link's life had passed")], max_length=32, verbose_name='reason'),
+            model_name="delivery",
+            name="reason",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("", ""),
+                    ("unknown", "nobody has this identity"),
+                    ("confirmed", "already confirmed"),
+                    ("blocked", "account deactivated or confirmation withdrawn"),
+                    ("cooling_down", "asked again too soon"),
+                    ("not_enabled", "the client needs no confirmation"),
+                    ("invalid", "the identity cannot be anybody's"),
+                    ("address_changed", "the account's address changed"),
+                    ("suppressed", "the address bounced or complained"),
+                    ("unsupported", "the e-mail backend cannot carry this address"),
+                    ("refused", "the mail server refused the recipient"),
+                    ("configuration", "the e-mail settings do not work; the queue is paused"),
+                    ("bounced", "the recipient's mail server sent it back"),
+                    ("complained", "the recipient reported it as spam"),
+                    ("not_accepted", "the mail server did not accept the message"),
+                    ("crashed", "an unexpected error"),
+                    ("interrupted", "the courier was stopped while sending"),
+                    (
+                        "doubtful",
+                        "the mail server took it and did not say so; it may have gone out",
+                    ),
+                    ("too_late", "half of the link's life had passed"),
+                ],
+                max_length=32,
+                verbose_name="reason",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['state', 'ended_at'], name='resend_conf_delivery_ended'),
+            model_name="delivery",
+            index=models.Index(fields=["state", "ended_at"], name="resend_conf_delivery_ended"),
         ),
     ]

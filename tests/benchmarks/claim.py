@@ -33,7 +33,7 @@ def fill(rows, state):
         confirmation=seed(), state=state, asked_at=timezone.now(), not_before=timezone.now()
     )
     columns = ", ".join(
-        connection.ops.quote_name(field.column)
+        connection.ops.quote_name(str(field.column))
         for field in Delivery._meta.concrete_fields
         if not field.primary_key
     )
@@ -74,6 +74,7 @@ def cost():
         started = time.perf_counter()
         claim = claims.claim("benchmark")
         times.append(time.perf_counter() - started)
+        assert claim
         claim.delivery.delete()
     return statistics.median(times)
 

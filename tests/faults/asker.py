@@ -20,7 +20,7 @@ from resend_confirmation import clients, engine  # noqa: E402
 from resend_confirmation.outcomes import CONCEALED, Outcome  # noqa: E402
 
 
-class Undone(Exception):
+class UndoneError(Exception):
     """Rolls a block back."""
 
 
@@ -36,8 +36,8 @@ def ask(number, total_undone):
             result = engine.resend(request)
             assert result.ending is Outcome.SENT, result
             if number < total_undone:
-                raise Undone
-    except Undone:
+                raise UndoneError
+    except UndoneError:
         pass
     finally:
         connection.close()

@@ -1,6 +1,6 @@
-"""Asks in a web process's stead and stays for the carrier: ``python -m tests.faults.carried_asker 3``.
+"""Asks in a web process's stead and stays: ``python -m tests.faults.carried_asker 3``.
 
-Prints ``asked`` once all asks were answered, then waits to be ended.
+It stays for its carrier. Says ``asked`` once all asks were answered, then waits to be ended.
 """
 
 import os
@@ -16,5 +16,6 @@ from tests.faults import asker
 
 if __name__ == "__main__":
     asker.main(int(sys.argv[1]), 0)
-    print("asked", flush=True)
+    sys.stdout.write("asked\n")
+    sys.stdout.flush()
     Event().wait()
