@@ -335,10 +335,10 @@ def test_marked_until_the_lease_ends(pending, cut, change):
     queued(pending)
     made = claimed("one")
     cut.extend([OperationalError("no route to host")] * 10_000)
-    started = time.monotonic()
     with pytest.raises(OperationalError, match="no route to host"):
         claims.mark(made, DeliveryState.SENT)
-    assert 0.1 < time.monotonic() - started <= 0.4
+    # Tried again, and given up long before the errors ran out.
+    assert 1 < 10_000 - len(cut) < 10_000
     cut.clear()
     assert states() == [DeliveryState.SENDING]
 

@@ -1,6 +1,6 @@
 """Backendless: POST api/users/resendconfirmation/<identity>.
 
-https://backendless.com/docs/rest/users_resend_email_confirmation.html
+https://backendless.com/docs/rest/
 """
 
 import re

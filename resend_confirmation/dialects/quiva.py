@@ -1,6 +1,6 @@
 """quiva.ai: POST accounts/resend-confirmation.
 
-https://docs.quiva.ai/api-reference/endpoint/accounts/resend-email-confirmation
+https://microstrate-1133-notifications-prefs.mintlify.site/llms.txt
 """
 
 from collections.abc import Mapping
