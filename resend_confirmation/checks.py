@@ -70,7 +70,8 @@ def _dotted_paths() -> Iterator[CheckMessage]:
     for name, path in paths.items():
         try:
             import_string(path)
-        except ImportError as error:
+        except Exception as error:
+            # Not ImportError alone: a task that names a queue which is not there says so, too.
             yield Error(
                 f"{name} names {path!r}, which cannot be imported: {error}", id=f"{ID}.E007"
             )

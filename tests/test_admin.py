@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from resend_confirmation import engine, urls
 from resend_confirmation.admin import acting, confirmations
+from resend_confirmation.courier import carry
 from resend_confirmation.dialects.base import DialectView
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.signals import confirmed as confirmed_signal
@@ -650,3 +651,54 @@ class TestSuppressions:
         assert len(listed(root.get(SUPPRESSIONS, {"q": "player@example.com"}))) == 1
         again = self.suppress(root, "player@example.com").content.decode()
         assert "This address is suppressed already." in again
+
+
+class TestPaused:
+    """What the lists say while nothing is sent."""
+
+    @pytest.fixture
+    def paused(self, clock):
+        """A queue that rests, since the mail server does not know our password."""
+        delivery(
+            waiting("ann"),
+            state="queued",
+            reason="configuration",
+            error_class="SMTPAuthenticationError",
+            error_code="535",
+            not_before=clock.now + timedelta(minutes=1),
+        )
+
+    @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
+    def test_why(self, clock, root, paused, path):
+        """Both lists say why nothing is sent, once, and when it is tried again."""
+        text = (
+            "No messages until Jan. 1, 2030, 6:01 a.m., when they are tried again: the e-mail"
+            " settings do not work (SMTPAuthenticationError 535)."
+        )
+        page = root.get(path).content.decode()
+        assert page.count(text) == 1
+        clock.move(minutes=1)
+        assert "No messages until" not in root.get(path).content.decode()
+
+    @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
+    def test_a_budget(self, clock, root, pending, path, change):
+        """A budget that is used up is a reason as well."""
+        change(HOURLY_BUDGET=1)
+        engine.start(pending)
+        assert "No messages" not in root.get(path).content.decode()
+        carry()
+        page = root.get(path).content.decode()
+        assert "No messages until Jan. 1, 2030, 7 a.m.: this hour&#x27;s budget is used up." in page
+
+    @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
+    def test_nothing_to_say(self, root, path):
+        """A queue that is not paused is not spoken of."""
+        assert "messagelist" not in root.get(path).content.decode()
+
+    def test_an_action_says_it_once(self, clock, root, paused):
+        """After an action the list that follows has the warning, and has it once."""
+        row = waiting("ben")
+        data = {"action": "withdraw", "_selected_action": [row.pk]}
+        page = root.post(CONFIRMATIONS, data, follow=True).content.decode()
+        assert page.count("No messages until") == 1
+        assert "Withdrawn: 1." in page

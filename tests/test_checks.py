@@ -1,5 +1,6 @@
 """System checks: each thing that can be wrong has an id of its own."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -111,6 +112,15 @@ def test_e006_two_clients_of_a_name(ids):
 def test_e007_dotted_paths(ids, given):
     """E007: a dotted path that leads nowhere."""
     assert ids(**given) == ["E007"]
+
+
+def test_e007_a_queue_that_is_not_there(ids, monkeypatch):
+    """E007: a queue that the backend of tasks lacks is found here, not by the first message."""
+    # Whoever imported it before had a queue.
+    monkeypatch.delitem(sys.modules, "resend_confirmation.carriers.tasks", raising=False)
+    monkeypatch.delattr("resend_confirmation.carriers.tasks", raising=False)
+    assert ids(CARRIER="tasks", TASKS_QUEUE="nowhere") == ["E007"]
+    assert ids(CARRIER="tasks", TASKS_QUEUE="default") == []
 
 
 def test_e008_pages_not_mounted(ids, settings):

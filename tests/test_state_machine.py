@@ -92,6 +92,8 @@ REPORTS = {
 
 names = st.sampled_from(NAMES)
 answers = st.sampled_from(sorted(ANSWERS, key=str))
+#: A mixture, or the same again and again.
+conversations = st.lists(answers, min_size=1, max_size=8) | answers.map(lambda one: [one] * 8)
 
 
 class Example(TestCase):
@@ -183,13 +185,15 @@ class Deliveries(RuleBasedStateMachine):
         Provider.answers[:] = [(is_out, ANSWERS[kind, is_out]()) for kind, is_out in said]
         self.watched(lambda: engine.drain(limit))
 
-    @rule(name=names, said=st.lists(answers, min_size=1, max_size=3))
+    @rule(name=names, said=conversations)
     def start_and_carry(self, name, said):
-        """What happens most often, so that a short life has it too."""
+        """A message and its repeats, each as soon as it is due."""
         self.start(name)
         for one in said:
-            self.carry([one], 5)
-            self.clock.move(seconds=61)
+            self.carry([one], 1)
+            self.attempts_are_bounded()
+            if queued := Delivery.objects.filter(state=S.QUEUED).order_by("not_before").first():
+                self.clock.now = max(self.clock.now, queued.not_before)
 
     @rule(is_out=st.booleans(), later=st.sampled_from([61, 61, 0]))
     def die(self, is_out, later):
@@ -293,6 +297,23 @@ def test_deliveries(clock, settings):
     }
     Deliveries.clock = clock
     run_state_machine_as_test(Deliveries, settings=LIMITS)
+
+
+@pytest.mark.django_db
+def test_faults_of_two_kinds_are_counted_together(pending, clock, settings):
+    """Deaths with another fault between them begin no new count."""
+    through(settings, "tests.test_state_machine.Provider")
+    Provider.copies.clear()
+    start(pending)
+    for _ in range(10):
+        for error in (KilledError(), smtplib.SMTPAuthenticationError(535, b"no")):
+            Provider.answers[:] = [(isinstance(error, KilledError), error)]
+            with suppress(KilledError):
+                engine.drain()
+            clock.move(seconds=61)
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts) == (DeliveryState.UNKNOWN, 6)
+    assert len(Provider.copies) == 6
 
 
 LIMITS = settings(

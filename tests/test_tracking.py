@@ -724,6 +724,15 @@ def test_metadata_of_another_message(provider, client, pending):
     assert suppressions() == []
 
 
+def test_number_and_recipient_of_another_site(client, pending):
+    """Another site on the same provider's account may have the same number and recipient."""
+    delivery = sent(pending, "postmark")
+    Delivery.objects.update(provider_id="ours")
+    report(client, "postmark", "complained", delivery)
+    assert delivery.state == DeliveryState.SENT
+    assert suppressions() == []
+
+
 @providers
 def test_before_the_mark(provider, client, pending, clock):
     """A provider that is faster than the courier's mark is believed; the mark adds its facts."""

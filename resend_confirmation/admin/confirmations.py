@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from ..engine.deadlocks import retried
 from ..models import Confirmation
 from ..outcomes import ConfirmationState
-from . import acting
+from . import acting, pausing
 from .acting import Done
 from .filters import ClientFilter
 from .history import History
@@ -70,6 +70,14 @@ class ConfirmationAdmin(ConfirmationBase):
     )
     inlines = (History,)
     actions = ("resend", "withdraw", "confirm")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """The list, with a warning above it when nothing is sent at present."""
+        if request.method == "GET":
+            pausing.warn(request)
+        return super().changelist_view(request, extra_context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Confirmations begin with a sign-up."""

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Delivery
+from . import pausing
 from .filters import ClientFilter, DialectFilter
 from .searching import by_address
 
@@ -47,6 +48,7 @@ class DeliveryAdmin(DeliveryBase):
         "state",
         "reason",
         "attempts",
+        "doubts",
         "asked_at",
         "not_before",
         "sent_at",
@@ -57,6 +59,14 @@ class DeliveryAdmin(DeliveryBase):
         "message_id",
         "provider_id",
     )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """The list, with a warning above it when nothing is sent at present."""
+        if request.method == "GET":
+            pausing.warn(request)
+        return super().changelist_view(request, extra_context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Deliveries come from asks."""

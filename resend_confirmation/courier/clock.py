@@ -35,10 +35,10 @@ def now() -> datetime:
         return timezone.now()
     read_at, epoch = getattr(_reading, connection.alias, (None, 0.0))
     if read_at is None or time.monotonic() - read_at > GOOD_FOR:
-        # Before the statement: a clock that is behind by a round trip finds a new row not due yet.
-        asked_at = time.monotonic()
         try:
             with connection.cursor() as cursor:
+                # Before the statement: behind by a round trip, it would find a new row not yet due.
+                asked_at = time.monotonic()
                 cursor.execute(sql)
                 epoch = float(cursor.fetchone()[0])
         except (OperationalError, InterfaceError):

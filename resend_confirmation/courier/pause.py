@@ -16,6 +16,28 @@ PAUSE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why nothing is sent: ``reason`` is "configuration" or "budget".
+
+    ``error_class`` and ``error_code`` are what the e-mail backend said. ``since`` is when that
+    was last found out, None for a budget; ``until`` is when the next message may be tried.
+    """
+
+    reason: str
+    error_class: str
+    error_code: str
+    since: datetime | None
+    until: datetime
+
+    def __str__(self) -> str:
+        until = self.until.isoformat(timespec="seconds")
+        if self.reason == "budget":
+            return f"paused until {until}: the hourly budget is used up"
+        error = f"{self.error_class} {self.error_code}".strip()
+        return f"paused until {until}: the e-mail settings do not work ({error})"
+
+
 def paused_by() -> Delivery | None:
     """The delivery that found the settings wrong, while the queue rests for it.
 
@@ -54,6 +76,17 @@ def budget() -> Budget | None:
     hour_from = clock.now() - HOUR
     row = Cooldown.objects.filter(digest=_key(), hour_from__gt=hour_from).first()
     return Budget(limit, row.hour_count, row.hour_from + HOUR) if row else Budget(limit)
+
+
+def pause() -> Pause | None:
+    """Why nothing is sent at present; None when messages go out."""
+    if row := paused_by():
+        since = row.not_before - PAUSE
+        return Pause("configuration", row.error_class, row.error_code, since, row.not_before)
+    hour = budget()
+    if hour and hour.is_used_up and hour.until:
+        return Pause("budget", "", "", None, hour.until)
+    return None
 
 
 def _key() -> str:

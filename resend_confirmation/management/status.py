@@ -7,31 +7,9 @@ from typing import Any
 from django.db.models import Count, Min, Q
 
 from ..courier import clock
-from ..courier.pause import PAUSE, Budget, budget, paused_by
+from ..courier.pause import Budget, Pause, budget, pause
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, DeliveryState
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Why nothing is sent: ``reason`` is "configuration" or "budget".
-
-    ``error_class`` and ``error_code`` are what the e-mail backend said. ``since`` is when that
-    was last found out, None for a budget; ``until`` is when the next message may be tried.
-    """
-
-    reason: str
-    error_class: str
-    error_code: str
-    since: datetime | None
-    until: datetime
-
-    def __str__(self) -> str:
-        until = self.until.isoformat(timespec="seconds")
-        if self.reason == "budget":
-            return f"paused until {until}: the hourly budget is used up"
-        error = f"{self.error_class} {self.error_code}".strip()
-        return f"paused until {until}: the e-mail settings do not work ({error})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +64,6 @@ def read() -> Status:
         budget=budget(),
         confirmations=_by_state(Confirmation, ConfirmationState.values),
     )
-
-
-def pause() -> Pause | None:
-    """Why nothing is sent at present; None when messages go out."""
-    if row := paused_by():
-        since = row.not_before - PAUSE
-        return Pause("configuration", row.error_class, row.error_code, since, row.not_before)
-    hour = budget()
-    if hour and hour.is_used_up and hour.until:
-        return Pause("budget", "", "", None, hour.until)
-    return None
 
 
 def _by_state(model: Any, states: list[str]) -> dict[str, int]:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from types import FrameType
 
 from .. import engine
+from ..courier.pause import pause
 from ..engine import Tally
-from . import status
 
 #: Part of a rest that chance takes away or adds, so that many couriers do not look at once.
 JITTER = 0.2
@@ -33,7 +33,7 @@ class _Journal:
                 self._say(describe(done))
             if done.paused != self._was_paused:
                 self._was_paused = done.paused
-                self._say(f"{status.pause() or 'paused'}" if done.paused else "no longer paused")
+                self._say(f"{pause() or 'paused'}" if done.paused else "no longer paused")
 
 
 def work(concurrency: int, poll: float, say: Callable[[str], None]) -> None:

@@ -196,7 +196,8 @@ def test_a_wrong_clock(world, offset, quiet):
     wait_until(lambda: is_done(world, expected), 60, lambda: report(world))
     assert f"this clock and the database's differ by {offset} s" in world.log_text()
     assert_each_got_one(world, expected)
-    early = [to for to, at in world.sink.arrivals if to in held and at < due]
+    # Each process reads the database's clock to within a round trip.
+    early = [(to, due - at) for to, at in world.sink.arrivals if to in held and at < due - 0.5]
     assert (len(held), early) == (20, [])
 
 
@@ -267,5 +268,6 @@ def test_twenty_couriers(world):
         world.start_courier()
     wait_until(lambda: is_done(world, addresses(200)), 120, lambda: report(world))
     assert_each_got_one(world, addresses(200))
-    assert {row["attempts"] for row in world.rows()} == {1}
-    assert {row["confirmation__sends"] for row in world.rows()} == {1}
+    rows = world.rows()
+    assert {row["confirmation__sends"] for row in rows} == {1}
+    assert {row["doubts"] for row in rows} == {0}

@@ -10,6 +10,7 @@ from django.urls import get_resolver
 
 from ... import clients, engine
 from ...clients import Client
+from ...courier.pause import pause
 from ...dialects.base import DialectView
 from ...outcomes import Ending, Outcome
 from .. import arguments, sending, status, working
@@ -92,9 +93,9 @@ class Command(BaseCommand):
             if options["once"]:
                 break
         self.stdout.write(working.describe(total))
-        pause = status.pause() if total.paused else None
-        if pause and pause.reason == "configuration":
-            raise CommandError(f"The queue is {pause}.", returncode=PAUSED)
+        why = pause() if total.paused else None
+        if why and why.reason == "configuration":
+            raise CommandError(f"The queue is {why}.", returncode=PAUSED)
         if total.unsent:
             raise CommandError(f"{total.unsent} could not be sent; the admin says why.")
 
