@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db import router
 from django.db.models import F, Q, QuerySet
 from django.utils.module_loading import import_string
 
@@ -82,9 +83,15 @@ class ConfirmationStore:
     """
 
     def find(self, identity: str) -> Sequence[Account]:
-        """One statement: the users with that address or user name and their confirmations."""
-        users = self._joined().filter(self._matches(identity)).order_by("pk")
-        return list(self._accounts(users))
+        """One statement: the users with that address or user name and their confirmations.
+
+        Those who wait are found by their confirmation's fingerprint too, which is exact where a
+        database's ``iexact`` is not: capitals beyond ASCII, composed letters, IDNA. It is a UNION,
+        since an OR over two tables would keep databases from using either's index.
+        """
+        first, *others = (part.order_by() for part in self._parts(identity))
+        users = first.union(*others, all=True) if others else first
+        return list(self._accounts(users.order_by("pk")))
 
     def get(self, user_id: Any, address: str) -> Account | None:
         """One statement: the user with that address as it is now."""
@@ -97,7 +104,7 @@ class ConfirmationStore:
 
     def pending(self) -> Iterator[Account]:
         """The users who wait, oldest account first, read in pieces: no cursor stays open."""
-        users = get_user_model()._default_manager.filter(self._waits()).order_by("pk").distinct()
+        users = _users().filter(self._waits()).order_by("pk").distinct()
         joined = self._joined().filter(self._waits()).order_by("pk")
         pks = list(users.values_list("pk", flat=True)[:_PIECE])
         while pks:
@@ -116,14 +123,22 @@ class ConfirmationStore:
         return Q(resend_confirmations__state=ConfirmationState.PENDING)
 
     def _joined(self) -> QuerySet[Any]:
-        users: QuerySet[Any] = get_user_model()._default_manager.all()
-        joined: QuerySet[Any] = users.annotate(**{n: F(path) for n, path in _OURS.items()})
+        joined: QuerySet[Any] = _users().annotate(**{n: F(path) for n, path in _OURS.items()})
         return joined
+
+    def _parts(self, identity: str) -> Iterator[QuerySet[Any]]:
+        """What ``find`` unites: each part has an index of its own to go by."""
+        yield self._joined().filter(self._matches(identity))
+        with suppress(ValueError):
+            fingerprint = addresses.fingerprint(identity)
+            yield self._joined().filter(resend_confirmations__fingerprint=fingerprint)
 
     def _matches(self, identity: str) -> Q:
         model: Any = get_user_model()
         address_field = model.get_email_field_name()
-        matches = Q(**{f"{address_field}__iexact": identity})
+        matches = Q()
+        for spelling in addresses.spellings(identity):
+            matches |= Q(**{f"{address_field}__iexact": spelling})
         if address_field != model.USERNAME_FIELD:
             field = model._meta.get_field(model.USERNAME_FIELD)
             # What this column cannot hold is nobody's user name.
@@ -144,13 +159,14 @@ class ConfirmationStore:
     def _account(self, user: Any) -> Account:
         address = getattr(user, user.get_email_field_name()) or ""
         ours = user.rc_id is not None and addresses.same(user.rc_address, address)
+        standing = self.standing(user, user.rc_state if ours else None)
         return Account(
             user=user,
             address=address,
             username=str(user.get_username()),
-            standing=self.standing(user, user.rc_state if ours else None),
-            confirmation_id=user.rc_id if ours else None,
-            cooldown=_cooldown(user) if ours and user.rc_last_at is not None else None,
+            standing=standing,
+            confirmation_id=reusable_id(user, standing) if ours else None,
+            cooldown=cooldown_facts(user) if ours else None,
         )
 
 
@@ -173,9 +189,7 @@ class FlagStore(ConfirmationStore):
 
     def confirm(self, account: Account) -> bool:
         """Activate the account, unless it was activated, used or deactivated meanwhile."""
-        waiting = get_user_model()._default_manager.filter(
-            pk=account.user.pk, is_active=False, last_login=None
-        )
+        waiting = _users().filter(pk=account.user.pk, is_active=False, last_login=None)
         if not waiting.update(is_active=True):
             return False
         # Receivers of ``confirmed`` may save the user they are given.
@@ -186,7 +200,22 @@ class FlagStore(ConfirmationStore):
         return Q(is_active=False, last_login=None)
 
 
-def _cooldown(user: Any) -> CooldownFacts:
+def _users() -> QuerySet[Any]:
+    """All users, of the database that they are written to: a replica may lag behind."""
+    model = get_user_model()
+    return model._default_manager.using(router.db_for_write(model))
+
+
+def reusable_id(user: Any, standing: Standing) -> int | None:
+    """The id of our row; None where the account waits anew, so that the row is opened again."""
+    waits_anew = standing is Standing.PENDING and user.rc_state != ConfirmationState.PENDING
+    return None if waits_anew else user.rc_id
+
+
+def cooldown_facts(user: Any) -> CooldownFacts | None:
+    """What the row beside our confirmation says; None where there is none."""
+    if user.rc_last_at is None:
+        return None
     return CooldownFacts(
         last_at=user.rc_last_at,
         hour_from=user.rc_hour_from,

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from contextlib import suppress
 
 import idna
 from django.conf import settings
@@ -85,6 +86,29 @@ def deliverable(address: str) -> str:
     canonical(address)
     local, _, domain = address.strip().rpartition("@")
     return f"{local}@{_ascii_domain(domain)}"
+
+
+def spellings(identity: str) -> list[str]:
+    """How a host may have stored ``identity``, for a look-up that disregards the case of ASCII.
+
+    As typed, with small letters beyond ASCII, and with the domain in Unicode and in Punycode;
+    only one when it is ASCII throughout and has no Punycode.
+    """
+    try:
+        ascii_domain = canonical(identity).rpartition("@")[2]
+    except ValueError:
+        return [identity]
+    local, _, domain = identity.rpartition("@")
+    domains = [domain, ascii_domain]
+    # What cannot be decoded has one form.
+    with suppress(idna.IDNAError):
+        domains.append(idna.decode(ascii_domain))
+    found = [f"{before}@{behind}" for before in (local, local.lower()) for behind in domains]
+    return list({_ascii_lower(spelling): spelling for spelling in reversed(found)}.values())
+
+
+def _ascii_lower(text: str) -> str:
+    return "".join(c.lower() if c.isascii() else c for c in text)
 
 
 def is_address(identity: str) -> bool:

@@ -1,6 +1,10 @@
-"""The application's wiring: its name, its checks."""
+"""The application's wiring: its name, its checks, its filter of access logs."""
+
+from contextlib import suppress
 
 from django.apps import AppConfig
+from django.contrib.auth import get_user_model
+from django.db.models.signals import post_save, pre_save
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,5 +16,14 @@ class ResendConfirmationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Bind the system checks and the receiver of providers' reports."""
-        from . import checks, tracking  # noqa: F401, PLC0415
+        """Bind the system checks and the receivers; guard access logs."""
+        from . import accounts, checks, redaction, tracking  # noqa: F401, PLC0415
+        from .engine import elsewhere  # noqa: PLC0415
+
+        redaction.guard_access_logs()
+        user = get_user_model()
+        pre_save.connect(elsewhere.before_save, sender=user)
+        post_save.connect(elsewhere.after_save, sender=user)
+        # Its module may listen to the package that it reads; what is wrong with it E007 says.
+        with suppress(Exception):
+            accounts.store()

@@ -1,8 +1,10 @@
 """Clients: the calling applications, their keys at each dialect and their registered redirects."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.crypto import constant_time_compare
@@ -34,8 +36,9 @@ class Client:
     """One calling application.
 
     ``ids`` maps a dialect's name to the client's id there, ``keys`` to the keys that must come
-    with it. ``pages`` maps ``confirmed``, ``expired`` and ``failed`` to addresses of the
-    client's own. ``required`` False means that confirmations are switched off for it.
+    with it. ``pages`` maps ``confirm`` (where links lead), ``confirmed``, ``expired`` and
+    ``failed`` to addresses of the client's own. ``required`` False means that confirmations are
+    switched off for it.
     """
 
     name: str
@@ -49,23 +52,58 @@ class Client:
     signing: Signing | None = None
 
 
-PAGES = frozenset({"confirmed", "expired", "failed"})
+PAGES = frozenset({"confirm", "confirmed", "expired", "failed"})
 
 _KEYS = frozenset(Client.__dataclass_fields__)
 
+#: How user tokens may be signed; nothing that a token says chooses among them.
+ALGORITHMS = ("HS256", "RS256")
 
-def problem_of(raw: object) -> str | None:
-    """What is wrong with one entry of ``CLIENTS``, or None."""
+#: A scheme and no character that a browser would drop or read as another (RFC 3986, WHATWG URL).
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):[!-\[\]-~]+")
+#: Schemes that run or show what the URL itself carries, or read the visitor's disk.
+_FORBIDDEN = frozenset(
+    {"about", "blob", "data", "file", "filesystem", "javascript", "vbscript", "view-source"}
+)
+
+
+class UnusableURLError(ValueError):
+    """A redirect or page that no browser may be sent to."""
+
+
+def problem_of(raw: object) -> Exception | None:
+    """What is wrong with one entry of ``CLIENTS``, or None; UnusableURLError for its URLs."""
     try:
         _read(raw)
     except (TypeError, ValueError) as error:
-        return str(error)
+        return error
     return None
 
 
 def _read(raw: object) -> Client:
-    if isinstance(raw, Client):
-        return raw
+    client = raw if isinstance(raw, Client) else _from_dict(raw)
+    for url in (*(redirect.url for redirect in client.redirects), *client.pages.values()):
+        _check_url(url)
+    return client
+
+
+def _check_url(url: object) -> None:
+    if not isinstance(url, str) or not (found := _URL.fullmatch(url)):
+        raise UnusableURLError(
+            f"{url!r} is no absolute URL of visible ASCII characters without a backslash"
+        )
+    scheme = found[1].lower()
+    if scheme in _FORBIDDEN:
+        raise UnusableURLError(f"{url!r} has the scheme {scheme!r}, to which nobody may be sent")
+    try:
+        has_host = bool(urlsplit(url).hostname)
+    except ValueError:
+        has_host = False
+    if scheme in {"http", "https"} and not has_host:
+        raise UnusableURLError(f"{url!r} has no host")
+
+
+def _from_dict(raw: object) -> Client:
     if not isinstance(raw, Mapping):
         raise TypeError("a client is a dict")
     if unknown := [key for key in raw if key not in _KEYS]:
@@ -125,12 +163,13 @@ def _pages(value: Mapping[str, Any]) -> Mapping[str, str]:
 def _signing(value: object) -> Signing | None:
     if value is None:
         return None
-    if isinstance(value, str):
-        return Signing(key=value)
+    # No bare secret: Django's error reports hide what is named 'key', and would show that.
     if not isinstance(value, Mapping) or "key" not in value:
-        raise TypeError("'signing' takes a secret, or a dict with 'key', 'algorithm', 'key_id'")
+        raise TypeError("'signing' takes a dict with 'key', 'algorithm', 'key_id'")
     if unknown := [k for k in value if k not in {"key", "algorithm", "key_id"}]:
         raise ValueError(f"'signing' has no key {unknown[0]!r}")
+    if value.get("algorithm", ALGORITHMS[0]) not in ALGORITHMS:
+        raise ValueError("the 'algorithm' of 'signing' is 'HS256' or 'RS256'")
     return Signing(**value)
 
 

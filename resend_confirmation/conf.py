@@ -10,6 +10,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 LinkPolicy = Literal["reuse", "newest"]
+OpenApiAnswers = Literal["vendor", "all"]
 
 NAME = "RESEND_CONFIRMATION"
 
@@ -70,6 +71,14 @@ def _policy(value: object) -> LinkPolicy:
     if value == "newest":
         return "newest"
     raise WrongValueError("takes 'reuse' or 'newest'")
+
+
+def _answers(value: object) -> OpenApiAnswers:
+    if value == "vendor":
+        return "vendor"
+    if value == "all":
+        return "all"
+    raise WrongValueError("takes 'vendor' or 'all'")
 
 
 def _quiet(value: object) -> bool | frozenset[str]:
@@ -134,6 +143,7 @@ class Settings:
     TASKS_BACKEND: str = _setting(_text, "default")
     TASKS_QUEUE: str = _setting(_text, "default")
     CELERY_QUEUE: str | None = _setting(_optional_text, None)
+    OPENAPI_ANSWERS: OpenApiAnswers = _setting(_answers, "vendor")
     AUTHORIZATION_CODE: str | None = _setting(_optional_text, None)
     JWT_ISSUER: str | None = _setting(_optional_text, None)
     JWT_LIFETIME: timedelta = _setting(_seconds, 24 * 3600)
@@ -187,6 +197,12 @@ def raw_settings() -> object:
     """The value of the setting as the host wrote it; an empty dict when there is none."""
     raw = getattr(django_settings, NAME, None)
     return _NOTHING if raw is None else raw
+
+
+def is_given(key: str) -> bool:
+    """Whether the host wrote ``key`` itself: a default may be what nobody has decided."""
+    raw = raw_settings()
+    return isinstance(raw, Mapping) and key in raw
 
 
 _NOTHING: dict[str, Any] = {}

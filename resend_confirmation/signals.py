@@ -4,7 +4,7 @@
     Sent inside the transaction that confirms, with ``sender`` the Confirmation model,
     ``confirmation`` and ``user``. A receiver that raises undoes the confirmation and the
     person can press the button again; use ``transaction.on_commit`` for anything that leaves
-    the database.
+    the database. Sent as well when the host confirmed by itself and the package was told.
 ``ended``
     Sent for each ask that was answered, with ``sender`` a dialect's view class, ``dialect``
     (str), ``client`` (str, the client's name or an empty string) and ``ending`` (an Outcome

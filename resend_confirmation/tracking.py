@@ -145,7 +145,7 @@ def _suppress(delivery: Delivery, event: AnymailTrackingEvent, state: DeliverySt
         why = Suppression.Why.BOUNCED
     else:
         return
-    if delivery.confirmation is None:
+    if delivery.confirmation is None or not addresses.is_address(delivery.confirmation.address):
         return
     canonical = addresses.canonical(delivery.confirmation.address)
     digest = addresses.keyed_digests(canonical, "suppression")[0]

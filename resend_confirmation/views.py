@@ -10,11 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import path
 from django.utils.decorators import method_decorator
+from django.utils.encoding import iri_to_uri
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from . import engine
+from . import engine, errors, redaction
 from .dialects.base import landing_of
 from .engine import Opened, Result
 from .outcomes import Outcome, Verdict
@@ -41,7 +42,7 @@ class SeeOther(HttpResponse):
     def __init__(self, url: str) -> None:
         # Django's redirect refuses custom schemes, and apps register them.
         super().__init__()
-        self["Location"] = url
+        self["Location"] = iri_to_uri(url)
 
 
 # The token is the authority, and there is no session that a forged request could ride on.
@@ -50,17 +51,22 @@ class TokenView(View):
     """What the two pages share: a token comes in, a page without third parties goes out."""
 
     http_method_names = ["get", "head", "post"]
+    token: redaction.Secret
 
     @method_decorator(sensitive_post_parameters())
     @method_decorator(sensitive_variables())
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer with headers that keep the token here (CSP level 3, Referrer Policy)."""
-        response: HttpResponse = super().dispatch(request, *args, **kwargs)  # type: ignore[assignment]
-        response["Cache-Control"] = "no-store"
-        response["Referrer-Policy"] = "no-referrer"
-        response["X-Content-Type-Options"] = "nosniff"
-        response["X-Frame-Options"] = "DENY"
-        response["X-Robots-Tag"] = "noindex"
+        # First of all, so that whatever fails from here on reports a request without it.
+        try:
+            self.token = redaction.take_token(request)
+            response: HttpResponse = super().dispatch(request, *args, **kwargs)  # type: ignore[assignment]
+        except Exception:
+            errors.guard()
+            raise
+        errors.keep(request, response)
+        for name, value in errors.HEADERS.items():
+            response[name] = value
         if "Content-Security-Policy" not in response:
             response["Content-Security-Policy"] = _policy(None)
         return response
@@ -68,7 +74,14 @@ class TokenView(View):
     def page(self, opened: Opened, token: str = "", **more: object) -> HttpResponse:
         """The page for a verdict."""
         landing = _landing(opened)
-        context = {"verdict": opened.verdict.value, "token": token, "landing": landing, **more}
+        context = {
+            "verdict": opened.verdict.value,
+            "token": token,
+            "landing": landing,
+            "renewed": False,
+            "retry_after": 0,
+            **more,
+        }
         body = render_to_string(TEMPLATE, context, request=self.request)
         response = HttpResponse(body, status=STATUSES[opened.verdict])
         response["Content-Security-Policy"] = _policy(landing)
@@ -80,16 +93,14 @@ class ConfirmView(TokenView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show the button, or why there is none."""
-        token = request.GET.get("token", "")
-        return self.page(engine.inspect(token), token)
+        return self.page(engine.inspect(self.token), self.token)
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Confirm, and lead on to where the client wants people to go."""
-        token = request.POST.get("token", "")
-        opened = engine.confirm(token)
+        opened = engine.confirm(self.token)
         if opened.verdict is Verdict.CONFIRMED and (landing := _landing(opened)):
             return SeeOther(landing)
-        return self.page(opened, token)
+        return self.page(opened, self.token)
 
 
 class RenewView(TokenView):
@@ -99,11 +110,10 @@ class RenewView(TokenView):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Send a new link to the address that the expired one was sent to."""
-        token = request.POST.get("token", "")
-        result = engine.renew(token)
+        result = engine.renew(self.token)
         if result is None:
-            return self.page(engine.inspect(token), token)
-        response = self.page(Opened(Verdict.EXPIRED), token, **_renewed(result))
+            return self.page(engine.inspect(self.token), self.token)
+        response = self.page(Opened(Verdict.EXPIRED), self.token, **_renewed(result))
         response.status_code = HTTPStatus.OK
         if result.retry_after:
             response.status_code = HTTPStatus.TOO_MANY_REQUESTS
@@ -111,17 +121,27 @@ class RenewView(TokenView):
         return response
 
 
+@method_decorator([csrf_exempt, login_not_required], name="dispatch")
 class StyleView(View):
     """The pages' stylesheet, so that a strict policy needs no static files of the host's."""
 
     http_method_names = ["get", "head"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer as guarded as the pages; a refusal is no more kept than theirs."""
+        response: HttpResponse = super().dispatch(request, *args, **kwargs)  # type: ignore[assignment]
+        response.headers.setdefault("Cache-Control", "no-store")
+        response["Referrer-Policy"] = "no-referrer"
+        response["X-Content-Type-Options"] = "nosniff"
+        response["X-Frame-Options"] = "DENY"
+        response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        return response
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """The same bytes for everybody."""
         style = render_to_string("resend_confirmation/page.css")
         response = HttpResponse(style, content_type="text/css; charset=utf-8")
         response["Cache-Control"] = "public, max-age=3600"
-        response["X-Content-Type-Options"] = "nosniff"
         return response
 
 
@@ -162,5 +182,5 @@ app_name = "resend_confirmation"
 urlpatterns = [
     path("", ConfirmView.as_view(), name="confirm"),
     path("new/", RenewView.as_view(), name="renew"),
-    path("style.css", login_not_required(StyleView.as_view()), name="style"),
+    path("style.css", StyleView.as_view(), name="style"),
 ]

@@ -1,23 +1,42 @@
 """Fixtures for every test, and the rule that a service which is absent skips, or in CI fails."""
 
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
 
-from resend_confirmation.engine import backlog
+from resend_confirmation.testing.dialects import forget_counts
 
 from .factories import PendingFactory, UserFactory
 from .mailers import ScriptedBackend, through
 
+#: How many times more examples than CI takes, for a longer look with ever new ones.
+TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
+
+hypothesis_settings.register_profile("home", deadline=None, suppress_health_check=[*HealthCheck])
+# The same examples each time, so that a change is not refused for what it did not do.
+hypothesis_settings.register_profile(
+    "ci", hypothesis_settings.get_profile("home"), derandomize=True, database=None
+)
+_IN_CI = bool(os.environ.get("CI") or os.environ.get("REQUIRE_SERVICES"))
+hypothesis_settings.load_profile("ci" if _IN_CI and TIMES == 1 else "home")
+
+
+def examples(count: int) -> int:
+    """``count``, or many more where FUZZ_TIMES says so."""
+    return count * TIMES
+
 
 @pytest.fixture(autouse=True)
-def fresh_process_state():
+def fresh_process_state(monkeypatch):
     """Counters that live as long as a process start anew for each test."""
-    cache.clear()
-    backlog.reset()
+    forget_counts(monkeypatch)
 
 
 @pytest.fixture
@@ -89,3 +108,34 @@ def unavailable(reason: str) -> None:
     if os.environ.get("REQUIRE_SERVICES"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+#: What a browser needs in a container, and nothing that it does by itself.
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=800,600",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """A browser without a past."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if binary is None or driver is None:
+        unavailable("Chromium or its driver is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(binary)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
+        options.add_argument(flag)
+    browser = webdriver.Chrome(options=options, service=Service(driver))
+    yield browser
+    browser.quit()

@@ -108,7 +108,7 @@ CLIENTS = [
             ]
         },
         "redirects": ["https://game.example/callback"],
-        "signing": "the game's secret, known to its own servers alone, 32 bytes or more",
+        "signing": {"key": "the game's secret, known to its own servers alone, 32 bytes or more"},
     },
     {
         "name": "arcade",
@@ -124,7 +124,7 @@ CLIENTS = [
             "https://arcade.example/b?keep=1",
             "app://xlogin.com.example.arcade",
         ],
-        "signing": "the arcade's secret, known to its own servers alone, 32 bytes or more",
+        "signing": {"key": "the arcade's secret, known to its own servers alone, 32 bytes or more"},
     },
     {
         "name": "kiosk",

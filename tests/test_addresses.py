@@ -216,6 +216,27 @@ def test_keyed_digests_differ_by_purpose():
 
 
 @pytest.mark.parametrize(
+    ("typed", "spellings"),
+    [
+        ("Jane@Example.com", {"Jane@Example.com"}),
+        ("jane", {"jane"}),
+        ("", {""}),
+        (
+            "x@B\u00fccher.example",
+            {"x@B\u00fccher.example", "x@xn--bcher-kva.example"},
+        ),
+        ("x@xn--bcher-kva.example", {"x@xn--bcher-kva.example", "x@b\u00fccher.example"}),
+        ("\u00c4@example.com", {"\u00c4@example.com", "\u00e4@example.com"}),
+    ],
+)
+def test_spellings(typed, spellings):
+    """What is ASCII is looked up once; the rest in the forms in which hosts store it."""
+    found = addresses.spellings(typed)
+    assert set(found) == spellings
+    assert len(found) == len(spellings)
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("jane@example.com", "j***@e***"),

@@ -1,14 +1,21 @@
 """System checks: each thing that can be wrong has an id of its own."""
 
 import sys
+from importlib import import_module
 from typing import Any
 
+import django
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.conf import settings as django_settings
-from django.core.checks import run_checks
+from django.core.checks import register, run_checks
+from django.core.checks.registry import registry
 from django.core.management import CommandError, call_command
 from django.urls import include, path
 
+from resend_confirmation.checks import mounting
+from resend_confirmation.clients import Client, Signing
 from resend_confirmation.dialects.base import DialectView
 
 BASE = "https://site.example"
@@ -21,12 +28,12 @@ def without_dialects():
     """What W001 and W002 need: the ids that the test site's first client has at its dialects."""
     ours: dict[str, Any] = django_settings.RESEND_CONFIRMATION
     client = ours["CLIENTS"][0]
-    return {"name": client["name"], "ids": client["ids"]}
+    return {name: client[name] for name in ("name", "ids", "redirects")}
 
 
 @pytest.fixture
 def ids(settings):
-    """The ids of what the checks say of a value of the setting."""
+    """The ids of what the checks say of a value of the setting, in order: they run in none."""
 
     def run(**given):
         settings.RESEND_CONFIRMATION = {
@@ -35,10 +42,10 @@ def ids(settings):
             "CARRIER": "none",
             **given,
         }
-        return [
+        return sorted(
             str(message.id).removeprefix("resend_confirmation.")
             for message in run_checks(tags=["resend_confirmation"])
-        ]
+        )
 
     return run
 
@@ -123,6 +130,26 @@ def test_e007_a_queue_that_is_not_there(ids, monkeypatch):
     assert ids(CARRIER="tasks", TASKS_QUEUE="default") == []
 
 
+@pytest.mark.parametrize(
+    ("given", "app"),
+    [
+        ({"ACCOUNTS": "resend_confirmation.contrib.allauth.AllauthStore"}, "allauth.account"),
+        (
+            {"AUTHORIZATION_CODE": "resend_confirmation.contrib.oauth_toolkit.issue_code"},
+            "oauth2_provider",
+        ),
+    ],
+)
+def test_e022_app_of_an_extra(change, given, app):
+    """E022: a bridge to a package whose app is not installed says which one is missing."""
+    change(**given)
+    ((name, path),) = given.items()
+    found = run_checks(tags=["resend_confirmation"])
+    assert [(m.id, m.msg) for m in found if not m.is_silenced()] == [
+        ("resend_confirmation.E022", f"{name} names {path!r}, which needs the app {app!r}")
+    ]
+
+
 def test_e008_pages_not_mounted(ids, settings):
     """E008: without the confirm pages messages have no link."""
     settings.ROOT_URLCONF = "tests.test_checks"
@@ -139,9 +166,17 @@ def test_e008_mounted_anywhere(ids, settings):
         urlpatterns.clear()
 
 
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "/callback"])
+def test_e009_unusable_url(ids, url):
+    """E009: a redirect or page to which nobody may be sent."""
+    assert ids(CLIENTS=[{"name": "a", "redirects": [url]}]) == ["E009"]
+    assert ids(CLIENTS=[{"name": "a", "pages": {"failed": url}}, {}]) == ["E005", "E009"]
+    assert ids(CLIENTS=[{"name": "a", "redirects": ["mygame://done"]}]) == []
+
+
 def test_w001_no_issuer_of_codes(ids, settings):
     """W001: a client of a dialect that hands out codes, without anybody to issue them."""
-    client = without_dialects() | {"signing": "a secret"}
+    client = without_dialects() | {"signing": {"key": "a secret"}}
     assert ids(CLIENTS=[client]) == ["W001"]
     assert ids(CLIENTS=[client], AUTHORIZATION_CODE="secrets.token_hex") == []
 
@@ -150,14 +185,239 @@ def test_w002_no_key_to_sign_with(ids):
     """W002: a client of a dialect that hands out signed tokens, without a key to sign with."""
     client = without_dialects()
     assert ids(CLIENTS=[client], AUTHORIZATION_CODE="secrets.token_hex") == ["W002"]
-    signing = client | {"signing": "a secret"}
+    signing = client | {"signing": {"key": "a secret"}}
     assert ids(CLIENTS=[signing], AUTHORIZATION_CODE="secrets.token_hex") == []
 
 
-def test_clients_of_no_dialect(ids):
-    """An id at a dialect that nobody mounted is no fault."""
+def test_w012_no_redirect(ids):
+    """W012: what a dialect hands over after the click needs an address to be handed to."""
+    client = without_dialects() | {"redirects": [], "signing": {"key": "a secret"}}
+    code = {"AUTHORIZATION_CODE": "secrets.token_hex"}
+    assert ids(CLIENTS=[client], **code) == ["W012", "W012"]
+    own_page = client | {"pages": {"confirmed": "https://game.example/thanks"}}
+    assert ids(CLIENTS=[own_page], **code) == []
+    assert ids(CLIENTS=[client]) == ["W001", "W012", "W012"]
+
+
+def test_e016_databases(ids, settings):
+    """E016: each model of ours that is not written where users are."""
+    settings.DATABASE_ROUTERS = ["tests.hosts.routing.ApartRouter"]
+    assert ids() == ["E016", "E016", "E016", "E016"]
+    texts = {message.msg for message in run_checks(tags=["resend_confirmation"])}
+    assert "Confirmation is in the database 'default', users are in 'people'" in texts
+
+
+@pytest.mark.parametrize("name", ["PeopleRouter", "CopyRouter"])
+def test_e016_together(ids, settings, name):
+    """Together they may be in any database, and be read from a copy of it."""
+    settings.DATABASE_ROUTERS = [f"tests.hosts.routing.{name}"]
+    assert ids() == []
+
+
+@pytest.mark.parametrize(
+    ("forced", "base", "found"),
+    [
+        ("/shop", f"{BASE}/shop", ["W017"]),
+        ("/shop/", f"{BASE}/shop/", ["W017"]),
+        ("/shop", BASE, []),
+        ("/op", f"{BASE}/shop", []),
+        (None, f"{BASE}/shop", []),
+        ("", f"{BASE}/shop", []),
+        ("/", f"{BASE}/shop", []),
+    ],
+)
+def test_w017_prefix_twice(ids, settings, forced, base, found):
+    """W017: links have FORCE_SCRIPT_NAME by themselves."""
+    settings.FORCE_SCRIPT_NAME = forced
+    assert ids(BASE_URL=base) == found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"CLIENTS": [{"name": "a", "ids": {"acme": 1}}]},
+        {"CLIENTS": [{"name": "a", "keys": {"acme": ["a key"]}}]},
+        {"QUIET": ["acme"]},
+        {"THROTTLE": {"default": "60/m", "acme": "5/m"}},
+    ],
+    ids=["ids", "keys", "QUIET", "THROTTLE"],
+)
+def test_w013_unknown_dialect(ids, given):
+    """W013: a dialect that nobody mounted is likely one that somebody mistyped."""
     assert "acme" not in DialectView.by_name
-    assert ids(CLIENTS=[{"name": "a", "ids": {"acme": 1}}]) == []
+    assert ids(**given) == ["W013"]
+
+
+def test_w013_known_dialects(ids):
+    """Names of dialects that are mounted are right wherever they stand."""
+    name = min(view.dialect for view in mounting.dialects())
+    client = {"name": "a", "ids": {name: 1}, "keys": {name: ["a key"]}, "redirects": ["app://a"]}
+    assert ids(CLIENTS=[client], QUIET=[name], THROTTLE={name: None, "default": "5/m"}) == []
+    assert ids(QUIET="all") == []
+
+
+def test_e010_one_id_twice(ids):
+    """E010: an id at a dialect is one client's, be it written as a number or as text."""
+    first, second = ({"name": name, "ids": {"acme": id_}} for name, id_ in [("a", 5), ("b", "5")])
+    assert ids(CLIENTS=[first, second]) == ["E010", "W013", "W013"]
+    assert ids(CLIENTS=[first, second | {"ids": {"acme": 6}}]) == ["W013", "W013"]
+
+
+def test_e011_one_host_twice(ids):
+    """E011: a host name is one client's, in capitals too."""
+    clients = [
+        {"name": "a", "hosts": ["a.example", "A.example"]},
+        {"name": "b", "hosts": ["b.example"]},
+    ]
+    assert ids(CLIENTS=clients) == []
+    assert ids(CLIENTS=[*clients, {"name": "c", "hosts": ["A.EXAMPLE"]}]) == ["E011"]
+
+
+@pytest.mark.parametrize(
+    ("client", "found"),
+    [
+        ({"name": "x" * 100}, []),
+        ({"name": "x" * 101}, ["E012"]),
+        ({"name": "a", "redirects": {"x" * 64: "https://a.example/"}}, []),
+        ({"name": "a", "redirects": {"x" * 65: "https://a.example/"}}, ["E012"]),
+    ],
+)
+def test_e012_longer_than_a_column(ids, client, found):
+    """E012: a name or a redirect's id that a row has no room for would fail when it is stored."""
+    assert ids(CLIENTS=[client]) == found
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "", "HS1", "hs256", "ES256", None, 5])
+def test_e013_algorithm(ids, algorithm):
+    """E013: a user token is signed, and by an algorithm that is known to be sound."""
+    signing = Signing(key="a secret of 32 bytes or more than that", algorithm=algorithm)
+    assert ids(CLIENTS=[Client(name="a", signing=signing)]) == ["E013"]
+
+
+def pem(key, format_=serialization.PrivateFormat.PKCS8):
+    """A private key as text."""
+    no_password = serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, format_, no_password).decode()
+
+
+RSA_2048 = rsa.generate_private_key(65537, 2048)
+PUBLIC = (
+    RSA_2048.public_key()
+    .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key", "found"),
+    [
+        ("HS256", "hunter2", []),
+        ("RS256", pem(RSA_2048), []),
+        ("RS256", "hunter2", ["E014"]),
+        ("RS256", PUBLIC, ["E014"]),
+        ("RS256", pem(ec.generate_private_key(ec.SECP256R1())), ["E014"]),
+        ("HS256", PUBLIC, ["E014"]),
+        ("HS256", 27182818, ["E014"]),
+    ],
+)
+def test_e014_key_that_cannot_sign(ids, algorithm, key, found, settings):
+    """E014: the key is of the algorithm's kind, and not the half that everybody may know."""
+    assert ids(CLIENTS=[{"name": "a", "signing": {"key": key, "algorithm": algorithm}}]) == found
+    said = " ".join(str(message) for message in run_checks(tags=["resend_confirmation"]))
+    assert str(key) not in said
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="Django has no MAILERS before 6.1")
+def test_e015_mailer(ids, settings):
+    """E015: MAILER names an entry of MAILERS."""
+    assert ids(MAILER="nobody") == ["E015"]
+    settings.MAILERS = {**settings.MAILERS, "nobody": {}}
+    assert ids(MAILER="nobody") == []
+
+
+def test_e015_before_mailers(ids, settings):
+    """Where Django has no MAILERS the name has no effect, and is no error."""
+    if django.VERSION >= (6, 1):
+        del settings.MAILERS
+        assert ids(MAILER="nobody") == ["E015"]
+    else:
+        assert ids(MAILER="nobody") == []
+    assert ids(MAILER="default") == []
+
+
+@pytest.fixture
+def ratelimit_app(settings):
+    """django-ratelimit as an app, whose own checks are taken out again afterwards."""
+    before = set(registry.registered_checks)
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "django_ratelimit"]
+    checks = import_module("django_ratelimit.checks")
+    register(checks.check_caches, "caches")
+    yield
+    registry.registered_checks &= before
+
+
+def test_w014_ratelimit_as_an_app(ids, ratelimit_app, settings):
+    """W014: the app that stops development with a cache in memory is not needed; this says so."""
+    assert ids() == ["W014"]
+    (message,) = run_checks(tags=["resend_confirmation"])
+    assert "django_ratelimit.E003, django_ratelimit.W001" in message.msg
+    settings.SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
+    assert ids() == []
+
+
+def test_w014_ratelimit_that_is_content(ids, ratelimit_app, settings):
+    """With a cache that django-ratelimit likes there is nothing to say."""
+    backend = "django.core.cache.backends.memcached.PyMemcacheCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "127.0.0.1:1"}}
+    assert ids() == []
+    del settings.CACHES
+
+
+def test_w015_a_check_that_fails(ids, monkeypatch, settings):
+    """W015: a check that fails itself stops nothing, says so, and tells no secret."""
+
+    def urls(*args):
+        raise RuntimeError("postgres://root:secret@db.example")
+
+    monkeypatch.setattr(mounting, "reverse", urls)
+    assert ids() == ["W015"]
+    (message,) = run_checks(tags=["resend_confirmation"])
+    assert message.msg == "check_pages could not be run: RuntimeError"
+    assert "secret" not in str(message)
+
+
+def test_no_urls_at_all(ids, settings):
+    """A host without any URLs is told of the pages alone."""
+    del settings.ROOT_URLCONF
+    assert ids() == ["E008"]
+
+
+def test_clients_of_a_callable(settings):
+    """Clients of a callable are looked at where the database may be asked, and there alone."""
+    settings.RESEND_CONFIRMATION = {"BASE_URL": BASE, "CLIENTS": "tests.test_checks.twins"}
+    assert run_checks(tags=["resend_confirmation"], databases=[]) == []
+    asked = run_checks(tags=["resend_confirmation"], databases=["default"])
+    assert [message.id for message in asked] == ["resend_confirmation.E011"]
+    settings.RESEND_CONFIRMATION = {"BASE_URL": BASE, "CLIENTS": "tests.test_checks.nameless"}
+    asked = run_checks(tags=["resend_confirmation"], databases=["default"])
+    assert [message.id for message in asked] == ["resend_confirmation.E005"]
+
+
+def twins():
+    """Two clients with one host, as a host's table may have them."""
+    return [{"name": "a", "hosts": ["a.example"]}, {"name": "b", "hosts": ["a.example"]}]
+
+
+def nameless():
+    """A client without a name."""
+    return [{"hosts": ["a.example"]}]
+
+
+@pytest.mark.django_db
+def test_no_statement(settings, django_assert_num_queries):
+    """Checks ask the database nothing, those for production included."""
+    with django_assert_num_queries(0):
+        run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
 
 
 def test_clients_that_cannot_be_read_yet(ids):

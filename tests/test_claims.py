@@ -223,7 +223,7 @@ def test_lost_before_the_hand_over(pending, clock, monkeypatch):
         return write(*given)
 
     monkeypatch.setattr(message, "write", write_slowly)
-    assert carry(1) == Round(unsent=1)
+    assert carry(1) == Round(needless=1)
     assert mail.outbox == []
     assert states() == [DeliveryState.QUEUED]
 

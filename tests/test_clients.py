@@ -76,8 +76,8 @@ def test_redirects_with_ids(use):
 
 
 def test_signing_by_secret(use):
-    """A bare secret signs with HS256."""
-    use([{"name": "a", "signing": "secret"}])
+    """A key alone signs with HS256."""
+    use([{"name": "a", "signing": {"key": "secret"}}])
     client = clients.by_name("a")
     assert client is not None
     assert client.signing == Signing("secret", "HS256", None)
@@ -105,18 +105,30 @@ PROBLEMS = {
     "one host": ({"name": "a", "hosts": "a.example"}, "'hosts' takes a list of strings"),
     "one redirect": ({"name": "a", "redirects": URL}, "'redirects' takes a list of strings"),
     "no redirect": ({"name": "a", "redirects": [None]}, "'redirects' takes a list of strings"),
+    "an algorithm of none": (
+        {"name": "a", "signing": {"key": "k", "algorithm": "none"}},
+        "the 'algorithm' of 'signing' is 'HS256' or 'RS256'",
+    ),
+    "an algorithm of another kind": (
+        {"name": "a", "signing": {"key": "k", "algorithm": "ES256"}},
+        "the 'algorithm' of 'signing' is 'HS256' or 'RS256'",
+    ),
     "pages": ({"name": "a", "pages": [URL]}, "'pages' takes a dict"),
     "a page": (
         {"name": "a", "pages": {"done": URL}},
-        "'pages' has no key 'done'; it takes ['confirmed', 'expired', 'failed']",
+        "'pages' has no key 'done'; it takes ['confirm', 'confirmed', 'expired', 'failed']",
     ),
     "signing": (
         {"name": "a", "signing": 5},
-        "'signing' takes a secret, or a dict with 'key', 'algorithm', 'key_id'",
+        "'signing' takes a dict with 'key', 'algorithm', 'key_id'",
+    ),
+    "a bare secret": (
+        {"name": "a", "signing": "hunter2"},
+        "'signing' takes a dict with 'key', 'algorithm', 'key_id'",
     ),
     "signing without key": (
         {"name": "a", "signing": {"algorithm": "RS256"}},
-        "'signing' takes a secret, or a dict with 'key', 'algorithm', 'key_id'",
+        "'signing' takes a dict with 'key', 'algorithm', 'key_id'",
     ),
     "signing with more": (
         {"name": "a", "signing": {"key": "k", "kid": "7"}},
@@ -128,11 +140,79 @@ PROBLEMS = {
 @pytest.mark.parametrize(("entry", "text"), PROBLEMS.values(), ids=PROBLEMS)
 def test_problems(use, entry, text):
     """A wrong entry is named by the check and refused by the registry."""
-    assert clients.problem_of(entry) == text
+    assert str(clients.problem_of(entry)) == text
     use([entry])
     with pytest.raises(ImproperlyConfigured) as raised:
         clients.registry()
     assert str(raised.value) == f"CLIENTS: {text}"
+
+
+UNUSABLE = {
+    "javascript": "javascript:alert(1)",
+    "javascript in capitals": "JavaScript:alert(1)",
+    "javascript as a host": "javascript://game.example/%0aalert(1)",
+    "data": "data:text/html,<script>alert(1)</script>",
+    "vbscript": "vbscript:x",
+    "file": "file:///etc/passwd",
+    "blob": "blob:https://game.example/1",
+    "filesystem": "filesystem:https://game.example/temporary/x",
+    "view-source": "view-source:https://game.example/",
+    "about": "about:blank",
+    "a blank in front": " javascript:alert(1)",
+    "a tab within": "java\tscript:alert(1)",
+    "a control in front": "\x01javascript:alert(1)",
+    "a line break": "https://game.example/\r\nSet-Cookie: a=b",
+    "a blank": "https://game.example/a b",
+    "a backslash": "https://game.example\\@evil.example/",
+    "NUL": "https://game.example/\0",
+    "no ASCII": "https://g\u0430me.example/",
+    "no scheme": "//game.example/",
+    "a path": "/callback",
+    "nothing": "",
+    "a scheme alone": "https:",
+    "no host": "https:///callback",
+    "a port alone": "https://:443/",
+    "half of an IPv6 address": "https://[::1/",
+    "no text": 5,
+}
+
+
+@pytest.mark.parametrize("url", UNUSABLE.values(), ids=UNUSABLE)
+@pytest.mark.parametrize(
+    "entry",
+    [
+        lambda url: {"name": "a", "redirects": {"web": url}},
+        lambda url: {"name": "a", "pages": {"expired": url}},
+        lambda url: Client(name="a", redirects=[Redirect("0", url)]),
+    ],
+    ids=["redirects", "pages", "a Client"],
+)
+def test_unusable_urls(use, url, entry):
+    """What no browser may be sent to is refused by the registry, even when registered."""
+    use([entry(url)])
+    with pytest.raises(ImproperlyConfigured):
+        clients.registry()
+    assert isinstance(clients.problem_of(entry(url)), clients.UnusableURLError)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mygame://done",
+        "mygame:done",
+        "app://xlogin.com.example.game",
+        "com.example.game:/callback",
+        "https://game.example/callback?a=1#top",
+        "http://[::1]:8000/",
+        "HTTPS://GAME.example:443/~a/%2e%2e/;x=1",
+    ],
+)
+def test_usable_urls(use, url):
+    """Whatever else is an absolute URL may be registered, custom schemes too."""
+    use([{"name": "a", "redirects": [url], "pages": {"confirmed": url}}])
+    client = clients.default()
+    assert client is not None
+    assert (client.redirects, client.pages) == ([Redirect("0", url)], {"confirmed": url})
 
 
 def test_no_problem():

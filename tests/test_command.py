@@ -1,10 +1,7 @@
 """``manage.py resend_confirmation``: what it prints, what it does, and how it exits."""
 
 import json
-import os
 import smtplib
-import subprocess
-import sys
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -102,17 +99,6 @@ class TestSend:
         assert Ran("send", "shared@example.com").code == 0
         assert Delivery.objects.filter(state="queued").count() == 2
 
-    def test_it_is_sent_in_the_name_of_the_confirmations_client(self):
-        """Unless another client is named; the link leads to the client's first redirect."""
-        waiting("one", client="arcade")
-        waiting("two", client="arcade")
-        waiting("three", client="of the past")
-        Ran("send", "one", "three")
-        Ran("send", "two", "--client", "kiosk", "--dialect", "strapi")
-        Ran("send", "two", "--client", "game", "--dialect", "strapi")
-        sent = Delivery.objects.order_by("pk").values_list("client", "dialect", "redirect")
-        assert list(sent) == [("arcade", "", "0"), ("game", "", "0"), ("game", "strapi", "0")]
-
     def test_a_client_without_confirmation_is_refused(self, pending):
         """The client says that nobody needs to confirm."""
         ran = Ran("send", "pending", "--client", "kiosk")
@@ -136,23 +122,6 @@ class TestSend:
         assert ran.code == 1
         assert complaint in ran.complaint
         assert not Delivery.objects.exists()
-
-    def test_known_dialects_are_those_that_the_site_mounts(self):
-        """They are known in a fresh process that has no reason of its own to load the URLs."""
-        arguments = ["--skip-checks", "send", "pending", "--dialect", "strappy"]
-        ran = subprocess.run(
-            [sys.executable, "-m", "django", "resend_confirmation", *arguments],
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ran.returncode == 1
-        assert ran.stderr == (
-            "CommandError: No dialect 'strappy' is mounted. Known: "
-            "backendless, quiva, strapi, strapi-v4, xsolla-jwt, xsolla-oauth2.\n"
-        )
 
     def test_a_dry_run_only_tells(self, pending, confirmed):
         """Neither a delivery nor a cooldown is written, and nothing is a failure."""
@@ -207,21 +176,6 @@ class TestPending:
         assert ran.lines == ([f"queued: {len(names)}"] if names else ["nobody waits"])
         served = Delivery.objects.values_list("confirmation__account__username", flat=True)
         assert sorted(served) == names
-
-    def test_each_is_sent_in_the_name_of_its_own_client(self):
-        """Unless one is named for all."""
-        waiting("one", client="arcade")
-        waiting("two", client="game")
-        Ran("send", "--pending", "--dialect", "quiva")
-        Cooldown.objects.all().delete()
-        Ran("send", "--pending", "--client", "arcade")
-        sent = Delivery.objects.order_by("pk").values_list("client", "dialect", "redirect")
-        assert list(sent) == [
-            ("arcade", "quiva", "0"),
-            ("game", "quiva", "0"),
-            ("arcade", "", "0"),
-            ("arcade", "", "0"),
-        ]
 
     def test_a_dry_run_only_tells(self, pending):
         """It knows of cooldowns that run, and takes none."""
@@ -310,6 +264,15 @@ class TestDrain:
         assert ran.lines == ["resolved: 0, sent: 0, not sent: 1"]
         assert (ran.code, ran.complaint) == (1, "1 could not be sent; the admin says why.")
         assert Delivery.objects.get().state == "queued"
+
+    def test_what_is_no_longer_needed_is_no_failure(self, pending):
+        """Who confirmed while the message waited gets none, and the exit code is 0."""
+        Ran("send", "pending")
+        Confirmation.objects.update(state="confirmed")
+        ran = Ran("drain")
+        assert ran.lines == ["resolved: 0, sent: 0, not sent: 0, no longer needed: 1"]
+        assert ran.code == 0
+        assert Delivery.objects.get().state == "abandoned"
 
     def test_settings_that_do_not_work_are_exit_code_3(self, clock, script):
         """The queue is paused, and stays so for the next run; what was sent before is counted."""

@@ -619,7 +619,7 @@ def test_meanwhile(pending, clock, script, meanwhile, state, reason, tried):
         clock.move(minutes=1)
     meanwhile(pending)
     sent_before = len(ScriptedBackend.seen)
-    assert carry() == Round(unsent=1)
+    assert carry() == Round(needless=1)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (state, reason)
     assert delivery.ended_at == clock.now
@@ -656,7 +656,7 @@ def test_deleted_while_carried(pending, monkeypatch):
         return mine
 
     monkeypatch.setattr(claims, "claim", claim_then_delete)
-    assert carry() == Round(unsent=1)
+    assert carry() == Round(needless=1)
     assert mail.outbox == []
 
 

@@ -55,6 +55,31 @@ def test_vendors_names(path):
     assert [vendor for vendor in VENDORS if vendor in words] == []
 
 
+TESTS = Path(__file__).parent
+#: Where each file is about one vendor: its dialect, or the clients that it publishes.
+FOLDERS = ("dialects", "clients")
+#: The test site mounts the dialects and names their clients; the others need whole settings, or
+#: apps of other packages, beside a real dialect.
+SITE = {
+    TESTS / "settings.py",
+    TESTS / "urls.py",
+    TESTS / "test_deployment_checks.py",
+    TESTS / "neighbours" / "test_oauth_toolkit.py",
+}
+NEUTRAL_TESTS = sorted(
+    path
+    for path in set(TESTS.rglob("*.py")) - SITE
+    if path.relative_to(TESTS).parts[0] not in FOLDERS
+)
+
+
+@pytest.mark.parametrize("path", NEUTRAL_TESTS, ids=lambda path: str(path.relative_to(TESTS)))
+def test_vendors_names_in_tests(path):
+    """Tests that name a vendor are that vendor's, in a folder of their own."""
+    words = path.read_text("utf-8").lower()
+    assert [vendor for vendor in VENDORS if vendor in words] == []
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_vendors_do_not_name_each_other(vendor):
     """A dialect does not speak of another vendor."""

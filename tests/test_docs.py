@@ -12,16 +12,15 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.core import mail
 from django.dispatch import Signal
-from django.test import Client as Browser
 
 import resend_confirmation
-from resend_confirmation import accounts, clients, conf, dialects, engine, signals, start
+from resend_confirmation import accounts, clients, conf, dialects, engine, signals
 from resend_confirmation.courier.wake import CARRIERS
 from resend_confirmation.dialects import base
 from resend_confirmation.dialects.base import Answer, DialectView, Kind
@@ -41,7 +40,9 @@ from resend_confirmation.outcomes import (
 REPO = Path(__file__).resolve().parents[1]
 PACKAGE = Path(resend_confirmation.__file__).parent
 DOCS = REPO / "docs"
-ROOT_PAGES = [REPO / "README.md", REPO / "CHANGELOG.md", REPO / "CONTRIBUTING.md"]
+ROOT_PAGES = [
+    REPO / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+]
 PAGES = sorted([*DOCS.rglob("*.md"), *ROOT_PAGES])
 
 #: Modules of vendors, by name; every other module of ``dialects`` is what they stand on.
@@ -307,6 +308,38 @@ def test_checks_have_headings():
     assert written == ids
 
 
+THREATS = [row for row in rows(page("docs/explanation/threats.md")) if row[2] != "Test"]
+
+
+@pytest.mark.parametrize("row", THREATS, ids=lambda row: row[0])
+def test_threats_are_proven(row):
+    """Every threat names its tests, and each of them exists."""
+    _, defence, proof = row
+    assert defence
+    nodes = [cell.strip("`") for cell in proof.split(", ")]
+    assert [node for node in nodes if not node_exists(node)] == []
+
+
+def node_exists(node: str) -> bool:
+    """Whether a test, named by its file or by a directory, is there."""
+    place, *inside, name = node.split("::")
+    if inside:
+        # A class inherits tests, from the contract for one.
+        found_in: Any = import_module(place.removesuffix(".py").replace("/", "."))
+        return callable(getattr(getattr(found_in, inside[0], None), name, None))
+    path = REPO / place
+    files = sorted(path.glob("test_*.py")) if path.is_dir() else [path]
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+    found = {n.name for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+    return place.startswith("tests/") and name.startswith("test_") and name in found
+
+
+def test_security_is_linked():
+    """The README links to SECURITY.md, which links to the threats."""
+    assert "](SECURITY.md)" in page("README.md")
+    assert "](docs/explanation/threats.md)" in page("SECURITY.md")
+
+
 def test_signals_have_headings():
     """Every signal has its heading."""
     names = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
@@ -409,11 +442,16 @@ def written_answer(row: list[str]) -> object:
     return Answer(int(status), json.loads(code.strip("`")) if code else "", text)
 
 
+def vendor_of(view: type[DialectView]) -> str:
+    """The name of a vendor's module, which may be a package."""
+    return view.__module__.removeprefix(f"{dialects.__name__}.").partition(".")[0]
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_answers_equal_the_code(dialect):
     """A dialect's table on its page is its table in the code, row by row, each with a source."""
     view = DIALECTS[dialect]
-    path = f"docs/dialects/{view.__module__.rpartition('.')[2]}.md"
+    path = f"docs/dialects/{vendor_of(view)}.md"
     table = rows(section(page(path), dialect))
     assert table[0] == ["Ending", "Status", "Code", "Text", "Source"]
     written = {written_key(row[0]): written_answer(row) for row in table[1:]}
@@ -438,7 +476,7 @@ def test_matrix_equals_the_code():
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_dialects_are_listed(dialect):
     """Every dialect stands in the README, the list and the changelog, with its path."""
-    module = import_module(DIALECTS[dialect].__module__)
+    module = VENDORS[vendor_of(DIALECTS[dialect])]
     (pattern,) = (p for p in module.urlpatterns if p.name == dialect)
     path = re.sub(r"<\w+:", "<", str(pattern.pattern))
     for name in ("README.md", "docs/dialects/index.md"):
@@ -498,7 +536,23 @@ def test_readme_site_passes_its_checks(tmp_path):
     run("manage.py", "shell", "-c", sign_up)
 
 
-HOW_TO_ADD = blocks(page("docs/how-to/add-a-dialect.md"), "python")
+#: The package that a host would write by the how-to, whose own tests run with ours.
+SHOP = Path(__file__).parent / "foreign" / "shop"
+HOW_TO_ADD = "docs/how-to/add-a-dialect.md"
+
+
+def test_how_to_shows_what_is_tested():
+    """The how-to's code is that of the host's package: whole files, and the end of one."""
+    acme, its_test, urls, targeted, second = blocks(page(HOW_TO_ADD), "python")
+    assert acme == (SHOP / "acme.py").read_text("utf-8")
+    assert its_test == (SHOP / "test_acme.py").read_text("utf-8")
+    assert targeted == (SHOP / "targeted.py").read_text("utf-8")
+    versioned = (SHOP / "versioned.py").read_text("utf-8")
+    assert versioned.partition("class VersionedSecond(")[2].startswith(
+        second.removeprefix("class VersionedSecond(").rstrip()
+    )
+    mounted = (SHOP / "urls.py").read_text("utf-8").splitlines()
+    assert [line for line in urls.splitlines() if line not in mounted] == []
 
 
 def module_of(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -507,89 +561,6 @@ def module_of(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> Module
     monkeypatch.setitem(sys.modules, name, module)
     exec(compile(source, name, "exec"), vars(module))
     return module
-
-
-@pytest.fixture
-def acme(db, monkeypatch, settings):
-    """The how-to's site: its dialect mounted as it says, and nothing else."""
-    monkeypatch.setattr(DialectView, "by_name", dict(DialectView.by_name))
-    monkeypatch.setitem(sys.modules, "shop", ModuleType("shop"))
-    dialect, _, urls = HOW_TO_ADD
-    module = module_of("shop.acme", dialect, monkeypatch)
-    module_of("shop.urls", urls, monkeypatch)
-    settings.ROOT_URLCONF = "shop.urls"
-    settings.RESEND_CONFIRMATION = {
-        "BASE_URL": "https://site.example",
-        "CLIENTS": [{"name": "north", "ids": {"acme": "north"}}],
-        "CARRIER": "none",
-    }
-    return module
-
-
-@pytest.mark.parametrize(
-    "name",
-    [n.name for n in ast.parse(HOW_TO_ADD[1]).body if isinstance(n, ast.FunctionDef)],
-)
-def test_tests_of_the_invented_dialect_pass(name, acme, monkeypatch):
-    """The tests that the how-to shows pass against the dialect that it shows."""
-    shown = module_of("shop.test_acme", HOW_TO_ADD[1], monkeypatch)
-    getattr(shown, name)(Browser())
-
-
-ACME = "/v1/accounts/resend?realm=north"
-
-
-def ask(path: str = ACME, body: str = '{"login": "ann"}', method: str = "POST"):
-    """Ask the invented dialect."""
-    return Browser().generic(method, path, body, content_type="application/json")
-
-
-def test_invented_dialect_is_complete(acme):
-    """The how-to's table is total, as the page asks of every table."""
-    assert [ending for ending in ENDINGS if ending not in acme.AcmeResend.answers] == []
-
-
-def test_invented_dialect_sends(acme):
-    """Who waits gets one message, and is told to wait when asking again."""
-    start(get_user_model().objects.create_user("ann", "ann@example.com"), send=False)
-    answer = ask()
-    assert (answer.status_code, answer.content) == (202, b'{"state":"queued"}')
-    engine.drain()
-    assert [message.to for message in mail.outbox] == [["ann@example.com"]]
-    answer = ask()
-    assert answer.status_code == 429
-    assert answer.content == b'{"errors":[{"id":"wait","title":"Please wait"}]}'
-    assert answer["Retry-After"] == "60"
-
-
-@pytest.mark.parametrize(
-    ("asked", "status", "body"),
-    [
-        (
-            {"path": "/v1/accounts/resend?realm=south"},
-            404,
-            b'{"errors":[{"id":"realm","title":"No such realm"}]}',
-        ),
-        (
-            {"path": "/v1/accounts/resend"},
-            422,
-            b'{"errors":[{"id":"input","title":"Input is not valid"}]}',
-        ),
-        ({"body": "{"}, 400, b'{"errors":[{"id":"json","title":"Body is not JSON"}]}'),
-        (
-            {"body": '{"login": 7}'},
-            422,
-            b'{"errors":[{"id":"input","title":"Input is not valid"}]}',
-        ),
-        ({"method": "GET"}, 405, b'{"errors":[{"id":"method","title":"Use POST"}]}'),
-    ],
-    ids=["realm", "no realm", "malformed", "number", "method"],
-)
-def test_invented_dialect_refuses(asked, status, body, acme):
-    """What is wrong is refused in the invented vendor's words."""
-    answer = ask(**asked)
-    assert (answer.status_code, answer.content) == (status, body)
-    assert answer["Content-Type"] == "application/json"
 
 
 def test_store_of_the_how_to(db, settings, monkeypatch):

@@ -1,9 +1,11 @@
 """The link: who may look, who may press the button, and where that leads."""
 
 import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Barrier
+from typing import ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -12,11 +14,12 @@ from django.core import mail
 from django.db import connection, connections, transaction
 from django.test import Client
 
-from resend_confirmation import engine, start, tokens, withdraw
+from resend_confirmation import addresses, clients, engine, start, tokens, withdraw
+from resend_confirmation.accounts import ConfirmationStore
 from resend_confirmation.courier import Round, carry
 from resend_confirmation.dialects.base import DialectView
 from resend_confirmation.engine import Result
-from resend_confirmation.models import Confirmation, Cooldown, Delivery
+from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import ConfirmationState, DeliveryState, Outcome, Verdict
 from resend_confirmation.signals import confirmed as confirmed_signal
 
@@ -172,9 +175,14 @@ def move_to_a_neighbour(user):
     get_user_model().objects.update(email="pending@example.org")
 
 
+def spoil(user):
+    get_user_model().objects.update(email="no address at all")
+    Confirmation.objects.update(address="no address at all")
+
+
 @pytest.mark.parametrize(
     "meanwhile",
-    [withdraw_it, withdraw_and_restart, deactivate, move_away, move_to_a_neighbour],
+    [withdraw_it, withdraw_and_restart, deactivate, move_away, move_to_a_neighbour, spoil],
 )
 def test_dead(token, pending, meanwhile, heard):
     """A withdrawal, a deactivation or another address kills the link for good."""
@@ -257,6 +265,50 @@ def test_rotation(token, settings):
     assert engine.inspect(token).verdict is Verdict.DEAD
     settings.SECRET_KEY_FALLBACKS = [old]
     assert engine.confirm(token).verdict is Verdict.CONFIRMED
+
+
+def test_rotation_in_the_second_half(pending, settings, clock):
+    """A repeat after the key was changed is a new link, and the one sent before stays good."""
+    old = linked(pending)
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
+    new = linked(pending)
+    assert new != old
+    assert [engine.inspect(each).verdict for each in (old, new)] == [Verdict.READY] * 2
+    assert engine.confirm(old).verdict is Verdict.CONFIRMED
+    assert engine.confirm(new).verdict is Verdict.ALREADY
+
+
+def test_rotation_keeps_cooldowns(pending, settings, clock):
+    """A change of the key starts no cooldown anew while the old key is a fallback."""
+    request = engine.ResendRequest(identity="pending@example.com", client=clients.default())
+    assert engine.resend(request).ending is Outcome.SENT
+    clock.move(seconds=20)
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
+    result = engine.resend(request)
+    assert (result.ending, result.retry_after) == (Outcome.COOLING_DOWN, 40)
+    unknown = engine.cooldown.take("nobody@example.com")
+    assert unknown == 0
+    clock.move(seconds=40)
+    assert engine.resend(request).ending is Outcome.SENT
+    assert sorted(Cooldown.objects.values_list("hour_count", flat=True)) == [1, 2]
+    settings.SECRET_KEY_FALLBACKS = []
+    clock.move(seconds=59)
+    assert engine.resend(request).ending is Outcome.COOLING_DOWN
+
+
+def test_rotation_keeps_suppressions(pending, settings):
+    """An address that is suppressed under the old key gets no message under the new."""
+    digest = addresses.keyed_digests("pending@example.com", "suppression")[0]
+    Suppression.objects.create(digest=digest, why="bounced", since=NOON)
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
+    start(pending)
+    carry()
+    assert Delivery.objects.get().state == DeliveryState.SUPPRESSED
+    settings.SECRET_KEY_FALLBACKS = []
+    start(pending)
+    Delivery.objects.update(not_before=NOON.replace(year=2020))
+    carry()
+    assert Delivery.objects.latest("pk").state == DeliveryState.SENT
 
 
 def test_a_receiver_that_fails(token, pending):
@@ -413,24 +465,58 @@ def test_token_in_the_query_of_a_post(token, client):
     assert state() == ConfirmationState.PENDING
 
 
+class CountingStore(ConfirmationStore):
+    """A host's store that counts the marks it is asked to make."""
+
+    marked: ClassVar[list[int]] = []
+
+    def confirm(self, account):
+        self.marked.append(account.user.pk)
+        return super().confirm(account)
+
+
 @pytest.mark.django_db(transaction=True)
-def test_pressed_many_times_at_once(pending, heard):
-    """Of 20 who press at the same moment one confirms; the others end well."""
+def test_pressed_many_times_at_once(pending, heard, change):
+    """Of 50 who press at the same moment one confirms; the others are told it was confirmed."""
+    change(ACCOUNTS="tests.test_link.CountingStore")
+    CountingStore.marked.clear()
     token = linked(pending)
-    barrier = Barrier(20)
+    many = 50
+    barrier = Barrier(many)
 
     def press(place):
         try:
             connection.ensure_connection()
             barrier.wait(60)
-            return Client().post(PAGE, {"token": token}).status_code
+            response = Client().post(PAGE, {"token": token})
+            return response.status_code, response.content and title(response)
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(20) as pool:
-        statuses = sorted(pool.map(press, range(20)))
-    assert statuses == [200] * 19 + [303]
+    with ThreadPoolExecutor(many) as pool:
+        answers = Counter(pool.map(press, range(many)))
+    assert answers == {(303, b""): 1, (200, ALREADY): many - 1}
     assert len(heard) == 1
+    assert CountingStore.marked == [pending.pk]
+
+
+PREFETCHES = [
+    {"Sec-Purpose": "prefetch"},
+    {"Sec-Purpose": "prefetch;prerender"},
+    {"Purpose": "prefetch"},
+    {"X-Moz": "prefetch"},
+    {"X-Purpose": "preview"},
+    {"User-Agent": "Mozilla/5.0 (compatible; Barracuda Sentinel (EE))"},
+]
+
+
+@pytest.mark.parametrize("headers", PREFETCHES, ids=str)
+def test_prefetch_changes_nothing(token, client, headers, heard):
+    """What fetches pages ahead of people, or instead of them, changes nothing."""
+    before = rows()
+    assert client.get(PAGE, {"token": token}, headers=headers).status_code == 200
+    assert client.head(f"{PAGE}?token={token}", headers=headers).status_code == 200
+    assert (rows(), heard) == (before, [])
 
 
 def test_expired_page(clock, token, client):
@@ -607,8 +693,8 @@ def test_form_action_without_a_landing(client, db):
 
 def test_form_action_cannot_be_widened(pending, client, change):
     """A registered address with a port stays one origin."""
-    change(CLIENTS=[{"name": "a", "redirects": ["http://localhost:8000/x;y 'unsafe'?a=b"]}])
-    token = linked(pending, client="a", redirect="http://localhost:8000/x;y 'unsafe'?a=b")
+    change(CLIENTS=[{"name": "a", "redirects": ["http://localhost:8000/x;y'unsafe'?a=b"]}])
+    token = linked(pending, client="a", redirect="http://localhost:8000/x;y'unsafe'?a=b")
     assert form_action(client.get(PAGE, {"token": token})) == ["'self' http://localhost:8000"]
 
 

@@ -1,15 +1,15 @@
 """The confirm pages in a real browser: the button works under the policy that guards it."""
 
 import re
-import shutil
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pytest
 from django.core import mail
 from django.utils import timezone
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -18,38 +18,7 @@ from resend_confirmation.courier import Round, carry
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState
 
-from .conftest import unavailable
-
 pytestmark = [pytest.mark.chromium, pytest.mark.django_db(transaction=True)]
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=800,600",
-]
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    """A browser without a past."""
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if binary is None or driver is None:
-        unavailable("Chromium or its driver is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(binary)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
-        options.add_argument(flag)
-    browser = webdriver.Chrome(options=options, service=Service(driver))
-    yield browser
-    browser.quit()
 
 
 def complaints(browser):
@@ -177,13 +146,117 @@ def test_expired(chromium, landing, pending, tmp_path):
     assert [text for text in complaints(chromium) if "410 (Gone)" not in text] == []
 
 
-def test_another_frame(browser, landing, pending, live_server):
+class Listener(BaseHTTPRequestHandler):
+    """A client's site, which keeps what browsers tell it."""
+
+    heard: ClassVar[list[tuple[str, str | None]]] = []
+
+    def do_GET(self):
+        self.heard.append((self.path, self.headers["Referer"]))
+        body = b"<!doctype html><link rel=icon href=data:,><title>Landed</title>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+@pytest.fixture
+def elsewhere():
+    """Another site; its address, and what it has heard."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    Listener.heard.clear()
+    yield f"http://127.0.0.1:{server.server_port}", Listener.heard
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_no_referer(browser, live_server, change, pending, elsewhere):
+    """Neither the button's redirect nor a click on a link tells another site where it came from."""
+    address, heard = elsewhere
+    change(
+        BASE_URL=live_server.url, CLIENTS=[{"name": "default", "redirects": [f"{address}/landed"]}]
+    )
+    link = link_for(pending, redirect=f"{address}/landed")
+    browser.get(link)
+    press(browser, "Confirm my address")
+    WebDriverWait(browser, 30).until(lambda _: browser.title == "Landed")
+    browser.get(link)
+    browser.find_element(By.LINK_TEXT, "Continue").click()
+    WebDriverWait(browser, 30).until(lambda _: browser.title == "Landed")
+    browser.get(link)
+    # A link of a host's own template, which has no rel.
+    browser.execute_script(
+        "const a = document.createElement('a'); a.textContent = 'Elsewhere'; a.href = arguments[0];"
+        "document.querySelector('main').append(a);",
+        f"{address}/elsewhere",
+    )
+    browser.find_element(By.LINK_TEXT, "Elsewhere").click()
+    WebDriverWait(browser, 30).until(lambda _: browser.title == "Landed")
+    assert heard == [("/landed", None), ("/landed", None), ("/elsewhere", None)]
+
+
+@pytest.mark.usefixtures("landing")
+def test_scanner_with_scripts(browser, pending):
+    """A scanner that opens the page, runs scripts and waits until all is quiet confirms nothing."""
+    link = link_for(pending)
+    before = list(Delivery.objects.values()), list(Confirmation.objects.values())
+    browser.get(link)
+    browser.set_script_timeout(30)
+    # Until nothing was loaded for half a second, which is what scanners call idle.
+    loaded = browser.execute_async_script(
+        """
+        const done = arguments[arguments.length - 1];
+        const count = () => performance.getEntriesByType("resource").length;
+        let seen = count();
+        let quiet = 0;
+        const look = setInterval(() => {
+            quiet = count() === seen ? quiet + 1 : 0;
+            seen = count();
+            if (document.readyState === "complete" && quiet >= 5) {
+                clearInterval(look);
+                done(performance.getEntriesByType("resource").map(entry => entry.name));
+            }
+        }, 100);
+        """
+    )
+    assert [urlsplit(each).path for each in loaded] == ["/confirm/style.css"]
+    assert browser.find_elements(By.TAG_NAME, "script") == []
+    assert browser.current_url == link
+    assert heading(browser) == "Confirm your e-mail address"
+    assert before == (list(Delivery.objects.values()), list(Confirmation.objects.values()))
+    assert state() == ConfirmationState.PENDING
+
+
+@pytest.mark.parametrize("rel", ["prefetch", "prerender"])
+def test_prefetch_by_a_page(browser, landing, pending, elsewhere, rel):
+    """A page that has the link fetched ahead confirms nothing."""
+    link = link_for(pending, redirect=landing)
+    browser.get(elsewhere[0])
+    browser.execute_script(
+        "const a = document.createElement('link'); a.rel = arguments[0]; a.href = arguments[1];"
+        "document.head.append(a);",
+        rel,
+        link,
+    )
+    browser.get(link)
+    assert heading(browser) == "Confirm your e-mail address"
+    assert state() == ConfirmationState.PENDING
+
+
+def test_another_frame(browser, landing, pending, elsewhere):
     """A page cannot be framed, so that nobody presses the button unawares."""
     link = link_for(pending, redirect=landing)
-    browser.get(f"{live_server.url}/schema/")
+    browser.get(elsewhere[0])
     browser.execute_script(
-        "document.documentElement.innerHTML = '<body><iframe></iframe></body>';"
-        "document.querySelector('iframe').src = arguments[0];",
+        "const frame = document.createElement('iframe'); frame.src = arguments[0];"
+        "document.body.append(frame);",
         link,
     )
     WebDriverWait(browser, 30).until(

@@ -181,4 +181,4 @@ def test_what_is_not_sent_costs_nothing(clock, budget):
     Confirmation.objects.filter(pk=needless.confirmation_id).update(state="confirmed")
     for _ in range(2):
         queued(UserFactory.create())
-    assert carry() == Round(sent=2, unsent=1)
+    assert carry() == Round(sent=2, needless=1)

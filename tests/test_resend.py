@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
@@ -59,6 +60,11 @@ def ask(identity, **given):
 
 def ask_quietly(identity, **given):
     return ask(identity, quiet=CONCEALED, **given)
+
+
+def ask_half_quietly(identity):
+    """Through a dialect that conceals who is unknown and tells of the cooldown."""
+    return ask(identity, quiet=frozenset({Outcome.UNKNOWN}))
 
 
 def rows():
@@ -367,6 +373,36 @@ def test_one_slot_for_user_name_and_address(pending, clock, how):
     assert Cooldown.objects.get().hour_count == 1
 
 
+@pytest.mark.parametrize("first", [ask_half_quietly, ask_quietly])
+def test_one_cooldown_known_or_not(pending, clock, first):
+    """Asking again where only UNKNOWN is concealed does not tell whom somebody asked for before.
+
+    Not when that was through a quiet dialect either.
+    """
+    told = {}
+    for identity in ("pending@example.com", "nobody@example.com"):
+        first(identity)
+        engine.resolve()
+        told[identity] = [ask_half_quietly(identity).ending]
+        clock.move(seconds=61)
+        told[identity].append(ask_half_quietly(identity).ending)
+    assert list(told.values()) == [[Outcome.COOLING_DOWN, Outcome.SENT]] * 2
+
+
+def test_one_slot_for_a_confirmed_account(clock, confirmed):
+    """Where it is concealed that an account is confirmed, its names share a slot as well."""
+    quiet = frozenset({Outcome.UNKNOWN, Outcome.CONFIRMED})
+    assert ask("confirmed", quiet=quiet).ending is Outcome.SENT
+    assert ask("Confirmed@example.com", quiet=quiet).ending is Outcome.COOLING_DOWN
+
+
+def test_a_flushed_cache_changes_nothing(pending, clock):
+    """The cooldown is in the database."""
+    assert ask("pending").ending is Outcome.SENT
+    cache.clear()
+    assert ask("pending").ending is Outcome.COOLING_DOWN
+
+
 def test_addresses_have_their_own(pending, clock):
     """One address cools down without another."""
     PendingFactory.create(username="other")
@@ -529,6 +565,19 @@ def test_start_within_a_cooldown(pending, clock):
     assert engine.drain().sent == 1
 
 
+@pytest.mark.parametrize("how", [ask_quietly, ask_half_quietly])
+def test_start_after_asks_for_nobody(clock, how):
+    """Who asks for an address all day cannot put its later sign-up off by more than a minute."""
+    for _ in range(24 * 12):
+        how("new@example.com")
+        engine.resolve()
+        clock.move(minutes=5)
+    assert Cooldown.objects.get().day_count == 12
+    start(UserFactory.create(email="new@example.com"))
+    late = Delivery.objects.latest("pk")
+    assert late.not_before <= clock.now + timedelta(seconds=60)
+
+
 @pytest.mark.parametrize("address", ["", "no address", "a,b@example.com", None])
 def test_start_without_an_address(address):
     """Nobody can be asked to confirm what mail cannot go to."""
@@ -624,6 +673,14 @@ def test_withdraw(pending):
     assert after.state == ConfirmationState.WITHDRAWN
     assert after.selector != before.selector
     assert withdraw(before) is False
+
+
+def test_withdraw_a_user(pending):
+    """A user is refused, and is not taken for the row that has the same key."""
+    Confirmation.objects.update(id=pending.pk)
+    with pytest.raises(TypeError, match="the Confirmation that start returns"):
+        withdraw(pending)
+    assert Confirmation.objects.get().state == ConfirmationState.PENDING
 
 
 def test_withdraw_what_is_confirmed(pending):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
 from django.core.mail.backends.base import BaseEmailBackend
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 from hypothesis.stateful import (
@@ -28,6 +28,7 @@ from resend_confirmation.models import Confirmation, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, ConfirmationState, DeliveryState
 from resend_confirmation.signals import delivery_changed
 
+from .conftest import examples
 from .factories import PendingFactory
 from .mailers import KilledError, through
 
@@ -317,8 +318,6 @@ def test_faults_of_two_kinds_are_counted_together(pending, clock, settings):
 
 
 LIMITS = settings(
-    max_examples=40,
+    max_examples=examples(40),
     stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
 )

@@ -47,10 +47,16 @@ class Ended(BaseException):
     """Ends a carrier's thread, as nothing of its work does."""
 
 
+def hurry(monkeypatch):
+    """Let the thread look often, and work at once."""
+    monkeypatch.setattr(thread, "JITTER", (0.0, 0.0))
+    monkeypatch.setattr(thread, "TICK", (0.001, 0.002))
+
+
 @pytest.fixture
 def drains(monkeypatch):
     """What ``engine.drain`` is to do, call by call, in place of draining; and its calls."""
-    monkeypatch.setattr(thread, "JITTER", (0.0, 0.0))
+    hurry(monkeypatch)
     calls: list[int] = []
     script: list[object] = []
 
@@ -68,19 +74,14 @@ def drains(monkeypatch):
 @pytest.fixture
 def carrier(monkeypatch):
     """A carrier, whose thread is ended after the test."""
-    monkeypatch.setattr(thread, "JITTER", (0.0, 0.0))
+    hurry(monkeypatch)
     # A thread's last words are no failure of the test.
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     made, before = ThreadCarrier(), couriers()
     yield made
 
     made._stopping.set()
-
-    def is_over():
-        made._woken.set()
-        return couriers() == before
-
-    wait_for(is_over)
+    wait_for(lambda: couriers() == before)
 
 
 def test_started_by_the_first_wake(drains, carrier):
@@ -117,6 +118,39 @@ def test_until_idle(drains, carrier):
     assert len(calls) == 4
     carrier.wake()
     wait_for(lambda: len(calls) == 5)
+
+
+class Waits(threading.Event):
+    """Notes how long it was to be waited for, and waits no more than a moment."""
+
+    def __init__(self):
+        super().__init__()
+        self.noted = []
+
+    def wait(self, timeout=None):
+        self.noted.append(timeout)
+        return super().wait(0.001)
+
+
+@pytest.mark.parametrize(
+    ("first", "rests"),
+    [
+        (Tally(resolved=1), 2),
+        (Tally(sent=60, unsent=39), 2),
+        (Tally(resolved=100), 1),
+        (Tally(sent=60, unsent=40), 1),
+    ],
+    ids=str,
+)
+def test_rests_between_rounds(drains, carrier, monkeypatch, first, rests):
+    """What was asked during a small round waits like what came before it: nothing is at once."""
+    monkeypatch.setattr(thread, "JITTER", (7.0, 7.0))
+    monkeypatch.setattr(thread, "TICK", (3.0, 3.0))
+    carrier._stopping = waits = Waits()
+    drains[1].extend([first, Tally()])
+    carrier.wake()
+    wait_for(lambda: len(drains[0]) == 2 and waits.noted[-1] == 3.0)
+    assert [each for each in waits.noted if each == 7.0] == [7.0] * rests
 
 
 def test_looks_by_itself(drains, carrier, monkeypatch):
@@ -171,25 +205,23 @@ def test_started_anew_when_it_ended(drains, carrier):
     wait_for(lambda: len(calls) == 2)
 
 
-def test_started_anew_in_another_process(drains, carrier, monkeypatch):
-    """A process that finds another's id, as after a fork, starts a thread of its own."""
-    carrier.wake()
-    first = carrier._thread
-    wait_for(lambda: len(drains[0]) == 1)
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    carrier.wake()
-    second = carrier._thread
-    assert second is not first
-    carrier.wake()
-    assert carrier._thread is second
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_after_a_fork(drains, carrier):
     """A child that was forked from a process with a courier gets one of its own."""
     carrier.wake()
     wait_for(lambda: len(drains[0]) == 1)
+    held, release = threading.Event(), threading.Event()
+
+    def hold():
+        with carrier._lock:
+            held.set()
+            release.wait(30)
+
+    # As if another thread of the parent's were waking it at that moment.
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(30)
     child = os.fork()
     if child == 0:
         signal.alarm(30)
@@ -198,6 +230,8 @@ def test_after_a_fork(drains, carrier):
         while not drains[0]:
             time.sleep(0.01)
         os._exit(17)
+    release.set()
+    holder.join()
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 17
 
@@ -241,5 +275,15 @@ def test_leaves_no_connection_open(drains, carrier, monkeypatch):
 
 def test_jitter():
     """The work starts at a random moment after the wake: the next request cannot feel it."""
-    least, most = thread.JITTER
-    assert 0 < least < most
+    for least, most in (thread.JITTER, thread.TICK):
+        assert 0 < least < most
+
+
+def test_a_wake_wakes_nobody(drains, carrier, monkeypatch):
+    """The thread looks by itself: whether one was waiting, a request could tell by its time."""
+    monkeypatch.setattr(thread, "TICK", (3600.0, 3600.0))
+    carrier.wake()
+    for _ in range(100):
+        carrier.wake()
+        time.sleep(0.001)
+    assert drains[0] == []

@@ -2,21 +2,40 @@
 
 import logging
 import os
+import shutil
+import socket
+import subprocess
+import threading
 import time
+from http.client import HTTPConnection
+from io import BytesIO
+from threading import Event, Thread
+from urllib.parse import urlsplit
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 import redis
-from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.test import RequestFactory
+from django.core.handlers.asgi import ASGIRequest
+from django.core.handlers.wsgi import WSGIRequest
+from django.test import Client, RequestFactory
 
-from resend_confirmation.dialects.base import throttle
+from resend_confirmation.dialects.base import hands, outage, throttle
+from resend_confirmation.dialects.base.network import network
 from resend_confirmation.dialects.base.throttle import Exceeded
 
 from .conftest import unavailable
+from .faults.gate import Gate
 
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
+
+
+class QuietHandler(WSGIRequestHandler):
+    """Writes no log."""
+
+    def log_message(self, *args):
+        pass
 
 
 def request_from(peer="192.0.2.1", forwarded=None):
@@ -35,6 +54,10 @@ NETWORKS = {
     "IPv6, another network": ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
     "IPv4 in IPv6": ("::ffff:192.0.2.1", "192.0.2.1"),
     "IPv4 in IPv6, in hexadecimal": ("::ffff:c000:201", "192.0.2.1"),
+    "a translator's": ("64:ff9b::192.0.2.1", "192.0.2.1"),
+    "not quite a translator's": ("64:ff9b:1::192.0.2.1", "64:ff9b:1::/64"),
+    "6to4": ("2002:c000:201:77::1", "192.0.2.1"),
+    "6to4, another subnet": ("2002:c000:201:78::1", "192.0.2.1"),
     "a zone": ("fe80::1%eth0", "fe80::/64"),
     "brackets": ("[2001:db8:1:2::1]", "2001:db8:1:2::/64"),
     "loopback": ("::1", "::/64"),
@@ -47,17 +70,17 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize(("peer", "network"), NETWORKS.values(), ids=NETWORKS)
-def test_network(peer, network):
+@pytest.mark.parametrize(("peer", "expected"), NETWORKS.values(), ids=NETWORKS)
+def test_network(peer, expected):
     """A network is an IPv4 address or an IPv6 /64; what is neither shares one count."""
-    assert throttle.network(request_from(peer)) == network
+    assert network(request_from(peer)) == expected
 
 
 def test_no_peer_at_all():
     """A server that tells no peer shares one count as well."""
     request = request_from()
     del request.META["REMOTE_ADDR"]
-    assert throttle.network(request) == "unknown"
+    assert network(request) == "unknown"
 
 
 FORWARDED = {
@@ -79,11 +102,51 @@ FORWARDED = {
 }
 
 
-@pytest.mark.parametrize(("proxies", "header", "network"), FORWARDED.values(), ids=FORWARDED)
-def test_forwarded(change, proxies, header, network):
+@pytest.mark.parametrize(("proxies", "header", "expected"), FORWARDED.values(), ids=FORWARDED)
+def test_forwarded(change, proxies, header, expected):
     """Behind trusted proxies the hop that the outermost saw counts, from the right."""
     change(TRUSTED_PROXIES=proxies)
-    assert throttle.network(request_from("10.0.0.1", header)) == network
+    assert network(request_from("10.0.0.1", header)) == expected
+
+
+SEVERAL = [
+    ("X-Forwarded-For", "203.0.113.9"),
+    ("Accept", "*/*"),
+    ("x-forwarded-for", "198.51.100.7, 10.0.0.2"),
+]
+
+
+def test_several_headers_through_wsgi(change):
+    """A caller's own header before the proxy's is a lie like any other, through WSGI."""
+    change(TRUSTED_PROXIES=2)
+    seen = []
+
+    def application(environ, start_response):
+        seen.append(network(WSGIRequest(environ)))
+        start_response("204 No Content", [])
+        return []
+
+    with make_server("127.0.0.1", 0, application, handler_class=QuietHandler) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection.putrequest("POST", "/")
+        for name, value in SEVERAL:
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert connection.getresponse().status == 204
+        connection.close()
+        thread.join()
+    assert seen == ["198.51.100.7"]
+
+
+def test_several_headers_through_asgi(change):
+    """And through ASGI, where every header comes alone."""
+    change(TRUSTED_PROXIES=2)
+    headers = [(name.lower().encode(), value.encode()) for name, value in SEVERAL]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    request = ASGIRequest({**scope, "client": ("10.0.0.1", 1)}, BytesIO())
+    assert network(request) == "198.51.100.7"
 
 
 @pytest.fixture
@@ -136,13 +199,29 @@ def test_no_rate(change):
     assert [throttle.check(request_from(), "acme") for _ in range(100)] == [None] * 100
 
 
+def test_switched_off(change, settings):
+    """django-ratelimit's own switch turns the throttle off as well."""
+    settings.RATELIMIT_ENABLE = False
+    change(THROTTLE="1/m")
+    assert [throttle.check(request_from(), "acme") for _ in range(3)] == [None] * 3
+
+
+# A cache that is out of order
+
+
 class DeadCache(BaseCache):
-    """A cache whose server is gone."""
+    """A cache whose server is gone, until it is back."""
+
+    asked = 0
+    works = False
 
     def __init__(self, server, params):
         super().__init__(params)
 
     def add(self, *args, **kwargs):
+        DeadCache.asked += 1
+        if self.works:
+            return True
         raise ConnectionError("redis://:secret@cache.example is gone")
 
 
@@ -156,62 +235,250 @@ class SilentCache(LocMemCache):
         raise ValueError("no such key")
 
 
-@pytest.fixture(params=["DeadCache", "SilentCache"])
-def broken(request, settings, monkeypatch):
-    """A cache that is out of order, and a process that has not logged it yet."""
-    settings.CACHES = {"default": {"BACKEND": f"tests.test_throttle.{request.param}"}}
-    monkeypatch.setattr(throttle, "_last_logged", -throttle.QUIET_FOR)
-    yield request.param
-    del settings.CACHES
-
-
-def test_a_cache_out_of_order(broken, change, caplog, monkeypatch):
-    """With the cache out of order nobody is refused, and one warning a minute says so."""
-    seconds = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
-    change(THROTTLE="1/m")
-    with caplog.at_level(logging.WARNING, logger="resend_confirmation"):
-        assert [throttle.check(request_from(), "acme") for _ in range(5)] == [None] * 5
-        seconds[0] += throttle.QUIET_FOR
-        assert throttle.check(request_from(), "acme") is None
-    records = [record for record in caplog.records if record.name == "resend_confirmation"]
-    assert len(records) == 2
-    assert all("nobody is throttled" in record.getMessage() for record in records)
-    assert "secret" not in caplog.text
+@pytest.fixture
+def seconds(monkeypatch):
+    """The monotonic clock, standing still until it is moved."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
 
 
 @pytest.fixture
-def redis_cache(settings):
+def log(caplog):
+    """What was logged by us, a list of messages."""
+    caplog.set_level(logging.WARNING, logger="resend_confirmation")
+    return lambda: [r.getMessage() for r in caplog.records if r.name == "resend_confirmation"]
+
+
+BROKEN = "The throttle's cache does not work ({}); until it does each process counts alone"
+WORKS = "The throttle's cache works again"
+CACHES = {
+    "it raises": ("DeadCache", False, BROKEN.format("ConnectionError")),
+    "it keeps nothing": ("SilentCache", False, BROKEN.format("CacheLostError")),
+    "it keeps nothing, and fails open": ("SilentCache", True, BROKEN.format("CacheLostError")),
+}
+
+
+@pytest.mark.parametrize("case", CACHES.values(), ids=CACHES)
+def test_a_cache_out_of_order(settings, change, still, log, caplog, case):
+    """With the cache out of order the process counts alone, and one warning says so."""
+    cache, opens, logged = case
+    settings.CACHES = {"default": {"BACKEND": f"tests.test_throttle.{cache}"}}
+    settings.RATELIMIT_FAIL_OPEN = opens
+    change(THROTTLE={"acme": "3/2m", "other": "1/s"})
+    results = [throttle.check(request_from(), "acme") for _ in range(5)]
+    # 1,900,000,000 is 40 seconds into two minutes.
+    assert results == [None] * 3 + [Exceeded(limit=3, retry_after=80)] * 2
+    assert throttle.check(request_from("2001:db8::1"), "acme") is None
+    assert throttle.check(request_from(), "other") is None
+    assert throttle.check(request_from(), "other") == Exceeded(limit=1, retry_after=1)
+    still[0] += 79
+    assert throttle.check(request_from(), "acme") is not None
+    still[0] += 1
+    assert throttle.check(request_from(), "acme") is None
+    assert log() == [logged]
+    assert "secret" not in caplog.text
+
+
+def test_a_cache_that_does_not_exist(settings, change, log):
+    """A cache of another name than any is one that does not work."""
+    settings.RATELIMIT_USE_CACHE = "nowhere"
+    change(THROTTLE="1/m")
+    assert throttle.check(request_from(), "acme") is None
+    assert throttle.check(request_from(), "acme") is not None
+    assert log() == [BROKEN.format("InvalidCacheBackendError")]
+
+
+def test_rests(settings, change, seconds, log, monkeypatch):
+    """A cache that failed is left alone for 5 seconds, then 10, and so on to a minute."""
+    settings.CACHES = {"default": {"BACKEND": "tests.test_throttle.DeadCache"}}
+    monkeypatch.setattr(DeadCache, "asked", 0)
+    monkeypatch.setattr(DeadCache, "works", False)
+    change(THROTTLE="1/m")
+    asked = []
+    for second in range(200):
+        seconds[0] = 1000.0 + second
+        before = DeadCache.asked
+        for _ in range(3):
+            throttle.check(request_from(), "acme")
+        asked += [second] * (DeadCache.asked - before)
+    assert asked == [0, 5, 15, 35, 75, 135, 195]
+    DeadCache.works = True
+    assert throttle.check(request_from(), "acme") is not None
+    seconds[0] += 60
+    assert throttle.check(request_from(), "acme") is None
+    assert throttle.check(request_from(), "acme") is None
+    DeadCache.works = False
+    throttle.check(request_from(), "acme")
+    broken = BROKEN.format("ConnectionError")
+    assert log() == [broken, WORKS, broken]
+    before = DeadCache.asked
+    seconds[0] += 5
+    throttle.check(request_from(), "acme")
+    assert DeadCache.asked == before + 1
+
+
+def test_memory_is_bounded():
+    """However many networks ask, a process keeps so many counts, the latest."""
+    counts = throttle.Counts(3)
+    added = [counts.add((name,)) for name in ("a", "b", "a", "c", "d", "a", "b")]
+    assert added == [1, 1, 2, 1, 1, 3, 1]
+    assert len(counts) == 3
+
+
+def test_others_do_not_wait(settings, change, monkeypatch):
+    """While one request tries a cache that hangs, no other waits for it."""
+    asked, free = [], Event()
+
+    class HangingCache(BaseCache):
+        def __init__(self, server, params):
+            super().__init__(params)
+
+        def add(self, *args, **kwargs):
+            asked.append(1)
+            assert free.wait(60)
+            return True
+
+    monkeypatch.setattr("tests.test_throttle.DeadCache", HangingCache)
+    monkeypatch.setattr(outage, "PATIENCE", 0.2)
+    settings.CACHES = {"default": {"BACKEND": "tests.test_throttle.DeadCache"}}
+    change(THROTTLE="2/m")
+    results = [throttle.check(request_from(), "acme") for _ in range(50)]
+    free.set()
+    assert [type(each) for each in results] == [type(None)] * 2 + [Exceeded] * 48
+    assert len(asked) == 1
+
+
+def test_hands_are_used_again():
+    """One thread waits for all requests that come one after the other; its errors go up."""
+    names = {hands.within(10, lambda: threading.current_thread().ident) for _ in range(20)}
+    assert len(names) == 1
+    with pytest.raises(ZeroDivisionError):
+        hands.within(10, lambda: 1 / 0)
+
+
+# Real caches
+
+
+def backend_at(url):
+    backend = "django.core.cache.backends.redis.RedisCache"
+    return {"default": {"BACKEND": backend, "LOCATION": url, "KEY_PREFIX": f"t{os.getpid()}"}}
+
+
+@pytest.fixture
+def real_redis():
     """A real Redis, which holds nothing of ours afterwards."""
+    server = redis.Redis.from_url(REDIS_URL)
     try:
-        redis.Redis.from_url(REDIS_URL).ping()
+        server.ping()
     except redis.RedisError:
         unavailable(f"no Redis at {REDIS_URL}")
-    backend = "django.core.cache.backends.redis.RedisCache"
-    settings.CACHES = {
-        "default": {"BACKEND": backend, "LOCATION": REDIS_URL, "KEY_PREFIX": f"t{os.getpid()}"}
-    }
-    yield caches["default"]
-    for key in redis.Redis.from_url(REDIS_URL).scan_iter(f"t{os.getpid()}:*"):
-        redis.Redis.from_url(REDIS_URL).delete(key)
+    yield server
+    for key in server.scan_iter(f"t{os.getpid()}:*"):
+        server.delete(key)
+    server.close()
 
 
 @pytest.mark.redis
-def test_redis(redis_cache, change, still):
+def test_redis(real_redis, settings, change, still, log):
     """Through Redis the processes of a site count together."""
+    settings.CACHES = backend_at(REDIS_URL)
     change(THROTTLE="3/m")
     request = request_from()
     results = [throttle.check(request, "acme") for _ in range(5)]
     assert results[:3] == [None, None, None]
     assert [type(each) for each in results[3:]] == [Exceeded, Exceeded]
+    assert len(list(real_redis.scan_iter(f"t{os.getpid()}:*"))) == 1
+    assert log() == []
+
+
+@pytest.fixture
+def gate(real_redis):
+    """A way to Redis that can be shut."""
+    url = urlsplit(REDIS_URL)
+    gate = Gate((url.hostname, url.port or 6379))
+    gate.open()
+    yield gate
+    gate.shut()
+
+
+def put(times=1):
+    """The statuses of requests to a dialect."""
+    query = "who=nobody@example.com&app=game"
+    return [Client().put(f"/resend/please?{query}").status_code for _ in range(times)]
 
 
 @pytest.mark.redis
-def test_redis_that_is_gone(redis_cache, settings, change, caplog, monkeypatch):
-    """A Redis that does not answer refuses nobody."""
-    monkeypatch.setattr(throttle, "_last_logged", -throttle.QUIET_FOR)
-    backend = "django.core.cache.backends.redis.RedisCache"
-    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}}
-    change(THROTTLE="1/m")
-    assert [throttle.check(request_from(), "acme") for _ in range(3)] == [None] * 3
-    assert "nobody is throttled" in caplog.text
+@pytest.mark.django_db
+@pytest.mark.urls("tests.dialects.invented")
+def test_redis_stops_and_comes_back(gate, settings, change, still, seconds, log):
+    """A Redis that stops costs no request its answer; it is used again when it is back."""
+    database = urlsplit(REDIS_URL).path
+    settings.CACHES = backend_at(f"redis://127.0.0.1:{gate.port}{database}")
+    change(THROTTLE="4/m")
+    assert put(3) == [404] * 3
+    gate.shut()
+    assert put(6) == [404] * 4 + [420] * 2
+    assert log() == [BROKEN.format("ConnectionError")]
+    gate.open()
+    assert put() == [420]
+    seconds[0] += 5
+    # The fourth and the fifth that Redis has heard of.
+    assert put(2) == [404, 420]
+    assert log() == [BROKEN.format("ConnectionError"), WORKS]
+
+
+@pytest.mark.redis
+@pytest.mark.django_db
+@pytest.mark.urls("tests.dialects.invented")
+def test_redis_hangs(gate, settings, change, still, log, monkeypatch):
+    """A Redis that accepts and says nothing holds up one request, and no longer than a second."""
+    database = urlsplit(REDIS_URL).path
+    settings.CACHES = backend_at(f"redis://127.0.0.1:{gate.port}{database}")
+    monkeypatch.setattr(outage, "PATIENCE", 0.2)
+    change(THROTTLE="4/m")
+    assert put(3) == [404] * 3
+    gate.shut()
+    with socket.create_server(("127.0.0.1", gate.port)):
+        assert put(50) == [404] * 4 + [420] * 46
+    assert log() == [BROKEN.format("TimeoutError")]
+
+
+@pytest.fixture
+def memcached():
+    """A real memcached of the test's own."""
+    program = shutil.which("memcached")
+    if program is None:
+        unavailable("memcached is not installed")
+        return
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [program, "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-u", "nobody"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            break
+        except OSError:
+            time.sleep(0.05)
+    yield process, port
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.memcached
+def test_memcached(memcached, settings, change, still, log):
+    """Memcached counts as Redis does, and may stop like it."""
+    process, port = memcached
+    backend = "django.core.cache.backends.memcached.PyMemcacheCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": f"127.0.0.1:{port}"}}
+    change(THROTTLE="3/m")
+    results = [throttle.check(request_from(), "acme") for _ in range(5)]
+    assert [type(each) for each in results] == [type(None)] * 3 + [Exceeded] * 2
+    assert log() == []
+    process.kill()
+    process.wait()
+    results = [throttle.check(request_from(), "acme") for _ in range(5)]
+    assert [type(each) for each in results] == [type(None)] * 3 + [Exceeded] * 2
+    (line,) = log()
+    assert line.startswith("The throttle's cache does not work (")

@@ -651,6 +651,14 @@ def test_without_the_secret(provider, secret, client, pending):
     assert suppressions() == []
 
 
+def test_an_address_that_was_spoilt(client, pending):
+    """A complaint about a row whose address was overwritten with none is taken all the same."""
+    delivery = sent(pending, "mailgun")
+    Confirmation.objects.update(address="no address at all")
+    assert report(client, "mailgun", "complained", delivery).state == DeliveryState.COMPLAINED
+    assert suppressions() == []
+
+
 def test_a_wrong_signature(client, pending):
     """Who knows the secret but not the signing key is refused as well."""
     delivery = sent(pending, "mailgun")
@@ -802,7 +810,7 @@ def test_a_suppression_stops_later_messages(client, pending):
     report(client, "postmark", "hard", sent(pending, "postmark"))
     Cooldown.objects.all().delete()
     start(pending)
-    assert carry() == Round(unsent=1)
+    assert carry() == Round(needless=1)
     second = Delivery.objects.latest("pk")
     assert (second.state, second.reason) == (DeliveryState.SUPPRESSED, Reason.SUPPRESSED)
     Suppression.objects.all().delete()

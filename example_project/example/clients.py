@@ -16,7 +16,7 @@ CLIENTS = [
             ]
         },
         "redirects": ["https://game.example/callback"],
-        "signing": "the game's secret, known to its own servers alone, 32 bytes or more",
+        "signing": {"key": "the game's secret, known to its own servers alone, 32 bytes or more"},
     },
     {
         "name": "arcade",
@@ -31,7 +31,7 @@ CLIENTS = [
             "https://arcade.example/b?keep=1",
             "app://xlogin.com.example.arcade",
         ],
-        "signing": "the arcade's secret, known to its own servers alone, 32 bytes or more",
+        "signing": {"key": "the arcade's secret, known to its own servers alone, 32 bytes or more"},
     },
     {
         "name": "kiosk",
@@ -43,6 +43,6 @@ CLIENTS = [
         },
         "keys": {"backendless": ["7C1A9E00-0000-4000-8000-000000000059"]},
         "redirects": ["https://kiosk.example/"],
-        "signing": "the kiosk's secret, known to its own servers alone, 32 bytes or more",
+        "signing": {"key": "the kiosk's secret, known to its own servers alone, 32 bytes or more"},
     },
 ]

@@ -140,6 +140,7 @@ RESEND_CONFIRMATION: dict[str, Any] = {
     "BASE_URL": env.str("BASE_URL", default="http://127.0.0.1:8000"),
     "CLIENTS": CLIENTS,
     "CARRIER": env.str("CARRIER", default="thread"),
+    "OPENAPI_ANSWERS": "all",
 }
 if "QUIET" in env:
     names = env.list("QUIET")

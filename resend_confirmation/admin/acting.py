@@ -32,13 +32,11 @@ def in_pieces(queryset: QuerySet[Confirmation]) -> Iterator[Confirmation]:
 
 
 def resend(confirmation: Confirmation) -> Done:
-    """Send again the way the newest delivery went, so that its link lands in the same place."""
+    """Send again, as the newest before it."""
     account = account_of(confirmation)
     if account is None:
         return Done.NOT_PENDING
-    newest = confirmation.deliveries.order_by("-asked_at", "-pk")
-    way = newest.values("client", "dialect", "redirect").first() or {"client": confirmation.client}
-    match engine.send_to(account, **way).ending:
+    match engine.send_to(account).ending:
         case Outcome.SENT:
             return Done.YES
         case Outcome.COOLING_DOWN:

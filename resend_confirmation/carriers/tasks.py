@@ -7,13 +7,19 @@ have would break it at import.
 from threading import Event
 
 import django
+from django.core import checks
+from django.core.checks import CheckMessage
 
 from .. import conf, engine
 
 if django.VERSION >= (6, 0):
     from django.tasks import task
+    from django.tasks.backends.dummy import DummyBackend
+    from django.tasks.backends.immediate import ImmediateBackend
 else:
     from django_tasks import task  # type: ignore[no-redef]
+    from django_tasks.backends.dummy import DummyBackend  # type: ignore[assignment]
+    from django_tasks.backends.immediate import ImmediateBackend  # type: ignore[assignment]
 
 
 @task(backend=conf.get().TASKS_BACKEND, queue_name=conf.get().TASKS_QUEUE)
@@ -32,3 +38,21 @@ class TasksCarrier:
     def wake(self) -> None:
         """Enqueue; the caller has committed."""
         drain.enqueue()
+
+    def check(self) -> list[CheckMessage]:
+        """Whether the backend of tasks is one of Django's two for development."""
+        backend = drain.get_backend()
+        if isinstance(backend, ImmediateBackend):
+            what = "sends within the request, which takes as long as the mail server"
+        elif isinstance(backend, DummyBackend):
+            what = "runs no task at all"
+        else:
+            return []
+        return [
+            checks.Warning(
+                f'CARRIER is "tasks", and {type(backend).__name__} {what}',
+                hint="Have TASKS_BACKEND name a backend in TASKS that works in another process, "
+                'such as that of django-tasks-db, or set CARRIER to "thread".',
+                id="resend_confirmation.W016",
+            )
+        ]

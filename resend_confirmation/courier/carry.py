@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import router, transaction
 from django.db.models import F
+from django.views.decorators.debug import sensitive_variables
 
 from .. import accounts, addresses
 from ..accounts import Account
@@ -43,11 +44,17 @@ MAX_DOUBTS = 1
 
 @dataclass(slots=True)
 class Round:
-    """What one round did: messages accepted, not accepted, and whether it stopped early."""
+    """What one round did: messages accepted, not accepted, no longer needed; whether it rests."""
 
     sent: int = 0
     unsent: int = 0
+    needless: int = 0
     paused: bool = False
+
+    @property
+    def total(self) -> int:
+        """Deliveries that were dealt with."""
+        return self.sent + self.unsent + self.needless
 
 
 def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> Round:
@@ -63,7 +70,7 @@ def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> 
         return done
     owner = claims.new_owner()
     with Post() as post:
-        while done.sent + done.unsent < limit and not done.paused and not is_stopping():
+        while done.total < limit and not done.paused and not is_stopping():
             claim = claims.claim(owner)
             if claim is None:
                 break
@@ -71,6 +78,7 @@ def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> 
     return done
 
 
+@sensitive_variables()
 def _work_off(claim: Claim, post: Post, done: Round) -> None:
     try:
         # Safe to repeat: once the message is handed over no error of the database's comes out.
@@ -79,7 +87,7 @@ def _work_off(claim: Claim, post: Post, done: Round) -> None:
         logger.exception("Delivery %d could not be carried", claim.delivery.pk)
         receipt = CRASHED
     if receipt is None:
-        done.unsent += 1
+        done.needless += 1
         return
     SETTLE[receipt.kind](claim, receipt)
     done.sent += receipt.kind is Kind.ACCEPTED

@@ -16,7 +16,7 @@ from .. import conf
 from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
-from . import clock
+from . import clock, slots
 from .endurance import persist
 
 #: Said of a delivery whose courier never came back.
@@ -58,9 +58,7 @@ def claim(owner: str) -> Claim | None:
     pk = _lock_one(owner) if _skips_locked() else _win_one(owner)
     if pk is None:
         return None
-    # From where it was written: a replica may not have it yet.
-    rows = Delivery.objects.using(router.db_for_write(Delivery)).select_related("confirmation")
-    delivery = rows.filter(pk=pk).first()
+    delivery = Delivery.objects.select_related("confirmation").filter(pk=pk).first()
     if delivery is None:
         # Its account was deleted just now.
         return claim(owner)
@@ -74,7 +72,7 @@ def _skips_locked() -> bool:
 
 def _due() -> QuerySet[Delivery]:
     due = Delivery.objects.filter(state=DeliveryState.QUEUED, not_before__lte=clock.now())
-    return due.using(router.db_for_write(Delivery)).order_by("not_before", "pk")
+    return due.order_by("not_before", "pk")
 
 
 def _lock_one(owner: str) -> int | None:
@@ -113,8 +111,7 @@ def reclaim() -> None:
     may go out twice. A row whose couriers keep dying is given up.
     """
     now = clock.now()
-    rows = Delivery.objects.using(router.db_for_write(Delivery))
-    expired = rows.filter(state=DeliveryState.SENDING, lease_until__lt=now)
+    expired = Delivery.objects.filter(state=DeliveryState.SENDING, lease_until__lt=now)
     for row in expired.order_by("pk")[:MANY]:
         # Whatever the tries before it came to: a later fault must not begin the count anew.
         if row.attempts > MAX_INTERRUPTIONS:
@@ -164,7 +161,7 @@ def mark(
     """Write what became of a claimed delivery; False when the lease was lost meanwhile.
 
     Its confirmation learns the state in the same transaction, and ``told`` beside it, unless the
-    message is to be tried again.
+    message is to be tried again. Where nothing went out the cooldown's slot is given back.
     A message that was sent and not marked would be sent again, so this is repeated on new
     database connections until the lease ends.
     """
@@ -174,6 +171,8 @@ def mark(
     def write() -> int:
         with transaction.atomic(using=router.db_for_write(Delivery)):
             held = _held(claim).update(state=state, lease_owner="", lease_until=None, **values)
+            if held and state in slots.UNSENT:
+                slots.give_back(claim.delivery)
             if held and state is not DeliveryState.QUEUED:
                 rows = Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0)
                 rows.update(last_delivery_state=state, **(told or {}))

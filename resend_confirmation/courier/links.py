@@ -2,12 +2,15 @@
 
 import uuid
 from datetime import datetime
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote_plus, urlencode, urlsplit
 
+from django.conf import settings as django_settings
+from django.db import router
 from django.db.models import F
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse, set_script_prefix
 
 from .. import addresses, conf, tokens
+from ..clients import Client
 from ..models import Confirmation, Delivery
 from . import clock
 
@@ -77,10 +80,47 @@ def _next(confirmation: Confirmation, now: datetime) -> tuple[int, datetime]:
             confirmation.generation += 1
             return confirmation.generation, expires_at
         # Another courier took this generation; the row says which is next.
-        confirmation.refresh_from_db()
+        confirmation.refresh_from_db(using=router.db_for_write(Confirmation))
 
 
-def url(token: str) -> str:
-    """The link: on the configured base, never on a request's Host header."""
-    path = reverse("resend_confirmation:confirm")
-    return f"{conf.get().BASE_URL}{path}?{urlencode({'token': token})}"
+def url(token: str, client: Client | None = None) -> str:
+    """The link: to the page that ``client`` has for it, else to ours.
+
+    Ours is on the configured base, never on a request's Host header. Under ``i18n_patterns`` it
+    is in the active language.
+    """
+    own = client.pages.get("confirm") if client else None
+    return with_parameters(own or f"{conf.get().BASE_URL}{_path()}", token=token)
+
+
+def _path() -> str:
+    """Where our page is on the site, the same in every thread of every process.
+
+    A thread's own script prefix and URLconf are those of the last request, of a command, or none.
+    """
+    before = get_script_prefix()
+    set_script_prefix(django_settings.FORCE_SCRIPT_NAME or "/")
+    try:
+        return reverse("resend_confirmation:confirm", urlconf=django_settings.ROOT_URLCONF)
+    finally:
+        set_script_prefix(before)
+
+
+def with_parameters(url: str, **parameters: str) -> str:
+    """``url`` with ``parameters`` in its query, before its fragment; empty ones are left out.
+
+    A parameter that the query has already is replaced: which of two a reader takes is anybody's
+    guess. The rest of ``url`` stays as it is registered, to the character.
+    """
+    given = {name: value for name, value in parameters.items() if value}
+    if not given:
+        return url
+    # By hand, since urlunsplit writes 'app:///a' as 'app:/a'.
+    front, mark, fragment = url.partition("#")
+    address, _, query = front.partition("?")
+    kept = [part for part in query.split("&") if part and _name(part) not in given]
+    return f"{address}?{'&'.join([*kept, urlencode(given)])}{mark}{fragment}"
+
+
+def _name(part: str) -> str:
+    return unquote_plus(part.partition("=")[0])

@@ -1,5 +1,6 @@
 """Writing the message: one recipient, a text and an HTML part, no user text in any header."""
 
+from contextlib import suppress
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
@@ -7,7 +8,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
-from .. import addresses, conf
+from .. import addresses, clients, conf, redaction
 from ..accounts import Account
 from ..models import Confirmation, Delivery
 from . import links
@@ -24,15 +25,17 @@ def write(
     may override each, or one of a client's own under ``resend_confirmation/<client>/``. Raises
     ValueError when the address cannot be mailed.
     """
+    language = delivery.language or confirmation.language or settings.LANGUAGE_CODE
+    with translation.override(_language_of_the_site(language)):
+        link = links.url(token, clients.by_name(delivery.client))
     context = {
-        "link": links.url(token),
+        "link": redaction.Secret(link),
         "expires_at": delivery.link_expires_at,
         "address": account.address,
         "user": account.user,
         "client": delivery.client,
         "site": conf.get().BASE_URL,
     }
-    language = delivery.language or confirmation.language or settings.LANGUAGE_CODE
     with translation.override(language), timezone.override(_zone(confirmation.time_zone)):
         subject = " ".join(_render("_subject.txt", context).split())
         text = _render(".txt", context)
@@ -46,6 +49,14 @@ def write(
     )
     message.attach_alternative(html, "text/html")
     return message
+
+
+def _language_of_the_site(language: str) -> str:
+    """The language of LANGUAGES that fits best: ``i18n_patterns`` has paths for no other."""
+    for code in (language, settings.LANGUAGE_CODE):
+        with suppress(LookupError):
+            return translation.get_supported_language_variant(code)
+    return settings.LANGUAGE_CODE
 
 
 def _render(suffix: str, context: dict[str, object]) -> str:

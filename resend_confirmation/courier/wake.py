@@ -20,14 +20,19 @@ CARRIERS = {
 
 
 class Carrier(Protocol):
-    """Gets somebody to drain soon; it may be called often and must return at once."""
+    """Gets somebody to drain soon; it may be called often and must return at once.
+
+    One that has a method ``check``, without arguments, is asked by ``manage.py check --deploy``
+    for a list of :class:`django.core.checks.CheckMessage`.
+    """
 
     def wake(self) -> None:
         """Rows were committed."""
 
 
 @cache
-def _carrier(name: str) -> Carrier:
+def carrier(name: str) -> Carrier:
+    """The one carrier of this process for a value of CARRIER; ImportError if there is none."""
     made: Carrier = import_string(CARRIERS.get(name, name))()
     return made
 
@@ -35,6 +40,6 @@ def _carrier(name: str) -> Carrier:
 def wake() -> None:
     """Wake the carrier; whatever goes wrong there is logged, for the row stays due."""
     try:
-        _carrier(conf.get().CARRIER).wake()
+        carrier(conf.get().CARRIER).wake()
     except Exception:
         logger.exception("The carrier could not be woken; the message stays queued")

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from django.http import HttpRequest
 from django.urls import path, re_path
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 
 from .. import clients
@@ -19,14 +19,45 @@ from ..engine import Opened
 from ..outcomes import Outcome, Refusal
 from .base import Answer, Detail, DialectView, IdentityField, Operation
 
-NOT_FOUND = "Unable to send email confirmation - user account with the email cannot be found."
-LIMIT = "Cannot process request - request per second limit has been exhausted"
+_NOT_FOUND = Answer(
+    400,
+    3104,
+    "Unable to send email confirmation - user account with the email cannot be found.",
+)
+_CONFIRMED = Answer(
+    400,
+    3102,
+    "User has already confirmed the email address. Email confirmation will not be sent.",
+)
+_NOT_ENABLED = Answer(
+    400,
+    3103,
+    'Unable to send email confirmation. The "Require Email Confirmation" option must be '
+    "enabled in Backendless Console (see the Users > Registration screen)",
+)
+_UNKNOWN_CLIENT = Answer(
+    400,
+    2002,
+    "Version is disabled or provided wrong application info (application id or secret key)",
+)
+_LIMIT = Answer(429, 999, "Cannot process request - request per second limit has been exhausted")
 
 #: What follows the operation's name in a path, in the documented and in a client's spelling.
 _IDENTITY = re.compile(r"/users/resend(?:c|EmailC)onfirmation/([\s\S]*)\Z")
 
 #: A byte that is no UTF-8, as Django's handler writes it into a path.
 _REQUOTED = re.compile(rb"%([89A-F][0-9A-F])")
+
+#: The errors that a caller can tell apart by their codes, for the schema.
+_ERRORS = tuple(
+    OpenApiExample(
+        str(answer.code),
+        value={"message": answer.message, "code": answer.code},
+        response_only=True,
+        status_codes=["400"],
+    )
+    for answer in (_CONFIRMED, _NOT_ENABLED, _NOT_FOUND, _UNKNOWN_CLIENT)
+)
 
 
 class BackendlessPath(serializers.Serializer[Any]):
@@ -57,30 +88,17 @@ class BackendlessResend(DialectView):
     error_class = BackendlessError
     answers = {
         Outcome.SENT: Answer(200),
-        Outcome.UNKNOWN: Answer(400, 3104, NOT_FOUND),
-        Outcome.BLOCKED: Answer(400, 3104, NOT_FOUND),
-        Outcome.CONFIRMED: Answer(
-            400,
-            3102,
-            "User has already confirmed the email address. Email confirmation will not be sent.",
-        ),
-        Outcome.COOLING_DOWN: Answer(429, 999, LIMIT),
-        Refusal.THROTTLED: Answer(429, 999, LIMIT),
-        Refusal.NOT_ENABLED: Answer(
-            400,
-            3103,
-            'Unable to send email confirmation. The "Require Email Confirmation" option must be '
-            "enabled in Backendless Console (see the Users > Registration screen)",
-        ),
-        Refusal.INVALID: Answer(400, 3104, NOT_FOUND),
-        Refusal.MALFORMED: Answer(400, 3104, NOT_FOUND),
-        Refusal.UNKNOWN_CLIENT: Answer(
-            400,
-            2002,
-            "Version is disabled or provided wrong application info (application id or secret key)",
-        ),
-        Refusal.REDIRECT_REQUIRED: Answer(400, 3104, NOT_FOUND),
-        Refusal.REDIRECT_NOT_ALLOWED: Answer(400, 3104, NOT_FOUND),
+        Outcome.UNKNOWN: _NOT_FOUND,
+        Outcome.BLOCKED: _NOT_FOUND,
+        Outcome.CONFIRMED: _CONFIRMED,
+        Outcome.COOLING_DOWN: _LIMIT,
+        Refusal.THROTTLED: _LIMIT,
+        Refusal.NOT_ENABLED: _NOT_ENABLED,
+        Refusal.INVALID: _NOT_FOUND,
+        Refusal.MALFORMED: _NOT_FOUND,
+        Refusal.UNKNOWN_CLIENT: _UNKNOWN_CLIENT,
+        Refusal.REDIRECT_REQUIRED: _NOT_FOUND,
+        Refusal.REDIRECT_NOT_ALLOWED: _NOT_FOUND,
         Refusal.TOO_LARGE: Answer(413, 413, "Request body is too large."),
         Refusal.WRONG_METHOD: Answer(405, 405, "Method not allowed."),
         Refusal.FAILED: Answer(500, 500, "Something went wrong."),
@@ -99,8 +117,10 @@ class BackendlessResend(DialectView):
             200: (
                 "None. If the API request completes successfully, it means an email confirmation "
                 "message has been sent to the user. Otherwise, an error will be returned."
-            )
+            ),
+            400: "The API call may result in the following errors.",
         },
+        examples=_ERRORS,
         parameters=(
             OpenApiParameter(
                 "identity",
@@ -109,6 +129,7 @@ class BackendlessResend(DialectView):
                 description="Value in a column marked as identity in the Users table. By default "
                 "a Backendless application has email as the identity column. In that case the "
                 "parameter for the API should be the email address of a user.",
+                examples=[OpenApiExample("Identity", value="alice@yourmail.com")],
             ),
         ),
     )
@@ -155,11 +176,16 @@ def _identity(request: HttpRequest) -> str:
 
 
 def _path(request: HttpRequest) -> bytes:
+    """The path's bytes, decoded once, from what is nearest to the wire."""
     scope = getattr(request, "scope", None)
     if scope is not None:
         raw = scope.get("raw_path")
         return unquote_to_bytes(raw) if raw else str(scope["path"]).encode()
-    # Django has decoded WSGI's path already, and quoted the bytes that are no UTF-8 again.
+    if target := request.META.get("RAW_URI"):
+        # gunicorn's, as it came; its PATH_INFO ends at a "#", which here is no fragment.
+        return unquote_to_bytes(target.partition("?")[0].encode("latin-1"))
+    # Django has decoded WSGI's path already, and quoted the bytes that are no UTF-8 again. An
+    # identity with such quotes of its own cannot be told from it.
     return _REQUOTED.sub(
         lambda match: bytes.fromhex(match[1].decode("ascii")), request.path_info.encode()
     )

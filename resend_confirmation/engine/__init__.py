@@ -2,6 +2,7 @@
 
 from .asking import ResendRequest, Result, resend, send_to
 from .draining import Tally, drain, drain_all, rounds
+from .elsewhere import note_confirmed, note_deactivated
 from .link import Opened, confirm, confirm_by_hand, inspect, renew
 from .pruning import prune
 from .resolving import resolve
@@ -17,6 +18,8 @@ __all__ = [
     "drain",
     "drain_all",
     "inspect",
+    "note_confirmed",
+    "note_deactivated",
     "prune",
     "renew",
     "resend",

@@ -1,7 +1,9 @@
 """Resending: from an ask to an ending, and a delivery in the caller's transaction."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
 from django.db import router, transaction
 from django.utils import timezone
@@ -9,30 +11,15 @@ from django.utils import timezone
 from .. import addresses, clients
 from ..accounts import Account
 from ..clients import Client
-from ..models import Delivery
+from ..models import Confirmation, Cooldown, Delivery
 from ..outcomes import CONCEALED, DeliveryState, Ending, Outcome, Reason, Refusal
 from . import backlog, cooldown, matching, outbox
 from .deadlocks import retried
 from .signup import ensure_confirmation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResendRequest:
-    """One ask, in our words.
-
-    ``identity`` is what the caller typed, at most 255 characters; ``redirect`` the URL it named,
-    an empty string for none, None where the dialect has no such parameter; ``client_state`` and
-    ``payload`` are handed back on landing. ``quiet`` are the endings answered as SENT.
-    """
-
-    identity: str
-    client: Client | None
-    dialect: str = ""
-    redirect: str | None = None
-    client_state: str = ""
-    payload: str = ""
-    language: str = ""
-    quiet: frozenset[Ending] = field(default_factory=frozenset)
+def _nothing(result: "Result") -> None:
+    """Nobody wants to know before the commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +32,28 @@ class Result:
     retry_after: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResendRequest:
+    """One ask, in our words.
+
+    ``identity`` is what the caller typed, at most 255 characters; ``redirect`` the URL it named,
+    an empty string for none, None where the dialect has no such parameter; ``client_state`` and
+    ``payload`` are handed back on landing. ``quiet`` are the endings answered as SENT.
+    ``before_commit`` is called with SENT's Result in the transaction that wrote for it; what it
+    raises takes back everything that was written.
+    """
+
+    identity: str
+    client: Client | None
+    dialect: str = ""
+    redirect: str | None = None
+    client_state: str = ""
+    payload: str = ""
+    language: str = ""
+    quiet: frozenset[Ending] = field(default_factory=frozenset)
+    before_commit: Callable[[Result], object] = _nothing
+
+
 @retried
 def resend(request: ResendRequest) -> Result:
     """Send the message again to the pending account that ``request`` names.
@@ -52,6 +61,9 @@ def resend(request: ResendRequest) -> Result:
     Quiet requests are written down unread, in one INSERT, and resolved by the courier; candid
     ones are looked up here. Nothing is sent before the caller's transaction commits.
     """
+    if len(request.identity) > addresses.MAX_LENGTH or not addresses.is_clean(request.identity):
+        # No database could look it up, nor keep it: nobody's, like an empty one.
+        request = replace(request, identity="")
     client = request.client
     if client is None:
         return Result(Refusal.UNKNOWN_CLIENT)
@@ -83,37 +95,46 @@ def _ask(request: ResendRequest, draft: Delivery) -> Result:
     draft.identity = request.identity
     with transaction.atomic(using=router.db_for_write(Delivery)):
         _insert(draft, DeliveryState.ASKED)
-    backlog.inserted()
+        backlog.inserted()
+        request.before_commit(result)
     return result
 
 
 def _look_up(request: ResendRequest, draft: Delivery) -> Result:
     accounts = matching.find(request.identity)
     if waiting := matching.pending(accounts):
-        # Where UNKNOWN must look like SENT, both take the same statements: no hint.
-        hint = None if Outcome.UNKNOWN in request.quiet else waiting[0].cooldown
+        # Where UNKNOWN must look like SENT, both take the same statements: no hint. Nor is the
+        # slot given back: who may ask again at once would be known to have an account.
+        conceals = Outcome.UNKNOWN in request.quiet
+        hint = None if conceals else waiting[0].cooldown
+        now = timezone.now()
+        draft.slot_at = None if conceals else now
         with transaction.atomic(using=router.db_for_write(Delivery)):
-            if wait := cooldown.take(addresses.canonical(waiting[0].address), hint):
+            if wait := cooldown.take(addresses.canonical(waiting[0].address), hint, now):
                 return Result(Outcome.COOLING_DOWN, retry_after=wait)
             queue(draft, waiting)
-        return Result(Outcome.SENT, request.identity, waiting[0].address)
+            result = Result(Outcome.SENT, request.identity, waiting[0].address)
+            request.before_commit(result)
+        return result
     outcome = matching.outcome_without_pending(accounts)
     if outcome in request.quiet:
-        return _pretend(request, draft, matching.REASONS[outcome])
+        return _pretend(request, draft, matching.REASONS[outcome], accounts)
     return Result(outcome)
 
 
-def _pretend(request: ResendRequest, draft: Delivery, reason: Reason) -> Result:
+def _pretend(
+    request: ResendRequest, draft: Delivery, reason: Reason, accounts: Sequence[Account] = ()
+) -> Result:
     """Do for an identity that gets no message what is done for one that does."""
-    identity = addresses.canonical_identity(request.identity)
-    key = addresses.canonical(identity) if addresses.is_address(identity) else identity
+    result = Result(Outcome.SENT, request.identity, request.identity)
     with transaction.atomic(using=router.db_for_write(Delivery)):
-        if wait := cooldown.take(key):
+        if wait := cooldown.take(matching.key(request.identity, accounts)):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         draft.reason = reason
         draft.ended_at = timezone.now()
         _insert(draft, DeliveryState.IGNORED)
-    return Result(Outcome.SENT, request.identity, request.identity)
+        request.before_commit(result)
+    return result
 
 
 def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
@@ -129,21 +150,52 @@ def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
             client_state=draft.client_state,
             payload=draft.payload,
             language=language,
+            slot_at=draft.slot_at,
         )
         _insert(delivery, DeliveryState.QUEUED)
 
 
 @retried
 def send_to(account: Account, *, client: str = "", dialect: str = "", redirect: str = "") -> Result:
-    """Queue the message for an account that staff or a command chose; the cooldown holds."""
+    """Queue the message for an account that staff or a command chose; the cooldown holds.
+
+    Where no way is named it goes as the newest before it, so that its link is the same and lands
+    in the same place. Accounts that share an address share a slot of its cooldown, as when
+    somebody asks for the address: each gets one message in it.
+    """
     if not matching.pending([account]):
         return Result(matching.outcome_without_pending([account]))
-    draft = Delivery(dialect=dialect, client=client, redirect=redirect)
+    now = timezone.now()
+    named = {"client": client, "dialect": dialect, "redirect": redirect}
+    draft = Delivery(**(named if any(named.values()) else _usual_way(account)), slot_at=now)
     with transaction.atomic(using=router.db_for_write(Delivery)):
-        if wait := cooldown.take(addresses.canonical(account.address), account.cooldown):
-            return Result(Outcome.COOLING_DOWN, retry_after=wait)
+        if wait := cooldown.take(addresses.canonical(account.address), account.cooldown, now):
+            draft.slot_at = _slot_of_another(account)
+            if draft.slot_at is None:
+                return Result(Outcome.COOLING_DOWN, retry_after=wait)
         queue(draft, [account])
     return Result(Outcome.SENT, account.address, account.address)
+
+
+def _usual_way(account: Account) -> dict[str, Any]:
+    """The client, dialect and redirect of the newest message, else the confirmation's client."""
+    ours = Confirmation.objects.filter(
+        account_id=account.user.pk, fingerprint=addresses.fingerprint(account.address)
+    )
+    newest = Delivery.objects.filter(confirmation__in=ours).order_by("-asked_at", "-pk")
+    way = newest.values("client", "dialect", "redirect").first()
+    return dict(way) if way else {"client": ours.values_list("client", flat=True).first() or ""}
+
+
+def _slot_of_another(account: Account) -> datetime | None:
+    """The newest slot of the address, where another account's message took it and none of ours."""
+    canonical = addresses.canonical(account.address)
+    last = Cooldown.objects.filter(digest=cooldown.digest(canonical)).values("last_at")
+    sharing = Delivery.objects.filter(
+        slot_at__in=last, confirmation__fingerprint=addresses.fingerprint(account.address)
+    )
+    takers = dict(sharing.values_list("confirmation__account_id", "slot_at"))
+    return None if account.user.pk in takers else next(iter(takers.values()), None)
 
 
 def _insert(delivery: Delivery, state: DeliveryState) -> None:

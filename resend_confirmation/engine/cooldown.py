@@ -4,6 +4,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from django.conf import settings as django_settings
 from django.db import IntegrityError, router, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
@@ -35,27 +36,35 @@ def digest(text: str) -> str:
     return addresses.keyed_digests(text, "cooldown")[0]
 
 
-def take(text: str, hint: Facts | None = None) -> int:
+def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> int:
     """Take a slot for a canonical address or identity: 0, or the seconds until there is one.
 
     A refused call changes nothing. ``hint`` is the row as just read, if it was: when it says
     'too soon' that is believed, since waiting is safe; a grant always takes the statement.
+    ``at``, by default now, names the slot: ``Delivery.slot_at`` of the messages that share it,
+    so that the courier can give it back when none of them went out.
     """
-    now = timezone.now()
+    now = at or timezone.now()
     if hint is not None and (wait := seconds_left(hint, now)):
         return wait
     key = digest(text)
+    if django_settings.SECRET_KEY_FALLBACKS:
+        _carry_over(text)
     if _update(key, now) or _insert(key, now):
         return 0
     row = Cooldown.objects.filter(digest=key).first()
-    # Without a row here another request took the first slot and was rolled back in between.
-    return max(1, seconds_left(row, now)) if row else 1
+    if row is None:
+        # Another request took the first slot and was rolled back in between.
+        return 1
+    wait = seconds_left(row, now)
+    # Where there is no gap the race for the first row may leave slots to its losers.
+    return 0 if not wait and _update(key, now) else max(1, wait)
 
 
 def seconds_left(facts: Facts, now: datetime) -> int:
     """Whole seconds, rounded up, until a slot is free; 0 when one is."""
     settings = conf.get()
-    free_at = facts.last_at + settings.COOLDOWN
+    free_at = facts.last_at + settings.COOLDOWN if settings.COOLDOWN else now
     if settings.COOLDOWN_PER_HOUR and facts.hour_count >= settings.COOLDOWN_PER_HOUR:
         free_at = max(free_at, facts.hour_from + HOUR)
     if settings.COOLDOWN_PER_DAY and facts.day_count >= settings.COOLDOWN_PER_DAY:
@@ -63,11 +72,24 @@ def seconds_left(facts: Facts, now: datetime) -> int:
     return max(0, math.ceil((free_at - now).total_seconds()))
 
 
+def _carry_over(text: str) -> None:
+    """Rename the row that an older key named, so that a new key starts no cooldown anew."""
+    key, *older = addresses.keyed_digests(text, "cooldown")
+    try:
+        with transaction.atomic(using=router.db_for_write(Cooldown)):
+            Cooldown.objects.filter(digest__in=older).update(digest=key)
+    except IntegrityError:
+        # One stands under the new key already, as while only some processes have it: that counts.
+        return
+
+
 def _update(key: str, now: datetime) -> bool:
     settings = conf.get()
     hour_over = Q(hour_from__lte=now - HOUR)
     day_over = Q(day_from__lte=now - DAY)
-    free = Q(digest=key, last_at__lte=now - settings.COOLDOWN)
+    free = Q(digest=key)
+    if settings.COOLDOWN:
+        free &= Q(last_at__lte=now - settings.COOLDOWN)
     if settings.COOLDOWN_PER_HOUR:
         free &= hour_over | Q(hour_count__lt=settings.COOLDOWN_PER_HOUR)
     if settings.COOLDOWN_PER_DAY:

@@ -7,6 +7,7 @@ from threading import Event
 from typing import Any
 
 from django.db import close_old_connections, connections
+from django.views.decorators.debug import sensitive_variables
 
 from .. import courier
 from .resolving import resolve
@@ -19,17 +20,28 @@ BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was done: asks resolved, messages accepted, messages not accepted, queue paused."""
+    """What was done: asks resolved, messages accepted, not accepted, no longer needed; paused."""
 
     resolved: int = 0
     sent: int = 0
     unsent: int = 0
+    needless: int = 0
     paused: bool = False
 
     @property
     def idle(self) -> bool:
         """Whether calling again at once would do nothing."""
-        return self.paused or not (self.resolved or self.sent or self.unsent)
+        return self.paused or not self.did_anything
+
+    @property
+    def did_anything(self) -> bool:
+        """Whether there was anything to do."""
+        return bool(self.resolved or self.carried)
+
+    @property
+    def carried(self) -> int:
+        """Deliveries that were dealt with."""
+        return self.sent + self.unsent + self.needless
 
     def __add__(self, later: "Tally") -> "Tally":
         """Both together; paused is what the later one was."""
@@ -37,6 +49,7 @@ class Tally:
             self.resolved + later.resolved,
             self.sent + later.sent,
             self.unsent + later.unsent,
+            self.needless + later.needless,
             later.paused,
         )
 
@@ -48,7 +61,7 @@ def drain(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -
     """
     resolved = resolve(limit)
     done = courier.carry(limit, is_stopping)
-    return Tally(resolved, done.sent, done.unsent, done.paused)
+    return Tally(resolved, done.sent, done.unsent, done.needless, done.paused)
 
 
 def rounds(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -> Iterator[Tally]:
@@ -60,6 +73,7 @@ def rounds(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) 
             break
 
 
+@sensitive_variables()
 def drain_all(stopping: Event, tell: Callable[[Tally], Any] = lambda done: None) -> Tally:
     """What a thread, a task or a process of the courier's own does: drain until it is idle.
 

@@ -56,9 +56,11 @@ def inspect(token: str) -> Opened:
 def _worth(
     token: str, delivery: Delivery, confirmation: Confirmation, account: Account | None
 ) -> Verdict:
+    if account is None or not addresses.is_address(confirmation.address):
+        return Verdict.DEAD
     canonical = addresses.canonical(confirmation.address)
     generation = delivery.generation or 0
-    if account is None or not tokens.matches(token, confirmation.selector, generation, canonical):
+    if not tokens.matches(token, confirmation.selector, generation, canonical):
         return Verdict.DEAD
     if confirmation.state == ConfirmationState.CONFIRMED:
         return Verdict.ALREADY
@@ -81,10 +83,15 @@ def confirm(token: str) -> Opened:
     opened = inspect(token)
     if opened.verdict is not Verdict.READY:
         return opened
-    assert opened.account is not None and opened.confirmation is not None  # noqa: PT018
-    if _confirm(opened.confirmation, opened.account):
+    if spend(opened):
         return Opened(Verdict.CONFIRMED, opened.delivery, opened.account)
     return inspect(token)
+
+
+def spend(opened: Opened) -> bool:
+    """Confirm by a link that was READY when it was looked at; False when it is not any more."""
+    assert opened.account is not None and opened.confirmation is not None  # noqa: PT018
+    return _confirm(opened.confirmation, opened.account)
 
 
 def confirm_by_hand(confirmation: Confirmation) -> bool:
@@ -106,7 +113,7 @@ def _confirm(confirmation: Confirmation, account: Account) -> bool:
         if not accounts.store().confirm(account):
             transaction.set_rollback(True, using=router.db_for_write(Confirmation))
             return False
-        confirmation.refresh_from_db()
+        confirmation.refresh_from_db(using=router.db_for_write(Confirmation))
         confirmed.send(Confirmation, confirmation=confirmation, user=account.user)
     return True
 
@@ -117,9 +124,10 @@ def renew(token: str) -> Result | None:
     opened = inspect(token)
     if opened.verdict is not Verdict.EXPIRED or not opened.delivery or not opened.account:
         return None
-    account = opened.account
+    account, now = opened.account, timezone.now()
+    opened.delivery.slot_at = now
     with transaction.atomic(using=router.db_for_write(Delivery)):
-        if wait := cooldown.take(addresses.canonical(account.address), account.cooldown):
+        if wait := cooldown.take(addresses.canonical(account.address), account.cooldown, now):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         queue(opened.delivery, [account])
     return Result(Outcome.SENT, account.address, account.address)

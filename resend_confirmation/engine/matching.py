@@ -29,6 +29,13 @@ def pending(accounts: Sequence[Account]) -> list[Account]:
     ]
 
 
+def key(identity: str, accounts: Sequence[Account]) -> str:
+    """What the cooldown of ``identity`` goes by: the address of its account, or what it says."""
+    named = accounts[0].address if accounts else ""
+    text = named if addresses.is_address(named) else addresses.canonical_identity(identity)
+    return addresses.canonical(text) if addresses.is_address(text) else text
+
+
 def outcome_without_pending(accounts: Sequence[Account]) -> Outcome:
     """What to say when none of ``accounts`` waits."""
     standings = {account.standing for account in accounts}

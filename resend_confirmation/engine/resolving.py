@@ -4,6 +4,8 @@ import logging
 from datetime import timedelta
 
 from django.db import router, transaction
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from .. import addresses, clients
 from ..courier import clock
@@ -21,6 +23,7 @@ ATTEMPTS = 5
 PAUSE = timedelta(minutes=1)
 
 
+@sensitive_variables()
 def resolve(limit: int = 100) -> int:
     """Resolve up to ``limit`` due asks; each becomes queued, or ignored with the reason.
 
@@ -46,9 +49,12 @@ def _resolve(ask: Delivery) -> None:
     accounts = matching.find(ask.identity)
     waiting = matching.pending(accounts)
     if not waiting:
-        _end(ask, matching.REASONS[matching.outcome_without_pending(accounts)])
+        # As for one who waits: a dialect that tells COOLING_DOWN must not tell them apart.
+        key = matching.key(ask.identity, accounts)
+        _end(ask, matching.REASONS[matching.outcome_without_pending(accounts)], key)
         return
     first, *others = waiting
+    ask.slot_at = timezone.now()
     with transaction.atomic(using=router.db_for_write(Delivery)):
         # Looking up is not sending: the courier counts anew.
         if not _move(ask, state=DeliveryState.QUEUED, attempts=0):
@@ -57,16 +63,18 @@ def _resolve(ask: Delivery) -> None:
             first.confirmation_id
             or ensure_confirmation(first, client=ask.client, language=ask.language).pk
         )
+        canonical = addresses.canonical(first.address)
+        is_cooling_down = cooldown.take(canonical, first.cooldown, ask.slot_at) > 0
         mine = Delivery.objects.filter(pk=ask.pk)
-        mine.update(confirmation_id=confirmation_id)
-        is_cooling_down = cooldown.take(addresses.canonical(first.address), first.cooldown) > 0
         if is_cooling_down:
             mine.update(
+                confirmation_id=confirmation_id,
                 state=DeliveryState.IGNORED,
                 reason=matching.REASONS[Outcome.COOLING_DOWN],
                 ended_at=clock.now(),
             )
         else:
+            mine.update(confirmation_id=confirmation_id, slot_at=ask.slot_at)
             queue(ask, others)
     if is_cooling_down:
         _tell(ask, DeliveryState.IGNORED, Reason.COOLING_DOWN)
@@ -74,8 +82,13 @@ def _resolve(ask: Delivery) -> None:
         _tell(ask, DeliveryState.QUEUED, Reason.NONE)
 
 
-def _end(ask: Delivery, reason: Reason) -> None:
-    if _move(ask, state=DeliveryState.IGNORED, reason=reason, ended_at=clock.now()):
+def _end(ask: Delivery, reason: Reason, key: str = "") -> None:
+    """No message follows; ``key`` is whose slot of the cooldown the ask takes all the same."""
+    with transaction.atomic(using=router.db_for_write(Delivery)):
+        ended = _move(ask, state=DeliveryState.IGNORED, reason=reason, ended_at=clock.now())
+        if ended and key:
+            cooldown.take(key)
+    if ended:
         _tell(ask, DeliveryState.IGNORED, reason)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import router, transaction
 from django.utils import timezone
 
-from .. import accounts, addresses, clients, tokens
+from .. import accounts, addresses, clients, conf, tokens
 from ..accounts import Account
 from ..clients import Client, Redirect
 from ..models import Confirmation, Delivery
@@ -26,18 +26,21 @@ def start(
     time_zone: str = "",
     send: bool = True,
 ) -> Confirmation:
-    """Make ``account``, a user, wait for a confirmation of its address, and send the message.
+    """Make ``account`` wait for a confirmation of its address, and send the message.
 
+    ``account`` is a user, or where the store knows several addresses of one an ``Account`` of its.
     Call it in the transaction that signs the user up: the message goes out after the commit and
     not at all when it is rolled back. ``client`` is a client's name (default: the default
     client), ``redirect`` one of its registered URLs. ``send=False`` only writes the row. Calling
     again for an address that was confirmed or withdrawn makes it pending anew and kills old
-    links. Within a cooldown the message is delayed, never dropped.
+    links. Within a cooldown the message is delayed, by COOLDOWN at most, and never dropped.
 
     Raises ValueError when the user has no address that mail can go to, there is no such client,
     or the redirect is not registered.
     """
-    address = getattr(account, account.get_email_field_name()) or ""
+    is_one_of_several = isinstance(account, Account)
+    user = account.user if is_one_of_several else account
+    address = (account.address if is_one_of_several else _own_address(user)) or ""
     owner = clients.by_name(client) if client else clients.default()
     if client and owner is None:
         raise ValueError(f"there is no client {client!r}")
@@ -46,7 +49,7 @@ def start(
     canonical = addresses.canonical(address)
     with transaction.atomic(using=router.db_for_write(Confirmation)):
         named = owner.name if owner else client
-        confirmation = _reopen(account, address, client=named, language=language)
+        confirmation = reopen(user, address, client=named, language=language)
         if time_zone:
             confirmation.time_zone = time_zone
             confirmation.save(update_fields=["time_zone"])
@@ -55,6 +58,9 @@ def start(
             # A redirect's id means something only beside the client that registered it.
             sender = owner if client or redirect else clients.by_name(confirmation.client)
             target = _redirect(sender, redirect) if sender else None
+            # Who asked for the address before there was an account can put its first message off
+            # by one gap, not until the hour or the day is over.
+            wait = min(timedelta(seconds=cooldown.take(canonical, at=now)), conf.get().COOLDOWN)
             outbox.insert(
                 Delivery(
                     confirmation=confirmation,
@@ -64,10 +70,16 @@ def start(
                     language=language,
                     state=DeliveryState.QUEUED,
                     asked_at=now,
-                    not_before=now + timedelta(seconds=cooldown.take(canonical)),
+                    not_before=now + wait,
+                    slot_at=None if wait else now,
                 )
             )
     return confirmation
+
+
+def _own_address(user: Any) -> str | None:
+    address: str | None = getattr(user, user.get_email_field_name())
+    return address
 
 
 def _redirect(client: Client, url: str) -> Redirect | Refusal | None:
@@ -77,10 +89,11 @@ def _redirect(client: Client, url: str) -> Redirect | Refusal | None:
 
 def ensure_confirmation(account: Account, *, client: str, language: str) -> Confirmation:
     """The pending confirmation of an account that its store says is waiting."""
-    return _reopen(account.user, account.address, client=client, language=language)
+    return reopen(account.user, account.address, client=client, language=language)
 
 
-def _reopen(user: Any, address: str, *, client: str, language: str) -> Confirmation:
+def reopen(user: Any, address: str, *, client: str, language: str) -> Confirmation:
+    """The confirmation of ``address``: made, or made pending again, or as it is while it waits."""
     now = timezone.now()
     fresh = {
         "address": address,
@@ -106,8 +119,11 @@ def _reopen(user: Any, address: str, *, client: str, language: str) -> Confirmat
 def withdraw(confirmation: Confirmation) -> bool:
     """Stop waiting for ``confirmation``: no message follows and every link is dead.
 
-    False when it was not pending any more.
+    False when it was not pending any more. Raises TypeError for anything but a Confirmation:
+    a user has a key too, which may be that of somebody else's row.
     """
+    if not isinstance(confirmation, Confirmation):
+        raise TypeError("withdraw takes the Confirmation that start returns")
     withdrawn = Confirmation.objects.filter(
         pk=confirmation.pk, state=ConfirmationState.PENDING
     ).update(state=ConfirmationState.WITHDRAWN, selector=tokens.new_selector())

@@ -16,7 +16,8 @@ JITTER = 0.2
 
 def describe(done: Tally) -> str:
     """What was done, in a line."""
-    return f"resolved: {done.resolved}, sent: {done.sent}, not sent: {done.unsent}"
+    line = f"resolved: {done.resolved}, sent: {done.sent}, not sent: {done.unsent}"
+    return f"{line}, no longer needed: {done.needless}" if done.needless else line
 
 
 class _Journal:
@@ -29,7 +30,7 @@ class _Journal:
 
     def note(self, done: Tally) -> None:
         with self._lock:
-            if done.resolved or done.sent or done.unsent:
+            if done.did_anything:
                 self._say(describe(done))
             if done.paused != self._was_paused:
                 self._was_paused = done.paused

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..outcomes import ConfirmationState, DeliveryState
 from .cooldown import Cooldown
+from .primary import PrimaryManager
 
 
 class Confirmation(models.Model):
@@ -51,6 +52,8 @@ class Confirmation(models.Model):
     last_delivery_state = models.CharField(
         _("last delivery"), max_length=16, choices=DeliveryState, blank=True
     )
+
+    objects = PrimaryManager()
 
     class Meta:
         verbose_name = _("confirmation")

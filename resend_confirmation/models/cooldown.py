@@ -3,6 +3,8 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .primary import PrimaryManager
+
 
 class Cooldown(models.Model):
     """Windows and counts of one address, named by a keyed digest of its canonical form."""
@@ -13,6 +15,8 @@ class Cooldown(models.Model):
     hour_count = models.PositiveIntegerField()
     day_from = models.DateTimeField()
     day_count = models.PositiveIntegerField()
+
+    objects = PrimaryManager()
 
     class Meta:
         verbose_name = _("cooldown")

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..outcomes import DeliveryState, Reason
 from .confirmation import Confirmation
+from .primary import PrimaryManager
 
 
 class Delivery(models.Model):
@@ -47,9 +48,15 @@ class Delivery(models.Model):
     error_class = models.CharField(_("error"), max_length=100, blank=True)
     error_code = models.CharField(_("error code"), max_length=32, blank=True)
 
+    #: When the slot of the address's cooldown was taken that this message came by; null where
+    #: none was, or where giving it back would tell somebody of the account.
+    slot_at = models.DateTimeField(null=True, editable=False)
+
     asked_at = models.DateTimeField(_("asked at"))
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+
+    objects = PrimaryManager()
 
     class Meta:
         verbose_name = _("delivery")

@@ -3,6 +3,8 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .primary import PrimaryManager
+
 
 class Suppression(models.Model):
     """Why and since when nothing is sent to an address; staff can lift it."""
@@ -16,6 +18,8 @@ class Suppression(models.Model):
     why = models.CharField(_("why"), max_length=16, choices=Why)
     since = models.DateTimeField(_("since"))
     detail = models.CharField(_("detail"), max_length=200, blank=True)
+
+    objects = PrimaryManager()
 
     class Meta:
         verbose_name = _("suppression")

@@ -29,19 +29,6 @@ class InventedQuery(serializers.Serializer[Any]):
     then = serializers.CharField(source="redirect", required=False)
 
 
-class InventedSuccess(serializers.Serializer[Any]):
-    """A bare JSON string."""
-
-    def to_representation(self, instance: Any) -> Any:
-        """The text itself."""
-        return instance["text"]
-
-    @property
-    def data(self) -> Any:
-        """A string, where a serializer's own ``data`` insists on a dict."""
-        return self.to_representation(self.instance)
-
-
 class InventedError(serializers.Serializer[Any]):
     """One key."""
 
@@ -54,7 +41,7 @@ class InventedResend(DialectView):
     dialect = "invented"
     method = "put"
     query_class = InventedQuery
-    success_class = InventedSuccess
+    success_class = serializers.CharField
     error_class = InventedError
     answers = {
         Outcome.SENT: Answer(202, message="on its way"),
@@ -79,9 +66,9 @@ class InventedResend(DialectView):
         """By name."""
         return clients.by_name(values["client"])
 
-    def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
-        """What the string is made of."""
-        return {"text": f"{answer.message} to {result.identity}"}
+    def success_body(self, answer: Answer, result: Result) -> str:
+        """A bare JSON string."""
+        return f"{answer.message} to {result.identity}"
 
     def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
         """One key."""

@@ -1,200 +1,30 @@
 """The example site, as a stranger runs it: a process of its own, real sockets, a real mailbox."""
 
 import hashlib
-import http.client
 import json
-import os
 import re
 import shlex
 import signal
-import socket
 import sqlite3
-import subprocess
-import sys
-import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from email import message_from_bytes, policy
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 import pytest
-from aiosmtpd.controller import Controller
 from django.contrib.auth.hashers import check_password
 
-ROOT = Path(__file__).resolve().parents[2]
-#: Warnings are errors here too.
-# Django's own server leaves its listening socket to the garbage collector when it ends.
-WARNINGS = ["-W", "error", "-W", "ignore::ResourceWarning"]
-COMMAND = [sys.executable, *WARNINGS, str(ROOT / "example_project" / "manage.py")]
-#: Seconds for anything to happen, on a machine that is busy with something else.
-DEADLINE = 60.0
-#: What the example site reads; each test says all of it.
-VARIABLES = {
-    *("ALLOWED_HOSTS", "BASE_URL", "CACHE_URL", "CARRIER", "CELERY_BROKER_URL", "COOLDOWN"),
-    *("DATABASE_URL", "DEBUG", "EMAIL_URL", "QUIET", "SECRET_KEY", "SEND_DEADLINE"),
-    *("TASKS_BACKEND", "THROTTLE", "TRUSTED_PROXIES"),
-}
+from tests.demonstration import Reply, Site, manage, running, wait_for
+
+from .mailbox import Mailbox
+
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-STATE_OF = (
-    "SELECT state FROM resend_confirmation_confirmation"
-    " JOIN auth_user ON auth_user.id = account_id WHERE email = ?"
-)
-
-
-def wait_for(look, what: str):
-    """The first true value that ``look`` returns; a failure when there is none in time."""
-    until = time.monotonic() + DEADLINE
-    while time.monotonic() < until:
-        if found := look():
-            return found
-        time.sleep(0.05)
-    return pytest.fail(f"waited in vain for {what}")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """What a command of the example site runs in: a database of its own."""
-    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-    return kept | {
-        "DATABASE_URL": f"sqlite:///{folder / 'site.sqlite3'}",
-        "DJANGO_SETTINGS_MODULE": "example.settings",
-        "PYTHONPATH": str(ROOT),
-        "PYTHONUNBUFFERED": "1",
-        **variables,
-    }
-
-
-def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    """A command of the example site, to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(folder, **variables),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
-
-
-@dataclass
-class Reply:
-    """What came over the socket."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-
-@dataclass
-class Site:
-    """A running demonstration."""
-
-    folder: Path
-    port: int
-    process: subprocess.Popen = field(repr=False)
-
-    @property
-    def output(self) -> str:
-        return (self.folder / "output.txt").read_text()
-
-    def ask(self, method: str, target: str, body: str = "", headers=None) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
-        with closing(connection):
-            connection.request(method, target, body.encode(), dict(headers or {}))
-            response = connection.getresponse()
-            return Reply(response.status, dict(response.getheaders()), response.read())
-
-    def get(self, target: str) -> Reply:
-        return self.ask("GET", target)
-
-    def state_of(self, address: str):
-        """The state of an account's confirmation, read from the file, past the site."""
-        with closing(sqlite3.connect(self.folder / "site.sqlite3", timeout=DEADLINE)) as database:
-            return database.execute(STATE_OF, [address]).fetchone()[0]
-
-    def is_up(self) -> bool:
-        assert self.process.poll() is None, self.output
-        try:
-            return self.get("/").status == 200
-        except ConnectionError:
-            return False
-
-    def stop(self, how: signal.Signals) -> int:
-        self.process.send_signal(how)
-        return self.process.wait(DEADLINE)
-
-
-@contextmanager
-def running(folder: Path, **variables: str) -> Iterator[Site]:
-    """``manage.py demo`` on a free port, up and answering."""
-    port = free_port()
-    command = [*COMMAND, "demo", f"127.0.0.1:{port}"]
-    with (
-        (folder / "output.txt").open("w") as output,
-        subprocess.Popen(
-            [*command, "--pending", "12"],
-            env=environment(folder, **variables),
-            stdout=output,
-            stderr=output,
-        ) as process,
-    ):
-        site = Site(folder, port, process)
-        try:
-            wait_for(site.is_up, "the example site")
-            yield site
-        finally:
-            process.kill()
-
-
-class Mailbox:
-    """Keeps what an SMTP server was given."""
-
-    def __init__(self) -> None:
-        self._messages: list = []
-        self._arrived = threading.Condition()
-
-    async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802 - aiosmtpd's
-        with self._arrived:
-            message = message_from_bytes(envelope.content, policy=policy.default)
-            self._messages.append((envelope.rcpt_tos, message))
-            self._arrived.notify_all()
-        return "250 OK"
-
-    def message_to(self, address: str):
-        """The message to an address, waited for; there must be one alone."""
-
-        def found():
-            return [message for recipients, message in self._messages if recipients == [address]]
-
-        with self._arrived:
-            assert self._arrived.wait_for(found, DEADLINE), f"nothing came to {address}"
-            (message,) = found()
-        return message
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[tuple[Mailbox, int]]:
-    """An SMTP server and its port."""
-    mailbox = Mailbox()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port())
-    controller.start()
-    yield mailbox, controller.port
-    controller.stop()
 
 
 @pytest.fixture(scope="module")
@@ -521,8 +351,16 @@ def test_taken_port_is_said(site, tmp_path):
     assert not (tmp_path / "site.sqlite3").exists()
 
 
+@pytest.fixture
+def heeding():
+    """Heed Ctrl-C: a shell has what it starts in the background ignore it, children included."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_demo_ends_when_asked(tmp_path, how):
+def test_demo_ends_when_asked(heeding, tmp_path, how):
     """Ctrl-C, and a service manager's request, end the demonstration without a complaint."""
     with running(tmp_path, CARRIER="none") as site:
         assert site.stop(how) == 0

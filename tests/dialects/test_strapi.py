@@ -232,6 +232,13 @@ V4_FAULTS = {
     "a lone surrogate": not_valid(b'"\\ud800@example.com"'),
     "a number": not_a_string(b"123", b"123"),
     "an object": not_a_string(b'{\\n  \\"a\\": [\\n    1\\n  ]\\n}', b'{"a":[1]}'),
+    "an array of addresses": not_a_string(
+        b'[\\n  \\"pending@example.com\\",\\n  \\"thief@evil.example\\"\\n]',
+        b'["pending@example.com","thief@evil.example"]',
+    ),
+    "an array of one": not_a_string(
+        b'[\\n  \\"pending@example.com\\"\\n]', b'["pending@example.com"]'
+    ),
     "given twice": not_valid(b'"pending@example.com"'),
     "cut off": no_json(b"Expecting value at position 10"),
     "no object": no_json(b"Not an object"),

@@ -1,6 +1,7 @@
 """Xsolla's two dialects: every ending, redirects, what the clients send, and the landing."""
 
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
@@ -554,6 +555,18 @@ def test_issuer_and_lifetime_are_settings(reply, pending, delivered, press, conf
     claims = claims_of(press(delivered()[0])["Location"])
     assert claims["iss"] == "https://login.site.example"
     assert claims["exp"] - claims["iat"] == 600
+
+
+def test_times_without_time_zones(reply, delivered, press, settings, db):
+    """``iat`` and ``exp`` are right where the host's clock is a local one."""
+    settings.TIME_ZONE = "America/New_York"
+    settings.USE_TZ = False
+    PendingFactory(email=ADDRESS)
+    reply(ask_jwt(ADDRESS))
+    before = int(time.time())
+    claims = claims_of(press(delivered()[0])["Location"])
+    assert before <= claims["iat"] <= time.time()
+    assert claims["exp"] - claims["iat"] == 24 * 3600
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,7 @@ else:
 
 RESEND_CONFIRMATION = {
     **RESEND_CONFIRMATION,
+    "HOURLY_BUDGET": int(os.environ.get("FAULTS_BUDGET", "0")),  # type: ignore[dict-item]
     "SEND_DEADLINE": float(os.environ.get("FAULTS_DEADLINE", "1.5")),  # type: ignore[dict-item]
 }
 LOGGING = {

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import threading
 from collections import Counter
 from contextlib import contextmanager, suppress
@@ -17,17 +16,12 @@ from .test_kills import link_in
 
 pytestmark = pytest.mark.faults
 
-logger = logging.getLogger(__name__)
-
 on = {
     "sqlite": "sqlite",
     "postgres": pytest.param("postgres", marks=pytest.mark.postgres),
     "mariadb": pytest.param("mariadb", marks=pytest.mark.mariadb),
 }
 on_servers = pytest.mark.parametrize("world", [on["postgres"], on["mariadb"]], indirect=True)
-on_postgres_and_sqlite = pytest.mark.parametrize(
-    "world", [on["postgres"], on["sqlite"]], indirect=True
-)
 
 
 def addresses(total):
@@ -156,13 +150,9 @@ def test_cut_sessions(world):
         assert row["confirmation__sends"] == 1
         doubled += len(messages) - 1
         doubts += row["doubts"]
-    logger.warning(
-        "%d sessions cut in %d strokes: 150 sent, %d doubled, %d doubts",
-        sum(cuts),
-        len(cuts),
-        doubled,
-        doubts,
-    )
+    # Marked once and not again, two hundred are doubled; a machine that stalls for longer than a
+    # lease may double a few whatever is done.
+    assert doubled <= 5, f"{doubled} doubled, {doubts} doubts, {sum(cuts)} sessions cut"
 
 
 # Clocks that are wrong
@@ -259,7 +249,6 @@ def test_poison_between_good_rows(world, tmp_path):
 # A crowd
 
 
-@on_postgres_and_sqlite
 def test_twenty_couriers(world):
     """Twenty couriers on one queue send each of 200 messages exactly once."""
     world.serve()
@@ -271,3 +260,23 @@ def test_twenty_couriers(world):
     rows = world.rows()
     assert {row["confirmation__sends"] for row in rows} == {1}
     assert {row["doubts"] for row in rows} == {0}
+
+
+def test_a_budget_under_twenty_couriers(world):
+    """Twenty couriers spend an hour's budget of 30 to the last message, and not one more."""
+    world.serve()
+    world.ask(60)
+    for _ in range(20):
+        world.start_courier(FAULTS_BUDGET="30", FAULTS_SCHEDULE_SCALE="0.01")
+
+    def is_spent():
+        """Each courier has met the budget often, and nothing is on its way."""
+        rows = world.rows()
+        put_off = sum(row["error_class"] == "HourlyBudget" for row in rows)
+        return put_off >= 20 and not any(row["state"] == "sending" for row in rows)
+
+    wait_until(is_spent, 120, lambda: report(world))
+    assert sorted(map(len, world.sink.by_recipient().values())) == [1] * 30
+    rows = world.rows()
+    assert Counter(row["state"] for row in rows) == {"sent": 30, "queued": 30}
+    assert {row["attempts"] for row in rows if row["state"] == "queued"} == {0}

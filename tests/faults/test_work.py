@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from typing import IO, cast
 
 import pytest
 
@@ -112,3 +113,35 @@ from django.contrib.auth import get_user_model
 from resend_confirmation import start
 start(get_user_model().objects.create(username="later", email="later@example.com"))
 """
+
+
+SHORT_LIVED = """
+import django, sys
+django.setup()
+from resend_confirmation.carriers import thread
+thread.JITTER = (0.0, 0.0)
+carrier = thread.ThreadCarrier()
+carrier.wake()
+sys.stdin.read()
+"""
+
+
+def test_a_process_that_ends_finishes_the_message_under_way(world, slow):
+    """The thread carrier of a process that exits sends what it has begun, and marks it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SHORT_LIVED],
+        cwd=ROOT,
+        env=world.environment(FAULTS_DEADLINE="30"),
+        stdin=subprocess.PIPE,
+        stderr=world.log,
+    )
+    world.processes.append(process)
+    with cast(IO[bytes], process.stdin):
+        wait_until(lambda: slow.waiting, 30, world.log_text)
+    # The main thread is at its end now.
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    slow.go.set()
+    process.wait(30)
+    assert len(slow.messages) == 1
+    assert Counter(row["state"] for row in world.rows()) == {"sent": 1, "queued": 2}

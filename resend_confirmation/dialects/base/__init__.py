@@ -1,8 +1,11 @@
 """What every dialect stands on: the form to fill in, and the order in which it is worked off."""
 
+from ...courier.links import with_parameters
 from .answers import QUIET, Answer, Detail, Kind, Table
+from .call import Call
+from .confirming import ConfirmCall
 from .fields import AddressField, IdentityField, LanguageField, StrictCharField
-from .landing import landing_of, with_parameters
+from .landing import landing_of
 from .operation import Operation
 from .routing import routes
 from .view import DialectView
@@ -11,6 +14,8 @@ __all__ = [
     "QUIET",
     "AddressField",
     "Answer",
+    "Call",
+    "ConfirmCall",
     "Detail",
     "DialectView",
     "IdentityField",

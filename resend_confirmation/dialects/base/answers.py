@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ...outcomes import ENDINGS, Ending, Outcome
+from ...outcomes import ENDINGS, Ending, Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,9 @@ class Kind(enum.StrEnum):
     WRONG = "wrong"
 
 
-#: Keys are endings, or narrower: ``(ending, field)`` and ``(ending, field, kind)``.
-Key = Ending | tuple[Ending, str] | tuple[Ending, str, Kind]
+#: Keys are endings, or narrower: ``(ending, field)`` and ``(ending, field, kind)``; of a call that
+#: confirms they are verdicts, too.
+Key = Ending | Verdict | tuple[Ending, str] | tuple[Ending, str, Kind]
 Table = Mapping[Key, Answer | Quiet]
 
 
@@ -63,14 +64,11 @@ def missing_rows(table: Table) -> list[Ending]:
     return [ending for ending in ENDINGS if ending not in table]
 
 
-def find(table: Table, ending: Ending, detail: Detail) -> Answer:
+def find(table: Table, ending: Ending | Verdict, detail: Detail) -> Answer:
     """The narrowest row for an ending; SENT's for a quiet one."""
-    keys: tuple[Key, ...] = (
-        (ending, detail.name, detail.kind),
-        (ending, detail.name),
-        ending,
-    )
-    row = next(table[key] for key in keys if key in table)
+    keys = ((ending, detail.name, detail.kind), (ending, detail.name), ending)
+    rows: Mapping[Any, Answer | Quiet] = table
+    row = next(rows[key] for key in keys if key in rows)
     if isinstance(row, Answer):
         return row
     sent = table[Outcome.SENT]

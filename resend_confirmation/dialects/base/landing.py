@@ -1,7 +1,5 @@
 """Where a browser lands after the click: a registered address, and what the dialect adds to it."""
 
-from urllib.parse import urlencode, urlsplit, urlunsplit
-
 from ... import clients
 from ...engine import Opened
 from ...outcomes import Verdict
@@ -14,16 +12,6 @@ PAGES = {
     Verdict.EXPIRED: "expired",
     Verdict.DEAD: "failed",
 }
-
-
-def with_parameters(url: str, **parameters: str) -> str:
-    """``url`` with ``parameters`` behind those already in its query; empty ones are left out."""
-    given = {name: value for name, value in parameters.items() if value}
-    if not given:
-        return url
-    parts = urlsplit(url)
-    query = "&".join(filter(None, (parts.query, urlencode(given))))
-    return urlunsplit(parts._replace(query=query))
 
 
 def landing_of(opened: Opened) -> str | None:

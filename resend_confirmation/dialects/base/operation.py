@@ -1,15 +1,21 @@
 """A dialect's operation in the OpenAPI document, read off the same table as its answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from rest_framework import serializers
 
+from ... import conf
+from ...outcomes import Ending, Outcome, Refusal
 from .answers import Answer
-from .reading import FORM
+from .reading import header_of
+
+#: Endings that say how long to wait.
+WAITS = {Outcome.COOLING_DOWN, Refusal.THROTTLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,8 @@ class Operation:
 
     ``documented`` are the statuses that it lists (a ``"default"`` among them stands for all
     other errors); ``descriptions`` replaces HTTP's reason phrases; ``inline`` writes schemas in
-    place, where the vendor's document has no components.
+    place, where the vendor's document has no components. ``wait_headers`` are the headers, each
+    a whole number, of an answer that says how long to wait.
     """
 
     id: str = ""
@@ -30,6 +37,7 @@ class Operation:
     examples: tuple[OpenApiExample, ...] = ()
     parameters: tuple[OpenApiParameter, ...] = ()
     inline: bool = False
+    wait_headers: tuple[str, ...] = ("Retry-After",)
 
 
 class DialectSchema(AutoSchema):
@@ -52,8 +60,11 @@ class DialectSchema(AutoSchema):
         return form
 
     def map_parsers(self) -> list[str]:
-        """JSON, and forms where the dialect takes them; its parsers are not DRF's."""
-        return ["application/json", *([FORM] if self.view.takes_form else [])]
+        """JSON alone, as the vendors' documents.
+
+        Generated clients cannot choose between two types of one body, and send forms.
+        """
+        return [self.view.media_type]
 
     def get_operation_id(self) -> str:
         """The vendor's own."""
@@ -80,10 +91,12 @@ class DialectSchema(AutoSchema):
         return self.view.body_class
 
     def get_override_parameters(self) -> list[Any]:
-        """What is read from the path and the query."""
-        described = list(self._form.parameters)
+        """What is read from the path, the headers and the query."""
+        described = [*self._form.parameters, *self._headers()]
         if self.view.query_class:
             described.append(self.view.query_class)
+        if _tells_all():
+            described += self._wait_headers()
         return described
 
     def get_examples(self) -> list[OpenApiExample]:
@@ -91,14 +104,95 @@ class DialectSchema(AutoSchema):
         return list(self._form.examples)
 
     def get_response_serializers(self) -> Any:
-        """One response for each documented status, with the table's texts."""
-        return {status: self._response(status) for status in self._form.documented}
+        """One response for each documented status, with the table's texts.
 
-    def _response(self, status: int | str) -> OpenApiResponse:
-        is_success = isinstance(status, int) and status < HTTPStatus.BAD_REQUEST
-        serializer = self.view.success_class if is_success else self.view.error_class
+        Under OPENAPI_ANSWERS "all" those follow that the vendor's document does not list.
+        """
+        statuses = dict.fromkeys(self._form.documented)
+        if _tells_all():
+            statuses |= dict.fromkeys(sorted({row.status for _, _, row in self._rows()}))
+        return {
+            (status, *([media_type] if media_type else [])): response
+            for status in statuses
+            for media_type, response in self._responses(status)
+        }
+
+    @property
+    def _classes(self) -> tuple[Any, ...]:
+        """The classes that answer this operation: the view's, and its other forms."""
+        forms = [form for form in self.view.forms if form.operation is self._form]
+        return tuple(forms) or (type(self.view),)
+
+    def _rows(self) -> Iterator[tuple[Any, Ending, Answer]]:
+        """The rows that a request with the right method can come to, with their classes."""
+        for form in self._classes:
+            unreachable = {Refusal.WRONG_METHOD}
+            if not form.body_class:
+                unreachable.add(Refusal.TOO_LARGE)
+            for key, row in form.answers.items():
+                ending = key[0] if isinstance(key, tuple) else key
+                if isinstance(row, Answer) and ending not in unreachable:
+                    yield form, ending, row
+
+    def _headers(self) -> list[OpenApiParameter]:
+        """The declared headers, as parameters."""
+        declared = self.view.header_class().fields if self.view.header_class else {}
+        return [
+            OpenApiParameter(
+                header_of(name),
+                self._of_field(field, "request"),
+                OpenApiParameter.HEADER,
+                required=field.required,
+                description=field.help_text or "",
+            )
+            for name, field in declared.items()
+            if not isinstance(field, serializers.HiddenField)
+        ]
+
+    def _wait_headers(self) -> list[OpenApiParameter]:
+        waits = {row.status for _, ending, row in self._rows() if ending in WAITS}
+        others = {row.status for _, ending, row in self._rows() if ending not in WAITS}
+        return [
+            OpenApiParameter(
+                name, int, OpenApiParameter.HEADER, required=not waits & others, response=[*waits]
+            )
+            for name in self._form.wait_headers
+        ]
+
+    def _responses(self, status: int | str) -> Iterator[tuple[str, OpenApiResponse]]:
+        """What comes with a status: for each media type its envelope, or one of several."""
         text = self._form.descriptions.get(status) or self._text(status)
-        return OpenApiResponse(response=serializer, description=text)
+        found: dict[str, list[Any]] = {}
+        for media_type, envelope in self._envelopes(status):
+            if envelope and envelope not in found.setdefault(media_type, []):
+                found[media_type].append(envelope)
+        if not found:
+            yield "", OpenApiResponse(response=None, description=text)
+        for media_type, envelopes in found.items():
+            schemas = [self._schema_of(envelope) for envelope in envelopes]
+            schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+            yield media_type, OpenApiResponse(response=schema, description=text)
+
+    def _envelopes(self, status: int | str) -> Iterator[tuple[str, Any]]:
+        """The media types and envelopes of the rows with a status; else those of its number."""
+        rows = [(form, row) for form, _, row in self._rows() if row.status == status]
+        told = dict.fromkeys((form, row == form.answers[form.succeeded]) for form, row in rows)
+        succeeds = isinstance(status, int) and status < HTTPStatus.BAD_REQUEST
+        for form, is_success in told or [(form, succeeds) for form in self._classes]:
+            if is_success:
+                yield form.media_type, form.success_class
+            else:
+                yield form.error_media_type or form.media_type, form.error_class
+
+    def _schema_of(self, envelope: Any) -> Any:
+        """A reference to a serializer's component; a field's schema in place."""
+        if issubclass(envelope, serializers.BaseSerializer):
+            component = self.resolve_serializer(envelope, "response")
+            return component.ref if component else {"type": "object"}
+        return self._of_field(envelope(), "response")
+
+    def _of_field(self, field: Any, direction: str) -> Any:
+        return self._map_serializer_field(field, direction)  # type: ignore[no-untyped-call]
 
     def _text(self, status: int | str) -> str:
         rows = [row for row in self.view.answers.values() if isinstance(row, Answer)]
@@ -106,3 +200,7 @@ class DialectSchema(AutoSchema):
         if texts:
             return " / ".join(texts)
         return HTTPStatus(status).phrase if isinstance(status, int) else "Unexpected error"
+
+
+def _tells_all() -> bool:
+    return conf.get().OPENAPI_ANSWERS == "all"

@@ -1,8 +1,8 @@
-"""Reading a request: query, path and body by the dialect's serializers, and nothing else."""
+"""Reading a request: path, headers, query and body by the dialect's serializers, nothing else."""
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +35,16 @@ class Reading:
     values: Mapping[str, Any] = field(default_factory=dict)
     refusal: Refusal | None = None
     detail: Detail = Detail()  # noqa: RUF009 - frozen
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One place of inputs; ``spell`` makes the vendor's word of a field's name."""
+
+    serializer_class: SerializerClass
+    data: Mapping[str, Any]
+    repeated: frozenset[str] = frozenset()
+    spell: Callable[[str], str] = str
 
 
 class _Object(dict[str, Any]):
@@ -83,6 +93,7 @@ def read(
     request: HttpRequest,
     *,
     path: tuple[SerializerClass | None, Mapping[str, Any]],
+    header_class: SerializerClass | None,
     query_class: SerializerClass | None,
     body_class: SerializerClass | None,
     takes_form: bool,
@@ -92,22 +103,53 @@ def read(
     What is not declared is not read: without ``body_class`` the body is never touched.
     """
     path_class, path_values = path
-    sources: list[tuple[SerializerClass, Mapping[str, Any], frozenset[str]]] = []
+    sources: list[_Source] = []
     if path_class:
-        sources.append((path_class, path_values, frozenset()))
+        sources.append(_Source(path_class, path_values))
+    if header_class:
+        sources.append(_Source(header_class, _headers(request, header_class), spell=header_of))
     if query_class:
         try:
-            sources.append((query_class, *_of_query(request.GET)))
+            sources.append(_Source(query_class, *_of_query(_query(request))))
         except SuspiciousOperation:
             return Reading(refusal=Refusal.MALFORMED, detail=Detail(reason="Too many parameters"))
     if body_class:
         body = _body(request, takes_form)
         if isinstance(body, Reading):
             return body
-        sources.append((body_class, *body))
+        sources.append(_Source(body_class, *body))
     # Vendors' messages are English whatever the host's LocaleMiddleware chose.
     with translation.override("en"):
         return _validate(sources)
+
+
+def header_of(name: str) -> str:
+    """The header that a serializer's field stands for; Python's names have no hyphen."""
+    return name.replace("_", "-")
+
+
+def _headers(request: HttpRequest, header_class: SerializerClass) -> Mapping[str, str]:
+    """The declared headers that came. One that came twice is one value, joined by a comma."""
+    names = {name: header_of(name) for name in header_class().get_fields()}
+    return {
+        name: _text(request.headers[header])
+        for name, header in names.items()
+        if header in request.headers
+    }
+
+
+def _text(value: str) -> str:
+    """A header's value as UTF-8, else as Latin-1, as which servers hand it on."""
+    with suppress(UnicodeError):
+        return value.encode("latin-1").decode("utf-8")
+    return value
+
+
+def _query(request: HttpRequest) -> QueryDict:
+    """The query as UTF-8: ``request.GET`` is by the body's charset, which callers make up."""
+    # WSGI's text is Latin-1 (PEP 3333); over ASGI Django has decoded the bytes already.
+    encoding = "utf-8" if hasattr(request, "scope") else "latin-1"
+    return QueryDict(request.META.get("QUERY_STRING", "").encode(encoding), encoding="utf-8")
 
 
 def _of_query(query: QueryDict) -> tuple[Mapping[str, Any], frozenset[str]]:
@@ -190,24 +232,22 @@ def _why(error: Exception) -> str:
     return "Body is not valid JSON"
 
 
-def _validate(
-    sources: list[tuple[SerializerClass, Mapping[str, Any], frozenset[str]]],
-) -> Reading:
+def _validate(sources: Sequence[_Source]) -> Reading:
     values: dict[str, Any] = {}
     errors: dict[str, list[str]] = {}
     first: tuple[str, Kind, Any] | None = None
-    for serializer_class, data, repeated in sources:
-        serializer = serializer_class(data=data)
-        for name in sorted(repeated & set(serializer.fields)):
-            errors[name] = ["This field was given more than once."]
-            first = first or (name, Kind.REPEATED, data.get(name))
+    for source in sources:
+        serializer = source.serializer_class(data=source.data)
+        for name in sorted(source.repeated & set(serializer.fields)):
+            errors[source.spell(name)] = ["This field was given more than once."]
+            first = first or (source.spell(name), Kind.REPEATED, source.data.get(name))
         if serializer.is_valid():
             values |= serializer.validated_data
             continue
         for name, details in serializer.errors.items():
-            errors.setdefault(name, [str(detail) for detail in details])
-            value = data.get(name)
-            first = first or (name, _kind(details[0].code, value), value)
+            errors.setdefault(source.spell(name), [str(detail) for detail in details])
+            value = source.data.get(name)
+            first = first or (source.spell(name), _kind(details[0].code, value), value)
     if first is None:
         return Reading(values)
     name, kind, value = first

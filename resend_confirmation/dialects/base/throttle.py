@@ -1,23 +1,25 @@
 """The throttle: too many requests from one network, counted approximately in the cache."""
 
-import ipaddress
-import logging
+import threading
 import time
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 
 from ... import conf
+from .network import network
+from .outage import Outage
 
-logger = logging.getLogger("resend_confirmation")
+#: Counts that one process keeps while the cache is out of order; the least recent go first.
+MOST_COUNTS = 10_000
 
-#: Seconds for which a broken cache is not logged again.
-QUIET_FOR = 60.0
-#: Bits of an IPv6 address that name a network: what one subscriber is given (RFC 6177).
-IPV6_PREFIX = 64
-
-_last_logged = -QUIET_FOR
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,68 +30,70 @@ class Exceeded:
     retry_after: int
 
 
+class CacheLostError(Exception):
+    """The cache neither kept nor raised: django-ratelimit's word for it is a limit of 0."""
+
+
 def check(request: HttpRequest, dialect: str) -> Exceeded | None:
     """Count one request; Exceeded when its network made too many.
 
-    With the cache out of order nobody is refused: the cooldown, which is exact, still holds.
+    django-ratelimit counts in the cache that it is set to. With that out of order each process
+    counts for itself; the cooldown, which is exact, holds regardless.
     """
     rate = conf.get().throttle(dialect)
-    if rate is None:
+    if rate is None or not getattr(settings, "RATELIMIT_ENABLE", True):
         return None
-    try:
-        usage = get_usage(
-            request,
-            group=f"resend_confirmation.{dialect}",
-            key=lambda group, request: network(request),
-            rate=rate,
-            increment=True,
-        )
-    except Exception as error:
-        _log(type(error).__name__)
-        return None
-    if usage and not usage["limit"]:
-        # The library's word for a cache that did not answer.
-        _log("no answer")
-        return None
-    if not usage or not usage["should_limit"]:
+    group, caller = f"resend_confirmation.{dialect}", network(request)
+    usage = cache_outage.guard(partial(_shared, request, group, caller, rate))
+    if usage is None:
+        usage = _alone(group, caller, rate)
+    if not usage["should_limit"]:
         return None
     return Exceeded(usage["limit"], max(1, usage["time_left"]))
 
 
-def network(request: HttpRequest) -> str:
-    """The network that a request comes from: an IPv4 address, or an IPv6 /64.
-
-    It is the socket's peer, or, behind TRUSTED_PROXIES proxies, the address that the outermost
-    of them saw: counted from the right of X-Forwarded-For, since a caller writes the left.
-    """
-    peer = request.META.get("REMOTE_ADDR", "")
-    proxies = conf.get().TRUSTED_PROXIES
-    if proxies:
-        hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
-        if len(hops) >= proxies and hops[-proxies]:
-            peer = hops[-proxies]
-    return _network(peer)
+def _shared(request: HttpRequest, group: str, caller: str, rate: str) -> Mapping[str, Any]:
+    """What all processes counted together; raises whatever the cache raises."""
+    usage: Mapping[str, Any] | None = get_usage(
+        request, group=group, key=lambda group, request: caller, rate=rate, increment=True
+    )
+    # None with RATELIMIT_FAIL_OPEN, else a limit of 0.
+    if not usage or not usage["limit"]:
+        raise CacheLostError
+    return usage
 
 
-def _network(peer: str) -> str:
-    if "]" in peer or peer.count(":") == 1:
-        # Some proxies write the port as well: 192.0.2.1:4711, [2001:db8::1]:4711.
-        peer = peer.rpartition(":")[0] if not peer.endswith("]") else peer
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0].strip("[]"))
-    except ValueError:
-        # A Unix socket has no address: all its callers share one count.
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is None:
-            return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
-        return str(address.ipv4_mapped)
-    return str(address)
+def _alone(group: str, caller: str, rate: str) -> Mapping[str, Any]:
+    """What this process counted alone, in the same words."""
+    calls, _, every = rate.partition("/")
+    period = int(every[:-1] or 1) * _SECONDS[every[-1]]
+    now, limit = int(time.time()), int(calls)
+    window = now // period
+    count = counts.add((group, caller, rate, str(window)))
+    time_left = (window + 1) * period - now
+    return {"limit": limit, "should_limit": count > limit, "time_left": time_left}
 
 
-def _log(name: str) -> None:
-    global _last_logged  # noqa: PLW0603 - one clock per process
-    now = time.monotonic()
-    if now - _last_logged >= QUIET_FOR:
-        _last_logged = now
-        logger.warning("The throttle's cache does not work (%s); nobody is throttled", name)
+class Counts:
+    """Counts in memory, at most ``most`` of them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._counts: OrderedDict[tuple[str, ...], int] = OrderedDict()
+
+    def add(self, key: tuple[str, ...]) -> int:
+        """One more for ``key``: how many there are now."""
+        with self._lock:
+            count = self._counts[key] = self._counts.pop(key, 0) + 1
+            if len(self._counts) > self._most:
+                self._counts.popitem(last=False)
+        return count
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+
+#: This process's own; tests replace them.
+counts = Counts(MOST_COUNTS)
+cache_outage = Outage()

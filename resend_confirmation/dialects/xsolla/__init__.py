@@ -78,6 +78,15 @@ class XsollaResend(DialectView):
         """What is handed to the client's address after a confirmation."""
         raise NotImplementedError
 
+    @classmethod
+    def check(cls, client: Client) -> list[checks.CheckMessage]:
+        """Without a redirect there is nowhere to hand anything to."""
+        if client.redirects or "confirmed" in client.pages:
+            return []
+        text = f"{cls.dialect}: {client.name!r} has no redirects, so nobody gets back to it"
+        hint = "Register its callback address in 'redirects', or set its page 'confirmed'."
+        return [checks.Warning(text, hint=hint, id="resend_confirmation.W012")]
+
 
 #: What the client's address is told of a genuine link that confirms nothing (our own choice).
 DEAD_LINKS = {
@@ -101,6 +110,7 @@ class XsollaOAuth2Resend(XsollaResend):
     """Resends an account confirmation email to a user."""
 
     dialect = "xsolla-oauth2"
+    lands_with_code = True
     query_class = XsollaOAuth2Query
     answers = XsollaResend.answers | {
         (Refusal.INVALID, "state"): Answer(
@@ -131,11 +141,12 @@ class XsollaOAuth2Resend(XsollaResend):
     @classmethod
     def check(cls, client: Client) -> list[checks.CheckMessage]:
         """Without an issuer of codes the browser lands with ``state`` alone."""
+        found = super().check(client)
         if conf.get().AUTHORIZATION_CODE:
-            return []
+            return found
         text = f"{cls.dialect}: no authorization code is put on {client.name!r}'s redirects"
         hint = 'Set RESEND_CONFIRMATION["AUTHORIZATION_CODE"], or silence this check.'
-        return [checks.Warning(text, hint=hint, id="resend_confirmation.W001")]
+        return [*found, checks.Warning(text, hint=hint, id="resend_confirmation.W001")]
 
 
 class XsollaJWTResend(XsollaResend):
@@ -165,11 +176,12 @@ class XsollaJWTResend(XsollaResend):
     @classmethod
     def check(cls, client: Client) -> list[checks.CheckMessage]:
         """Without a key there is no user JWT, and people end on our own page."""
+        found = super().check(client)
         if client.signing:
-            return []
+            return found
         text = f"{cls.dialect}: {client.name!r} has no 'signing', so no user JWT can be made"
         hint = "Give the client the secret (HS256) or private key that its JWTs are signed with."
-        return [checks.Warning(text, hint=hint, id="resend_confirmation.W002")]
+        return [*found, checks.Warning(text, hint=hint, id="resend_confirmation.W002")]
 
 
 urlpatterns = [

@@ -60,8 +60,10 @@ class XsollaJWTQuery(serializers.Serializer[Any]):
         required=False,
         allow_blank=True,
         trim_whitespace=False,
-        help_text="URL to redirect the user to after account confirmation. Must be identical to "
-        "a Callback URL of the Login project. Required if there are several Callback URLs.",
+        help_text="URL to redirect the user to after account confirmation, successful "
+        "authentication, two-factor authentication configuration, or password reset "
+        "confirmation. Must be identical to the Callback URL specified in the URL block of "
+        "Publisher Account. Required if there are several Callback URLs.",
     )
     # Any text, line breaks too: it is handed back in JSON and seen by nobody else.
     payload = serializers.CharField(

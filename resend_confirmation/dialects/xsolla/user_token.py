@@ -22,9 +22,10 @@ def user_token(opened: Opened, client: Client) -> str:
     account, delivery = opened.account, opened.delivery
     assert account is not None and delivery is not None  # noqa: PT018
     issuer = conf.get().JWT_ISSUER or "https://login.xsolla.com"
-    now = timezone.now()
+    # As a number: what is made of a datetime takes one without a time zone for UTC.
+    now = int(timezone.now().timestamp())
     claims: dict[str, Any] = {
-        "exp": now + conf.get().JWT_LIFETIME,
+        "exp": now + int(conf.get().JWT_LIFETIME.total_seconds()),
         "iat": now,
         "iss": issuer,
         "sub": _subject(account.user.pk, issuer),

@@ -26,8 +26,9 @@ logger = logging.getLogger("resend_confirmation")
 #: Seconds between looks for messages to send, where no carrier does it.
 PAUSE = 0.5
 MAX_PORT = 65535
-#: Addresses that mean 'every interface', and where a browser on this machine finds them.
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+#: Addresses that mean 'every interface', and where a browser on this machine finds them; they
+#: are compared with what the caller of the command chose, and never chosen here.
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 # nosec B104
 
 
 class Command(BaseCommand):

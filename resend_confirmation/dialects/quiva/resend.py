@@ -1,7 +1,4 @@
-"""quiva.ai: POST accounts/resend-confirmation.
-
-https://microstrate-1133-notifications-prefs.mintlify.site/llms.txt
-"""
+"""quiva.ai: POST accounts/resend-confirmation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +6,18 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ..engine import Result
-from ..outcomes import Outcome, Refusal
-from .base import QUIET, AddressField, Answer, Detail, DialectView, Kind, Operation, routes
+from ...engine import Result
+from ...outcomes import Outcome, Refusal
+from ..base import (
+    QUIET,
+    AddressField,
+    Answer,
+    Detail,
+    DialectView,
+    Kind,
+    Operation,
+    Table,
+)
 
 MESSAGE = (
     "Please check your inbox. If a root account is associated with this email and remains "
@@ -57,6 +63,25 @@ class QuivaError(serializers.Serializer[Any]):
     retry_after = serializers.IntegerField(required=False)
 
 
+#: What is answered alike by both calls.
+SHARED: Table = {
+    Refusal.MALFORMED: Answer(400, message="Request body is not valid JSON"),
+    Refusal.TOO_LARGE: Answer(413, message="Request body is too large"),
+    Refusal.THROTTLED: Answer(429, message="Rate limit exceeded"),
+    Refusal.WRONG_METHOD: Answer(405, message="Method not allowed"),
+    Refusal.FAILED: Answer(500, message="An unexpected error occurred"),
+}
+
+
+def error_body(answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    """A string; more only for the throttle, which speaks of the caller alone."""
+    body: dict[str, Any] = {"error": answer.message}
+    if detail.retry_after:
+        body["message"] = "Too many requests. Please try again later"
+        body["retry_after"] = detail.retry_after
+    return body
+
+
 class QuivaResend(DialectView):
     """Resends email confirmation link to user. Always returns success for security reasons."""
 
@@ -76,11 +101,7 @@ class QuivaResend(DialectView):
         Refusal.REDIRECT_NOT_ALLOWED: QUIET,
         Refusal.INVALID: Answer(400, message="Email is not valid"),
         (Refusal.INVALID, "email", Kind.MISSING): Answer(400, message="Email is required"),
-        Refusal.MALFORMED: Answer(400, message="Request body is not valid JSON"),
-        Refusal.TOO_LARGE: Answer(413, message="Request body is too large"),
-        Refusal.THROTTLED: Answer(429, message="Rate limit exceeded"),
-        Refusal.WRONG_METHOD: Answer(405, message="Method not allowed"),
-        Refusal.FAILED: Answer(500, message="An unexpected error occurred"),
+        **SHARED,
     }
     operation = Operation(
         id="resendAccountConfirmation",
@@ -99,14 +120,5 @@ class QuivaResend(DialectView):
         return {"data": {"message": answer.message}}
 
     def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
-        """A string; more only for the throttle, which speaks of the caller alone."""
-        body: dict[str, Any] = {"error": answer.message}
-        if detail.retry_after:
-            body["message"] = "Too many requests. Please try again later"
-            body["retry_after"] = detail.retry_after
-        return body
-
-
-urlpatterns = [
-    *routes("accounts/resend-confirmation", QuivaResend, "quiva"),
-]
+        """The vendor's."""
+        return error_body(answer, detail)

@@ -1,8 +1,4 @@
-"""Strapi: POST auth/send-email-confirmation, as Strapi 3 and as Strapi 4 and 5 answer it.
-
-https://docs-v3.strapi.io/developer-docs/latest/development/plugins/users-permissions.html
-https://docs.strapi.io/cms/features/users-permissions
-"""
+"""Strapi: POST auth/send-email-confirmation, as Strapi 3 and as Strapi 4 and 5 answer it."""
 
 import json
 from collections.abc import Mapping
@@ -11,9 +7,9 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from ..engine import Result
-from ..outcomes import Ending, Outcome, Refusal
-from .base import QUIET, AddressField, Answer, Detail, DialectView, Kind, Operation, routes
+from ...engine import Result
+from ...outcomes import Ending, Outcome, Refusal
+from ..base import QUIET, AddressField, Answer, Detail, DialectView, Kind, Operation
 
 #: Node's reason phrases, written out: Python's differ from version to version.
 REASONS = {
@@ -47,6 +43,16 @@ class StrapiError(serializers.Serializer[Any]):
     message = serializers.CharField()
     statusCode = serializers.IntegerField()  # noqa: N815 - the vendor's word
     error = serializers.CharField()
+
+
+def error_body(answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    """Strapi 3's; ``code`` is the HTTP status."""
+    return {
+        "code": answer.status,
+        "message": answer.message,
+        "statusCode": answer.status,
+        "error": REASONS[answer.status],
+    }
 
 
 class StrapiResend(DialectView):
@@ -90,13 +96,8 @@ class StrapiResend(DialectView):
         return {"email": result.address, "sent": True}
 
     def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
-        """``code`` is the HTTP status."""
-        return {
-            "code": answer.status,
-            "message": answer.message,
-            "statusCode": answer.status,
-            "error": REASONS[answer.status],
-        }
+        """The vendor's."""
+        return error_body(answer, detail)
 
 
 class StrapiV4ErrorDetail(serializers.Serializer[Any]):
@@ -113,6 +114,29 @@ class StrapiV4Error(serializers.Serializer[Any]):
 
     data = serializers.JSONField(allow_null=True)  # type: ignore[assignment]
     error = StrapiV4ErrorDetail()
+
+
+def _yup(message: str, detail: Detail) -> Mapping[str, Any]:
+    """One entry of yup's list, as Strapi hands it on."""
+    entry: dict[str, Any] = {
+        "path": [detail.name],
+        "message": message,
+        "name": "ValidationError",
+    }
+    return entry if detail.kind is Kind.MISSING else {**entry, "value": detail.value}
+
+
+def v4_error_body(answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    """``details`` names the field where one is wrong; a crash or bad JSON has none."""
+    message = answer.message or detail.reason
+    if detail.kind is Kind.NOT_A_STRING:
+        message = message.format(value=json.dumps(detail.value, indent=2))
+    error: dict[str, Any] = {"status": answer.status, "name": answer.code, "message": message}
+    if answer.code == "ValidationError" and detail.name:
+        error["details"] = {"errors": [_yup(message, detail)]}
+    elif answer.code not in {"SyntaxError", "InternalServerError"}:
+        error["details"] = {}
+    return {"data": None, "error": error}
 
 
 class StrapiV4Resend(DialectView):
@@ -158,6 +182,12 @@ class StrapiV4Resend(DialectView):
         description="Send a confirmation email to user",
         documented=(200, 400, 403, 429, "default"),
         descriptions={200: "response", "default": "unexpected error"},
+        wait_headers=(
+            "Retry-After",
+            "X-RateLimit-Limit",
+            "X-RateLimit-Remaining",
+            "X-RateLimit-Reset",
+        ),
     )
 
     def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
@@ -165,16 +195,8 @@ class StrapiV4Resend(DialectView):
         return {"email": result.identity, "sent": True}
 
     def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
-        """``details`` names the field where one is wrong; a crash or bad JSON has none."""
-        message = answer.message or detail.reason
-        if detail.kind is Kind.NOT_A_STRING:
-            message = message.format(value=json.dumps(detail.value, indent=2))
-        error: dict[str, Any] = {"status": answer.status, "name": answer.code, "message": message}
-        if answer.code == "ValidationError":
-            error["details"] = {"errors": [_yup(message, detail)]}
-        elif answer.code not in {"SyntaxError", "InternalServerError"}:
-            error["details"] = {}
-        return {"data": None, "error": error}
+        """The vendor's."""
+        return v4_error_body(answer, detail)
 
     def error_headers(self, ending: Ending, detail: Detail) -> Mapping[str, str]:
         """The limiter's headers beside ``Retry-After``; the reset is in epoch seconds."""
@@ -188,19 +210,3 @@ class StrapiV4Resend(DialectView):
             "X-RateLimit-Remaining": "0",
             "X-RateLimit-Reset": str(reset),
         }
-
-
-def _yup(message: str, detail: Detail) -> Mapping[str, Any]:
-    """One entry of yup's list, as Strapi hands it on."""
-    entry: dict[str, Any] = {
-        "path": [detail.name],
-        "message": message,
-        "name": "ValidationError",
-    }
-    return entry if detail.kind is Kind.MISSING else {**entry, "value": detail.value}
-
-
-urlpatterns = [
-    *routes("auth/send-email-confirmation", StrapiResend, "strapi"),
-    *routes("api/auth/send-email-confirmation", StrapiV4Resend, "strapi-v4"),
-]

@@ -1,0 +1,136 @@
+"""Checks of the dict itself: its keys, the kinds of its values, and what they name."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error
+from django.core.checks.registry import registry
+from django.utils.module_loading import import_string
+
+from .. import clients, conf
+from ..courier.wake import CARRIERS
+from ..dialects.base import DialectView
+from .binding import ID, bind
+from .mounting import callbacks
+
+#: Bridges to other packages, by module, and the app whose models they read.
+NEEDED_APPS = {
+    "resend_confirmation.contrib.allauth": "allauth.account",
+    "resend_confirmation.contrib.oauth_toolkit": "oauth2_provider",
+}
+
+
+@bind()
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """The dict itself: its keys, the kinds of its values, and what they name."""
+    found = [_message(problem) for problem in conf.problems(conf.raw_settings())]
+    if any(message.level >= Error("").level and message.id != f"{ID}.E001" for message in found):
+        return found
+    return [*found, *_base_url(), *_clients(), *_dotted_paths()]
+
+
+def _message(problem: conf.Problem) -> CheckMessage:
+    if not problem.known:
+        return Error(problem.text, hint="See docs/reference/settings.md.", id=f"{ID}.E001")
+    return Error(problem.text, id=f"{ID}.E002")
+
+
+def _base_url() -> Iterator[CheckMessage]:
+    if not conf.get().BASE_URL:
+        yield Error(
+            "BASE_URL is not set, so messages cannot have a working link",
+            hint='Set RESEND_CONFIRMATION["BASE_URL"] to "https://<your site>".',
+            id=f"{ID}.E003",
+        )
+
+
+def _clients() -> Iterator[CheckMessage]:
+    raw = conf.get().CLIENTS
+    if not isinstance(raw, list | tuple):
+        return  # A host's table may not exist yet while checks run.
+    if not raw:
+        yield Error(
+            "CLIENTS is empty, so every request is refused",
+            hint='The smallest useful one is [{"name": "default"}].',
+            id=f"{ID}.E004",
+        )
+    names: set[str] = set()
+    for entry in raw:
+        if problem := clients.problem_of(entry):
+            is_url = isinstance(problem, clients.UnusableURLError)
+            yield Error(f"CLIENTS: {problem}", id=f"{ID}.E009" if is_url else f"{ID}.E005")
+            continue
+        name = entry.name if isinstance(entry, clients.Client) else entry["name"]
+        if name in names:
+            yield Error(f"CLIENTS: two clients have the name {name!r}", id=f"{ID}.E006")
+        names.add(name)
+
+
+def _dotted_paths() -> Iterator[CheckMessage]:
+    settings = conf.get()
+    carrier = CARRIERS.get(settings.CARRIER, settings.CARRIER)
+    paths = {"ACCOUNTS": settings.ACCOUNTS, "CARRIER": carrier}
+    if settings.AUTHORIZATION_CODE:
+        paths["AUTHORIZATION_CODE"] = settings.AUTHORIZATION_CODE
+    if isinstance(settings.CLIENTS, str):
+        paths["CLIENTS"] = settings.CLIENTS
+    for name, path in paths.items():
+        app = NEEDED_APPS.get(path.rpartition(".")[0])
+        if app and not apps.is_installed(app):
+            yield Error(
+                f"{name} names {path!r}, which needs the app {app!r}",
+                hint="Install the extra of the same name, and add the app to INSTALLED_APPS.",
+                id=f"{ID}.E022",
+            )
+            continue
+        try:
+            import_string(path)
+        except Exception as error:
+            # Not ImportError alone: a task that names a queue which is not there says so, too.
+            yield Error(
+                f"{name} names {path!r}, which cannot be imported: {error}", id=f"{ID}.E007"
+            )
+
+
+@bind()
+def check_names_of_dialects(**_: Any) -> Iterator[CheckMessage]:
+    """Dialects that a setting names and no URL has: most likely mistyped."""
+    settings = conf.get()
+    named = {("THROTTLE", name) for name in settings.THROTTLE if name != "default"}
+    if not isinstance(settings.QUIET, bool):
+        named |= {("QUIET", name) for name in settings.QUIET}
+    if isinstance(settings.CLIENTS, list | tuple):
+        for client in clients.registry().clients:
+            where = f"the client {client.name!r}"
+            named |= {(where, name) for name in (*client.ids, *client.keys)}
+    # Dialects are known once the URLs that import them were loaded.
+    list(callbacks())
+    for where, name in sorted(named):
+        if name not in DialectView.by_name:
+            yield checks.Warning(
+                f"{where} names the dialect {name!r}, which is not mounted",
+                hint=f"Mounted are: {', '.join(sorted(DialectView.by_name)) or 'none'}.",
+                id=f"{ID}.W013",
+            )
+
+
+@bind()
+def check_ratelimit(**_: Any) -> Iterator[CheckMessage]:
+    """django-ratelimit's own checks, which refuse caches that this package can do with."""
+    if "django_ratelimit" not in django_settings.INSTALLED_APPS:
+        return
+    theirs = [c for c in registry.get_checks() if c.__module__ == "django_ratelimit.checks"]
+    found = [
+        m for check in theirs for m in check(app_configs=None, databases=[]) if not m.is_silenced()
+    ]
+    ids = sorted({str(message.id) for message in found})
+    if ids:
+        yield checks.Warning(
+            f"The app django_ratelimit complains of your cache ({', '.join(ids)})",
+            hint="This package needs no such app: take it out of INSTALLED_APPS, or add "
+            f"{ids} to SILENCED_SYSTEM_CHECKS.",
+            id=f"{ID}.W014",
+        )

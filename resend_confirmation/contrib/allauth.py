@@ -1,0 +1,201 @@
+"""Accounts of django-allauth: its ``EmailAddress.verified`` is the state, its links work as well.
+
+https://docs.allauth.org/en/latest/account/
+"""
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from typing import Any
+from urllib.parse import urlsplit
+
+from allauth.account import app_settings
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from allauth.account.signals import email_confirmed
+from allauth.core import context
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages.storage.base import BaseStorage
+from django.db import IntegrityError, router, transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Lower
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from .. import accounts, addresses, conf, engine
+from ..accounts import Account, ConfirmationStore, cooldown_facts, reusable_id
+from ..outcomes import ConfirmationState, Standing
+
+
+class AllauthStore(ConfirmationStore):
+    """Every address of an account that django-allauth knows, pending until it is verified.
+
+    The address in the user's own field counts too, as at allauth's login. A user name names the
+    primary address. Where addresses are unique (ACCOUNT_UNIQUE_EMAIL) one that another account
+    verified is blocked: allauth lets nobody else verify it.
+    """
+
+    def find(self, identity: str) -> Sequence[Account]:
+        """One statement: the users with that address or user name, and all that we know of them."""
+        found = super().find(identity)
+        return [a for a in found if addresses.same(a.address, identity) or _is_current(a)]
+
+    def confirm(self, account: Account) -> bool:
+        """Verify the address by allauth's adapter, which sends its signals; False if it may not."""
+        using = router.db_for_write(EmailAddress)
+        request = _quiet_request()
+        try:
+            with transaction.atomic(using=using), context.request_context(request):
+                address = _locked(account, using)
+                return address is not None and bool(
+                    get_adapter(request).confirm_email(request, address)
+                )
+        except IntegrityError:
+            # Verified for another account at this moment; else the error is none of ours.
+            if not _verified().using(using).filter(email=account.address.lower()).exists():
+                raise
+            return False
+
+    def pending(self) -> Iterator[Account]:
+        """Those who have verified no address at all, each with the one that allauth goes by."""
+        return (a for a in super().pending() if _is_current(a) and addresses.is_address(a.address))
+
+    def _waits(self) -> Q:
+        return Q(~Exists(_verified().filter(user_id=OuterRef("pk"))))
+
+    def _joined(self) -> QuerySet[Any]:
+        own = get_user_model().get_email_field_name()
+        primary = EmailAddress.objects.filter(user_id=OuterRef("pk"), primary=True)
+        joined: QuerySet[Any] = (
+            super()
+            ._joined()
+            .annotate(
+                al_address=F("emailaddress__email"),
+                al_verified=F("emailaddress__verified"),
+                al_taken=_taken(OuterRef("emailaddress__email")),
+                al_own_taken=_taken(Lower(OuterRef(own))),
+                al_primary=Subquery(primary.values("email")[:1]),
+            )
+        )
+        return joined
+
+    def _parts(self, identity: str) -> Iterator[QuerySet[Any]]:
+        yield from super()._parts(identity)
+        # As allauth looks addresses up: small letters, by the index.
+        spellings = {spelling.lower() for spelling in addresses.spellings(identity)}
+        theirs = EmailAddress.objects.filter(email__in=spellings)
+        yield self._joined().filter(pk__in=theirs.values("user_id"))
+
+    def _accounts(self, users: Any) -> Iterator[Account]:
+        """One account per user and address, from one row per user, address and confirmation."""
+        rows_of: dict[Any, list[Any]] = {}
+        for row in users:
+            rows_of.setdefault(row.pk, []).append(row)
+        for rows in rows_of.values():
+            yield from _accounts_of(rows)
+
+
+def _accounts_of(rows: list[Any]) -> Iterator[Account]:
+    """The accounts of one user, the one of the primary address first."""
+    user = rows[0]
+    own = getattr(user, user.get_email_field_name()) or ""
+    known = {row.al_address: (row.al_verified, row.al_taken) for row in rows if row.al_address}
+    if not any(addresses.same(own, address) for address in known) and (own or not known):
+        known[own] = (False, user.al_own_taken)
+    for address in sorted(known, key=lambda each: not addresses.same(each, _current(user))):
+        is_verified, is_taken = known[address]
+        ours = next((r for r in rows if r.rc_id and addresses.same(r.rc_address, address)), None)
+        standing = _standing(user, ours.rc_state if ours else None, is_verified, is_taken)
+        yield Account(
+            user=user,
+            address=address,
+            username=str(user.get_username()),
+            standing=standing,
+            confirmation_id=reusable_id(ours, standing) if ours else None,
+            cooldown=cooldown_facts(ours) if ours else None,
+        )
+
+
+def _standing(user: Any, state: str | None, is_verified: bool, is_taken: bool) -> Standing:
+    if not user.is_active:
+        return Standing.BLOCKED
+    if is_verified:
+        return Standing.CONFIRMED
+    if is_taken or state == ConfirmationState.WITHDRAWN:
+        return Standing.BLOCKED
+    return Standing.PENDING
+
+
+def _current(user: Any) -> str:
+    """The address that allauth goes by: the primary one, else the user's own."""
+    return user.al_primary or getattr(user, user.get_email_field_name()) or ""
+
+
+def _is_current(account: Account) -> bool:
+    current = _current(account.user)
+    return account.address == current or addresses.same(account.address, current)
+
+
+def _verified() -> QuerySet[Any]:
+    verified: QuerySet[Any] = EmailAddress.objects.filter(verified=True)
+    return verified
+
+
+def _taken(address: Any) -> Exists:
+    """Whether another account verified ``address`` and allauth holds it unique."""
+    others = _verified().filter(email=address).exclude(user_id=OuterRef("pk"))
+    return Exists(others if app_settings.UNIQUE_EMAIL else others.none())
+
+
+def _locked(account: Account, using: str) -> Any:
+    """The unverified row of the address, locked as allauth locks; None where there is none.
+
+    Addresses before users: allauth writes them in this order, and another could end in a deadlock.
+    """
+    rows = EmailAddress.objects.using(using).select_for_update().filter(user_id=account.user.pk)
+    address = next((row for row in rows if addresses.same(row.email, account.address)), None)
+    users = get_user_model()._default_manager.using(using).select_for_update()
+    user: Any = users.filter(pk=account.user.pk).first()
+    if user is None or not user.is_active:
+        return None
+    if address is None:
+        # Accounts that were not made by allauth: it writes their row at the first login.
+        if not addresses.same(getattr(user, user.get_email_field_name()), account.address):
+            return None
+        address, _ = EmailAddress.objects.using(using).get_or_create(
+            user=user, email=account.address.lower()
+        )
+    # Receivers of ``confirmed`` may save the user they are given.
+    address.user = account.user
+    return None if address.verified else address
+
+
+class _Silence(BaseStorage):
+    """Where allauth's words for its own pages go: ours keep no session and set no cookie."""
+
+    def add(self, level: int, message: str, extra_tags: str | None = "") -> None:
+        """Not kept."""
+
+
+def _quiet_request() -> HttpRequest:
+    """The request in which the button was pressed; outside of one, the site's own at BASE_URL."""
+    request: Any = copy(context.request)
+    if request is None:
+        base = urlsplit(conf.get().BASE_URL)
+        request = HttpRequest()
+        request.META = {
+            "REMOTE_ADDR": "127.0.0.1",
+            "SERVER_NAME": base.hostname or "localhost",
+            "SERVER_PORT": str(base.port or (443 if base.scheme == "https" else 80)),
+        }
+        request.user, request.session = AnonymousUser(), {}
+    request._messages = _Silence(request)
+    made: HttpRequest = request
+    return made
+
+
+@receiver(email_confirmed)
+def follow(email_address: Any, **_: Any) -> None:
+    """Mark ours as made when allauth's own link, or code, verified the address."""
+    if isinstance(accounts.store(), AllauthStore):
+        engine.note_confirmed(email_address.user, email_address.email)

@@ -1,0 +1,74 @@
+"""quiva.ai: POST accounts/confirm-email, for front ends that finish the flow themselves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from ...engine import Opened
+from ...outcomes import Refusal, Verdict
+from ..base import Answer, ConfirmCall, Detail, Kind, Operation, StrictCharField
+from .resend import SHARED, QuivaError, error_body
+
+
+class QuivaConfirmBody(serializers.Serializer[Any]):
+    """The request; the vendor's other form, a typed code, is not served."""
+
+    token = StrictCharField(max_length=255, help_text="Token of the link in the message")
+
+
+class QuivaConfirmed(serializers.Serializer[Any]):
+    """What ``data`` holds: here an account has one user."""
+
+    account = serializers.CharField(help_text="The user name")
+    email = serializers.EmailField()
+    account_id = serializers.CharField()
+    user_id = serializers.CharField()
+
+
+class QuivaConfirmSuccess(serializers.Serializer[Any]):
+    """The envelope of a confirmation."""
+
+    data = QuivaConfirmed()  # type: ignore[assignment]
+
+
+class QuivaConfirm(ConfirmCall):
+    """Confirms an email address with the token of the link that was sent to it."""
+
+    dialect = "quiva"
+    body_class = QuivaConfirmBody
+    success_class = QuivaConfirmSuccess
+    error_class = QuivaError
+    answers = {
+        Verdict.CONFIRMED: Answer(200),
+        # Front ends that post twice, as some do while they are developed, must end well.
+        Verdict.ALREADY: Answer(200),
+        Verdict.READY: Answer(400, message="Invalid token"),
+        Verdict.EXPIRED: Answer(400, message="Invalid token"),
+        Verdict.DEAD: Answer(400, message="Invalid token"),
+        Verdict.FOREIGN: Answer(400, message="Invalid token"),
+        Refusal.INVALID: Answer(400, message="Invalid token"),
+        (Refusal.INVALID, "token", Kind.MISSING): Answer(400, message="Token is required"),
+        **SHARED,
+    }
+    operation = Operation(
+        id="confirmAccountEmail",
+        summary="Confirm email",
+        description="Confirms an email address with the token of the link that was sent to it.",
+        tags=("Account Management",),
+        documented=(200, 400),
+        descriptions={200: "Email confirmed"},
+        inline=True,
+    )
+
+    def success_body(self, answer: Answer, result: Opened) -> Mapping[str, Any] | None:
+        """Whose address it is: whoever has the token is told nothing new by that."""
+        if result.account is None:
+            return None
+        pk = str(result.account.user.pk)
+        account, email = result.account.username, result.account.address
+        return {"data": {"account": account, "email": email, "account_id": pk, "user_id": pk}}
+
+    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+        """The vendor's."""
+        return error_body(answer, detail)

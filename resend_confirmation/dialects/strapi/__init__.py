@@ -1,0 +1,18 @@
+"""Strapi: POST auth/send-email-confirmation and GET auth/email-confirmation, in both generations.
+
+https://docs-v3.strapi.io/developer-docs/latest/development/plugins/users-permissions.html
+https://docs.strapi.io/cms/features/users-permissions
+"""
+
+from ..base import routes
+from .confirm import StrapiConfirm, StrapiV4Confirm
+from .resend import StrapiResend, StrapiV4Resend
+
+__all__ = ["StrapiConfirm", "StrapiResend", "StrapiV4Confirm", "StrapiV4Resend", "urlpatterns"]
+
+urlpatterns = [
+    *routes("auth/send-email-confirmation", StrapiResend, "strapi"),
+    *routes("api/auth/send-email-confirmation", StrapiV4Resend, "strapi-v4"),
+    *routes("auth/email-confirmation", StrapiConfirm, "strapi-confirm"),
+    *routes("api/auth/email-confirmation", StrapiV4Confirm, "strapi-v4-confirm"),
+]

@@ -1,0 +1,62 @@
+"""A URLconf without paths: what Django asks when an answer of ours is a 404, or a page fails."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import get_resolver, set_urlconf
+from django.utils.translation import get_language_from_path
+
+urlpatterns: list[Any] = []
+
+#: On every page behind a link: it keeps the token of its URL here.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex",
+}
+
+
+def keep(request: HttpRequest, response: Any) -> None:
+    """Let ``response`` reach its caller when it is a 404, as vendors' answers may be.
+
+    LocaleMiddleware would look for the path below a language, and redirect to whatever the host
+    has there: clients repeat a redirected POST as GET. Below a language it does not look.
+    """
+    if response.status_code == HTTPStatus.NOT_FOUND and not get_language_from_path(
+        request.path_info
+    ):
+        request.urlconf = __name__
+
+
+def guard() -> None:
+    """Have the host's error page go out with our headers; call it while an exception goes up.
+
+    So all that the host has for errors works as ever: reports, rollbacks, its own page.
+    """
+    if not settings.DEBUG:
+        set_urlconf(__name__)
+
+
+def _guarded(status: int) -> Callable[..., HttpResponse]:
+    def handle(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        """The host's page for an error."""
+        urlconf = getattr(request, "urlconf", None) or settings.ROOT_URLCONF
+        set_urlconf(urlconf)
+        handler: Callable[..., HttpResponse] = get_resolver(urlconf).resolve_error_handler(status)
+        response = handler(request, **kwargs)
+        for name, value in HEADERS.items():
+            response[name] = value
+        return response
+
+    return handle
+
+
+handler400 = _guarded(HTTPStatus.BAD_REQUEST)
+handler403 = _guarded(HTTPStatus.FORBIDDEN)
+handler404 = _guarded(HTTPStatus.NOT_FOUND)
+handler500 = _guarded(HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -1,0 +1,1 @@
+"""Contract tests that a host runs on its own stores and dialects."""

@@ -1,0 +1,57 @@
+"""The contract of dialects: tests that a host runs on one of its own.
+
+They need pytest and pytest-django, which the extra ``testing`` brings. See
+docs/how-to/add-a-dialect.md.
+"""
+
+import pytest
+
+# Failures then say what was compared, as in a module of tests.
+_MODULES = ("case", "document", "endings", "failing", "inputs", "silence", "site", "trust")
+pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _MODULES))
+
+from .asgi import over_asgi
+from .case import ADDRESS, Answers, Ask, Case, Reply, link_of, says, seen, token_of
+from .contract import Contract, expand, where
+from .document import Document
+from .endings import Endings, Headers
+from .failing import Failing
+from .inputs import BadInput, Identities
+from .silence import Silence
+from .site import NOW, Clock, Site, forget_counts, make_account
+from .trust import Trust
+
+
+class DialectContract(Endings, Headers, BadInput, Identities, Trust, Failing, Silence, Document):
+    """All of the contract at once."""
+
+
+__all__ = [
+    "ADDRESS",
+    "NOW",
+    "Answers",
+    "Ask",
+    "BadInput",
+    "Case",
+    "Clock",
+    "Contract",
+    "DialectContract",
+    "Document",
+    "Endings",
+    "Failing",
+    "Headers",
+    "Identities",
+    "Reply",
+    "Silence",
+    "Site",
+    "Trust",
+    "expand",
+    "forget_counts",
+    "link_of",
+    "make_account",
+    "over_asgi",
+    "says",
+    "seen",
+    "token_of",
+    "where",
+]

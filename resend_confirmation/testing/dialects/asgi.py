@@ -1,0 +1,76 @@
+"""An ask over ASGI, where a body can come in chunks and without a length."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote
+
+from asgiref.sync import async_to_sync
+from django.core.asgi import get_asgi_application
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from django.urls import get_script_prefix, set_script_prefix
+
+from .case import Ask, Reply, telling
+
+
+@contextmanager
+def visiting() -> Iterator[None]:
+    """Leave the test's own connection open, as Django's test client does, and its thread as it was.
+
+    A server's threads keep the script prefix of their last request.
+    """
+    prefix = get_script_prefix()
+    request_started.disconnect(close_old_connections)
+    request_finished.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        request_started.connect(close_old_connections)
+        request_finished.connect(close_old_connections)
+        set_script_prefix(prefix)
+
+
+def over_asgi(ask: Ask, chunks: list[bytes], root_path: str = "") -> Reply:
+    """What comes back to ``ask``, with ``chunks`` as body, from a site mounted at ``root_path``."""
+    events = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    events.append({"type": "http.request", "body": b"", "more_body": False})
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        # After the body there is nothing more to come: the caller waits for its answer.
+        return events.pop(0) if events else await asyncio.Future()
+
+    async def send(event: dict[str, Any]) -> None:
+        sent.append(event)
+
+    application: Any = get_asgi_application()
+    with visiting():
+        async_to_sync(application)(_scope(ask, root_path), receive, send)
+    start, *bodies = sent
+    answered = {name.decode(): value.decode() for name, value in start["headers"]}
+    return Reply(start["status"], b"".join(event["body"] for event in bodies), telling(answered))
+
+
+def _scope(ask: Ask, root_path: str) -> dict[str, Any]:
+    path = ask.path if isinstance(ask.path, str) else ask.path.decode("latin-1")
+    path = root_path + path
+    headers = {"host": "localhost", "transfer-encoding": "chunked"}
+    headers |= {name.lower(): value for name, value in ask.headers.items()}
+    if ask.content_type:
+        headers["content-type"] = ask.content_type
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": ask.method,
+        "scheme": "http",
+        "path": unquote(path, errors="replace"),
+        "raw_path": path.encode("latin-1"),
+        "root_path": root_path,
+        "query_string": ask.query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 80),
+    }

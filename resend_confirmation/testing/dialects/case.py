@@ -1,0 +1,149 @@
+"""What the contract needs to know of a dialect: how it is asked, and what it answers, literally."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.utils.datastructures import CaseInsensitiveMapping
+from rest_framework import serializers
+
+from ...dialects.base import QUIET, DialectView
+from ...outcomes import CONCEALED, Ending, Outcome
+
+ADDRESS = "pending@example.com"
+
+#: Headers that a host's middlewares and the base put on every answer alike.
+COMMON = (
+    "Cache-Control",
+    "Content-Length",
+    "Content-Security-Policy",
+    "Cross-Origin-Opener-Policy",
+    "Referrer-Policy",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One request as it is on the wire: path and query are still percent-encoded."""
+
+    path: str | bytes
+    query: str = ""
+    body: bytes = b""
+    content_type: str = "application/json"
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def slashed(self) -> "Ask":
+        """The same with one more slash at the end of its path."""
+        path = self.path + "/" if isinstance(self.path, str) else self.path + b"/"
+        return replace(self, path=path)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back, or must; the capitals of its headers do not count."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Compare headers as HTTP does."""
+        object.__setattr__(self, "headers", CaseInsensitiveMapping(self.headers))
+
+
+def says(
+    status: int,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    media_type: str = "application/json",
+) -> Reply:
+    """The reply that must come: of a type where there is a body, and no telling header beyond."""
+    form = {"Content-Type": media_type} if body else {}
+    return Reply(status, body, form | dict(headers or {}))
+
+
+def telling(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers by which an answer could say something."""
+    common = {name.lower() for name in COMMON}
+    return {name: value for name, value in headers.items() if name.lower() not in common}
+
+
+def seen(response: Any) -> Reply:
+    """The reply that came, without the headers that are the same on every answer."""
+    headers = telling(dict(response.items()))
+    if response.cookies:
+        # Django keeps them apart until a server writes them.
+        headers["Set-Cookie"] = response.cookies.output(header="").strip()
+    return Reply(response.status_code, response.content, headers)
+
+
+#: The answers of a dialect, a row for every ending.
+Answers = Mapping[Ending, Reply]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One way to one dialect.
+
+    ``ask(identity, client)`` is a good request of a client by its name: ``game`` by default,
+    ``kiosk``, whose confirmations are switched off, and ``arcade``, which has several redirects
+    and is asked for where callers may name one; None is a client that nobody knows. Where they
+    may, ``ask`` takes ``redirect`` as well. ``clients`` are the entries of ``CLIENTS`` for these
+    names, by default those of the settings.
+
+    ``endings`` are the answers to what the contract brings about, ``faults`` those to the bad
+    identities and bad bodies that it names. ``field`` is where a JSON body has the identity,
+    empty where no body is read; ``names_client`` says whether requests name their client.
+    """
+
+    name: str
+    view: type[DialectView]
+    ask: Callable[..., Ask]
+    endings: Answers
+    faults: Mapping[str, Reply]
+    field: str = ""
+    names_client: bool = False
+    clients: Sequence[Mapping[str, Any]] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_in_path(self) -> bool:
+        """Whether the identity is a part of the path."""
+        return _names_identity(self.view.path_class)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the table itself tells nothing of accounts."""
+        return all(self.view.answers[ending] is QUIET for ending in CONCEALED)
+
+    @property
+    def is_candid(self) -> bool:
+        """Whether the table tells everything."""
+        return QUIET not in self.view.answers.values()
+
+    @property
+    def hides_unknown(self) -> bool:
+        """Whether UNKNOWN alone is quiet, or with others, in a table that is not quiet."""
+        return self.view.answers[Outcome.UNKNOWN] is QUIET and not self.is_quiet
+
+
+def _names_identity(inputs: type[serializers.Serializer[Any]] | None) -> bool:
+    return inputs is not None and "identity" in {f.source for f in inputs().fields.values()}
+
+
+def link_of(message: Any) -> str:
+    """The link in a message, without the site."""
+    site = "https://site.example"
+    links = [word for word in str(message.body).split() if word.startswith(f"{site}/confirm/")]
+    assert len(links) == 1
+    return links[0].removeprefix(site)
+
+
+def token_of(message: Any) -> str:
+    """The token in a message's link."""
+    return link_of(message).partition("?token=")[2]

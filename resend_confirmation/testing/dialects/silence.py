@@ -1,0 +1,236 @@
+"""Silence: whoever is asked for, and whatever becomes of it, an outsider sees one and the same."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from ... import addresses, engine
+from ...engine import backlog
+from ...models import Confirmation, Cooldown, Delivery, Suppression
+from ...outcomes import DeliveryState, Ending, Outcome, Refusal
+from ...signals import delivery_changed, ended
+from .case import ADDRESS, Ask, Case
+from .contract import Contract, expand
+from .endings import OURS
+from .site import Site
+
+CONTROL = re.compile(r"BEGIN|SAVEPOINT|RELEASE|COMMIT|ROLLBACK|SET |START TRANSACTION")
+
+#: What an account can be, and what can stand between it and a message.
+KINDS = (
+    "unknown",
+    "pending",
+    "confirmed",
+    "blocked",
+    "withdrawn",
+    "not enabled",
+    "suppressed",
+    "cooling down",
+)
+
+STATES = [
+    Outcome.UNKNOWN,
+    Outcome.SENT,
+    Outcome.CONFIRMED,
+    Outcome.BLOCKED,
+    Refusal.NOT_ENABLED,
+    Outcome.COOLING_DOWN,
+]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What there is to see of one request, from outside and by the database."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+    statements: list[str]
+    control: list[str]
+    told: list[Any]
+
+
+def look(site: Site, ask: Ask) -> Seen:
+    """Send an ask, and look at everything."""
+    statements: list[str] = []
+    told: list[Any] = []
+
+    def note(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
+        # A savepoint's name is the thread's number and a count.
+        statements.append(re.sub(r"s\d+_x\d+", "savepoint", sql))
+        return execute(sql, params, many, context)
+
+    def hear(sender: Any, **given: Any) -> None:
+        # The client is the caller's own word, and the row's number is the row's.
+        kept = {"dialect", "ending", "state", "reason"}
+        told.append({key: value for key, value in given.items() if key in kept})
+
+    ended.connect(hear)
+    delivery_changed.connect(hear)
+    try:
+        with connection.execute_wrapper(note), CaptureQueriesContext(connection) as captured:
+            response = site.send(ask)
+    finally:
+        ended.disconnect(hear)
+        delivery_changed.disconnect(hear)
+    control = [CONTROL.match(query["sql"]) for query in captured.captured_queries]
+    return Seen(
+        response.status_code,
+        response.content,
+        dict(response.headers),
+        statements,
+        [found[0] for found in control if found],
+        told,
+    )
+
+
+def assert_one_and_the_same(found: dict[str, list[Seen]]) -> None:
+    """Every kind was answered, and treated by the database, as the unknown one."""
+    for kind, seen in found.items():
+        assert seen == found["unknown"], kind
+        assert all("Retry-After" not in each.headers for each in seen), kind
+        endings = [told["ending"] for each in seen for told in each.told if "ending" in told]
+        assert endings == [Outcome.SENT] * len(seen), kind
+
+
+def quietly(case: Case) -> list[tuple[Any]]:
+    """The host's settings under which a case is quiet; some need none for it."""
+    return [("all",), ((),)] if case.is_quiet else [("all",)]
+
+
+class Silence(Contract):
+    """A quiet dialect tells nothing, neither in words nor by what it does."""
+
+    #: What is compared; a subclass that adds some overrides ``bring_about`` too.
+    kinds: ClassVar[Sequence[str]] = KINDS
+
+    @pytest.mark.parametrize("ending", STATES, ids=str)
+    @pytest.mark.parametrize("setting", ["all", True, "listed"], ids=repr)
+    def test_quiet(self, case: Case, ending: Ending, setting: Any, site: Site) -> None:
+        """Under the host's QUIET all that depends on the account looks the same."""
+        site.configure(QUIET=[case.view.dialect] if setting == "listed" else setting)
+        response = site.send(site.reach(case, ending))
+        expected = case.endings[Outcome.SENT]
+        assert (response.status_code, response.content) == (expected.status, expected.body)
+        assert dict(response.headers) == {
+            **expected.headers,
+            **OURS,
+            "Content-Length": str(len(expected.body)),
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "X-Frame-Options": "DENY",
+        }
+        assert Delivery.objects.latest("pk").state == DeliveryState.ASKED
+
+    @pytest.mark.parametrize("ending", [Refusal.THROTTLED, Refusal.WRONG_METHOD], ids=str)
+    def test_quiet_tells_of_the_caller(self, case: Case, ending: Ending, site: Site) -> None:
+        """What depends on the caller alone is told under QUIET as well."""
+        site.configure(QUIET="all")
+        assert site.reply(site.reach(case, ending)) == case.endings[ending]
+
+    def test_quiet_for_another_dialect(self, case: Case, site: Site) -> None:
+        """QUIET for one dialect does not silence the others."""
+        site.configure(QUIET=["another"])
+        assert site.reply(case.ask(ADDRESS)) == case.endings[Outcome.UNKNOWN]
+
+    def bring_about(self, site: Site, case: Case, kind: str) -> Ask:
+        """Begin anew with an empty database and make ADDRESS what a kind says; the ask for it."""
+        for model in (Delivery, Confirmation, Cooldown, Suppression, get_user_model()):
+            model._default_manager.all().delete()
+        backlog.reset()
+        site.configure(CLIENTS=self._clients)
+        ask = case.ask(ADDRESS, client="kiosk") if kind == "not enabled" else case.ask(ADDRESS)
+        match kind:
+            case "unknown":
+                pass
+            case "confirmed":
+                site.make_account("pending", ADDRESS)
+            case _:
+                site.pending(is_active=kind != "blocked")
+        self._complicate(site, kind, ask)
+        # What was done so far does not count.
+        backlog.reset()
+        return ask
+
+    def _complicate(self, site: Site, kind: str, ask: Ask) -> None:
+        match kind:
+            case "withdrawn":
+                engine.withdraw(Confirmation.objects.get())
+            case "not enabled":
+                site.default_client("kiosk")
+            case "suppressed":
+                digest = addresses.keyed_digests(addresses.canonical(ADDRESS), "suppression")[0]
+                Suppression.objects.create(digest=digest, why="bounced", since=timezone.now())
+            case "cooling down":
+                site.send(ask)
+                site.delivered()
+                site.clock.epoch += 15
+
+    @pytest.fixture(autouse=True)
+    def _remember_clients(self, site: Site) -> None:
+        self._clients = site.settings.RESEND_CONFIRMATION["CLIENTS"]
+
+    @pytest.fixture(params=[False, True], ids=["autocommit", "ATOMIC_REQUESTS"])
+    def transactions(self, request: Any, monkeypatch: Any) -> None:
+        """With and without a transaction for each request."""
+        monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", request.param)
+
+    @pytest.mark.usefixtures("transactions")
+    @expand("quiet", rows=quietly)
+    @pytest.mark.parametrize("neighbours", [0, 3], ids=["no cooldowns", "cooldowns"])
+    @pytest.mark.django_db(transaction=True)
+    def test_silence(self, case: Case, quiet: Any, neighbours: int, site: Site) -> None:
+        """Bytes, headers, statements and signals are the same whoever is asked for.
+
+        So are those of the request that follows at once, and of one that follows the courier's
+        work.
+        """
+        assert site.clock.epoch
+        site.configure(QUIET=quiet)
+        found = {}
+        for kind in self.kinds:
+            ask = self.bring_about(site, case, kind)
+            _cool_neighbours(neighbours)
+            first, second = look(site, ask), look(site, ask)
+            site.delivered()
+            found[kind] = [first, second, look(site, ask)]
+        assert_one_and_the_same(found)
+        statements = found["unknown"][0].statements
+        assert [sql.split()[0] for sql in statements if not CONTROL.match(sql)].count("INSERT") == 1
+
+    @expand("quiet", rows=quietly)
+    def test_a_host_that_listens(self, case: Case, quiet: Any, site: Site) -> None:
+        """A receiver of ``ended`` that fails is not to be seen, for whoever it fails."""
+
+        def fail(sender: Any, **given: Any) -> None:
+            raise RuntimeError(ADDRESS)
+
+        assert site.clock.epoch
+        site.configure(QUIET=quiet)
+        expected = look(site, self.bring_about(site, case, "unknown"))
+        ended.connect(fail)
+        try:
+            found = {kind: [look(site, self.bring_about(site, case, kind))] for kind in self.kinds}
+        finally:
+            ended.disconnect(fail)
+        assert_one_and_the_same(found)
+        assert found["unknown"] == [expected]
+
+
+def _cool_neighbours(count: int) -> None:
+    now = timezone.now()
+    for number in range(count):
+        Cooldown.objects.create(
+            digest=f"{number:064}",
+            last_at=now,
+            hour_from=now,
+            hour_count=1,
+            day_from=now,
+            day_count=1,
+        )

@@ -1,0 +1,174 @@
+"""What is not trusted in a request, and the host's choices that do not apply to a vendor's API."""
+
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import pytest
+from rest_framework.exceptions import NotAuthenticated, UnsupportedMediaType
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer, StaticHTMLRenderer
+from rest_framework.response import Response
+from rest_framework.versioning import AcceptHeaderVersioning
+from rest_framework.views import APIView
+
+from ...outcomes import ENDINGS, Ending, Outcome, Refusal
+from .case import ADDRESS, Case
+from .contract import Contract, where
+from .site import Site
+
+
+class Hostile(BaseParser, BasePermission):
+    """Whatever a host may put before its own API; it refuses everything."""
+
+    media_type = "application/hostile"
+
+    def authenticate(self, request: Any) -> NoReturn:
+        """Refuse."""
+        raise NotAuthenticated
+
+    def authenticate_header(self, request: Any) -> str:
+        """Name a way to log in."""
+        return "Hostile"
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        """Refuse."""
+        return False
+
+    def allow_request(self, request: Any, view: Any) -> bool:
+        """Refuse."""
+        return False
+
+    def wait(self) -> int:
+        """Say to come back in an hour."""
+        return 3600
+
+    def determine_metadata(self, request: Any, view: Any) -> dict[str, str]:
+        """Answer OPTIONS."""
+        return {"host": "metadata"}
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> NoReturn:
+        """Refuse."""
+        raise UnsupportedMediaType(media_type)
+
+
+def hostile_handler(exc: Exception, context: Any) -> Response:
+    """A host's exception handler."""
+    return Response({"detail": "the host's"}, status=418)
+
+
+class Trust(Contract):
+    """Types, charsets and headers mean nothing, and the host's own API is another."""
+
+    @where(lambda case: case.field)
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            "application/json",
+            "application/json;charset=utf-8",
+            "application/json; charset=latin-1",
+            "text/plain",
+            "text/plain;charset=UTF-8",
+            "application/x-www-form-urlencoded",
+            "application/xml",
+            "multipart/form-data",
+            "*/*",
+            "nonsense",
+            "",
+        ],
+    )
+    def test_content_type(self, case: Case, content_type: str, site: Site) -> None:
+        """JSON is JSON, whatever its type says."""
+        site.pending()
+        ask = replace(case.ask(ADDRESS), content_type=content_type)
+        assert site.reply(ask) == case.endings[Outcome.SENT]
+        assert len(site.delivered()) == 1
+
+    @pytest.mark.parametrize("charset", ["utf-16", "utf-32", "utf-7", "cp037", "xyz"])
+    def test_charset(self, case: Case, charset: str, site: Site) -> None:
+        """A charset is not believed, for the query no more than for the body."""
+        site.pending()
+        ask = replace(case.ask(ADDRESS), content_type=f"application/json; charset={charset}")
+        assert site.reply(ask) == case.endings[Outcome.SENT]
+        assert len(site.delivered()) == 1
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Authorization": "Bearer stale"},
+            {"Authorization": "Basic !!!"},
+            {"user-token": "stale"},
+            {"X-Api-Key": "stale"},
+            {"Cookie": "sessionid=stale-session"},
+            {"Accept": "text/html"},
+            {"Accept": "application/xml; version=7"},
+            {"Accept-Language": "de"},
+            {"Origin": "https://evil.example"},
+            {"X-HTTP-Method-Override": "GET"},
+            {"Expect": "100-continue"},
+        ],
+        ids=str,
+    )
+    def test_header_means_nothing(self, case: Case, headers: dict[str, str], site: Site) -> None:
+        """No credentials are needed and none are refused; nothing is negotiated."""
+        site.pending()
+        ask = case.ask(ADDRESS)
+        ask = replace(ask, headers={**headers, **ask.headers})
+        assert site.reply(ask) == case.endings[Outcome.SENT]
+        assert len(site.delivered()) == 1
+
+    @pytest.mark.parametrize("ending", [Refusal.INVALID, Refusal.WRONG_METHOD], ids=str)
+    def test_refusals_are_not_negotiated(self, case: Case, ending: Ending, site: Site) -> None:
+        """A refusal is the vendor's JSON in the vendor's language, whatever is accepted."""
+        ask = site.reach(case, ending)
+        headers = {"Accept": "text/html", "Accept-Language": "de", **ask.headers}
+        assert site.reply(replace(ask, headers=headers)) == case.endings[ending]
+
+    @pytest.fixture
+    def hostile_host(self, site: Site) -> None:
+        """A host whose own API takes other things, says other things and lets nobody in.
+
+        DRF reads its defaults into APIView when it is imported, so that is where they are set.
+        """
+        patch = site.monkeypatch.setattr
+        patch(APIView, "authentication_classes", [Hostile])
+        patch(APIView, "permission_classes", [Hostile])
+        patch(APIView, "throttle_classes", [Hostile])
+        patch(APIView, "parser_classes", [Hostile])
+        patch(APIView, "renderer_classes", [StaticHTMLRenderer])
+        patch(APIView, "versioning_class", AcceptHeaderVersioning)
+        patch(APIView, "metadata_class", Hostile)
+        patch(JSONRenderer, "compact", False)
+        patch(JSONRenderer, "ensure_ascii", False)
+        site.settings.REST_FRAMEWORK = {
+            **getattr(site.settings, "REST_FRAMEWORK", {}),
+            "EXCEPTION_HANDLER": f"{__name__}.hostile_handler",
+            "ALLOWED_VERSIONS": ["1"],
+            "URL_FORMAT_OVERRIDE": "format",
+        }
+        site.settings.LANGUAGE_CODE = "de"
+        site.settings.APPEND_SLASH = True
+        site.settings.MIDDLEWARE = [
+            *site.settings.MIDDLEWARE,
+            "django.middleware.locale.LocaleMiddleware",
+            "django.contrib.auth.middleware.LoginRequiredMiddleware",
+        ]
+
+    @pytest.mark.parametrize("ending", ENDINGS, ids=str)
+    @pytest.mark.usefixtures("hostile_host")
+    def test_host_does_not_apply(self, case: Case, ending: Ending, site: Site) -> None:
+        """The host's choices for its own API do not apply to a vendor's, in any ending."""
+        ask = site.reach(case, ending)
+        ask = replace(ask, headers={**ask.headers, "Accept-Language": "de"})
+        response = site.send(ask)
+        expected = case.endings[ending]
+        assert (response.status_code, response.content) == (expected.status, expected.body)
+        assert response.headers.get("Content-Type") == expected.headers.get("Content-Type")
+
+    @pytest.mark.usefixtures("hostile_host")
+    def test_messages_are_not_translated(self, case: Case, site: Site) -> None:
+        """The framework's own messages, where a vendor's answer has them, stay English."""
+        site.pending()
+        ask = case.ask("")
+        asked_in_german = replace(ask, headers={**ask.headers, "Accept-Language": "de"})
+        assert site.reply(asked_in_german).body == case.faults["empty"].body

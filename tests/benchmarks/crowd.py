@@ -1,0 +1,75 @@
+"""Who is asked for: addresses of one length, and accounts that are what their kind says."""
+
+import random
+from collections.abc import Iterator
+
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from resend_confirmation import addresses, tokens
+from resend_confirmation.engine import cooldown
+from resend_confirmation.models import Confirmation, Cooldown, Suppression
+
+#: Each kind is told from the first, if it can be.
+KINDS = ("unknown", "pending", "confirmed", "blocked", "suppressed", "cooling down", "not enabled")
+
+#: Rows that are written at once.
+CHUNK = 500
+
+
+def people(seed: int, each: int) -> dict[str, list[str]]:
+    """For each kind so many addresses, which nothing but the database tells apart."""
+    dice = random.Random(seed)
+    numbers = dice.sample(range(16**8), each * len(KINDS))
+    found = [f"{number:08x}@example.com" for number in numbers]
+    return {kind: found[at * each : (at + 1) * each] for at, kind in enumerate(KINDS)}
+
+
+def strangers(seed: int) -> Iterator[str]:
+    """Addresses that nobody has, for the request after."""
+    dice = random.Random(f"after {seed}")
+    while True:
+        yield f"{dice.randrange(16**8):08x}@example.org"
+
+
+def settle(crowd: dict[str, list[str]]) -> None:
+    """Write the accounts of ``crowd`` into the database."""
+    for kind, found in crowd.items():
+        if kind == "unknown":
+            continue
+        for start in range(0, len(found), CHUNK):
+            _settle(kind, found[start : start + CHUNK])
+
+
+def _settle(kind: str, found: list[str]) -> None:
+    model = get_user_model()
+    users = model._default_manager.bulk_create(
+        model(username=address, email=address, is_active=kind != "blocked") for address in found
+    )
+    now = timezone.now()
+    if kind != "confirmed":
+        Confirmation.objects.bulk_create(
+            Confirmation(
+                account=user,
+                address=address,
+                fingerprint=addresses.fingerprint(address),
+                cooldown_id=cooldown.digest(address),
+                selector=tokens.new_selector(),
+                requested_at=now,
+            )
+            for user, address in zip(users, found, strict=True)
+        )
+    if kind == "cooling down":
+        window = {"hour_from": now, "hour_count": 1, "day_from": now, "day_count": 1}
+        Cooldown.objects.bulk_create(
+            Cooldown(digest=cooldown.digest(address), last_at=now, **window) for address in found
+        )
+    if kind == "suppressed":
+        Suppression.objects.bulk_create(
+            Suppression(
+                digest=addresses.keyed_digests(address, "suppression")[0],
+                why=Suppression.Why.BOUNCED,
+                since=now,
+            )
+            for address in found
+        )

@@ -1,0 +1,58 @@
+"""A mail server in a process of its own: ``python -m tests.benchmarks.mailserver fast``.
+
+It is ``fast``, ``slow`` (half a second for each message) or ``failing`` (it refuses every other
+recipient for now and the others for good). It prints its port and serves until it is ended.
+"""
+
+import asyncio
+import sys
+import threading
+
+import django
+
+django.setup()
+
+from tests.faults.conftest import Server  # noqa: E402
+
+SECONDS = 0.5
+
+
+class Fast:
+    """Takes everything."""
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
+        return "250 OK"
+
+
+class Slow:
+    """Takes everything, and its time."""
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        await asyncio.sleep(SECONDS)
+        return "250 OK"
+
+
+class Failing:
+    """Takes nothing."""
+
+    def __init__(self):
+        self.refused = 0
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
+        self.refused += 1
+        return "451 not now" if self.refused % 2 else "550 never"
+
+
+MAILS = {"fast": Fast, "slow": Slow, "failing": Failing}
+
+
+def main():
+    """Serve."""
+    controller = Server(MAILS[sys.argv[1]](), hostname="127.0.0.1", port=0)
+    controller.start()
+    print(controller.port, flush=True)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

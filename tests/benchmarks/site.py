@@ -1,0 +1,68 @@
+"""The site that is listened to, in a process of its own: ``python -m tests.benchmarks.site``.
+
+Makes the tables and the accounts (``--each``, ``--seed``), prints its port and serves until it
+is ended; ``--count`` prints what became of the asks instead.
+
+The server is Django's own with a thread for each connection, on a real socket. It is one process,
+so that the default carrier's thread works beside the requests, and it does less than any other:
+what a request's time tells is drowned least.
+"""
+
+import argparse
+import sys
+
+import django
+
+django.setup()
+
+from django.core.management import call_command  # noqa: E402
+from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler  # noqa: E402
+from django.core.wsgi import get_wsgi_application  # noqa: E402
+from django.db.models import Count  # noqa: E402
+
+from resend_confirmation.models import Delivery  # noqa: E402
+
+from .crowd import people, settle  # noqa: E402
+
+
+class Handler(WSGIRequestHandler):
+    """Answers at once, and writes no log."""
+
+    # Headers and body are two small writes: the second must not wait for the first's ACK.
+    disable_nagle_algorithm = True
+
+    def log_message(self, *args):
+        pass
+
+
+def serve(each, seed):
+    """Make the database and answer for ever."""
+    call_command("migrate", verbosity=0)
+    settle(people(seed, each))
+    server = ThreadedWSGIServer(("127.0.0.1", 0), Handler)
+    server.set_app(get_wsgi_application())
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+def count():
+    """Print how many deliveries are in each state, and why."""
+    rows = Delivery.objects.values_list("state", "reason").annotate(Count("pk"))
+    for state, reason, number in rows.order_by("state", "reason"):
+        print(f"{number} {state} {reason}".strip())
+
+
+def main():
+    """Serve, or count."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--each", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", action="store_true")
+    given = parser.parse_args()
+    if given.count:
+        return count()
+    return serve(given.each, given.seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The vendors' own clients, as they are published, against the example site."""

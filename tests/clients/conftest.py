@@ -1,0 +1,178 @@
+"""The vendors' clients, installed from the lock file, and sites for them to ask."""
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import unavailable
+from tests.demonstration import DEADLINE, Site, manage, running, wait_for
+
+HERE = Path(__file__).parent
+#: Seconds for the registry to hand over everything, on a slow line.
+INSTALL_DEADLINE = 300
+OLDEST_NODE = 20
+#: Accounts who wait; each is asked for once, so that no cooldown of one is in another's way.
+PENDING = 120
+#: Settings that choose among the example site's clients.
+OURS = {"DJANGO_SETTINGS_MODULE": "tests.clients.settings"}
+#: How a site differs from the demonstration. The throttle counts for each dialect alone.
+SITES = {
+    "open": {"THROTTLE": "off"},
+    "open too": {"THROTTLE": "off"},
+    "throttled": {"THROTTLE": "1/d"},
+    "not required": {"THROTTLE": "off", "DEFAULT_CLIENT": "kiosk", **OURS},
+    "without clients": {"THROTTLE": "off", "DEFAULT_CLIENT": "nobody", **OURS},
+    "broken": {"THROTTLE": "off", "CARRIER": "none"},
+}
+
+
+@pytest.fixture(scope="session")
+def node_modules(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the packages of the lock file are; installed once for each lock file."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            unavailable(f"{program} is not installed")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+    if int(version.stdout.strip().lstrip("v").split(".")[0]) < OLDEST_NODE:
+        unavailable(f"Node.js {OLDEST_NODE} or later is needed, not {version.stdout.strip()}")
+    lock = (HERE / "package-lock.json").read_bytes()
+    # pytest can be told to keep nothing.
+    cache = getattr(request.config, "cache", None)
+    home = cache.mkdir("clients") if cache else tmp_path_factory.mktemp("clients")
+    folder = home / hashlib.sha256(lock).hexdigest()[:16]
+    if not folder.exists():
+        _install(folder)
+    return folder / "node_modules"
+
+
+def _install(folder: Path) -> None:
+    # Elsewhere first, so that an installation cut short is not taken for one.
+    building = folder.with_suffix(f".{os.getpid()}")
+    building.mkdir()
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / name, building)
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(
+        command,
+        cwd=building,
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_DEADLINE,
+        check=False,
+    )
+    if done.returncode:
+        # The lock file's own faults are ours; everything else is the network's.
+        assert "EUSAGE" not in done.stderr, done.stderr
+        unavailable(f"npm ci: {done.stderr[-2000:]}")
+    building.replace(folder)
+
+
+@pytest.fixture(scope="session")
+def run(node_modules) -> Callable[..., Any]:
+    """Run one of the scripts beside this file in a process of its own; what it printed."""
+    # Nothing but this: libraries of before 2020 send what is for this machine to the proxy.
+    variables = {"PATH": os.environ["PATH"], "NODE_PATH": str(node_modules)}
+
+    def run(script: str, **case: Any) -> Any:
+        done = subprocess.run(
+            ["node", str(HERE / script), json.dumps(case)],
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+class Sites:
+    """The sites, each started when it is first asked for."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder, self._stack = folder, stack
+        self._started: dict[str, Site] = {}
+        self._numbers = count(1)
+        manage(folder, "migrate", "--verbosity", "0").check_returncode()
+        manage(folder, "seed_demo", "--pending", str(PENDING)).check_returncode()
+
+    def __getitem__(self, name: str) -> Site:
+        if name not in self._started:
+            self._started[name] = self.start(name, **SITES[name])
+            if name == "broken":
+                _break(self._started[name])
+        return self._started[name]
+
+    def start(self, name: str, **variables: str) -> Site:
+        """A site with accounts of its own, which runs until the last test is over."""
+        folder = self._folder / name.replace(" ", "-")
+        folder.mkdir()
+        shutil.copy(self._folder / "site.sqlite3", folder)
+        return self._stack.enter_context(running(folder, **variables))
+
+    def waiting(self) -> str:
+        """The address of somebody who waits, and for whom nobody has asked yet."""
+        number = next(self._numbers)
+        assert number <= PENDING
+        return f"pending{number:06}@example.com"
+
+
+def _break(site: Site) -> None:
+    """Take away a table that every request needs."""
+    with closing(sqlite3.connect(site.folder / "site.sqlite3", timeout=DEADLINE)) as database:
+        database.execute("ALTER TABLE resend_confirmation_cooldown RENAME TO gone")
+
+
+@pytest.fixture(scope="session")
+def sites(tmp_path_factory) -> Iterator[Sites]:
+    """The sites, each with an inbox of its own."""
+    with ExitStack() as stack:
+        yield Sites(tmp_path_factory.mktemp("sites"), stack)
+
+
+def deliveries(site: Site) -> list[tuple]:
+    """The outbox: dialect, client and address of each delivery, the first one first."""
+    return site.rows(
+        "SELECT delivery.dialect, delivery.client, address"
+        " FROM resend_confirmation_delivery AS delivery"
+        " LEFT JOIN resend_confirmation_confirmation AS confirmation"
+        " ON confirmation.id = delivery.confirmation_id ORDER BY delivery.id"
+    )
+
+
+def inbox_of(site: Site, address: str) -> list[str]:
+    """The subjects of the messages that came to an address; the first one is waited for."""
+    statement = "SELECT subject FROM inbox_message WHERE recipient = ?"
+    mailbox, _, domain = address.partition("@")
+    recipient = f"{mailbox}@{domain.encode('idna').decode()}"
+    rows = wait_for(lambda: site.rows(statement, recipient), f"a message to {recipient}")
+    return [subject for (subject,) in rows]
+
+
+@contextmanager
+def sent_once(site: Site, dialect: str, address: str, client: str = "game") -> Iterator[None]:
+    """Within it one delivery is asked for, and its message arrives."""
+    before = deliveries(site)
+    yield
+    assert deliveries(site) == [*before, (dialect, client, address)]
+    assert inbox_of(site, address) == ["Please confirm your e-mail address"]
+
+
+@contextmanager
+def nothing_sent(site: Site) -> Iterator[None]:
+    """Within it nothing is put into the outbox, from which every message comes."""
+    before = deliveries(site)
+    yield
+    assert deliveries(site) == before

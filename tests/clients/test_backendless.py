@@ -1,0 +1,210 @@
+"""npm backendless 8, set up in each of its ways: what resendEmailConfirmation returns or throws."""
+
+from typing import Any
+
+import pytest
+
+from .conftest import nothing_sent, sent_once
+
+pytestmark = pytest.mark.node
+
+APP = "F2FE78BB-5D08-44FE-B074-6E7C29B49B03"
+KEY = "7C1A9E00-0000-4000-8000-000000000001"
+OTHER_KEY = "7C1A9E00-0000-4000-8000-000000000002"
+KIOSK = "0B6C1E5A-59AA-4C1D-8A59-000000000059"
+KIOSK_KEY = "7C1A9E00-0000-4000-8000-000000000059"
+
+
+def address(url: str) -> dict[str, Any]:
+    return {"init": [url]}
+
+
+def id_and_key(url: str, app: str = APP, key: str = KEY) -> dict[str, Any]:
+    return {"server": url, "init": [app, key]}
+
+
+def options_with_address(url: str) -> dict[str, Any]:
+    return {"init": [{"domain": url}]}
+
+
+def options_with_id_and_key(url: str) -> dict[str, Any]:
+    return {"init": [{"serverURL": url, "appId": APP, "apiKey": OTHER_KEY}]}
+
+
+def instance_of_its_own(url: str) -> dict[str, Any]:
+    return {"init": [{"serverURL": url, "appId": APP, "apiKey": KEY, "standalone": True}]}
+
+
+def prefix(url: str) -> dict[str, Any]:
+    return {"init": [{"domain": url, "apiURI": f"/{APP}/{KEY}"}]}
+
+
+def slash_at_the_end(url: str) -> dict[str, Any]:
+    return {"init": [f"{url}/"]}
+
+
+FORMS = [
+    *(address, id_and_key, options_with_address, options_with_id_and_key),
+    *(instance_of_its_own, prefix, slash_at_the_end),
+]
+#: The client is told by the host name or is the default, or it is told by id and key.
+ROOTS = [address, id_and_key]
+
+
+@pytest.fixture
+def ask(run):
+    """Ask; what the library returned or threw."""
+
+    def ask(setup: dict[str, Any], identity: str | int, **more: str) -> Any:
+        return run("backendless.cjs", library="backendless", identity=identity, **setup, **more)
+
+    return ask
+
+
+def thrown(status: int, code: int, message: str) -> dict[str, Any]:
+    """The library's error, but for the seconds to wait, which pass."""
+    return {
+        "thrown": {
+            "kind": "ResponseError",
+            "status": status,
+            "code": code,
+            "message": message,
+            "body": {"message": message, "code": code},
+        }
+    }
+
+
+NOT_FOUND = thrown(
+    400, 3104, "Unable to send email confirmation - user account with the email cannot be found."
+)
+CONFIRMED = thrown(
+    400, 3102, "User has already confirmed the email address. Email confirmation will not be sent."
+)
+NOT_REQUIRED = thrown(
+    400,
+    3103,
+    'Unable to send email confirmation. The "Require Email Confirmation" option must be enabled '
+    "in Backendless Console (see the Users > Registration screen)",
+)
+UNKNOWN_CLIENT = thrown(
+    400,
+    2002,
+    "Version is disabled or provided wrong application info (application id or secret key)",
+)
+TOO_OFTEN = thrown(429, 999, "Cannot process request - request per second limit has been exhausted")
+FAILED = thrown(500, 500, "Something went wrong.")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_sent(ask, sites, form):
+    """The promise is kept with an empty string, and one message comes."""
+    site, waiting = sites["open"], sites.waiting()
+    with sent_once(site, "backendless", waiting):
+        assert ask(form(site.url), waiting) == {"returned": ""}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_confirmed(ask, sites, form):
+    """The promise is broken with the vendor's error."""
+    site = sites["open"]
+    with nothing_sent(site):
+        assert ask(form(site.url), "confirmed@example.com") == CONFIRMED
+
+
+@pytest.mark.parametrize(("form", "name"), [(address, "open"), (id_and_key, "open too")])
+@pytest.mark.parametrize(
+    ("identity", "to"),
+    [
+        ("plus+tag@example.com", "plus+tag@example.com"),
+        ("PENDING.upper@EXAMPLE.com", "Pending.Upper@Example.com"),
+        ("grüße@bücher.example", "grüße@bücher.example"),
+        (7001, "number@example.com"),
+    ],
+    ids=["plus", "capitals", "umlauts", "number"],
+)
+def test_identities(ask, sites, form, name, identity, to):
+    """An address of any kind, and a number, arrive as they were given."""
+    site = sites[name]
+    with sent_once(site, "backendless", to):
+        assert ask(form(site.url), identity) == {"returned": ""}
+
+
+@pytest.mark.parametrize("form", ROOTS)
+@pytest.mark.parametrize(
+    "identity",
+    ["nobody@example.com", "blocked@example.com", "a" * 300],
+    ids=["unknown", "blocked", "too long"],
+)
+def test_not_found(ask, sites, form, identity):
+    """An unknown account, one that staff deactivated, and what can be none."""
+    site = sites["open"]
+    with nothing_sent(site):
+        assert ask(form(site.url), identity) == NOT_FOUND
+
+
+@pytest.mark.parametrize("form", ROOTS)
+def test_cooling_down(ask, sites, form):
+    """Asked again at once: when to come back is told, and there is still one message."""
+    site, waiting = sites["open"], sites.waiting()
+    with sent_once(site, "backendless", waiting):
+        assert ask(form(site.url), waiting) == {"returned": ""}
+        again = ask(form(site.url), waiting)
+    assert 0 < int(again["thrown"].pop("wait")) <= 60
+    assert again == TOO_OFTEN
+
+
+@pytest.mark.parametrize("form", ROOTS)
+def test_throttled(ask, sites, form):
+    """Too many requests from one network."""
+    site = sites["throttled"]
+    ask(form(site.url), "confirmed@example.com")
+    with nothing_sent(site):
+        ending = ask(form(site.url), sites.waiting())
+    assert 0 < int(ending["thrown"].pop("wait")) <= 24 * 60 * 60
+    assert ending == TOO_OFTEN
+
+
+@pytest.mark.parametrize("form", ROOTS)
+def test_failed(ask, sites, form):
+    """The site's own fault is an error like the others."""
+    site = sites["broken"]
+    with nothing_sent(site):
+        assert ask(form(site.url), sites.waiting()) == FAILED
+
+
+@pytest.mark.parametrize(("app", "key"), [(APP, KIOSK_KEY), (APP.lower(), KEY), ("A", "B")])
+def test_unknown_client(ask, sites, app, key):
+    """An application id or a key that is not known."""
+    site = sites["open"]
+    with nothing_sent(site):
+        assert ask(id_and_key(site.url, app, key), sites.waiting()) == UNKNOWN_CLIENT
+
+
+def test_no_clients(ask, sites):
+    """With an address alone the client is the default one; here is none."""
+    site = sites["without clients"]
+    with nothing_sent(site):
+        assert ask(address(site.url), sites.waiting()) == UNKNOWN_CLIENT
+
+
+def test_not_required(ask, sites):
+    """A client whose accounts need no confirmation, told by its id and key."""
+    site = sites["open"]
+    with nothing_sent(site):
+        ending = ask(id_and_key(site.url, KIOSK, KIOSK_KEY), sites.waiting())
+    assert ending == NOT_REQUIRED
+
+
+def test_not_required_by_default(ask, sites):
+    """The same, where it is the default client."""
+    site = sites["not required"]
+    with nothing_sent(site):
+        assert ask(address(site.url), sites.waiting()) == NOT_REQUIRED
+
+
+@pytest.mark.parametrize("form", ROOTS)
+def test_stale_token(ask, sites, form):
+    """A token that the library holds from the vendor's days is in nobody's way."""
+    site, waiting = sites["open"], sites.waiting()
+    with sent_once(site, "backendless", waiting):
+        assert ask(form(site.url), waiting, token="stale") == {"returned": ""}

@@ -1,0 +1,177 @@
+"""npm @xsolla/login-sdk 0.95, in both of its modes: what Api.resendEmail returns or throws."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .conftest import nothing_sent, sent_once
+
+pytestmark = pytest.mark.node
+
+GAME = "40db2ea4-5d42-11e6-a3ff-005056a0e04a"
+ARCADE = "5b0e9c1e-77a1-4f5c-9d6a-0d1f5a3b2c58"
+KIOSK = "9f2d4a60-1111-4c59-8b59-000000000059"
+Mode = Callable[..., dict[str, Any]]
+
+
+def jwt(url: str, **more: str) -> dict[str, Any]:
+    return {"apiUrl": f"{url}/api", "projectId": GAME, **more}
+
+
+def oauth2(url: str, **more: str | int) -> dict[str, Any]:
+    """The library speaks OAuth 2.0 only where all four are set; it sends the project along."""
+    return {
+        "apiUrl": f"{url}/api",
+        "projectId": GAME,
+        "clientId": 57,
+        "responseType": "code",
+        "redirectUri": "https://game.example/callback",
+        "state": "state-of-the-game",
+        **more,
+    }
+
+
+MODES = [jwt, oauth2]
+DIALECTS = {jwt: "xsolla-jwt", oauth2: "xsolla-oauth2"}
+
+
+@pytest.fixture
+def ask(run):
+    """Ask; what the library returned or threw, in the mode that it is meant to be in."""
+
+    def ask(mode: Mode, config: dict[str, Any], username: str) -> Any:
+        ending = run("xsolla.cjs", config=config, username=username)
+        assert ending.pop("oauth2") is (mode is oauth2)
+        return ending
+
+    return ask
+
+
+def thrown(code: str) -> dict[str, Any]:
+    """The library's APIError: all that it keeps of an answer is the code, as a string."""
+    return {"thrown": {"ofTheApi": True, "code": code, "message": code}}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sent(ask, sites, mode):
+    """The promise is kept with an empty string, and one message comes."""
+    site, waiting = sites["open"], sites.waiting()
+    with sent_once(site, DIALECTS[mode], waiting):
+        assert ask(mode, mode(site.url), waiting) == {"returned": ""}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_user_name(ask, sites, mode):
+    """A user name does as well as an address."""
+    site, waiting = sites["open"], sites.waiting()
+    with sent_once(site, DIALECTS[mode], waiting):
+        assert ask(mode, mode(site.url), waiting.partition("@")[0]) == {"returned": ""}
+
+
+@pytest.mark.parametrize(
+    ("mode", "more"),
+    [
+        (
+            jwt,
+            {
+                "projectId": ARCADE,
+                "callbackUrl": "https://arcade.example/b?keep=1",
+                "payload": "say {\"what\": 'you' & I like}",
+                "fullLocale": "de-DE",
+                "emailTemplate": "2",
+                "with_logout": "1",
+            },
+        ),
+        (
+            oauth2,
+            {
+                "projectId": ARCADE,
+                "clientId": 58,
+                "redirectUri": "app://xlogin.com.example.arcade",
+                "scope": "email offline",
+                "fullLocale": "en-US",
+                "emailTemplate": "2",
+            },
+        ),
+    ],
+    ids=["jwt", "oauth2"],
+)
+def test_sent_with_all_options(ask, sites, mode, more):
+    """Whatever else the library can send along is taken, or passed by."""
+    site, waiting = sites["open"], sites.waiting()
+    with sent_once(site, DIALECTS[mode], waiting, client="arcade"):
+        assert ask(mode, mode(site.url, **more), waiting) == {"returned": ""}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("username", "code"),
+    [
+        ("nobody@example.com", "003-002"),
+        ("confirmed@example.com", "003-061"),
+        ("blocked@example.com", "002-040"),
+        ("", "0"),
+        ("a" * 256, "0"),
+        ("a" * 20_000, "0"),
+    ],
+    ids=["unknown", "confirmed", "blocked", "empty", "too long", "too large"],
+)
+def test_refused(ask, sites, mode, username, code):
+    """The vendor's code is thrown."""
+    site = sites["open"]
+    with nothing_sent(site):
+        assert ask(mode, mode(site.url), username) == thrown(code)
+
+
+@pytest.mark.parametrize(
+    ("mode", "more", "code"),
+    [
+        (jwt, {"projectId": "00000000-0000-4000-8000-000000000000"}, "003-061"),
+        (jwt, {"projectId": KIOSK}, "003-020"),
+        (jwt, {"projectId": ARCADE}, "010-011"),
+        (jwt, {"callbackUrl": "https://elsewhere.example/"}, "010-012"),
+        (jwt, {"payload": "a" * 2001}, "0"),
+        (oauth2, {"clientId": 99}, "010-019"),
+        (oauth2, {"clientId": 59, "redirectUri": "https://kiosk.example/"}, "003-020"),
+        (oauth2, {"redirectUri": "https://elsewhere.example/"}, "010-012"),
+        (oauth2, {"state": "12345678"}, "010-022"),
+        (oauth2, {"clientId": "game"}, "0"),
+    ],
+    ids=[
+        *("jwt, unknown client", "jwt, not enabled", "jwt, no redirect", "jwt, wrong redirect"),
+        *("jwt, long payload", "oauth2, unknown client", "oauth2, not enabled"),
+        *("oauth2, wrong redirect", "oauth2, weak state", "oauth2, no number"),
+    ],
+)
+def test_refused_for_its_options(ask, sites, mode, more, code):
+    """The vendor's code for what the application was set up with."""
+    site = sites["open"]
+    with nothing_sent(site):
+        assert ask(mode, mode(site.url, **more), sites.waiting()) == thrown(code)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_cooling_down(ask, sites, mode):
+    """Asked again at once: the code is thrown, and there is still one message."""
+    site, waiting = sites["open"], sites.waiting()
+    with sent_once(site, DIALECTS[mode], waiting):
+        assert ask(mode, mode(site.url), waiting) == {"returned": ""}
+        assert ask(mode, mode(site.url), waiting) == thrown("002-057")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_throttled(ask, sites, mode):
+    """Too many requests from one network."""
+    site = sites["throttled"]
+    assert ask(mode, mode(site.url), "confirmed@example.com") == thrown("003-061")
+    with nothing_sent(site):
+        assert ask(mode, mode(site.url), sites.waiting()) == thrown("002-057")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_failed(ask, sites, mode):
+    """The site's own fault is a code like the others."""
+    site = sites["broken"]
+    with nothing_sent(site):
+        assert ask(mode, mode(site.url), sites.waiting()) == thrown("004-001")

@@ -1,0 +1,61 @@
+"""``manage.py resend_confirmation send --dialect``: the dialects of the package, by name."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resend_confirmation.models import Cooldown, Delivery
+from tests.test_command import Ran, waiting
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_is_sent_in_the_name_of_the_confirmations_client():
+    """Unless another client is named; the link leads to the client's first redirect."""
+    waiting("one", client="arcade")
+    waiting("two", client="arcade")
+    waiting("three", client="of the past")
+    Ran("send", "one", "three")
+    Ran("send", "two", "--client", "kiosk", "--dialect", "strapi")
+    Ran("send", "two", "--client", "game", "--dialect", "strapi")
+    sent = Delivery.objects.order_by("pk").values_list("client", "dialect", "redirect")
+    assert list(sent) == [("arcade", "", "0"), ("game", "", "0"), ("game", "strapi", "0")]
+
+
+def test_known_dialects_are_those_that_the_site_mounts():
+    """They are known in a fresh process that has no reason of its own to load the URLs."""
+    arguments = ["--skip-checks", "send", "pending", "--dialect", "strappy"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "django", "resend_confirmation", *arguments],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr == (
+        "CommandError: No dialect 'strappy' is mounted. Known: "
+        "backendless, quiva, strapi, strapi-v4, xsolla-jwt, xsolla-oauth2.\n"
+    )
+
+
+def test_each_of_all_is_sent_in_the_name_of_its_own_client():
+    """Unless one is named for all."""
+    waiting("one", client="arcade")
+    waiting("two", client="game")
+    Ran("send", "--pending", "--dialect", "quiva")
+    Cooldown.objects.all().delete()
+    Ran("send", "--pending", "--client", "arcade")
+    sent = Delivery.objects.order_by("pk").values_list("client", "dialect", "redirect")
+    assert list(sent) == [
+        ("arcade", "quiva", "0"),
+        ("game", "quiva", "0"),
+        ("arcade", "", "0"),
+        ("arcade", "", "0"),
+    ]

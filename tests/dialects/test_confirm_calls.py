@@ -1,0 +1,293 @@
+"""The vendors' own confirm calls: what a token is worth there, and what they leave alone."""
+
+import json
+
+import pytest
+from django.core import mail
+
+from resend_confirmation import engine, start, withdraw
+from resend_confirmation.dialects.base import Call, ConfirmCall
+from resend_confirmation.dialects.quiva import QuivaConfirm
+from resend_confirmation.dialects.strapi import StrapiConfirm, StrapiV4Confirm
+from resend_confirmation.models import Confirmation
+from resend_confirmation.outcomes import ConfirmationState, Refusal, Verdict
+from tests.factories import UserFactory
+
+from .cases import token_of
+
+pytestmark = pytest.mark.django_db
+
+CALLS: list[type[Call]] = [QuivaConfirm, StrapiConfirm, StrapiV4Confirm]
+MET = {
+    Refusal.INVALID,
+    Refusal.MALFORMED,
+    Refusal.TOO_LARGE,
+    Refusal.THROTTLED,
+    Refusal.WRONG_METHOD,
+    Refusal.FAILED,
+}
+
+
+@pytest.fixture
+def ann(db, clock):
+    """ann@example.com, to whom a link was sent."""
+    user = UserFactory.create(username="ann", email="ann@example.com")
+    start(user)
+    engine.drain()
+    return user
+
+
+@pytest.fixture
+def token(ann):
+    """The token of ann's link."""
+    return token_of(mail.outbox[0])
+
+
+def state():
+    return Confirmation.objects.get().state
+
+
+def expire(ann, clock):
+    clock.epoch += 25 * 3600
+
+
+def kill(ann, clock):
+    withdraw(Confirmation.objects.get(account=ann))
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_verdict_has_a_row(call):
+    """A call that takes a token says what becomes of every verdict and of what it can meet."""
+    keys = {key for key in call.answers if not isinstance(key, tuple)}
+    assert keys == set(Verdict) | MET
+
+
+# quiva
+
+
+def confirm(client, body):
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    return client.post("/accounts/confirm-email", body, content_type="application/json")
+
+
+def test_quiva_confirms(client, ann, token):
+    """The token of the link confirms, and the answer says whose address it is."""
+    response = confirm(client, {"token": token})
+    assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+    key = str(ann.pk)
+    assert (
+        response.content
+        == (
+            f'{{"data":{{"account":"ann","email":"ann@example.com","account_id":"{key}",'
+            f'"user_id":"{key}"}}}}'
+        ).encode()
+    )
+    assert state() == ConfirmationState.CONFIRMED
+    assert not response.cookies
+
+
+def test_quiva_twice(client, token):
+    """A front end that posts twice gets the same answer twice; the signal is sent once."""
+    first, second = (confirm(client, {"token": token}) for _ in range(2))
+    assert (second.status_code, second.content) == (200, first.content)
+
+
+@pytest.mark.parametrize("undo", [expire, kill])
+def test_quiva_a_link_that_is_over(client, ann, token, clock, undo):
+    """An expired or dead link is an invalid token."""
+    undo(ann, clock)
+    before = state()
+    response = confirm(client, {"token": token})
+    assert (response.status_code, response.content) == (400, b'{"error":"Invalid token"}')
+    assert state() == before != ConfirmationState.CONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "answer"),
+    [
+        ({"token": "x" * 43}, 400, b'{"error":"Invalid token"}'),
+        ({"token": "x"}, 400, b'{"error":"Invalid token"}'),
+        ({"token": "x" * 4000}, 400, b'{"error":"Invalid token"}'),
+        ({"token": 7}, 400, b'{"error":"Invalid token"}'),
+        ({"token": ["x"]}, 400, b'{"error":"Invalid token"}'),
+        ({"token": "a\u0000b"}, 400, b'{"error":"Invalid token"}'),
+        ({"token": ""}, 400, b'{"error":"Token is required"}'),
+        ({"token": None}, 400, b'{"error":"Token is required"}'),
+        ({"code": "123456"}, 400, b'{"error":"Token is required"}'),
+        ({}, 400, b'{"error":"Token is required"}'),
+        (b"", 400, b'{"error":"Token is required"}'),
+        (b'{"token":', 400, b'{"error":"Request body is not valid JSON"}'),
+        (b"x" * 20_000, 413, b'{"error":"Request body is too large"}'),
+    ],
+)
+def test_quiva_bad_input(client, token, body, status, answer):
+    """Whatever is no token gets the vendor's error, and confirms nobody."""
+    response = confirm(client, body)
+    assert (response.status_code, response.content) == (status, answer)
+    assert state() == ConfirmationState.PENDING
+
+
+def test_quiva_only_posts(client, token):
+    """GET is refused in the vendor's words and changes nothing."""
+    response = client.get("/accounts/confirm-email", {"token": token})
+    assert (response.status_code, response.content) == (405, b'{"error":"Method not allowed"}')
+    assert response["Allow"] == "POST"
+    assert state() == ConfirmationState.PENDING
+
+
+def test_quiva_a_crash(client, token, monkeypatch, caplog):
+    """What nobody expected is logged, without the token, and undone."""
+
+    def crash(*args):
+        raise RuntimeError("the host's store")
+
+    monkeypatch.setattr("resend_confirmation.accounts.ConfirmationStore.confirm", crash)
+    client.raise_request_exception = False
+    response = confirm(client, {"token": token})
+    assert response.status_code == 500
+    assert response.content == b'{"error":"An unexpected error occurred"}'
+    assert "the host's store" in caplog.text
+    assert token not in caplog.text
+    assert state() == ConfirmationState.PENDING
+
+
+def test_quiva_is_throttled(client, token, change):
+    """Guessing is limited by network."""
+    change(THROTTLE="1/h")
+    confirm(client, {"token": "x" * 43})
+    response = confirm(client, {"token": token})
+    assert response.status_code == 429
+    assert json.loads(response.content)["error"] == "Rate limit exceeded"
+    assert state() == ConfirmationState.PENDING
+
+
+def test_the_row_that_is_success():
+    """A call of the host's own that forgets it confirms says CONFIRMED."""
+    assert ConfirmCall.succeeded is Verdict.CONFIRMED
+
+
+# Strapi
+
+V3, V4 = "/auth/email-confirmation", "/api/auth/email-confirmation"
+V3_INVALID = (
+    b'{"code":400,"message":"token.invalid","statusCode":400,"error":"Bad Request"}',
+    b'{"code":400,"message":"token.invalid","statusCode":400,"error":"Bad Request"}',
+)
+V4_INVALID = (
+    (
+        b'{"data":null,"error":{"status":400,"name":"ValidationError","message":"Invalid token",'
+        b'"details":{}}}'
+    ),
+    (
+        b'{"data":null,"error":{"status":400,"name":"ValidationError",'
+        b'"message":"confirmation is a required field","details":{"errors":['
+        b'{"path":["confirmation"],'
+        b'"message":"confirmation is a required field","name":"ValidationError"}]}}}'
+    ),
+)
+generations = pytest.mark.parametrize(
+    ("path", "invalid", "missing"), [(V3, *V3_INVALID), (V4, *V4_INVALID)], ids=["v3", "v4"]
+)
+
+
+@generations
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_strapi_leads_to_our_page(client, token, path, invalid, missing, method):
+    """The vendor's link leads to the page with the button and confirms nothing."""
+    response = getattr(client, method)(path, {"confirmation": token})
+    assert (response.status_code, response.content) == (302, b"")
+    assert response["Location"] == f"https://site.example/confirm/?token={token}"
+    assert response["Cache-Control"] == "no-store"
+    assert response["Referrer-Policy"] == "no-referrer"
+    assert state() == ConfirmationState.PENDING
+
+
+@generations
+def test_strapi_a_used_or_expired_link(client, token, clock, path, invalid, missing):
+    """A genuine link ends on our page, which says what became of it and offers a new one."""
+    clock.epoch += 25 * 3600
+    assert client.get(path, {"confirmation": token}).status_code == 302
+    clock.epoch -= 25 * 3600
+    engine.confirm(token)
+    assert client.get(path, {"confirmation": token}).status_code == 302
+
+
+@generations
+def test_strapi_a_dead_link(client, ann, token, path, invalid, missing):
+    """A link that was withdrawn is an invalid token."""
+    withdraw(Confirmation.objects.get(account=ann))
+    response = client.get(path, {"confirmation": token})
+    assert (response.status_code, response.content) == (400, invalid)
+
+
+@generations
+@pytest.mark.parametrize(
+    "query",
+    [
+        "confirmation=x",
+        f"confirmation={'x' * 43}",
+        f"confirmation={'x' * 4000}",
+        "confirmation=%00",
+        "confirmation=a&confirmation=b",
+    ],
+)
+def test_strapi_a_foreign_token(client, token, path, invalid, missing, query):
+    """Whatever is no token of ours gets the vendor's error, which does not repeat it."""
+    response = client.get(f"{path}?{query}")
+    assert (response.status_code, response.content) == (400, invalid)
+
+
+@generations
+@pytest.mark.parametrize("query", ["", "confirmation=", "token=x"])
+def test_strapi_no_token(client, path, invalid, missing, query):
+    """Without a token each generation says what it says."""
+    response = client.get(f"{path}?{query}")
+    assert (response.status_code, response.content) == (400, missing)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        (
+            V3,
+            (
+                b'{"code":405,"message":"Method Not Allowed","statusCode":405,'
+                b'"error":"Method Not Allowed"}'
+            ),
+        ),
+        (
+            V4,
+            (
+                b'{"data":null,"error":{"status":405,"name":"MethodNotAllowedError",'
+                b'"message":"Method Not Allowed","details":{}}}'
+            ),
+        ),
+    ],
+)
+def test_strapi_only_gets(client, token, path, answer):
+    """POST is refused in the vendor's words."""
+    response = client.post(f"{path}?confirmation={token}")
+    assert (response.status_code, response.content) == (405, answer)
+    assert response["Allow"] == "GET, HEAD"
+    assert state() == ConfirmationState.PENDING
+
+
+# Where links lead
+
+
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [
+        ("https://app.example/confirm-email", "https://app.example/confirm-email?token="),
+        ("https://app.example/?page=confirm", "https://app.example/?page=confirm&token="),
+    ],
+)
+def test_a_page_of_the_clients_own(settings, page, link):
+    """A client that names a page for it has its links lead there, and the token is good."""
+    client = {"name": "app", "pages": {"confirm": page}}
+    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"CLIENTS": [client]}
+    start(UserFactory.create())
+    engine.drain()
+    (found,) = [word for word in str(mail.outbox[0].body).split() if word.startswith(link)]
+    assert engine.confirm(found.removeprefix(link)).verdict is Verdict.CONFIRMED

@@ -1,0 +1,88 @@
+"""Schemathesis over the document of the running example site: no answer that it does not list."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import examples
+from tests.demonstration import Site, running
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+#: Seconds for one run, on a machine that is busy with something else.
+DEADLINE = 300
+
+OAUTH2 = "/api/oauth2/user/resend_confirmation_link"
+JWT = "/api/user/resend_confirmation_link"
+QUIVA = "/accounts/resend-confirmation"
+BACKENDLESS = "/api/users/resendconfirmation"
+STRAPI = "/auth/send-email-confirmation"
+STRAPI_V4 = "/api/auth/send-email-confirmation"
+
+
+def check(site: Site, *options: str) -> None:
+    """Have the site's document tried, with the same requests each time; no complaint may come."""
+    ran = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "--no-color"),
+            *("run", f"http://127.0.0.1:{site.port}/schema/?format=json"),
+            *("--seed", os.environ.get("FUZZ_SEED", "1"), *options),
+        ],
+        cwd=site.folder,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "Tested: 9" in ran.stdout
+    assert "Traceback" not in site.output
+
+
+def reached(site: Site) -> dict[str, set[int]]:
+    """The statuses that the resends answered, by path."""
+    found: dict[str, set[int]] = {}
+    for path, status in re.findall(r'"POST (/[^? ]*)[^"]*" (\d{3}) ', site.output):
+        place = BACKENDLESS if path.startswith(BACKENDLESS) else path
+        found.setdefault(place, set()).add(int(status))
+    # No fuzzer guesses a token.
+    assert found.pop("/accounts/confirm-email") <= {400, 429}
+    return found
+
+
+@pytest.fixture
+def candid(tmp_path):
+    """The example site without limits: how much was asked before does not matter."""
+    with running(tmp_path, CARRIER="none", THROTTLE="off", COOLDOWN="0") as site:
+        yield site
+
+
+def test_candid(candid):
+    """Every status, content type, body and header is in the document, and so is every crash."""
+    check(candid, "--max-examples", str(examples(25)))
+    found = reached(candid)
+    # Otherwise the requests were too wild to come to anything.
+    assert found[OAUTH2] >= {204, 400}
+    assert found[JWT] >= {204, 400}
+    assert found[QUIVA] >= {200, 400}
+    assert found[BACKENDLESS] >= {200, 400}
+    assert found[STRAPI] >= {200, 400}
+    assert found[STRAPI_V4] >= {200, 400}
+    assert not {status for statuses in found.values() for status in statuses if status >= 500}
+
+
+@pytest.mark.parametrize(
+    ("variables", "statuses"),
+    [({"QUIET": "all", "THROTTLE": "off"}, {200, 204}), ({"THROTTLE": "5/m"}, {429})],
+    ids=["quiet", "limited"],
+)
+def test_quiet_and_limited(tmp_path, variables, statuses):
+    """What the host may turn on changes nothing of that."""
+    with running(tmp_path, CARRIER="none", **variables) as site:
+        check(site, "--max-examples", str(examples(10)), "--phases", "fuzzing")
+        found = reached(site)
+    assert len(found) == 6
+    assert all(statuses & of_path for of_path in found.values())

@@ -1,0 +1,96 @@
+"""Silence: whoever is asked for, and whatever becomes of it, an outsider sees one and the same."""
+
+import smtplib
+
+import pytest
+
+from resend_confirmation.models import Delivery
+from resend_confirmation.outcomes import DeliveryState, Reason
+from resend_confirmation.testing.dialects import Silence
+from resend_confirmation.testing.dialects.contract import expand
+from resend_confirmation.testing.dialects.silence import (
+    KINDS,
+    assert_one_and_the_same,
+    look,
+    quietly,
+)
+
+from .cases import ADDRESS, all_cases
+
+CASES = all_cases()
+
+#: What a mail server says, to every message of a test.
+MAIL_FAULTS: dict[str, BaseException] = {
+    "mail server away": ConnectionRefusedError(),
+    "recipient refused": smtplib.SMTPRecipientsRefused({ADDRESS: (550, b"no")}),
+    "mail settings wrong": smtplib.SMTPAuthenticationError(535, b"no"),
+    "mail in doubt": smtplib.SMTPDataError(0, b""),
+}
+#: The kinds with what their first ask comes to, for the proof that they are what they say.
+BECOMES = {
+    "unknown": (DeliveryState.IGNORED, Reason.UNKNOWN),
+    "pending": (DeliveryState.SENT, Reason.NONE),
+    "confirmed": (DeliveryState.IGNORED, Reason.CONFIRMED),
+    "blocked": (DeliveryState.IGNORED, Reason.BLOCKED),
+    "withdrawn": (DeliveryState.IGNORED, Reason.BLOCKED),
+    "not enabled": (DeliveryState.IGNORED, Reason.NOT_ENABLED),
+    "suppressed": (DeliveryState.SUPPRESSED, Reason.SUPPRESSED),
+    "cooling down": (DeliveryState.IGNORED, Reason.COOLING_DOWN),
+    "mail server away": (DeliveryState.QUEUED, Reason.NOT_ACCEPTED),
+    "recipient refused": (DeliveryState.FAILED, Reason.REFUSED),
+    "mail settings wrong": (DeliveryState.QUEUED, Reason.CONFIGURATION),
+    "mail in doubt": (DeliveryState.QUEUED, Reason.DOUBTFUL),
+}
+
+
+def of_the_last(case):
+    """The settings under which the last of the cases is quiet, and none of the others."""
+    return quietly(case)[-1:] if case is CASES[-1] else []
+
+
+class TestSilence(Silence):
+    """The contract, with a mail server that fails in every way, and a backlog that is full."""
+
+    cases = CASES
+    kinds = (*KINDS, *MAIL_FAULTS)
+
+    @pytest.fixture(autouse=True)
+    def _mail(self, script):
+        self.script = script
+
+    def bring_about(self, site, case, kind):
+        """Lay out what the mail server says, too."""
+        self.script.clear()
+        ask = super().bring_about(site, case, "pending" if kind in MAIL_FAULTS else kind)
+        self.script[:] = [MAIL_FAULTS[kind]] * 9 if kind in MAIL_FAULTS else []
+        return ask
+
+    # What is the same whichever dialect asks, and takes long:
+
+    @pytest.mark.parametrize("kind", BECOMES)
+    @expand("quiet", rows=of_the_last)
+    def test_kinds_are_what_they_say(self, case, quiet, kind, site):
+        """What is compared is not one and the same by mistake: each comes to its own end."""
+        assert site.clock.epoch
+        site.configure(QUIET=quiet)
+        site.send(self.bring_about(site, case, kind))
+        site.delivered()
+        delivery = Delivery.objects.latest("pk")
+        assert (delivery.state, delivery.reason) == BECOMES[kind]
+
+    @expand("quiet", rows=of_the_last)
+    def test_silence_of_a_full_backlog(self, case, quiet, site):
+        """Every 256th ask looks at the backlog, and drops all alike, whoever is asked for."""
+        assert site.clock.epoch
+        site.configure(QUIET=quiet, BACKLOG=200)
+        found = {}
+        for kind in self.kinds:
+            ask = self.bring_about(site, case, kind)
+            seen = [look(site, ask), look(site, ask)]
+            for _ in range(252):
+                site.send(ask)
+            found[kind] = [*seen, look(site, ask), look(site, ask), look(site, ask)]
+        assert_one_and_the_same(found)
+        verbs = [[sql.split()[0] for sql in each.statements] for each in found["unknown"]]
+        kept = [[verb for verb in each if verb in {"INSERT", "SELECT"}] for each in verbs]
+        assert kept == [["INSERT"], ["INSERT"], ["INSERT"], ["INSERT", "SELECT"], []]

@@ -1,0 +1,94 @@
+"""Acme Login, by the contract of dialects and beyond it."""
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from resend_confirmation.outcomes import Outcome, Refusal
+from resend_confirmation.testing.dialects import ADDRESS, Ask, Case, DialectContract, says
+from shop.acme import AcmeResend
+
+REALMS = {"game": "north", "kiosk": "south", None: "nowhere"}
+CLIENTS: list[dict[str, Any]] = [
+    {"name": "game", "ids": {"acme": "north"}},
+    {"name": "kiosk", "ids": {"acme": "south"}, "required": False},
+]
+
+
+def ask(identity, client="game"):
+    """A good request."""
+    query = urlencode({"realm": REALMS[client]})
+    body = json.dumps({"login": identity}).encode()
+    return Ask(path="/v1/accounts/resend", query=query, body=body)
+
+
+QUEUED = says(202, b'{"state":"queued"}')
+WAIT = b'{"errors":[{"id":"wait","title":"Please wait"}]}'
+INPUT = says(422, b'{"errors":[{"id":"input","title":"Input is not valid"}]}')
+LOGIN = says(422, b'{"errors":[{"id":"login","title":"Who are you?"}]}')
+JSON = says(400, b'{"errors":[{"id":"json","title":"Body is not JSON"}]}')
+
+CASE = Case(
+    name="acme",
+    view=AcmeResend,
+    ask=ask,
+    field="login",
+    names_client=True,
+    clients=CLIENTS,
+    endings={
+        Outcome.SENT: QUEUED,
+        Outcome.UNKNOWN: QUEUED,
+        Outcome.CONFIRMED: says(
+            409, b'{"errors":[{"id":"confirmed","title":"Already confirmed"}]}'
+        ),
+        Outcome.BLOCKED: says(403, b'{"errors":[{"id":"blocked","title":"Account is blocked"}]}'),
+        # 15 of the 60 seconds have passed; of the throttle's minute 37 are left.
+        Outcome.COOLING_DOWN: says(429, WAIT, {"Retry-After": "45"}),
+        Refusal.THROTTLED: says(429, WAIT, {"Retry-After": "37"}),
+        Refusal.INVALID: INPUT,
+        Refusal.MALFORMED: JSON,
+        Refusal.TOO_LARGE: says(413, b'{"errors":[{"id":"size","title":"Body is too large"}]}'),
+        Refusal.UNKNOWN_CLIENT: says(404, b'{"errors":[{"id":"realm","title":"No such realm"}]}'),
+        Refusal.NOT_ENABLED: says(
+            403, b'{"errors":[{"id":"off","title":"Realm needs no confirmation"}]}'
+        ),
+        Refusal.REDIRECT_REQUIRED: INPUT,
+        Refusal.REDIRECT_NOT_ALLOWED: INPUT,
+        Refusal.WRONG_METHOD: says(
+            405, b'{"errors":[{"id":"method","title":"Use POST"}]}', {"Allow": "POST"}
+        ),
+        Refusal.FAILED: says(500, b'{"errors":[{"id":"crash","title":"Something went wrong"}]}'),
+    },
+    faults={
+        "empty": LOGIN,
+        "missing": LOGIN,
+        "null": LOGIN,
+        "over-long": INPUT,
+        "NUL": INPUT,
+        "a line break": INPUT,
+        "a lone surrogate": INPUT,
+        "a number": INPUT,
+        "an object": INPUT,
+        "given twice": INPUT,
+        "cut off": JSON,
+        "no object": JSON,
+        "not UTF-8": JSON,
+        "unmarked UTF-16": JSON,
+        "too deep": JSON,
+        "no JSON number": JSON,
+    },
+)
+
+
+class TestAcme(DialectContract):
+    """Acme Login keeps the contract."""
+
+    cases = [CASE]
+
+
+def test_realm_is_needed(client):
+    """Without a realm the input is not valid, whoever is asked for."""
+    body = json.dumps({"login": ADDRESS})
+    answer = client.post("/v1/accounts/resend", body, content_type="application/json")
+    assert answer.status_code == 422
+    assert answer.content == b'{"errors":[{"id":"input","title":"Input is not valid"}]}'

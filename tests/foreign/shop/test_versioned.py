@@ -1,0 +1,175 @@
+"""Two envelopes, of which a header of the request chooses one, for every ending alike."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from resend_confirmation.outcomes import Outcome, Refusal
+from resend_confirmation.testing.dialects import (
+    ADDRESS,
+    Answers,
+    Ask,
+    Case,
+    DialectContract,
+    Site,
+    says,
+)
+from resend_confirmation.testing.dialects.document import document
+from shop.versioned import VersionedFirst, VersionedSecond
+
+CLIENTS = [{"name": "game", "default": True}, {"name": "kiosk", "required": False}]
+PROBLEM = "application/problem+json"
+
+
+def asking(headers):
+    """Good requests with these headers, which name no client."""
+
+    def ask(identity, client="game"):
+        body = json.dumps({"user": identity}).encode()
+        return Ask(path="/user/confirmation", body=body, headers=headers)
+
+    return ask
+
+
+def faults_of(invalid):
+    """All that can be wrong with a body is one to this vendor."""
+    return dict.fromkeys(
+        (
+            *("empty", "missing", "null", "over-long", "NUL", "a line break"),
+            *("a lone surrogate", "a number", "an object", "given twice", "cut off"),
+            *("no object", "not UTF-8", "unmarked UTF-16", "too deep", "no JSON number"),
+        ),
+        invalid,
+    )
+
+
+FIRST_WAIT = b'{"ok":false,"error":"wait"}'
+FIRST_INVALID = says(400, b'{"ok":false,"error":"invalid"}')
+FIRST_ENDINGS: Answers = {
+    Outcome.SENT: says(202, b'{"ok":true}'),
+    Outcome.UNKNOWN: says(404, b'{"ok":false,"error":"unknown"}'),
+    Outcome.CONFIRMED: says(409, b'{"ok":false,"error":"confirmed"}'),
+    Outcome.BLOCKED: says(403, b'{"ok":false,"error":"blocked"}'),
+    Outcome.COOLING_DOWN: says(429, FIRST_WAIT, {"Retry-After": "45"}),
+    Refusal.INVALID: FIRST_INVALID,
+    Refusal.MALFORMED: FIRST_INVALID,
+    Refusal.TOO_LARGE: says(413, b'{"ok":false,"error":"size"}'),
+    Refusal.UNKNOWN_CLIENT: says(401, b'{"ok":false,"error":"client"}'),
+    Refusal.NOT_ENABLED: says(403, b'{"ok":false,"error":"off"}'),
+    Refusal.REDIRECT_REQUIRED: FIRST_INVALID,
+    Refusal.REDIRECT_NOT_ALLOWED: FIRST_INVALID,
+    Refusal.THROTTLED: says(429, FIRST_WAIT, {"Retry-After": "37"}),
+    Refusal.WRONG_METHOD: says(405, b'{"ok":false,"error":"method"}', {"Allow": "POST"}),
+    Refusal.FAILED: says(500, b'{"ok":false,"error":"failed"}'),
+}
+
+
+def problem(status, name, title, headers=None):
+    """An error of the second kind."""
+    body = (
+        f'{{"type":"https://vendor.example/problems/{name}","title":"{title}","status":{status}}}'
+    )
+    return says(status, body.encode(), headers, PROBLEM)
+
+
+SECOND_INVALID = problem(400, "invalid", "Something is wrong with the request")
+SECOND_ENDINGS: Answers = {
+    Outcome.SENT: says(202, b'{"data":{"status":"queued"}}'),
+    Outcome.UNKNOWN: problem(404, "unknown", "Nobody has this name"),
+    Outcome.CONFIRMED: problem(409, "confirmed", "Already confirmed"),
+    Outcome.BLOCKED: problem(403, "blocked", "The account is blocked"),
+    Outcome.COOLING_DOWN: problem(429, "wait", "Wait a little", {"Retry-After": "45"}),
+    Refusal.INVALID: SECOND_INVALID,
+    Refusal.MALFORMED: SECOND_INVALID,
+    Refusal.TOO_LARGE: problem(413, "size", "The request is too large"),
+    Refusal.UNKNOWN_CLIENT: problem(401, "client", "There is no such client"),
+    Refusal.NOT_ENABLED: problem(403, "off", "Nothing needs to be confirmed here"),
+    Refusal.REDIRECT_REQUIRED: SECOND_INVALID,
+    Refusal.REDIRECT_NOT_ALLOWED: SECOND_INVALID,
+    Refusal.THROTTLED: problem(429, "wait", "Wait a little", {"Retry-After": "37"}),
+    Refusal.WRONG_METHOD: problem(405, "method", "Use POST", {"Allow": "POST"}),
+    Refusal.FAILED: problem(500, "failed", "Something went wrong"),
+}
+FIRST = Case(
+    name="versioned, first",
+    view=VersionedFirst,
+    ask=asking({}),
+    field="user",
+    clients=CLIENTS,
+    endings=FIRST_ENDINGS,
+    faults=faults_of(FIRST_INVALID),
+)
+SECOND = Case(
+    name="versioned, second",
+    view=VersionedSecond,
+    ask=asking({"Api-Version": "2"}),
+    field="user",
+    clients=CLIENTS,
+    endings=SECOND_ENDINGS,
+    faults=faults_of(SECOND_INVALID),
+)
+
+
+class TestVersioned(DialectContract):
+    """Both envelopes keep the contract."""
+
+    cases = [FIRST, SECOND]
+
+
+@pytest.fixture
+def site(db, settings, monkeypatch):
+    """The host's site."""
+    site = Site(settings, monkeypatch)
+    site.settle(FIRST)
+    return site
+
+
+def test_the_first_by_its_name(site):
+    """The first envelopes come to those who name them, too."""
+    site.pending()
+    ask = replace(FIRST.ask(ADDRESS), headers={"api-version": "1"})
+    assert site.reply(ask) == FIRST_ENDINGS[Outcome.SENT]
+
+
+@pytest.mark.parametrize("version", ["3", "", "2,2", "1,2"])
+def test_another_version(version, site):
+    """A version that there is not is refused, in the first envelope."""
+    site.pending()
+    with site.untouched():
+        refused = site.reply(replace(FIRST.ask(ADDRESS), headers={"Api-Version": version}))
+    assert refused == says(400, b'{"ok":false,"error":"version"}')
+
+
+def test_both_count_for_one_throttle(site):
+    """A caller cannot have the throttle twice by asking in both ways."""
+    assert site.clock.epoch
+    site.configure(THROTTLE="2/m")
+    for ask in (FIRST.ask("\x07"), SECOND.ask("\x07")):
+        assert site.reply(ask).status == 400
+    assert site.reply(SECOND.ask("\x07")).status == 429
+
+
+def test_document_has_both(site):
+    """The document has one operation, with both types of errors and the header that chooses."""
+    made = document()
+    operation = made["paths"]["/user/confirmation"]["post"]
+    (parameter,) = operation["parameters"]
+    assert (parameter["in"], parameter["name"]) == ("header", "Api-Version")
+    assert parameter["schema"]["enum"] == ["1", "2"]
+    assert "required" not in parameter
+    success = operation["responses"]["202"]["content"]
+    assert success == {
+        "application/json": {
+            "schema": {
+                "oneOf": [
+                    {"$ref": "#/components/schemas/VersionedFirstSuccess"},
+                    {"$ref": "#/components/schemas/VersionedSecondSuccess"},
+                ]
+            }
+        }
+    }
+    assert operation["responses"]["404"]["content"] == {
+        "application/json": {"schema": {"$ref": "#/components/schemas/VersionedFirstError"}},
+        "application/problem+json": {"schema": {"$ref": "#/components/schemas/VersionedProblem"}},
+    }

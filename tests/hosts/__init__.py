@@ -1,0 +1,1 @@
+"""The vendors' answers, the message and its link on hosts that set things for themselves."""

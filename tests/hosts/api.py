@@ -1,0 +1,72 @@
+"""What a host may set for its own API: it lets nobody in and says everything in its own words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed, UnsupportedMediaType
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+
+def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
+    """Every error is a teapot."""
+    return Response({"detail": "the host's"}, status=418)
+
+
+class Nobody(BaseAuthentication):
+    """Nobody's credentials are good."""
+
+    def authenticate(self, request: Request) -> None:
+        raise AuthenticationFailed
+
+
+class Never(BasePermission):
+    """Nobody may do anything."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return False
+
+
+class Once(BaseThrottle):
+    """Everybody was here before."""
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        return False
+
+    def wait(self) -> float:
+        return 3600
+
+
+class Loud(BaseRenderer):
+    """Writes in capitals."""
+
+    media_type = "text/loud"
+    format = "loud"
+
+    def render(self, data: Any, media_type: Any = None, renderer_context: Any = None) -> bytes:
+        return str(data).upper().encode()
+
+
+class Illiterate(BaseParser):
+    """Reads nothing."""
+
+    media_type = "application/nothing"
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        raise UnsupportedMediaType(media_type)
+
+
+class Nothing(BaseContentNegotiation):
+    """Finds nothing that would do."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return None
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        return Loud(), Loud.media_type

@@ -1,0 +1,42 @@
+"""Fixtures for asking a host's site as its vendors' clients do, and for opening links there."""
+
+import pytest
+from django.db import connections
+from django.urls import set_script_prefix
+from rest_framework.views import APIView
+
+from tests.dialects.conftest import (  # noqa: F401 - fixtures
+    clock,
+    configure,
+    crash,
+    default_client,
+    delivered,
+    reach,
+    site,
+)
+
+
+@pytest.fixture
+def host(request, settings, monkeypatch, site):  # noqa: F811
+    """The host that a test names, in force."""
+    made = request.param
+    for name, value in made.settings.items():
+        merged = {**settings.REST_FRAMEWORK, **value} if name == "REST_FRAMEWORK" else value
+        setattr(settings, name, merged)
+    for name, value in made.api.items():
+        # DRF reads its defaults into APIView when it is imported.
+        monkeypatch.setattr(APIView, name, value)
+    for name, value in made.database.items():
+        monkeypatch.setitem(connections.settings["default"], name, value)
+    site.configure(**made.ours)
+    # What leads to an ending is asked by the same way.
+    monkeypatch.setattr(site, "send", made.ask)
+    return made
+
+
+@pytest.fixture(params=["/", "/shop/", "/elsewhere/"])
+def script_prefix(request):
+    """What a thread may have: a command's own, a courier's, or that of the last request."""
+    set_script_prefix(request.param)
+    yield request.param
+    set_script_prefix("/")

@@ -1,0 +1,168 @@
+"""The hosts: what each sets, and how requests come to the site under it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import django
+from django.conf import settings
+
+from resend_confirmation.testing.dialects import Site, over_asgi
+from tests.dialects.cases import Ask, Case, Reply, all_cases, seen
+from tests.serving import over_wsgi
+from tests.sessions import MIDDLEWARE as WITH_LANGUAGES
+
+from . import api
+
+SITE = "https://site.example"
+
+
+def by_client(ask: Ask, mounted: str) -> Reply:
+    """Ask through Django's test client, which knows no mounting."""
+    assert not mounted
+    return seen(Site.send(ask))
+
+
+def by_asgi(ask: Ask, mounted: str) -> Reply:
+    """Ask an ASGI server that has the site at ``mounted``."""
+    return over_asgi(ask, [ask.body], mounted)
+
+
+def behind_proxy(ask: Ask, mounted: str) -> Reply:
+    """Ask a WSGI server through a proxy that takes ``mounted`` off the path and tells nobody."""
+    return over_wsgi(ask)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What one host sets, beside the test site's settings.
+
+    ``database`` goes into the default one's settings, ``api`` is what DRF's defaults put on its
+    views, ``ours`` goes into our own dict. ``below`` stands before every path within the site;
+    ``mounted`` is where the server has the site. ``adds`` are headers of the host's own, on every
+    answer of its site. ``every_way`` says whether it matters by which of a dialect's paths it is
+    asked.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    database: Mapping[str, Any] = field(default_factory=dict)
+    api: Mapping[str, Any] = field(default_factory=dict)
+    ours: Mapping[str, Any] = field(default_factory=dict)
+    below: str = ""
+    mounted: str = ""
+    adds: Mapping[str, str] = field(default_factory=dict)
+    every_way: bool = False
+    serve: Callable[[Ask, str], Reply] = by_client
+
+    def __str__(self) -> str:
+        return self.name
+
+    def ask(self, ask: Ask) -> Reply:
+        """What comes back to an ask whose path is the one on the test site."""
+        path = ask.path if isinstance(ask.path, str) else ask.path.decode("latin-1")
+        return self.serve(replace(ask, path=f"{self.below}{path}"), self.mounted)
+
+    def open(self, url: str, form: bytes | None = None) -> Reply:
+        """What a browser gets that opens ``url``, or sends it a form."""
+        assert url.startswith(f"{SITE}{self.mounted}/")
+        path, _, query = url.removeprefix(f"{SITE}{self.mounted}").partition("?")
+        ask = Ask(path=path, query=query, method="GET", content_type="")
+        if form is not None:
+            kind = "application/x-www-form-urlencoded"
+            ask = replace(ask, method="POST", body=form, content_type=kind)
+        return self.serve(ask, self.mounted)
+
+
+def _middleware(path: str) -> list[str]:
+    return [*settings.MIDDLEWARE, path]
+
+
+#: Before Django 6.0 the middleware asks every request's session who it is, whatever the view.
+LOOKED_AT = {"Vary": "Cookie"} if django.VERSION < (6, 0) else {}
+
+#: Those that can be had in this process.
+HOSTS = [
+    Host(
+        name="LoginRequiredMiddleware",
+        settings={
+            "MIDDLEWARE": _middleware("django.contrib.auth.middleware.LoginRequiredMiddleware")
+        },
+        adds=LOOKED_AT,
+    ),
+    Host(name="ATOMIC_REQUESTS", database={"ATOMIC_REQUESTS": True}),
+    Host(
+        name="exception handler",
+        settings={"REST_FRAMEWORK": {"EXCEPTION_HANDLER": "tests.hosts.api.handle"}},
+    ),
+    Host(name="authentication", api={"authentication_classes": [api.Nobody]}),
+    Host(name="permissions", api={"permission_classes": [api.Never]}),
+    Host(name="renderers", api={"renderer_classes": [api.Loud]}),
+    Host(name="parsers", api={"parser_classes": [api.Illiterate]}),
+    Host(name="throttles", api={"throttle_classes": [api.Once]}),
+    Host(name="APPEND_SLASH", settings={"APPEND_SLASH": True}),
+    Host(name="no APPEND_SLASH", settings={"APPEND_SLASH": False}, every_way=True),
+    Host(
+        name="below a path",
+        settings={"ROOT_URLCONF": "tests.hosts.urls_below"},
+        below="/login/v2",
+        every_way=True,
+    ),
+    Host(
+        name="FORCE_SCRIPT_NAME",
+        settings={"FORCE_SCRIPT_NAME": "/shop"},
+        mounted="/shop",
+        every_way=True,
+        serve=behind_proxy,
+    ),
+    Host(
+        name="script name",
+        ours={"BASE_URL": "https://site.example/shop"},
+        mounted="/shop",
+        every_way=True,
+        serve=over_wsgi,
+    ),
+    Host(
+        name="root path",
+        ours={"BASE_URL": "https://site.example/shop"},
+        mounted="/shop",
+        every_way=True,
+        serve=by_asgi,
+    ),
+    Host(
+        name="i18n_patterns",
+        every_way=True,
+        settings={"ROOT_URLCONF": "tests.hosts.urls_translated", "MIDDLEWARE": WITH_LANGUAGES},
+        below="/en",
+        adds={"Content-Language": "en"},
+    ),
+    Host(
+        name="pages that catch all below a language",
+        settings={"ROOT_URLCONF": "tests.hosts.urls_caught", "MIDDLEWARE": WITH_LANGUAGES},
+        adds={"Content-Language": "en", "Vary": "Accept-Language"},
+    ),
+    Host(name="ASGI", serve=by_asgi),
+]
+
+#: Those that the settings of another process make.
+SITES = {
+    "users without a user name": [Host(name="users without a user name")],
+    "users with a UUID for a key": [Host(name="users with a UUID for a key")],
+    "USE_TZ=False": [Host(name="USE_TZ=False")],
+    "two databases": [
+        Host(name="two databases"),
+        Host(
+            name="reads from a copy",
+            settings={"DATABASE_ROUTERS": ["tests.hosts.routing.CopyRouter"]},
+        ),
+    ],
+    "a closed API": [Host(name="a closed API", adds=LOOKED_AT)],
+}
+
+
+def hosted_cases() -> list[tuple[Host, Case]]:
+    """Every dialect on every host of this process."""
+    hosts = SITES.get(getattr(settings, "HOST", ""), HOSTS)
+    every_way = all_cases()
+    one_way = list({case.view: case for case in reversed(every_way)}.values())
+    return [(host, case) for host in hosts for case in (every_way if host.every_way else one_way)]

@@ -1,0 +1,1 @@
+"""An app with users whose key is a UUID."""

@@ -1,0 +1,1 @@
+"""An app with users who have no user name."""

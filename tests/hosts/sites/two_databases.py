@@ -1,0 +1,16 @@
+"""A host that keeps people in a database of their own, which has a copy to read from."""
+
+import os
+import tempfile
+
+from tests.hosts.sites.base import *  # noqa: F403
+from tests.settings import DATABASE, DATABASES
+
+HOST = "two databases"
+for alias in ("people", "copy"):
+    if DATABASE == "sqlite":
+        name = f"{tempfile.gettempdir()}/resend_confirmation_{os.getpid()}_{alias}.sqlite3"
+    else:
+        name = f"test_{DATABASES['default']['NAME']}_{alias}"
+    DATABASES[alias] = {**DATABASES["default"], "TEST": {"NAME": name}}
+DATABASE_ROUTERS = ["tests.hosts.routing.PeopleRouter"]

@@ -1,0 +1,99 @@
+"""The link in a message: the same in every thread, and in a language that the site has."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.conf import settings
+from django.core import mail
+from django.core.management import call_command
+from django.urls import set_urlconf
+from django.utils import translation
+
+from resend_confirmation import start
+from resend_confirmation.courier import carry, links
+from tests.factories import UserFactory
+from tests.sessions import MIDDLEWARE
+
+pytestmark = pytest.mark.django_db(databases=[*settings.DATABASES])
+
+
+@pytest.mark.parametrize(
+    ("forced", "link"),
+    [
+        (None, "https://site.example/confirm/?token=x"),
+        ("", "https://site.example/confirm/?token=x"),
+        ("/shop", "https://site.example/shop/confirm/?token=x"),
+        ("/shop/", "https://site.example/shop/confirm/?token=x"),
+    ],
+)
+def test_script_prefix(forced, link, script_prefix, settings):
+    """The prefix of FORCE_SCRIPT_NAME and no other, whatever the thread has."""
+    settings.FORCE_SCRIPT_NAME = forced
+    assert links.url("x") == link
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(links.url, "x").result() == link
+
+
+def test_script_prefix_of_a_command(script_prefix, settings):
+    """A command's link is the courier's."""
+    settings.FORCE_SCRIPT_NAME = "/shop"
+    start(UserFactory.create())
+    call_command("resend_confirmation", "drain", verbosity=0)
+    (letter,) = mail.outbox
+    assert "\nhttps://site.example/shop/confirm/?token=" in letter.body
+
+
+def test_base_url_with_a_path(settings):
+    """Where only the server knows of a script name, BASE_URL has it."""
+    settings.RESEND_CONFIRMATION = {
+        **settings.RESEND_CONFIRMATION,
+        "BASE_URL": "https://site.example/shop/",
+    }
+    assert links.url("x") == "https://site.example/shop/confirm/?token=x"
+
+
+def test_urlconf_of_a_request(settings):
+    """A URLconf that a request brought has no part in it: couriers have no request."""
+    settings.ROOT_URLCONF = "tests.hosts.urls_below"
+    set_urlconf("tests.urls")
+    try:
+        assert links.url("x") == "https://site.example/login/v2/confirm/?token=x"
+    finally:
+        set_urlconf(None)
+
+
+@pytest.mark.parametrize(
+    ("language", "path"),
+    [
+        ("de", "/de/confirm/"),
+        ("de-at", "/de/confirm/"),
+        ("pt-br", "/pt-br/confirm/"),
+        ("", "/en/confirm/"),
+        ("fr", "/en/confirm/"),
+        ("no language", "/en/confirm/"),
+    ],
+)
+@pytest.mark.parametrize("active", ["en", "pt-br", None])
+def test_i18n_patterns(language, path, active, settings, client):
+    """The path is in the message's language, as far as the site has it, and it opens."""
+    settings.ROOT_URLCONF = "tests.hosts.urls_translated"
+    settings.MIDDLEWARE = MIDDLEWARE
+    start(UserFactory.create(), language=language)
+    with translation.override(active):
+        carry()
+    (letter,) = mail.outbox
+    assert f"\nhttps://site.example{path}?token=" in letter.body
+    (link,) = (word for word in letter.body.split() if "?token=" in word)
+    page = client.get(link.removeprefix("https://site.example"))
+    assert page.status_code == 200
+    assert f'<html lang="{path.split("/")[1]}"' in page.content.decode()
+    assert f'action="{path}"' in page.content.decode()
+
+
+def test_language_code_that_is_not_offered(settings):
+    """Where not even LANGUAGE_CODE is among LANGUAGES a message still goes out."""
+    settings.LANGUAGES = [("de", "Deutsch")]
+    start(UserFactory.create())
+    carry()
+    (letter,) = mail.outbox
+    assert "\nhttps://site.example/confirm/?token=" in letter.body

@@ -1,0 +1,18 @@
+"""The hosts that take a process of their own, each with the answers, the links and the doors."""
+
+import pytest
+from django.conf import settings
+
+from tests.subprocesses import assert_passes
+
+#: What is run there: the other tests here are of this process alone.
+TESTS = ("tests/hosts/test_answers.py", "tests/hosts/test_doors.py")
+
+
+@pytest.mark.skipif(hasattr(settings, "HOST"), reason="this process is such a host")
+@pytest.mark.parametrize(
+    "site", ["nameless_users", "keyed_users", "naive_time", "two_databases", "closed_api"]
+)
+def test_site(site):
+    """Everything passes there, warnings being errors there too."""
+    assert_passes(f"tests.hosts.sites.{site}", *TESTS, options=("-p", "no:schemathesis"))

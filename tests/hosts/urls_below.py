@@ -1,0 +1,5 @@
+"""The test site's URLs, all below a path."""
+
+from django.urls import include, path
+
+urlpatterns = [path("login/v2/", include("tests.urls"))]

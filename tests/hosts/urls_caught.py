@@ -1,0 +1,13 @@
+"""The test site's URLs beside a host's pages, which catch every path below a language."""
+
+from django.conf.urls.i18n import i18n_patterns
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path, re_path
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Some page of the host's, as those of a content management system."""
+    return HttpResponse("the host's page")
+
+
+urlpatterns = [path("", include("tests.urls")), *i18n_patterns(re_path("", page))]

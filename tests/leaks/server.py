@@ -1,0 +1,53 @@
+"""Django's own server in a process of its own, which logs everything: started by a test."""
+
+import json
+import logging
+import sys
+import tempfile
+from typing import Any
+
+import django
+from django.conf import settings
+from django.core import mail
+from django.core.management import call_command
+
+django.setup()
+
+from django.contrib.auth import get_user_model  # noqa: E402
+
+from resend_confirmation import start  # noqa: E402
+from resend_confirmation.courier import carry  # noqa: E402
+from resend_confirmation.signals import confirmed  # noqa: E402
+
+
+def fail(sender: object, user: Any, **given: object) -> None:
+    """A receiver of the host's that fails for one of its users."""
+    if user.username == "fails":
+        raise RuntimeError("the host's own")
+
+
+def main(port: str) -> None:
+    """Seed, tell the tokens on the first line of stdout, and serve."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings.DATABASES["default"]["NAME"] = f"{folder}/served.sqlite3"
+        call_command("migrate", verbosity=0)
+        mail.outbox = []
+        made = {}
+        for name in ("good", "fails"):
+            user = get_user_model().objects.create(username=name, email=f"{name}@example.com")
+            start(user)
+            carry()
+            made[name] = str(mail.outbox[-1].body).partition("token=")[2].split()[0]
+        sys.stdout.write(json.dumps(made) + "\n")
+        sys.stdout.flush()
+        handler = logging.StreamHandler(sys.stderr)
+        names = ["django", "django.server", "django.request", "django.db.backends"]
+        for logger in (logging.getLogger(), *(logging.getLogger(each) for each in names)):
+            logger.setLevel(logging.DEBUG)
+            logger.handlers = [handler] if logger.name in {"root", "django.server"} else []
+        confirmed.connect(fail)
+        call_command("runserver", port, "--noreload", "--nothreading", skip_checks=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

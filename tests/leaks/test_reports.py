@@ -1,0 +1,379 @@
+"""Error reports: neither the page for developers nor the mail to ADMINS shows token or address."""
+
+import json
+import logging
+from io import BytesIO
+from urllib.parse import quote
+
+import django
+import pytest
+from django.core import mail
+from django.core.handlers.asgi import ASGIRequest
+from django.test import Client, RequestFactory
+from django.utils.log import AdminEmailHandler
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
+
+from resend_confirmation import engine, redaction, start, tokens
+from resend_confirmation.courier import carry
+from resend_confirmation.dialects.base import DialectView
+from resend_confirmation.models import Cooldown, Delivery
+from resend_confirmation.signals import confirmed as confirmed_signal
+from tests.factories import queued
+from tests.test_link import linked
+
+pytestmark = pytest.mark.django_db
+
+ADDRESS = "pending@example.com"
+
+
+@pytest.fixture
+def token(pending):
+    """The token in pending@example.com's message, which is gone from the outbox."""
+    made = linked(pending)
+    mail.outbox.clear()
+    return made
+
+
+def is_text(part):
+    return part.get_content_maintype() == "text"
+
+
+def text_of(part):
+    return part.get_payload(decode=True).decode()
+
+
+class Reporter(AdminEmailHandler):
+    """Django's handler, deaf to what its own report logs, or there would be no end."""
+
+    is_reporting = False
+
+    def emit(self, record):
+        if not self.is_reporting and not record.name.startswith("django.db"):
+            self.is_reporting = True
+            super().emit(record)
+            self.is_reporting = False
+
+
+@pytest.fixture
+def reports(settings):
+    """What ADMINS are mailed of every record, with the local variables of each frame."""
+    staff = "staff@site.example"
+    settings.ADMINS = [staff if django.VERSION >= (6, 0) else ("Staff", staff)]
+    handler = Reporter(include_html=True)
+    root, ours = logging.getLogger(), [logging.getLogger(name) for name in LOGGERS]
+    levels = [(logger, logger.level) for logger in (root, *ours)]
+    root.addHandler(handler)
+    for logger in (root, *ours):
+        logger.setLevel(logging.DEBUG)
+
+    def read():
+        found = []
+        for message in mail.outbox:
+            if message.to == ["staff@site.example"]:
+                html = [text_of(part) for part in message.message().walk() if is_text(part)]
+                found += [str(message.subject), *html]
+        return "\n".join(found)
+
+    yield read
+    root.removeHandler(handler)
+    for logger, level in levels:
+        logger.setLevel(level)
+
+
+LOGGERS = ("django", "django.request", "django.template", "django.server", "resend_confirmation")
+
+
+@pytest.fixture
+def browser():
+    """A browser that is shown what a server shows."""
+    return Client(raise_request_exception=False)
+
+
+def fail(*args, **kwargs):
+    """Stands for any code that is not ours, with a variable that it made of nothing of ours."""
+    known_variable = "seen in reports"
+    raise RuntimeError(known_variable.upper())
+
+
+PRESSES = {
+    "GET": lambda browser, token: browser.get(f"/confirm/?token={token}&more=1"),
+    "HEAD": lambda browser, token: browser.head(f"/confirm/?token={token}"),
+    "POST": lambda browser, token: browser.post("/confirm/", {"token": token, "more": "1"}),
+    "POST with both": lambda browser, token: browser.post(
+        f"/confirm/?token={token}",
+        {"token": token},
+        headers={"referer": f"/confirm/?token={token}"},
+    ),
+    "POST as a form": lambda browser, token: browser.post(
+        "/confirm/", f"token={token}", content_type="application/x-www-form-urlencoded"
+    ),
+    "POST new": lambda browser, token: browser.post("/confirm/new/", {"token": token}),
+    "under a server": lambda browser, token: browser.get(
+        f"/confirm/?token={token}",
+        RAW_URI=f"/confirm/?token={token}",
+        REQUEST_URI=f"/confirm/?token={token}",
+        HTTP_X_ORIGINAL_URL=f"/confirm/?token={token}",
+    ),
+}
+
+press = pytest.mark.parametrize("press", PRESSES.values(), ids=PRESSES)
+
+
+@press
+@pytest.mark.parametrize("accept", ["text/html", "text/plain"])
+def test_technical_page(token, browser, settings, monkeypatch, press, accept):
+    """Under DEBUG the page for developers shows what failed, and the token nowhere."""
+    settings.DEBUG = True
+    browser.defaults["HTTP_ACCEPT"] = accept
+    for name in ("inspect", "confirm", "renew"):
+        monkeypatch.setattr(engine, name, fail)
+    response = press(browser, token)
+    text = response.content.decode()
+    assert response.status_code == 500
+    assert ("SEEN IN REPORTS" in text) is (response.request["REQUEST_METHOD"] != "HEAD")
+    assert token not in text
+
+
+@press
+def test_mail_to_admins(token, browser, monkeypatch, press, reports):
+    """The mail to ADMINS shows what failed with all variables, and the token nowhere."""
+    for name in ("inspect", "confirm", "renew"):
+        monkeypatch.setattr(engine, name, fail)
+    assert press(browser, token).status_code == 500
+    text = reports()
+    assert "SEEN IN REPORTS" in text
+    assert "WSGIRequest" in text
+    assert token not in text
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_that_fails(pending, browser, settings, reports, debug):
+    """When a receiver of ``confirmed`` fails neither page nor mail shows the token."""
+    token = linked(pending)
+    mail.outbox.clear()
+    settings.DEBUG = debug
+    confirmed_signal.connect(fail)
+    try:
+        response = browser.post("/confirm/", {"token": token})
+    finally:
+        confirmed_signal.disconnect(fail)
+    assert response.status_code == 500
+    assert token not in response.content.decode()
+    text = reports()
+    assert "SEEN IN REPORTS" in text
+    assert token not in text
+
+
+def test_a_landing_that_fails(token, browser, monkeypatch, reports):
+    """When no landing can be made the logged error has neither token nor address."""
+    monkeypatch.setattr(DialectView, "landing", fail)
+    assert browser.post("/confirm/", {"token": token}).status_code == 200
+    text = reports()
+    assert "No landing address" in text
+    assert token not in text
+    assert ADDRESS not in text
+
+
+def test_a_template_without_a_variable(token, browser, reports, settings, tmp_path):
+    """A page of the host's that names a missing variable logs the others; not the token."""
+    (tmp_path / "resend_confirmation").mkdir()
+    page = tmp_path / "resend_confirmation" / "page.html"
+    page.write_text("{{ missing }}<h1>{{ token }}</h1>")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [str(tmp_path)]}]
+    assert f"<h1>{token}</h1>" in browser.get("/confirm/", {"token": token}).content.decode()
+    text = reports()
+    assert "Failed lookup for key [missing]" in text
+    assert token not in text
+
+
+def test_a_message_without_a_variable(pending, reports, settings, tmp_path):
+    """So does a message of the host's: its link goes to the mailbox alone."""
+    (tmp_path / "resend_confirmation").mkdir()
+    (tmp_path / "resend_confirmation" / "message.txt").write_text("{{ missing }}{{ link }}")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [str(tmp_path)]}]
+    start(pending)
+    carry()
+    (letter,) = [message for message in mail.outbox if message.to == [ADDRESS]]
+    text = reports()
+    assert "Failed lookup for key [missing]" in text
+    token = str(letter.body).partition("token=")[2].strip()
+    assert len(token) == tokens.LENGTH
+    assert token not in text
+
+
+def test_a_courier_that_fails(pending, reports, monkeypatch):
+    """When a message cannot be written the report has neither its token nor its address."""
+    made = []
+
+    def write(delivery, confirmation, account, token):
+        made.append(token)
+        fail()
+
+    monkeypatch.setattr("resend_confirmation.courier.message.write", write)
+    queued(pending)
+    carry()
+    text = reports()
+    assert "could not be carried" in text
+    assert "SEEN IN REPORTS" in text
+    assert made[0] not in text
+    assert ADDRESS not in text
+
+
+def test_an_ask_that_fails(pending, reports, monkeypatch, change):
+    """When a quiet ask cannot be resolved the report has no identity."""
+    body = json.dumps({"email": ADDRESS})
+    Client().post("/accounts/resend-confirmation", body, content_type="application/json")
+    assert Delivery.objects.get().identity == ADDRESS
+    monkeypatch.setattr("resend_confirmation.engine.matching.find", fail)
+    engine.drain()
+    text = reports()
+    assert "could not be resolved" in text
+    assert "SEEN IN REPORTS" in text
+    assert ADDRESS not in text
+
+
+ASKS = {
+    "body": ("/api/oauth2/user/resend_confirmation_link?client_id=57", {"username": ADDRESS}),
+    "query": (
+        f"/api/oauth2/user/resend_confirmation_link?client_id=57&state={ADDRESS}",
+        {"username": ADDRESS},
+    ),
+    "path": (f"/api/users/resendconfirmation/{ADDRESS}", {}),
+    "path, encoded": (f"/api/users/resendconfirmation/{quote(ADDRESS, safe='')}", {}),
+    "array": ("/auth/send-email-confirmation", {"email": ADDRESS, "x": [ADDRESS]}),
+}
+
+
+@pytest.mark.parametrize(("path", "body"), ASKS.values(), ids=ASKS)
+def test_a_dialect_that_fails(browser, monkeypatch, reports, caplog, path, body):
+    """When a dialect fails neither the mail to ADMINS nor a log shows what was typed."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr("resend_confirmation.dialects.base.view.engine.resend", fail)
+    response = browser.post(path, json.dumps(body), content_type="application/json")
+    assert response.status_code == 500
+    text = reports() + caplog.text
+    assert "could not answer" in text
+    assert "SEEN IN REPORTS" in text
+    for typed in (ADDRESS, quote(ADDRESS, safe="")):
+        assert typed not in text
+
+
+@pytest.mark.parametrize(("path", "body"), ASKS.values(), ids=ASKS)
+def test_a_receiver_of_endings_that_fails(browser, reports, caplog, path, body):
+    """When a receiver of ``ended`` fails the ask is answered, and its report has no address."""
+    from resend_confirmation.signals import ended  # noqa: PLC0415
+
+    caplog.set_level(logging.DEBUG)
+    ended.connect(fail)
+    try:
+        browser.post(path, json.dumps(body), content_type="application/json")
+    finally:
+        ended.disconnect(fail)
+    text = reports() + caplog.text
+    assert "SEEN IN REPORTS" in text
+    assert ADDRESS not in text
+
+
+# The request
+
+
+FORM = "A" * tokens.LENGTH
+
+
+def test_a_request_after_its_token_was_taken():
+    """The token is taken off the request: its query, body, META, full path and repr."""
+    request = RequestFactory().post(
+        f"/confirm/?token={FORM}",
+        {"token": FORM},
+        RAW_URI=f"/confirm/?token={FORM}",
+        HTTP_REFERER=f"https://site.example/confirm/?token={FORM}",
+    )
+    assert request.body
+    assert redaction.take_token(request) == FORM
+    seen = [request.GET, request.POST, request.META, request.get_full_path(), request, request.body]
+    assert not any(FORM in repr(part) for part in seen)
+    assert request.META["RAW_URI"] == "/confirm/?token=..."
+    assert request.get_full_path() == "/confirm/"
+
+
+def test_a_request_over_asgi():
+    """So is the one in the scope, from which a server writes its access log."""
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/confirm/",
+        "query_string": f"token={FORM}".encode(),
+        "headers": [],
+    }
+    request = ASGIRequest(scope, BytesIO())
+    assert redaction.take_token(request) == FORM
+    assert FORM not in repr([scope, request, request.META, request.GET])
+
+
+def test_what_is_no_token_changes_nothing_else():
+    """A word in place of a token is not looked for elsewhere."""
+    request = RequestFactory().get("/confirm/?token=e", HTTP_ACCEPT="text/html, e")
+    assert redaction.take_token(request) == "e"
+    assert request.META["HTTP_ACCEPT"] == "text/html, e"
+    assert request.path == "/confirm/"
+
+
+class HostFilter(SafeExceptionReporterFilter):
+    """A host's own filter of reports."""
+
+    cleansed_substitute = "the host's stars"
+
+
+def test_filter_of_the_host(monkeypatch, rf):
+    """A host's own filter of error reports stays in force, under DEBUG too."""
+    monkeypatch.setattr(redaction, "get_default_exception_reporter_filter", HostFilter)
+    request = rf.get("/confirm/")
+    redaction.take_token(request)
+    reporter = ExceptionReporter(request, None, None, None)
+    assert isinstance(reporter.filter, HostFilter)
+    assert reporter.filter.is_active(request) is True
+
+
+# The logs of servers
+
+
+def record(message, args):
+    return logging.LogRecord("gunicorn.access", logging.INFO, "", 0, message, args, None)
+
+
+@pytest.mark.parametrize(
+    ("message", "args", "text"),
+    [
+        ('"%s" %s %s', (f"GET /confirm/?token={FORM} HTTP/1.1", "200", "7"), "?token=... HTTP"),
+        ("%(r)s", ({"r": f"GET /c/?a=1&token={FORM}", "n": 1},), "GET /c/?a=1&token=..."),
+        (
+            '%s - "%s %s HTTP/%s" %d',
+            ("::1", "GET", f"/c/?token={FORM}", "1.1", 200),
+            "token=... HT",
+        ),
+        (f"GET /confirm/?token={FORM}&x=1", (), "?token=...&x=1"),
+        ("GET /?token=%s", ("short",), "?token=short"),
+        (f"GET /?token={FORM}A", (), f"?token={FORM}A"),
+        (f"GET /?csrftoken={FORM}", (), f"?csrftoken={FORM}"),
+    ],
+)
+def test_access_log(message, args, text):
+    """A server's line keeps everything but the token."""
+    made = record(message, args)
+    assert redaction.AccessLogFilter().filter(made) is True
+    assert text in made.getMessage()
+
+
+@pytest.mark.parametrize("name", redaction.ACCESS_LOGS)
+def test_access_logs_are_guarded(name):
+    """Each server's logger has the filter, once, however often the app is made ready."""
+    redaction.guard_access_logs()
+    filters = logging.getLogger(name).filters
+    assert sum(isinstance(each, redaction.AccessLogFilter) for each in filters) == 1
+
+
+def test_nothing_is_left_of_a_cooldown(token):
+    """The rows know the token's digest alone."""
+    for model in (Delivery, Cooldown):
+        assert token not in repr(list(model.objects.values()))

@@ -1,0 +1,138 @@
+"""Tokens of others: none of theirs confirms here, and ours opens nothing of theirs."""
+
+import pytest
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from django.contrib.auth.tokens import PasswordResetTokenGenerator, default_token_generator
+from django.core import signing
+from django.test import Client
+from django.utils.crypto import salted_hmac
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from resend_confirmation import engine, tokens
+from resend_confirmation.models import Confirmation
+from resend_confirmation.outcomes import ConfirmationState, Verdict
+from tests.test_link import linked
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def token(pending):
+    """The token in pending@example.com's message."""
+    return linked(pending)
+
+
+@pytest.fixture
+def address(pending):
+    """The same address as allauth keeps it, unverified."""
+    return EmailAddress.objects.create(user=pending, email=pending.email, primary=True)
+
+
+def uid_of(user):
+    """The account as Django's reset page and djoser's activation name it."""
+    return urlsafe_base64_encode(force_bytes(user.pk))
+
+
+class Activation(PasswordResetTokenGenerator):
+    """A generator of a host's own."""
+
+    key_salt = "resend_confirmation.link"
+
+
+THEIRS = {
+    "password reset": lambda user, address: default_token_generator.make_token(user),
+    "djoser, whole": lambda user, address: (
+        f"{uid_of(user)}/{default_token_generator.make_token(user)}"
+    ),
+    "a generator with our salt": lambda user, address: Activation().make_token(user),
+    "signing": lambda user, address: signing.dumps(user.pk),
+    "signing with our salt": lambda user, address: signing.dumps(
+        user.email, salt="resend_confirmation.link"
+    ),
+    "a signature with our salt": lambda user, address: signing.Signer(
+        salt="resend_confirmation.link"
+    ).signature(user.email),
+    "a timestamp": lambda user, address: signing.TimestampSigner().sign(user.email),
+    "allauth": lambda user, address: EmailConfirmationHMAC(address).key,
+    "an address alone under our salt": lambda user, address: urlsafe_base64_encode(
+        salted_hmac("resend_confirmation.link", user.email, algorithm="sha256").digest()
+    ),
+}
+
+
+@pytest.mark.parametrize("make", THEIRS.values(), ids=THEIRS)
+def test_theirs_confirm_nothing(token, address, pending, client, make):
+    """A token of another package is foreign here, to the engine and to the page."""
+    theirs = make(pending, address)
+    assert theirs != token
+    assert engine.confirm(theirs).verdict is Verdict.FOREIGN
+    assert client.post("/confirm/", {"token": theirs}).status_code == 404
+    assert client.get("/confirm/", {"token": theirs}).status_code == 404
+    assert Confirmation.objects.get().state == ConfirmationState.PENDING
+
+
+def shapes(token):
+    """Our token in the shapes that others' tokens have."""
+    return [
+        token,
+        f"abc-{token}",
+        f"abc-{token[:32]}",
+        f"abc:{token}",
+        f"a:b:{token}",
+        f"{token}:a",
+    ]
+
+
+def test_ours_resets_no_password(token, pending):
+    """Our token is none of Django's for a password, nor of djoser, which takes the same."""
+    for shape in shapes(token):
+        assert not default_token_generator.check_token(pending, shape)
+        assert not Activation().check_token(pending, shape)
+
+
+def test_ours_opens_no_reset_page(token, pending):
+    """Django's page that sets a password shows no form for our token, but does for its own."""
+    uid = uid_of(pending)
+    theirs = default_token_generator.make_token(pending)
+    assert Client().get(f"/reset/{uid}/{theirs}/").status_code == 302
+    for shape in shapes(token):
+        answer = Client().get(f"/reset/{uid}/{shape}/")
+        assert (answer.status_code, answer.context["validlink"]) == (200, False)
+
+
+def test_ours_is_no_signature(token, pending):
+    """Our token is no signature of django.core.signing's, under our own salt either."""
+    for salt in ("django.core.signing", "resend_confirmation.link", "account"):
+        for shape in shapes(token):
+            with pytest.raises(signing.BadSignature):
+                signing.loads(shape, salt=salt)
+        for value in (pending.email, str(pending.pk)):
+            with pytest.raises(signing.BadSignature):
+                signing.Signer(salt=salt).unsign(f"{value}:{token}")
+
+
+def test_ours_verifies_nothing_at_allauth(token, address, client):
+    """allauth takes its own key, and ours in no shape."""
+    assert EmailConfirmationHMAC.from_key(EmailConfirmationHMAC(address).key) is not None
+    for shape in shapes(token):
+        assert EmailConfirmationHMAC.from_key(shape) is None
+        client.post(f"/accounts/confirm-email/{shape}/")
+    address.refresh_from_db()
+    assert address.verified is False
+
+
+def test_allauth_confirms_nothing_here(token, address, client):
+    """A confirmation at allauth leaves ours as it was, since its store is not ours."""
+    key = EmailConfirmationHMAC(address).key
+    assert client.post(f"/accounts/confirm-email/{key}/").status_code == 302
+    address.refresh_from_db()
+    assert address.verified is True
+    assert Confirmation.objects.get().state == ConfirmationState.PENDING
+
+
+def test_selector_of_another(token, pending):
+    """A well-made token for an account that was never sent one is worth nothing."""
+    confirmation = Confirmation.objects.get()
+    forged = tokens.make(confirmation.selector, 0, pending.email)
+    assert engine.confirm(forged).verdict is Verdict.FOREIGN

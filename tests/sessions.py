@@ -1,0 +1,34 @@
+"""A middleware that tells on whoever touches the session: the answer then carries a cookie."""
+
+#: What a host has between the browser and us, the teller among it, and a choice of languages.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "tests.sessions.tell_on_touching",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+#: What these middlewares put on every answer that does not say otherwise.
+OF_THE_HOST = {
+    "Content-Language": "en",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Vary": "Accept-Language",
+    "X-Frame-Options": "DENY",
+}
+
+
+def tell_on_touching(get_response):
+    """Set a cookie when anything read the session or wrote to it."""
+
+    def middleware(request):
+        response = get_response(request)
+        if request.session.accessed or request.session.modified:
+            response.set_cookie("touched", "1")
+        return response
+
+    return middleware

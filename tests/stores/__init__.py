@@ -1,0 +1,1 @@
+"""Account stores, each beside the real package whose accounts it reads."""

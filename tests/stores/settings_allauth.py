@@ -1,0 +1,29 @@
+"""A site of django-allauth, with dj-rest-auth on top of it."""
+
+from tests.stores.settings import *  # noqa: F403
+from tests.stores.settings import INSTALLED_APPS, MIDDLEWARE, RESEND_CONFIRMATION
+
+INSTALLED_APPS = [
+    *INSTALLED_APPS,
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "rest_framework.authtoken",
+    "dj_rest_auth",
+    "dj_rest_auth.registration",
+]
+MIDDLEWARE = [*MIDDLEWARE, "allauth.account.middleware.AccountMiddleware"]
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+ROOT_URLCONF = "tests.stores.urls_allauth"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_RATE_LIMITS = False
+LOGIN_REDIRECT_URL = "/"
+RESEND_CONFIRMATION = {
+    **RESEND_CONFIRMATION,
+    "ACCOUNTS": "resend_confirmation.contrib.allauth.AllauthStore",
+}

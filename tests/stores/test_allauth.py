@@ -1,0 +1,445 @@
+"""The store of django-allauth: its accounts, its flag and its own links, beside ours."""
+
+import re
+
+import pytest
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.account.signals import email_changed, email_confirmed
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.core.management import call_command
+from django.db import IntegrityError
+
+from resend_confirmation import accounts, engine, start, withdraw
+from resend_confirmation.contrib.allauth import AllauthStore
+from resend_confirmation.engine import matching
+from resend_confirmation.models import Confirmation, Cooldown, Delivery
+from resend_confirmation.outcomes import ConfirmationState, Standing, Verdict
+from resend_confirmation.signals import confirmed
+from resend_confirmation.testing.stores import AccountStoreContract
+
+pytestmark = pytest.mark.django_db
+
+User = get_user_model()
+PASSWORD = "correct horse battery"
+
+
+class TestContract(AccountStoreContract):
+    """Accounts as allauth writes them at a sign-up."""
+
+    def make_pending(self, username, address):
+        user = User.objects.create_user(username, address)
+        EmailAddress.objects.create(user=user, email=address, primary=True)
+        return user
+
+    def make_confirmed(self, username, address):
+        user = self.make_pending(username, address)
+        EmailAddress.objects.filter(user=user).update(verified=True)
+        return user
+
+    def make_without_address(self, username):
+        return User.objects.create_user(username)
+
+    def change_address(self, user, address):
+        EmailAddress.objects.get(user=user).remove()
+        EmailAddress.objects.create(user=user, email=address, primary=True)
+        super().change_address(user, address)
+
+
+class TestContractWithoutRows(TestContract):
+    """Accounts that allauth has not seen yet, such as createsuperuser's."""
+
+    def make_pending(self, username, address):
+        return User.objects.create_user(username, address)
+
+    def make_confirmed(self, username, address):
+        return TestContract().make_confirmed(username, address)
+
+    def change_address(self, user, address):
+        AccountStoreContract.change_address(self, user, address)
+
+
+@pytest.fixture
+def sign_up(client):
+    """Sign up on allauth's own page."""
+
+    def sign_up(username, address):
+        given = {
+            "username": username,
+            "email": address,
+            "password1": PASSWORD,
+            "password2": PASSWORD,
+        }
+        answer = client.post("/accounts/signup/", given)
+        assert (answer.status_code, answer["Location"]) == (302, "/accounts/confirm-email/")
+        client.cookies.clear()
+        return User.objects.get(username=username)
+
+    return sign_up
+
+
+@pytest.fixture
+def log_in(client):
+    """Log in on allauth's own page; where it leads."""
+
+    def log_in(name):
+        answer = client.post("/accounts/login/", {"login": name, "password": PASSWORD})
+        client.cookies.clear()
+        return answer["Location"]
+
+    return log_in
+
+
+@pytest.fixture
+def heard():
+    """What allauth's signal and ours told of, in order."""
+    told = []
+
+    def theirs(request, email_address, **_):
+        told.append(("allauth", email_address.email, request.path))
+
+    def ours(user, confirmation, **_):
+        told.append(("ours", confirmation.address, user.username))
+
+    email_confirmed.connect(theirs)
+    confirmed.connect(ours)
+    yield told
+    email_confirmed.disconnect(theirs)
+    confirmed.disconnect(ours)
+
+
+def their_link(body):
+    """Where allauth's message leads."""
+    (link,) = re.findall(r"http://testserver(/accounts/confirm-email/\S+/)", body)
+    return link
+
+
+def state():
+    return Confirmation.objects.get().state
+
+
+def test_sign_up_there_resend_and_confirm_here_log_in_there(
+    sign_up, ask, arrived, press, log_in, heard
+):
+    """Who signed up at allauth gets our link, and can log in at allauth after the click."""
+    sign_up("jane", "jane@example.org")
+    ((to, body),) = arrived()
+    assert (to, "confirm-email" in body) == (["jane@example.org"], True)
+    assert log_in("jane") == "/accounts/confirm-email/"
+    arrived()
+    assert ask("Jane@example.org") == (200, "sent")
+    ((to, body),) = arrived()
+    assert to == ["jane@example.org"]
+    assert press(body) == "Thank you"
+    assert EmailAddress.objects.values_list("email", "verified", "primary").get() == (
+        "jane@example.org",
+        True,
+        True,
+    )
+    assert heard == [
+        ("allauth", "jane@example.org", "/confirm/"),
+        ("ours", "jane@example.org", "jane"),
+    ]
+    assert log_in("jane") == "/"
+    assert ask("jane@example.org") == (400, "already.confirmed")
+
+
+def test_confirm_there(sign_up, client, ask, arrived, press, log_in, heard):
+    """allauth's own link confirms here too: our link is used up, a resend says so."""
+    sign_up("jane", "jane@example.org")
+    ((_, theirs),) = arrived()
+    assert ask("jane@example.org") == (200, "sent")
+    ((_, ours),) = arrived()
+    assert client.post(their_link(theirs)).status_code == 302
+    assert (state(), [who for who, *_ in heard]) == (
+        ConfirmationState.CONFIRMED,
+        ["ours", "allauth"],
+    )
+    assert ask("jane@example.org") == (400, "already.confirmed")
+    assert press(ours) == "Already confirmed"
+    assert len(heard) == 2
+    assert log_in("jane") == "/"
+
+
+def test_confirm_here_then_there(sign_up, client, ask, arrived, press, heard):
+    """After our link allauth's own is spent, and changes nothing."""
+    sign_up("jane", "jane@example.org")
+    ((_, theirs),) = arrived()
+    ask("jane@example.org")
+    ((_, ours),) = arrived()
+    press(ours)
+    client.post(their_link(theirs))
+    assert len(heard) == 2
+    assert EmailAddress.objects.get().verified is True
+
+
+def test_confirm_there_without_ours(sign_up, client, ask, arrived):
+    """Who confirmed at allauth and never asked here has no row of ours, and is confirmed."""
+    sign_up("jane", "jane@example.org")
+    ((_, theirs),) = arrived()
+    client.post(their_link(theirs))
+    assert ask("jane@example.org") == (400, "already.confirmed")
+    assert not Confirmation.objects.exists()
+
+
+def test_deactivated(sign_up, ask, arrived, press, log_in):
+    """Who was deactivated gets no message, and an old link verifies nothing."""
+    user = sign_up("jane", "jane@example.org")
+    arrived()
+    ask("jane@example.org")
+    ((_, body),) = arrived()
+    user.is_active = False
+    user.save()
+    assert press(body) == "This link is not valid"
+    Cooldown.objects.all().delete()
+    assert ask("jane@example.org") == (400, "blocked.user")
+    assert (arrived(), EmailAddress.objects.get().verified) == ([], False)
+    assert log_in("jane") == "/accounts/inactive/"
+
+
+def test_deactivated_while_confirming(several):
+    """Who was deactivated since the account was read is not verified."""
+    account = AllauthStore().get(several.pk, "second@example.org")
+    assert account is not None
+    User.objects.update(is_active=False)
+    assert AllauthStore().confirm(account) is False
+    assert EmailAddress.objects.get(email="second@example.org").verified is False
+
+
+def test_withdrawn(sign_up, ask):
+    """What staff withdrew here is not sent again."""
+    user = sign_up("jane", "jane@example.org")
+    withdraw(start(user, send=False))
+    assert ask("jane@example.org") == (400, "blocked.user")
+
+
+def test_verified_wins_over_withdrawn(sign_up, ask):
+    """Who verified at allauth is confirmed, since allauth lets them in."""
+    user = sign_up("jane", "jane@example.org")
+    withdraw(start(user, send=False))
+    EmailAddress.objects.update(verified=True)
+    assert ask("jane@example.org") == (400, "already.confirmed")
+
+
+def test_waits_again(sign_up, ask, arrived, press):
+    """An address that allauth does not hold verified any more waits again, by a new link."""
+    sign_up("jane", "jane@example.org")
+    arrived()
+    ask("jane@example.org")
+    ((_, first),) = arrived()
+    press(first)
+    EmailAddress.objects.update(verified=False)
+    Cooldown.objects.all().delete()
+    assert ask("jane@example.org") == (200, "sent")
+    ((_, second),) = arrived()
+    assert press(first) == "This link is not valid"
+    assert press(second) == "Thank you"
+    assert EmailAddress.objects.get().verified is True
+
+
+# Several addresses
+
+
+@pytest.fixture
+def several(db):
+    """Jane, whose primary address is verified and whose second one waits."""
+    user = User.objects.create_user("jane", "jane@example.org")
+    EmailAddress.objects.create(user=user, email="jane@example.org", primary=True, verified=True)
+    EmailAddress.objects.create(user=user, email="second@example.org")
+    return user
+
+
+def test_second_address(several, ask, arrived, press):
+    """A second address is confirmed by itself, and the primary one stays what it is."""
+    assert ask("jane@example.org") == (400, "already.confirmed")
+    assert ask("second@example.org") == (200, "sent")
+    ((to, body),) = arrived()
+    assert to == ["second@example.org"]
+    assert press(body) == "Thank you"
+    assert set(EmailAddress.objects.values_list("email", "verified", "primary")) == {
+        ("jane@example.org", True, True),
+        ("second@example.org", True, False),
+    }
+    several.refresh_from_db()
+    assert several.email == "jane@example.org"
+
+
+def test_user_name_of_several(several):
+    """A user name names the primary address alone."""
+    (account,) = matching.find("jane")
+    assert (account.address, account.standing) == ("jane@example.org", Standing.CONFIRMED)
+
+
+def test_bulk_of_several(several):
+    """A bulk resend leaves out those who have verified an address: they get in."""
+    waits = User.objects.create_user("joe", "joe@example.org")
+    EmailAddress.objects.create(user=waits, email="joe@example.org", primary=True)
+    EmailAddress.objects.create(user=waits, email="other@example.org")
+    User.objects.create_user("bare")
+    assert [a.address for a in AllauthStore().pending()] == ["joe@example.org"]
+
+
+def test_change_of_address(several, settings, ask, arrived, press):
+    """Where allauth changes addresses, our link makes the new one the only one, as its own does."""
+    settings.ACCOUNT_CHANGE_EMAIL = True
+    told = []
+
+    def listen(from_email_address, to_email_address, **_):
+        told.append((from_email_address.email, to_email_address.email))
+
+    email_changed.connect(listen)
+    try:
+        ask("second@example.org")
+        ((_, body),) = arrived()
+        assert press(body) == "Thank you"
+    finally:
+        email_changed.disconnect(listen)
+    assert told == [("jane@example.org", "second@example.org")]
+    assert EmailAddress.objects.values_list("email", "verified", "primary").get() == (
+        "second@example.org",
+        True,
+        True,
+    )
+    several.refresh_from_db()
+    assert several.email == "second@example.org"
+
+
+def test_start_for_a_second_address(several, arrived, press):
+    """``start`` takes one of a user's several addresses as the store's account."""
+    start(AllauthStore().get(several.pk, "second@example.org"))
+    ((to, body),) = arrived()
+    assert (to, press(body)) == (["second@example.org"], "Thank you")
+
+
+def test_removed_address(several, ask, arrived, press):
+    """The link of an address that was removed at allauth is dead."""
+    ask("second@example.org")
+    ((_, body),) = arrived()
+    EmailAddress.objects.get(email="second@example.org").remove()
+    assert press(body) == "This link is not valid"
+
+
+# Accounts that share an address
+
+
+@pytest.fixture
+def twins(db):
+    """Two accounts of one address, of which allauth lets one verify it."""
+    users = [User.objects.create_user(name, "shared@example.org") for name in ("one", "two")]
+    for user in users:
+        EmailAddress.objects.create(user=user, email=user.email, primary=True)
+    return users
+
+
+def test_shared_address(twins, ask, arrived, press):
+    """Both get a link; who confirms first has the address, the other's link is dead."""
+    assert ask("shared@example.org") == (200, "sent")
+    first, second = (body for _, body in arrived())
+    assert press(second) == "Thank you"
+    assert press(first) == "This link is not valid"
+    assert list(EmailAddress.objects.filter(verified=True).values_list("user__username")) == [
+        ("two",)
+    ]
+    Cooldown.objects.all().delete()
+    assert ask("shared@example.org") == (400, "already.confirmed")
+    assert arrived() == []
+
+
+def test_shared_address_where_not_unique(twins, settings, ask, arrived):
+    """Where allauth does not hold addresses unique, each waits for itself."""
+    settings.ACCOUNT_UNIQUE_EMAIL = False
+    EmailAddress.objects.filter(user=twins[0]).update(verified=True)
+    assert ask("shared@example.org") == (200, "sent")
+    assert len(arrived()) == 1
+
+
+def test_taken_while_confirming(twins, monkeypatch):
+    """Of two who confirm one address at once, the second is told no, and stays as it was."""
+    account = AllauthStore().get(twins[0].pk, "shared@example.org")
+    assert account is not None
+    EmailAddress.objects.filter(user=twins[1]).update(verified=True)
+    # Theirs was committed after allauth had looked.
+    monkeypatch.setattr(EmailAddress, "can_set_verified", lambda self: True)
+    monkeypatch.setattr(EmailAddress, "save", refuse)
+    assert AllauthStore().confirm(account) is False
+    EmailAddress.objects.filter(user=twins[1]).update(verified=False)
+    with pytest.raises(IntegrityError):
+        AllauthStore().confirm(account)
+
+
+def refuse(self, **_):
+    raise IntegrityError("unique_verified_email")
+
+
+def test_bulk_of_a_shared_address(twins, arrived):
+    """A bulk resend serves all accounts of an address within one unit of its cooldown."""
+    call_command("resend_confirmation", "send", "--pending")
+    assert [to for to, _ in arrived()] == [["shared@example.org"], ["shared@example.org"]]
+    assert Cooldown.objects.get().hour_count == 1
+
+
+# What the store does by itself
+
+
+def test_without_a_row(ask, arrived, press, log_in):
+    """An account that allauth has not seen yet gets its row when its address is confirmed."""
+    User.objects.create_user("jane", "Jane@example.org", PASSWORD)
+    assert ask("jane@example.org") == (200, "sent")
+    ((_, body),) = arrived()
+    assert press(body) == "Thank you"
+    assert EmailAddress.objects.values_list("email", "verified", "primary").get() == (
+        "jane@example.org",
+        True,
+        True,
+    )
+    assert log_in("jane") == "/"
+
+
+def test_outside_of_a_request(several, ask, arrived, settings):
+    """Staff's tools confirm without a request; allauth's own notices go out all the same."""
+    settings.ACCOUNT_CHANGE_EMAIL = True
+    settings.ACCOUNT_EMAIL_NOTIFICATIONS = True
+    confirmation = start(AllauthStore().get(several.pk, "second@example.org"), send=False)
+    assert engine.confirm_by_hand(confirmation) is True
+    ((to, body),) = arrived()
+    assert (to, "second@example.org" in body) == (["jane@example.org"], True)
+
+
+def test_adapter_is_asked(several, settings, monkeypatch):
+    """A host's adapter has the last word, as for allauth's own links."""
+    monkeypatch.setattr(
+        "allauth.account.adapter.DefaultAccountAdapter.confirm_email", lambda *_: False
+    )
+    confirmation = start(AllauthStore().get(several.pk, "second@example.org"), send=False)
+    assert engine.confirm_by_hand(confirmation) is False
+    assert state() == ConfirmationState.PENDING
+
+
+def test_store_of_another(sign_up, client, arrived, change):
+    """allauth's link marks nothing of ours on a site whose accounts are kept elsewhere."""
+    user = sign_up("jane", "jane@example.org")
+    arrived()
+    start(user, send=False)
+    change(ACCOUNTS="resend_confirmation.accounts.ConfirmationStore")
+    key = EmailConfirmationHMAC(EmailAddress.objects.get()).key
+    client.post(f"/accounts/confirm-email/{key}/")
+    assert (EmailAddress.objects.get().verified, state()) == (True, ConfirmationState.PENDING)
+
+
+def test_one_statement_to_resend(several, django_assert_max_num_queries):
+    """Reading an account with all its addresses takes one statement."""
+    with django_assert_max_num_queries(1):
+        found = accounts.store().find("second@example.org")
+    assert {a.address for a in found} == {"jane@example.org", "second@example.org"}
+
+
+def test_verdict_of_a_spent_press(twins):
+    """A press that lost the race for a shared address finds a dead link."""
+    start(twins[0])
+    Cooldown.objects.all().delete()
+    engine.drain()
+    body = str(mail.outbox[-1].body)
+    token = re.findall(r"token=(\S+)", body)[0]
+    EmailAddress.objects.filter(user=twins[1]).update(verified=True)
+    assert engine.confirm(token).verdict is Verdict.DEAD
+    assert Delivery.objects.count() == 1

@@ -1,0 +1,83 @@
+"""The how-to's adapter: allauth's own messages are ours, from the first one on."""
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.contrib.auth import get_user_model
+
+from resend_confirmation.models import Confirmation, Cooldown, Delivery
+
+from .howto import shown
+from .test_allauth import PASSWORD, log_in, sign_up  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def adapter(monkeypatch, settings):
+    """The site as the how-to says."""
+    shown("shop.confirmations", "def send_confirmation(", monkeypatch)
+    shown("shop.adapters", "DefaultAccountAdapter", monkeypatch)
+    settings.ACCOUNT_ADAPTER = "shop.adapters.Adapter"
+
+
+def test_first_message_is_ours(sign_up, ask, arrived, press, log_in):  # noqa: F811
+    """One message goes out at sign-up, ours, and a resend within the cooldown is told to wait."""
+    sign_up("jane", "jane@example.org")
+    ((to, first),) = arrived()
+    assert (to, "/accounts/" in first) == (["jane@example.org"], False)
+    assert ask("jane@example.org")[0] == 429
+    Cooldown.objects.all().delete()
+    assert ask("jane@example.org") == (200, "sent")
+    ((_, second),) = arrived()
+    assert press(second) == "Thank you"
+    assert press(first) == "Already confirmed"
+    assert EmailAddress.objects.get().verified is True
+    assert log_in("jane") == "/"
+
+
+def test_asked_for_again_there(sign_up, arrived, log_in):  # noqa: F811
+    """allauth sends again at each login before the click: not within our cooldown."""
+    sign_up("jane", "jane@example.org")
+    first = arrived()
+    assert len(first) == 1
+    assert log_in("jane") == "/accounts/confirm-email/"
+    assert arrived() == []
+    Cooldown.objects.all().delete()
+    log_in("jane")
+    assert arrived() == first
+    assert Delivery.objects.count() == 2
+
+
+def test_second_address(sign_up, client, arrived, press, log_in):  # noqa: F811
+    """An address that is added on allauth's page gets our message, in the page's language."""
+    sign_up("jane", "jane@example.org")
+    ((_, body),) = arrived()
+    press(body)
+    client.force_login(
+        get_user_model().objects.get(), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    given = {"action_add": "", "email": "second@example.org"}
+    answer = client.post("/accounts/email/", given, headers={"accept-language": "de"})
+    assert answer.status_code == 302
+    client.cookies.clear()
+    ((to, body),) = arrived()
+    assert to == ["second@example.org"]
+    assert press(body) == "Thank you"
+    assert EmailAddress.objects.get(email="second@example.org").verified is True
+    assert Confirmation.objects.count() == 2
+
+
+def test_taken_address(sign_up, client, arrived):  # noqa: F811
+    """Who signs up with an address that has an account gets allauth's word of it, not ours."""
+    user = get_user_model().objects.create_user("owner", "jane@example.org", PASSWORD)
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
+    given = {
+        "username": "other",
+        "email": "jane@example.org",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+    }
+    assert client.post("/accounts/signup/", given).status_code == 302
+    ((to, body),) = arrived()
+    assert (to, "/confirm/?" in body) == (["jane@example.org"], False)
+    assert not Confirmation.objects.exists()

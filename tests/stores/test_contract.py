@@ -1,0 +1,198 @@
+"""The contract of account stores, on those that need nothing but Django, and on broken ones."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+
+from resend_confirmation import start
+from resend_confirmation.accounts import ConfirmationStore, FlagStore
+from resend_confirmation.models import Confirmation, Cooldown
+from resend_confirmation.outcomes import ConfirmationState, Standing
+from resend_confirmation.testing.stores import AccountStoreContract
+from tests.factories import UserFactory
+
+from .howto import STORES, shown
+
+pytestmark = pytest.mark.django_db
+
+
+class TestConfirmationStore(AccountStoreContract):
+    """Django's user, with our own confirmation as the state."""
+
+    def make_pending(self, username, address):
+        user = UserFactory.create(username=username, email=address)
+        start(user, send=False)
+        return user
+
+    def make_confirmed(self, username, address):
+        user = self.make_pending(username, address)
+        Confirmation.objects.filter(account=user).update(state=ConfirmationState.CONFIRMED)
+        return user
+
+    def make_without_address(self, username):
+        return UserFactory.create(username=username, email="")
+
+    def change_address(self, user, address):
+        super().change_address(user, address)
+        start(user, send=False)
+
+
+class TestFlagStore(AccountStoreContract):
+    """Sites on which inactive means 'has not confirmed yet'."""
+
+    @pytest.fixture(autouse=True)
+    def store(self, change):
+        change(ACCOUNTS="resend_confirmation.accounts.FlagStore")
+
+    def make_pending(self, username, address):
+        user = UserFactory.create(username=username, email=address, is_active=False)
+        start(user, send=False)
+        return user
+
+    def make_confirmed(self, username, address):
+        user = self.make_pending(username, address)
+        user.is_active = True
+        user.save()
+        return user
+
+    def make_without_address(self, username):
+        return UserFactory.create(username=username, email="", is_active=False)
+
+    def deactivate(self, user):
+        """Staff, on the admin's page of an account that was activated by hand."""
+        user.is_active = True
+        user.save()
+        super().deactivate(user)
+
+
+RULES = [name for name in dir(AccountStoreContract) if name.startswith("test_")]
+
+
+@pytest.fixture
+def run(change, monkeypatch):
+    """Run one rule on a store of this module's, as the how-to's own test class does."""
+
+    def run(rule, store="", make=None):
+        if store:
+            change(ACCOUNTS=f"{__name__}.{store}")
+        getattr((make or TestConfirmationStore)(), rule)()
+
+    return run
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_store_of_the_how_to(rule, run, change, monkeypatch):
+    """The store that the how-to shows keeps to the contract, as its test class shows."""
+    # Django's user has no such field; one of its own flags stands in.
+    other = {"email_is_confirmed": "is_staff"}
+    shown("shop.stores", "class FieldStore", monkeypatch, page=STORES, instead=other)
+    tests = shown("shop.tests", "class TestOurStore", monkeypatch, page=STORES, instead=other)
+    change(ACCOUNTS="shop.stores.FieldStore")
+    run(rule, make=tests.TestOurStore)
+
+
+def test_waits_again(change, monkeypatch, arrived, press):
+    """Who is made to wait again in the host's own field gets a new link; the old one is dead."""
+    other = {"email_is_confirmed": "is_staff"}
+    shown("shop.stores", "class FieldStore", monkeypatch, page=STORES, instead=other)
+    change(ACCOUNTS="shop.stores.FieldStore", CLIENTS=[{"name": "site"}])
+    users = get_user_model().objects
+    user = users.create_user("jane", "jane@example.org")
+    call_command("resend_confirmation", "send", "jane")
+    ((_, first),) = arrived()
+    assert press(first) == "Thank you"
+    users.update(is_staff=False)
+    Cooldown.objects.all().delete()
+    call_command("resend_confirmation", "send", "jane")
+    ((_, second),) = arrived()
+    assert press(first) == "This link is not valid"
+    assert press(second) == "Thank you"
+    user.refresh_from_db()
+    assert user.is_staff is True
+
+
+class Deaf(ConfirmationStore):
+    """Finds nobody."""
+
+    def find(self, identity):
+        return []
+
+
+class Chatty(ConfirmationStore):
+    """Asks more than it needs."""
+
+    def find(self, identity):
+        get_user_model().objects.count()
+        return super().find(identity)
+
+
+class Stale(ConfirmationStore):
+    """Knows an account by whatever address it is asked for."""
+
+    def get(self, user_id, address):
+        return next(iter(self._accounts(self._joined().filter(pk=user_id))), None)
+
+
+class Forgiving(ConfirmationStore):
+    """Takes a deactivated account for one that waits."""
+
+    def standing(self, user, state):
+        return Standing.PENDING if state == ConfirmationState.PENDING else Standing.CONFIRMED
+
+
+class Greedy(ConfirmationStore):
+    """Confirms every account of an address at once."""
+
+    def confirm(self, account):
+        others = Confirmation.objects.filter(address=account.address)
+        return bool(others.update(state=ConfirmationState.CONFIRMED))
+
+
+class Forgetful(ConfirmationStore):
+    """Does not remember that it confirmed."""
+
+    def confirm(self, account):
+        rows = Confirmation.objects.filter(account=account.user)
+        return bool(rows.update(state=ConfirmationState.PENDING))
+
+
+class Generous(ConfirmationStore):
+    """Lists everybody there is."""
+
+    def pending(self):
+        return self._accounts(self._joined().order_by("pk"))
+
+
+class Reviving(FlagStore):
+    """Activates whoever is inactive."""
+
+    def standing(self, user, state):
+        return Standing.CONFIRMED if user.is_active else Standing.PENDING
+
+
+@pytest.mark.parametrize(
+    ("rule", "store"),
+    [
+        ("test_found_by_address", "Deaf"),
+        ("test_found_by_user_name", "Deaf"),
+        ("test_several_of_one_address", "Deaf"),
+        ("test_found_in_one_statement", "Chatty"),
+        ("test_get", "Stale"),
+        ("test_deactivated", "Forgiving"),
+        ("test_confirm_does_not_revive", "Forgiving"),
+        ("test_confirm_one_of_several", "Greedy"),
+        ("test_confirm", "Forgetful"),
+        ("test_pending", "Generous"),
+    ],
+)
+def test_broken_stores_are_found_out(rule, store, run):
+    """A store that breaks a rule fails that rule's test."""
+    with pytest.raises((AssertionError, ValueError)):
+        run(rule, store)
+
+
+@pytest.mark.parametrize("rule", ["test_deactivated", "test_confirm_does_not_revive"])
+def test_reviving_store_is_found_out(rule, run):
+    """A store that takes whoever is inactive for one who waits is found out."""
+    with pytest.raises(AssertionError):
+        run(rule, "Reviving", make=TestFlagStore)

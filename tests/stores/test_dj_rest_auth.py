@@ -1,0 +1,82 @@
+"""dj-rest-auth, which signs up by django-allauth: the same store serves it."""
+
+import re
+
+import pytest
+from allauth.account.models import EmailAddress
+
+from resend_confirmation.models import Confirmation, Cooldown
+from resend_confirmation.outcomes import ConfirmationState
+
+from .howto import shown
+from .test_allauth import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+GIVEN = {
+    "username": "jane",
+    "email": "jane@example.org",
+    "password1": PASSWORD,
+    "password2": PASSWORD,
+}
+
+
+@pytest.fixture
+def sign_up(client):
+    """Register by the API."""
+
+    def sign_up():
+        answer = client.post("/rest/registration/", GIVEN, content_type="application/json")
+        assert (answer.status_code, answer.json()) == (201, {"detail": "Verification e-mail sent."})
+
+    return sign_up
+
+
+def log_in(client):
+    """Log in by the API; the status, and whether there is a token."""
+    given = {"username": "jane", "password": PASSWORD}
+    answer = client.post("/rest/login/", given, content_type="application/json")
+    return answer.status_code, "key" in answer.json()
+
+
+def test_sign_up_there_confirm_here(client, sign_up, ask, arrived, press):
+    """Who registered there gets our link, and a token there after the click."""
+    sign_up()
+    arrived()
+    assert log_in(client) == (400, False)
+    assert ask("jane@example.org") == (200, "sent")
+    ((_, body),) = arrived()
+    assert press(body) == "Thank you"
+    assert log_in(client) == (200, True)
+
+
+def test_confirm_there(client, sign_up, ask, arrived, press):
+    """A key that is verified there is confirmed here."""
+    sign_up()
+    ((_, theirs),) = arrived()
+    ask("jane@example.org")
+    ((_, ours),) = arrived()
+    (key,) = re.findall(r"confirm-email/(\S+)/", theirs)
+    answer = client.post("/rest/registration/verify-email/", {"key": key})
+    assert (answer.status_code, answer.json()) == (200, {"detail": "ok"})
+    assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
+    assert ask("jane@example.org") == (400, "already.confirmed")
+    assert press(ours) == "Already confirmed"
+
+
+def test_message_is_ours(client, sign_up, arrived, press, monkeypatch, settings):
+    """With the how-to's adapter its first message and its own resend are ours, in our cooldown."""
+    shown("shop.confirmations", "def send_confirmation(", monkeypatch)
+    shown("shop.adapters", "DefaultAccountAdapter", monkeypatch)
+    settings.ACCOUNT_ADAPTER = "shop.adapters.Adapter"
+    sign_up()
+    ((_, first),) = arrived()
+    resend = {"email": "jane@example.org"}
+    assert client.post("/rest/registration/resend-email/", resend).status_code == 200
+    assert arrived() == []
+    Cooldown.objects.all().delete()
+    client.post("/rest/registration/resend-email/", resend)
+    ((_, second),) = arrived()
+    assert first == second
+    assert press(second) == "Thank you"
+    assert EmailAddress.objects.get().verified is True

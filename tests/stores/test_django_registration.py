@@ -1,0 +1,105 @@
+"""django-registration's activation workflow, whose inactive accounts FlagStore reads."""
+
+import re
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.urls import path
+
+from resend_confirmation.models import Confirmation, Cooldown
+from resend_confirmation.outcomes import ConfirmationState
+
+from .howto import shown
+from .urls_flags import urlpatterns as before
+
+pytestmark = pytest.mark.django_db
+
+User = get_user_model()
+PASSWORD = "correct horse battery"
+
+
+def register(client, url="/signup/register/"):
+    given = {
+        "username": "jane",
+        "email": "jane@example.org",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+        "tos": "on",
+    }
+    answer = client.post(url, given)
+    assert answer.status_code == 302, answer.content
+    return User.objects.get()
+
+
+def activate(client, body):
+    """Press the button of its own link; the status."""
+    key = body.removeprefix("key=").strip()
+    return client.post("/signup/activate/", {"activation_key": key}).status_code
+
+
+def log_in(client):
+    status = client.post("/login/", {"username": "jane", "password": PASSWORD}).status_code
+    client.cookies.clear()
+    return status
+
+
+def test_sign_up_there_resend_and_confirm_here_log_in_there(client, ask, arrived, press):
+    """Who registered there gets our link, and gets in after the click."""
+    assert register(client).is_active is False
+    ((_, theirs),) = arrived()
+    assert re.match("key=", theirs)
+    assert log_in(client) == 200
+    assert ask("jane@example.org") == (200, "sent")
+    ((to, body),) = arrived()
+    assert (to, press(body)) == (["jane@example.org"], "Thank you")
+    assert log_in(client) == 302
+    assert ask("jane@example.org") == (400, "already.confirmed")
+    assert activate(client, theirs) == 200
+
+
+def test_confirm_there(client, ask, arrived, press):
+    """Its own link confirms here too: our link is used up, a resend says so."""
+    register(client)
+    ((_, theirs),) = arrived()
+    ask("jane@example.org")
+    ((_, ours),) = arrived()
+    assert activate(client, theirs) == 302
+    assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
+    assert ask("jane@example.org") == (400, "already.confirmed")
+    assert press(ours) == "Already confirmed"
+    assert log_in(client) == 302
+
+
+def test_deactivated(client, ask, arrived):
+    """Who was activated there, never logged in and was deactivated by staff stays out."""
+    register(client)
+    ((_, theirs),) = arrived()
+    activate(client, theirs)
+    user = User.objects.get()
+    user.is_active = False
+    user.save()
+    assert ask("jane@example.org") == (400, "blocked.user")
+    assert arrived() == []
+    assert log_in(client) == 200
+
+
+def test_message_is_ours(client, ask, arrived, press, monkeypatch, settings):
+    """As the how-to says, its first message is ours, in our cooldown."""
+    shown("shop.confirmations", "def send_confirmation(", monkeypatch)
+    view = shown("shop.views", "views.RegistrationView", monkeypatch).RegistrationView
+
+    class Site:
+        urlpatterns = [
+            path("signup/register/", view.as_view(), name="django_registration_register"),
+            *before,
+        ]
+
+    settings.ROOT_URLCONF = Site
+    register(client)
+    ((to, body),) = arrived()
+    assert (to, "key=" in body) == (["jane@example.org"], False)
+    assert ask("jane@example.org")[0] == 429
+    Cooldown.objects.all().delete()
+    assert ask("jane@example.org") == (200, "sent")
+    assert press(body) == "Thank you"
+    assert log_in(client) == 302

@@ -1,0 +1,191 @@
+"""djoser, whose inactive accounts wait for their activation: FlagStore reads them."""
+
+import re
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.urls import reverse
+
+from resend_confirmation.models import Confirmation, Cooldown
+from resend_confirmation.outcomes import ConfirmationState
+from resend_confirmation.testing.stores import AccountStoreContract
+
+from .howto import shown
+
+pytestmark = pytest.mark.django_db
+
+User = get_user_model()
+PASSWORD = "correct horse battery"
+
+
+def register(client, username, address):
+    given = {"username": username, "email": address, "password": PASSWORD}
+    answer = client.post("/djoser/users/", given)
+    assert answer.status_code == 201, answer.content
+    return User.objects.get(username=username)
+
+
+def activate(client, body):
+    """Follow djoser's own link; the status."""
+    uid, token = re.findall(r"activate/([^/\s]+)/([^/\s\"<]+)", body)[0]
+    return client.post("/djoser/users/activation/", {"uid": uid, "token": token}).status_code
+
+
+def log_in(client, username="jane"):
+    given = {"username": username, "password": PASSWORD}
+    return client.post("/djoser/token/login/", given).status_code
+
+
+class TestContract(AccountStoreContract):
+    """Accounts as djoser's own views make and activate them."""
+
+    @pytest.fixture(autouse=True)
+    def site(self, client, arrived):
+        self.client, self.arrived = client, arrived
+
+    def make_pending(self, username, address):
+        user = register(self.client, username, address)
+        self.arrived()
+        return user
+
+    def make_confirmed(self, username, address):
+        user = register(self.client, username, address)
+        ((_, body),) = self.arrived()
+        assert activate(self.client, body) == 204
+        user.refresh_from_db()
+        return user
+
+    def make_without_address(self, username):
+        return User.objects.create_user(username, is_active=False)
+
+    def deactivate(self, user):
+        """On the admin's page, after somebody let the account in there."""
+        for is_active in (True, False):
+            again = User.objects.get(pk=user.pk)
+            again.is_active = is_active
+            again.save()
+        user.refresh_from_db()
+
+
+def test_sign_up_there_resend_and_confirm_here_log_in_there(client, ask, arrived, press):
+    """Who registered at djoser gets our link, and a token at djoser after the click."""
+    user = register(client, "jane", "jane@example.org")
+    assert user.is_active is False
+    assert "activate/" in arrived()[0][1]
+    assert log_in(client) == 400
+    assert ask("jane@example.org") == (200, "sent")
+    ((to, body),) = arrived()
+    assert (to, press(body)) == (["jane@example.org"], "Thank you")
+    assert log_in(client) == 200
+    assert ask("jane@example.org") == (400, "already.confirmed")
+
+
+def test_confirm_there(client, ask, arrived, press):
+    """djoser's own link confirms here too: our link is used up, a resend says so."""
+    register(client, "jane", "jane@example.org")
+    ((_, theirs),) = arrived()
+    ask("jane@example.org")
+    ((_, ours),) = arrived()
+    assert activate(client, theirs) == 204
+    assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
+    assert ask("jane@example.org") == (400, "already.confirmed")
+    assert press(ours) == "Already confirmed"
+    assert log_in(client) == 200
+
+
+def test_confirm_here_then_there(client, ask, arrived, press):
+    """After our link djoser's own is refused, as after its own."""
+    register(client, "jane", "jane@example.org")
+    ((_, theirs),) = arrived()
+    ask("jane@example.org")
+    ((_, ours),) = arrived()
+    press(ours)
+    assert activate(client, theirs) == 403
+    assert log_in(client) == 200
+
+
+@pytest.fixture
+def untick(admin_client):
+    """Deactivate on the admin's page of an account, as staff do."""
+
+    def untick(user):
+        user.refresh_from_db()
+        given = {
+            "username": user.username,
+            "email": user.email,
+            "date_joined_0": "2026-01-01",
+            "date_joined_1": "12:00:00",
+        }
+        url = reverse("admin:auth_user_change", args=[user.pk])
+        assert admin_client.post(url, given).status_code == 302
+        user.refresh_from_db()
+        assert user.is_active is False
+
+    return untick
+
+
+@pytest.mark.parametrize("logged_in", [True, False], ids=["used", "never used"])
+@pytest.mark.parametrize("asked", [True, False], ids=["asked here", "never asked here"])
+def test_deactivated(client, ask, arrived, untick, logged_in, asked):
+    """Who was activated there and deactivated by staff stays out, whether ever logged in or not."""
+    user = register(client, "jane", "jane@example.org")
+    ((_, theirs),) = arrived()
+    if asked:
+        ask("jane@example.org")
+        arrived()
+    activate(client, theirs)
+    if logged_in:
+        assert log_in(client) == 200
+    untick(user)
+    Cooldown.objects.all().delete()
+    assert ask("jane@example.org") == (400, "blocked.user")
+    assert arrived() == []
+    assert log_in(client) == 400
+
+
+def test_old_link_of_a_deactivated_account(client, ask, arrived, press, untick):
+    """A link of ours from before does not let in whom staff deactivated."""
+    user = register(client, "jane", "jane@example.org")
+    ((_, theirs),) = arrived()
+    ask("jane@example.org")
+    ((_, ours),) = arrived()
+    activate(client, theirs)
+    untick(user)
+    assert press(ours) == "Already confirmed"
+    user.refresh_from_db()
+    assert user.is_active is False
+
+
+def test_shared_address(client, ask, arrived, press):
+    """Two accounts of one address get a link each, and each link lets its own account in."""
+    for name in ("one", "two"):
+        register(client, name, "shared@example.org")
+    arrived()
+    assert ask("shared@example.org") == (200, "sent")
+    first, second = (body for _, body in arrived())
+    assert press(second) == "Thank you"
+    assert (log_in(client, "one"), log_in(client, "two")) == (400, 200)
+    Cooldown.objects.all().delete()
+    assert ask("shared@example.org") == (200, "sent")
+    assert len(arrived()) == 1
+    assert press(first) == "Thank you"
+    assert log_in(client, "one") == 200
+
+
+def test_message_is_ours(client, ask, arrived, press, monkeypatch, settings):
+    """As the how-to says, djoser's first message and its resend are ours, in our cooldown."""
+    shown("shop.confirmations", "def send_confirmation(", monkeypatch)
+    shown("shop.djoser_mail", "class Activation:", monkeypatch)
+    settings.DJOSER = settings.DJOSER | {"EMAIL": {"activation": "shop.djoser_mail.Activation"}}
+    register(client, "jane", "jane@example.org")
+    first = arrived()
+    assert [(to, "activate/" in body) for to, body in first] == [(["jane@example.org"], False)]
+    again = {"email": "jane@example.org"}
+    assert client.post("/djoser/users/resend_activation/", again).status_code == 204
+    assert arrived() == []
+    assert ask("jane@example.org")[0] == 429
+    Cooldown.objects.all().delete()
+    client.post("/djoser/users/resend_activation/", again)
+    assert arrived() == first
+    assert press(first[0][1]) == "Thank you"
+    assert log_in(client) == 200

@@ -1,0 +1,194 @@
+"""What the host does by itself to accounts that wait: it confirms or deactivates them."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core import serializers
+from django.db import DatabaseError
+
+from resend_confirmation import engine, start, withdraw
+from resend_confirmation.engine import matching
+from resend_confirmation.models import Confirmation
+from resend_confirmation.outcomes import ConfirmationState, Standing
+from resend_confirmation.signals import confirmed
+from tests.factories import PendingFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+User = get_user_model()
+
+
+@pytest.fixture
+def flags(change):
+    """A site on which ``is_active=False`` means 'has not confirmed yet'."""
+    change(ACCOUNTS="resend_confirmation.accounts.FlagStore")
+
+
+@pytest.fixture
+def heard():
+    """The addresses of which ``confirmed`` told."""
+    told = []
+
+    def listen(confirmation, user, **_):
+        told.append((confirmation.address, confirmation.state, user.username))
+
+    confirmed.connect(listen)
+    yield told
+    confirmed.disconnect(listen)
+
+
+def test_note_confirmed(pending, heard):
+    """What the site confirmed is marked once, and told of once."""
+    assert engine.note_confirmed(pending, "PENDING@example.com") is True
+    assert engine.note_confirmed(pending, "pending@example.com") is False
+    assert heard == [("pending@example.com", "confirmed", "pending")]
+    confirmation = Confirmation.objects.get()
+    assert confirmation.state == ConfirmationState.CONFIRMED
+    assert confirmation.confirmed_at is not None
+
+
+@pytest.mark.parametrize("address", ["other@example.com", "", "no address"])
+def test_note_confirmed_of_nothing(pending, heard, address):
+    """Where nothing of ours waits nothing happens."""
+    assert engine.note_confirmed(pending, address) is False
+    assert (heard, Confirmation.objects.get().state) == ([], ConfirmationState.PENDING)
+
+
+def test_note_confirmed_is_undone(pending):
+    """A receiver that raises undoes the mark."""
+
+    def refuse(**_):
+        raise DatabaseError("no")
+
+    confirmed.connect(refuse)
+    try:
+        with pytest.raises(DatabaseError):
+            engine.note_confirmed(pending, pending.email)
+    finally:
+        confirmed.disconnect(refuse)
+    assert Confirmation.objects.get().state == ConfirmationState.PENDING
+
+
+def test_note_deactivated(flags):
+    """A withdrawn confirmation is written where there was none, and blocks the account."""
+    user = UserFactory.create(username="gone", is_active=False)
+    engine.note_deactivated(user, user.email)
+    (account,) = matching.find("gone")
+    assert account.standing is Standing.BLOCKED
+    assert Confirmation.objects.get().state == ConfirmationState.WITHDRAWN
+
+
+def test_note_deactivated_keeps_what_was_made(pending):
+    """A confirmation that was made stays one that was made, with its time."""
+    engine.note_confirmed(pending, pending.email)
+    before = Confirmation.objects.values().get()
+    engine.note_deactivated(pending, pending.email)
+    assert Confirmation.objects.values().get() == before
+
+
+def save(pk, **values):
+    """Save an account as the next request would, from the table."""
+    user = User.objects.get(pk=pk)
+    for name, value in values.items():
+        setattr(user, name, value)
+    user.save()
+
+
+def test_activated(flags, heard):
+    """Who is activated by the host is confirmed here, and blocked when deactivated again."""
+    user = UserFactory.create(username="jane", is_active=False)
+    start(user, send=False)
+    save(user.pk, is_active=True)
+    assert heard == [("jane@example.com", "confirmed", "jane")]
+    save(user.pk, is_active=False)
+    (account,) = matching.find("jane")
+    assert account.standing is Standing.BLOCKED
+
+
+def test_deactivated_without_a_trace(flags):
+    """Who never logged in and has no row of ours is blocked all the same once deactivated."""
+    user = UserFactory.create(username="jane")
+    save(user.pk, is_active=False)
+    (account,) = matching.find("jane")
+    assert account.standing is Standing.BLOCKED
+
+
+def test_saved_while_waiting(flags):
+    """Saving an account that waits changes nothing: it goes on waiting."""
+    user = UserFactory.create(username="jane", is_active=False)
+    save(user.pk, first_name="Jane")
+    (account,) = matching.find("jane")
+    assert account.standing is Standing.PENDING
+
+
+def test_sign_up_in_two_saves(flags):
+    """A sign-up that makes the account and then takes ``is_active`` away deactivates nobody."""
+    user = User.objects.create_user("jane", "jane@example.com")
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    (account,) = matching.find("jane")
+    assert account.standing is Standing.PENDING
+
+
+def test_deactivated_later_on_the_same_object(flags):
+    """Only the save right after the first belongs to the sign-up."""
+    user = User.objects.create_user("jane", "jane@example.com")
+    user.first_name = "Jane"
+    user.save()
+    user.is_active = False
+    user.save()
+    (account,) = matching.find("jane")
+    assert account.standing is Standing.BLOCKED
+
+
+def test_withdrawn_stays_withdrawn(flags):
+    """What staff withdrew is not made by activating the account."""
+    user = UserFactory.create(is_active=False)
+    withdraw(start(user, send=False))
+    save(user.pk, is_active=True)
+    assert Confirmation.objects.get().state == ConfirmationState.WITHDRAWN
+
+
+def test_fixtures(flags):
+    """Loading a fixture asks and notes nothing: its rows may come in any order."""
+    user = UserFactory.create(username="jane")
+    user.is_active = False
+    (loaded,) = serializers.deserialize("json", serializers.serialize("json", [user]))
+    loaded.save()
+    assert User.objects.get().is_active is False
+    assert not Confirmation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "update_fields", "statements"),
+    [
+        ({}, ["first_name"], 1),
+        ({}, ["last_login"], 1),
+        ({"is_active": False}, ["first_name"], 1),
+        # Whether it was active before.
+        ({"is_active": False}, ["is_active"], 2),
+    ],
+)
+def test_statements(flags, django_assert_num_queries, fields, update_fields, statements):
+    """Saving accounts costs nothing more where ``is_active`` is not written, such as at a login."""
+    user = UserFactory.create(**fields)
+    user = User.objects.get(pk=user.pk)
+    with django_assert_num_queries(statements):
+        user.save(update_fields=update_fields)
+
+
+def test_other_stores(pending, django_assert_num_queries):
+    """With another store saving an account asks nothing of ours and notes nothing."""
+    with django_assert_num_queries(1):
+        save_as_is = User.objects.get(pk=pending.pk)
+    with django_assert_num_queries(1):
+        save_as_is.save(update_fields=["is_active"])
+    save(pending.pk, is_active=False)
+    assert Confirmation.objects.get().state == ConfirmationState.PENDING
+
+
+def test_blocked_with_a_pending_row_of_old():
+    """The default store goes on reading ``is_active`` itself."""
+    user = PendingFactory.create(username="jane")
+    save(user.pk, is_active=False)
+    (account,) = matching.find("jane")
+    assert account.standing is Standing.BLOCKED

@@ -1,0 +1,84 @@
+"""Accounts that share an address, where a bulk resend and the admin go from one to the other."""
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from resend_confirmation import engine
+from resend_confirmation.admin import acting
+from resend_confirmation.engine import matching
+from resend_confirmation.models import Confirmation, Cooldown, Delivery
+from resend_confirmation.outcomes import ConfirmationState, Outcome
+from tests.factories import PendingFactory
+
+pytestmark = pytest.mark.django_db
+
+ADDRESS = "shared@example.com"
+
+
+@pytest.fixture(autouse=True)
+def site(change):
+    """One client, whose links end on our own page."""
+    change(CLIENTS=[{"name": "site"}])
+
+
+@pytest.fixture
+def twins(site, db):
+    """Two accounts that wait, both for shared@example.com."""
+    return [PendingFactory.create(username=name, email=ADDRESS) for name in ("one", "two")]
+
+
+def send_to_all():
+    call_command("resend_confirmation", "send", "--pending", verbosity=0)
+
+
+def test_bulk(twins, arrived, press):
+    """A bulk resend reaches all of them in one unit, each with a link of its own."""
+    send_to_all()
+    first, second = (body for _, body in arrived())
+    assert Cooldown.objects.values_list("hour_count", flat=True).get() == 1
+    assert press(second) == "Thank you"
+    states = dict(Confirmation.objects.values_list("account__username", "state"))
+    assert states == {"one": ConfirmationState.PENDING, "two": ConfirmationState.CONFIRMED}
+    assert press(first) == "Thank you"
+
+
+def test_bulk_again(twins, arrived, clock):
+    """Nobody is left out for ever: the next bulk resend reaches all of them as well."""
+    send_to_all()
+    assert len(arrived()) == 2
+    with pytest.raises(CommandError, match=r"2 of 2 were not queued"):
+        send_to_all()
+    assert arrived() == []
+    clock.move(minutes=2)
+    send_to_all()
+    assert len(arrived()) == 2
+
+
+def test_admin(twins, clock):
+    """In the admin each is sent by itself, within one cooldown, and none twice."""
+    one, two = Confirmation.objects.order_by("pk")
+    assert [acting.resend(c) for c in (one, two, one, two)] == [
+        acting.Done.YES,
+        acting.Done.YES,
+        acting.Done.COOLING_DOWN,
+        acting.Done.COOLING_DOWN,
+    ]
+    assert Delivery.objects.values_list("slot_at", flat=True).distinct().count() == 1
+
+
+def test_one_of_them_asked(twins, ask, arrived):
+    """After somebody asked for the address all have their message: the admin sends none twice."""
+    assert ask(ADDRESS)[0] == 200
+    assert len(arrived()) == 2
+    for account in matching.find(ADDRESS):
+        assert engine.send_to(account).ending is Outcome.COOLING_DOWN
+
+
+def test_neighbours_share_nothing(twins):
+    """Another address has a cooldown of its own, and shares nobody's."""
+    other = PendingFactory.create(username="other", email="other@example.com")
+    found = {a.username: a for name in (ADDRESS, other.email) for a in matching.find(name)}
+    assert engine.send_to(found["one"]).ending is Outcome.SENT
+    assert engine.send_to(found["other"]).ending is Outcome.SENT
+    assert engine.send_to(found["other"]).ending is Outcome.COOLING_DOWN
+    assert Cooldown.objects.count() == 2

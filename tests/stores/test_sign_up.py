@@ -1,0 +1,114 @@
+"""The how-to's sign-ups: plain Django views and Django REST framework."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import IntegrityError
+from django.test import override_settings
+from django.urls import path
+
+from resend_confirmation.models import Confirmation, Cooldown, Delivery
+from resend_confirmation.outcomes import ConfirmationState
+from tests.urls import urlpatterns as ours
+
+from .howto import shown
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+User = get_user_model()
+GIVEN = {"username": "jane", "email": "jane@example.org"}
+PASSWORD = "correct horse battery"
+
+
+class Site:
+    """URLs with one view of the how-to."""
+
+    def __init__(self, view):
+        self.urlpatterns = [*ours, path("sign-up/", view.as_view())]
+
+
+@pytest.fixture(params=["views", "rest"])
+def sign_up(request, client, monkeypatch):
+    """Sign up by either; the status."""
+    words = {"views": "class SignUp(CreateView)", "rest": "class SignUpAPI"}[request.param]
+    module = shown("shop.sign_up", words, monkeypatch)
+    view = module.SignUp if request.param == "views" else module.SignUpAPI
+    if request.param == "views":
+        view.template_name = "admin/base.html"
+    passwords = ["password1", "password2"] if request.param == "views" else ["password"]
+
+    def sign_up(language="en", **more):
+        given = {**GIVEN, **dict.fromkeys(passwords, PASSWORD), **more}
+        with override_settings(ROOT_URLCONF=Site(view), LANGUAGE_CODE=language):
+            return client.post("/sign-up/", given).status_code
+
+    return sign_up
+
+
+def test_first_and_further_messages(sign_up, change, ask, arrived, press):
+    """The first message and a resend share cooldown and confirmation; either's link makes it."""
+    change(CLIENTS=[{"name": "site"}])
+    assert sign_up() in {201, 302}
+    first = arrived()
+    assert [to for to, _ in first] == [["jane@example.org"]]
+    assert ask("jane@example.org") == (
+        429,
+        "Too many attempts, please try again in a minute.",
+    )
+    Cooldown.objects.all().delete()
+    assert ask("jane@example.org") == (200, "sent")
+    second = arrived()
+    assert press(second[0][1]) == "Thank you"
+    assert press(first[0][1]) == "Already confirmed"
+    assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
+    assert Delivery.objects.count() == 2
+    assert User.objects.get().has_usable_password()
+
+
+def test_same_link(sign_up, change, arrived):
+    """What would land where the first message does repeats it, link and all."""
+    change(CLIENTS=[{"name": "site"}])
+    sign_up()
+    first = arrived()
+    Cooldown.objects.all().delete()
+    call_command("resend_confirmation", "send", "jane@example.org")
+    assert arrived() == first
+
+
+def test_newest_link(sign_up, change, ask, arrived, press):
+    """Under the policy that only the newest link works, a resend spends the first message's."""
+    change(CLIENTS=[{"name": "site"}], LINK_POLICY="newest")
+    sign_up()
+    first = arrived()
+    Cooldown.objects.all().delete()
+    ask("jane@example.org")
+    second = arrived()
+    assert press(first[0][1]) == "This link is not valid"
+    assert press(second[0][1]) == "Thank you"
+
+
+def test_language(sign_up, change, arrived):
+    """The message is in the language of the page, and keeps it."""
+    change(CLIENTS=[{"name": "site"}])
+    sign_up(language="de")
+    assert Confirmation.objects.get().language == "de"
+
+
+def test_rolled_back(sign_up, monkeypatch, client, arrived):
+    """A sign-up that fails after all leaves no account and sends nothing."""
+
+    def fail(*_, **__):
+        raise IntegrityError
+
+    monkeypatch.setattr(Delivery, "save", fail)
+    with pytest.raises(IntegrityError):
+        sign_up()
+    monkeypatch.undo()
+    assert not User.objects.exists()
+    assert arrived() == []
+
+
+def test_no_address(sign_up, arrived):
+    """An address that passes for one at Django, and that no mail can go to, is refused."""
+    assert sign_up(email="=?utf-8?q?jane?=@example.org") in {200, 400}
+    assert not User.objects.exists()

@@ -1,0 +1,30 @@
+"""Tests that need other apps or settings than this process has: run in one of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What a Python comes to with ``command``, from the root of the tests."""
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def assert_passes(settings: str, *files: str, options: tuple[str, ...] = (), **variables: str):
+    """All tests of ``files`` pass under ``settings``, and none is skipped."""
+    command = ["-m", "pytest", "-q", *options, f"--ds={settings}", *files, "--rootdir", str(ROOT)]
+    done = run(*command, **variables)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-8000:]
+    assert " passed" in done.stdout
+    assert " skipped" not in done.stdout

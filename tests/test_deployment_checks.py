@@ -1,0 +1,445 @@
+"""Checks for production: each by its id, none without ``--deploy``, none for a good site."""
+
+import email.policy
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import django
+import pytest
+from anymail.webhooks.mailgun import MailgunTrackingWebhookView
+from anymail.webhooks.postmark import PostmarkInboundWebhookView, PostmarkTrackingWebhookView
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.core import checks
+from django.core.checks import CheckMessage, run_checks
+from django.urls import include, path
+
+from resend_confirmation.checks.mailing import unsafe_headers
+
+from .mailers import SMTP, through
+from .test_docs import REPO, blocks, page
+
+#: Which releases of 3.12 and 3.13 mended a fault of Python's (Misc/NEWS.d of python/cpython).
+MENDED = {
+    "gh-121650": ((3, 12, 5), (3, 13, 0)),
+    "gh-80222": ((3, 12, 9), (3, 13, 2)),
+    "gh-121284": ((3, 12, 10), (3, 13, 3)),
+}
+#: Where Python's own policy writes the headers.
+IS_MODERN = django.VERSION >= (6, 0)
+
+GOOD = {
+    "BASE_URL": "https://site.example",
+    "CLIENTS": [{"name": "default"}],
+    "CARRIER": "none",
+    "QUIET": [],
+    "TRUSTED_PROXIES": 1,
+}
+
+#: A URLconf whose only views of ours are what a test puts there.
+urlpatterns: list = []
+
+
+@pytest.fixture
+def production(settings):
+    """A site that is as it should be; changes of a test come on top."""
+    settings.SECRET_KEY = "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz"
+    backend = "django.core.cache.backends.redis.RedisCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}}
+    through(settings, SMTP)
+    yield settings
+    del settings.CACHES
+
+
+@pytest.fixture
+def found(production) -> Callable[..., list[CheckMessage]]:
+    """What the checks say of a value of the setting in production, but of this Python."""
+
+    def run(**given: object) -> list[CheckMessage]:
+        production.RESEND_CONFIRMATION = GOOD | given
+        plain = run_checks(tags=["resend_confirmation"])
+        messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
+        # What is a matter of production is not said while developing.
+        assert plain == [], plain
+        return [m for m in messages if m.id != "resend_confirmation.W011"]
+
+    return run
+
+
+@pytest.fixture
+def ids(found) -> Callable[..., list[str]]:
+    """The ids of what the checks say in production."""
+
+    def run(**given: object) -> list[str]:
+        return sorted(str(m.id).removeprefix("resend_confirmation.") for m in found(**given))
+
+    return run
+
+
+@pytest.fixture
+def mount(settings):
+    """Mount these views instead of the test site's, beside the confirm pages."""
+
+    def put(*patterns):
+        urlpatterns[:] = [path("confirm/", include("resend_confirmation.views")), *patterns]
+        settings.ROOT_URLCONF = "tests.test_deployment_checks"
+
+    yield put
+    urlpatterns.clear()
+
+
+def test_a_good_site(ids):
+    """A site that is as it should be hears nothing."""
+    assert ids() == []
+
+
+def test_w003_http(ids):
+    """W003: a link that is not https can be read on its way, and used."""
+    assert ids(BASE_URL="http://site.example") == ["W003"]
+
+
+def test_w004_quiet_not_decided(found, production):
+    """W004: dialects that tell who has an account, and nobody decided that they shall."""
+    given = {k: v for k, v in GOOD.items() if k != "QUIET"}
+    production.RESEND_CONFIRMATION = given
+    messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
+    (message,) = (m for m in messages if m.id != "resend_confirmation.W011")
+    assert message.id == "resend_confirmation.W004"
+    # quiva conceals everything by itself.
+    assert message.msg.endswith(": backendless, strapi, strapi-v4, xsolla-jwt, xsolla-oauth2")
+
+
+@pytest.mark.parametrize("quiet", ["all", True, False, [], ["strapi"]], ids=repr)
+def test_w004_any_decision(ids, quiet):
+    """W004: every decision counts, that to tell as well."""
+    assert ids(QUIET=quiet) == []
+
+
+def test_w004_nothing_to_decide(production, mount):
+    """W004: where only a dialect that conceals everything is mounted nothing is to be decided."""
+    mount(path("", include("resend_confirmation.dialects.quiva")))
+    production.RESEND_CONFIRMATION = {k: v for k, v in GOOD.items() if k != "QUIET"}
+    messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
+    assert {m.id for m in messages} <= {"resend_confirmation.W011"}
+
+
+CACHE = "django.core.cache.backends"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"BACKEND": f"{CACHE}.locmem.LocMemCache"},
+        {"BACKEND": f"{CACHE}.dummy.DummyCache"},
+        {"BACKEND": f"{CACHE}.filebased.FileBasedCache", "LOCATION": "/nowhere"},
+    ],
+    ids=["memory", "dummy", "files"],
+)
+def test_w005_cache(ids, production, options):
+    """W005: the throttle counts in a cache that processes share, or not at all."""
+    production.CACHES = {"default": options}
+    assert ids() == ["W005"]
+    assert ids(THROTTLE={"strapi": "5/m"}) == ["W005"]
+    assert ids(THROTTLE=None) == []
+    assert ids(THROTTLE={"default": None}) == []
+
+
+def test_w005_another_cache(ids, production):
+    """W005: what counts is the cache that django-ratelimit is told to use."""
+    memory = {"BACKEND": f"{CACHE}.locmem.LocMemCache"}
+    production.CACHES = {**production.CACHES, "memory": memory}
+    assert ids() == []
+    production.RATELIMIT_USE_CACHE = "memory"
+    assert ids() == ["W005"]
+
+
+def test_w005_nothing_is_throttled(ids, production, mount):
+    """W005: without a dialect nothing is counted."""
+    production.CACHES = {"default": {"BACKEND": f"{CACHE}.locmem.LocMemCache"}}
+    mount()
+    assert ids() == []
+
+
+MAIL = "django.core.mail.backends"
+
+
+@pytest.mark.parametrize("name", ["console", "dummy", "filebased", "locmem"])
+def test_w006_mail_backend(ids, production, name):
+    """W006: a mail backend that sends nothing."""
+    through(production, f"{MAIL}.{name}.EmailBackend")
+    assert ids() == ["W006"]
+
+
+def test_w006_another_mailer(ids, production):
+    """W006: what counts is the connection that MAILER names, and SMTP is Django's default."""
+    if django.VERSION < (6, 1):
+        assert ids(MAILER="other") == []
+        return
+    console = {"BACKEND": f"{MAIL}.console.EmailBackend"}
+    production.MAILERS = {"default": {"BACKEND": SMTP}, "other": console, "bare": {}}
+    assert ids() == []
+    assert ids(MAILER="bare") == []
+    assert ids(MAILER="other") == ["W006"]
+
+
+def test_w006_before_mailers(ids, production):
+    """W006: EMAIL_BACKEND counts where there is no MAILERS, and reading it warns nobody."""
+    if django.VERSION >= (6, 1):
+        del production.MAILERS
+    assert ids() == []
+
+
+def test_w007_webhooks_without_a_secret(found, production, mount):
+    """W007: without a secret anybody can report a bounce, and so stop somebody's messages."""
+    mount(path("anymail/", include("anymail.urls")))
+    (message,) = found()
+    assert message.id == "resend_confirmation.W007"
+    # Those that sign with a key of their own are refused without it, and are no danger.
+    names = set(message.msg.partition(": ")[2].split(", "))
+    # Without boto3 Amazon's answers nobody.
+    assert names - {"Amazon SES"} == {
+        "Brevo",
+        "Mailjet",
+        "Mailtrap",
+        "Postmark",
+        "Resend",
+        "SendGrid",
+        "SendinBlue",
+        "SparkPost",
+    }
+    production.ANYMAIL = {"WEBHOOK_SECRET": "user:password"}
+    assert found() == []
+
+
+def test_w007_webhooks_that_are_signed(ids, production, mount):
+    """W007: a webhook that checks its provider's signature needs no secret."""
+    mount(path("hook/", MailgunTrackingWebhookView.as_view()))
+    assert ids() == []
+    production.ANYMAIL = {"MAILGUN_WEBHOOK_SIGNING_KEY": "a key"}
+    assert ids() == []
+
+
+def test_w007_given_in_the_url(ids, mount):
+    """W007: the secret may be given where the webhook is mounted; inbound mail reports nothing."""
+    mount(
+        path("hook/", PostmarkTrackingWebhookView.as_view(basic_auth=["user:password"])),
+        path("inbound/", PostmarkInboundWebhookView.as_view()),
+    )
+    assert ids() == []
+    mount(path("hook/", PostmarkTrackingWebhookView.as_view()))
+    assert ids() == ["W007"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECURE_PROXY_SSL_HEADER", ("HTTP_X_FORWARDED_PROTO", "https")),
+        ("USE_X_FORWARDED_HOST", True),
+        ("USE_X_FORWARDED_PORT", True),
+    ],
+)
+def test_w008_proxies(ids, production, name, value):
+    """W008: who reads a proxy's headers says how many proxies there are, be it none that count."""
+    setattr(production, name, value)
+    assert ids(TRUSTED_PROXIES=None) == ["W008"]
+    assert ids(TRUSTED_PROXIES=0) == []
+    assert ids(TRUSTED_PROXIES=2) == []
+
+
+def test_w008_no_proxy(ids):
+    """W008: without such a header nothing tells of a proxy."""
+    assert ids(TRUSTED_PROXIES=None) == []
+
+
+FIFTY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (FIFTY, []),
+        (FIFTY.encode(), []),
+        (FIFTY[1:], ["W009"]),
+        (FIFTY[1:].encode(), ["W009"]),
+        ("abcd" * 20, ["W009"]),
+        ("abcde" * 20, []),
+        (f"django-insecure-{FIFTY}", ["W009"]),
+    ],
+)
+def test_w009_secret_key(ids, production, key, expected):
+    """W009: a key that can be found by trying lets its finder make links; so does an old one."""
+    production.SECRET_KEY = key
+    assert ids() == expected
+    production.SECRET_KEY = FIFTY
+    production.SECRET_KEY_FALLBACKS = [FIFTY[::-1], key]
+    assert ids() == expected
+
+
+def test_w009_names_the_key_and_does_not_tell_it(found, production):
+    """W009: the message says which of the keys it is, and nothing of the key."""
+    production.SECRET_KEY_FALLBACKS = [FIFTY, "hunter2"]
+    (message,) = found()
+    assert message.msg.startswith("SECRET_KEY_FALLBACKS[1] is weak")
+    assert "hunter2" not in str(message)
+
+
+def private(bits: int) -> str:
+    """An RSA key as text."""
+    key = rsa.generate_private_key(65537, bits)
+    form, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, form, none).decode()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key", "expected"),
+    [
+        ("HS256", "x" * 31, ["W010"]),
+        ("HS256", "x" * 32, []),
+        ("HS256", "é" * 16, []),
+        ("RS256", private(1024), ["W010"]),
+        ("RS256", private(2048), []),
+    ],
+)
+def test_w010_weak_key(ids, algorithm, key, expected):
+    """W010: a key below what RFC 7518 asks for, in bytes and not in letters."""
+    assert ids(CLIENTS=[{"name": "a", "signing": {"key": key, "algorithm": algorithm}}]) == expected
+
+
+TASKS = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [
+        (f"{TASKS}.backends.immediate.ImmediateBackend", ["sends within the request"]),
+        (f"{TASKS}.backends.dummy.DummyBackend", ["runs no task at all"]),
+        ("django_tasks_db.DatabaseBackend", []),
+    ],
+)
+def test_w016_tasks_for_development(found, production, backend, expected):
+    """W016: tasks that are run in the request, or never."""
+    production.TASKS = {"default": {"BACKEND": backend, "QUEUES": ["default"]}}
+    messages = found(CARRIER="tasks")
+    assert [str(m.id) for m in messages] == ["resend_confirmation.W016"] * len(expected)
+    for message, text in zip(messages, expected, strict=True):
+        assert text in message.msg
+
+
+def test_w016_a_carrier_of_the_hosts(ids):
+    """A carrier of the host's own may have checks, and need not; E007 speaks of one not there."""
+    assert ids(CARRIER="tests.test_deployment_checks.Pigeon") == ["shop.W001"]
+    assert ids(CARRIER="resend_confirmation.carriers.none.NoCarrier") == []
+
+
+class Pigeon:
+    """A carrier of a host's."""
+
+    def wake(self) -> None:
+        """Flies."""
+
+    def check(self) -> list[CheckMessage]:
+        """It rests at night."""
+        return [checks.Warning("It is night", id="shop.W001")]
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 12) or sys.base_prefix == "/usr",
+    reason="Distributions mend their Pythons and keep the numbers",
+)
+def test_w011_this_python(production):
+    """W011: a Python that is known to write headers unsafely is told of, fault by fault."""
+    now = sys.version_info[:3]
+    known = [
+        issue
+        for issue, (in_3_12, in_3_13) in MENDED.items()
+        if now < in_3_12 or (3, 13) <= now < in_3_13
+    ]
+    assert unsafe_headers(email.policy.default) == known
+    production.RESEND_CONFIRMATION = GOOD
+    messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
+    told = [m.msg for m in messages if m.id == "resend_confirmation.W011"]
+    assert len(told) == bool(known)
+    assert all(issue in told[0] for issue in known)
+
+
+@pytest.mark.skipif(IS_MODERN, reason="Since Django 6 Python's policy writes the headers")
+def test_w011_old_policy(production):
+    """W011: before Django 6 the headers are Django's own, and nothing is to be said."""
+    production.RESEND_CONFIRMATION = GOOD
+    assert run_checks(tags=["resend_confirmation"], include_deployment_checks=True) == []
+
+
+class Careless(email.policy.EmailPolicy):
+    """A policy that writes what it was told, less the quotes, on lines of its own."""
+
+    def fold_binary(self, name, value):
+        return f"{name}: {str(value).replace(chr(34), '')}\n".encode()
+
+
+class Decoding(email.policy.EmailPolicy):
+    """A policy that decodes encoded words, line breaks too."""
+
+    def fold_binary(self, name, value):
+        return f"{name}: {value}\n".encode("ascii", "replace")
+
+
+def test_w011_policies():
+    """W011: what counts is what is read back: Python's old policy has none of the faults."""
+    assert unsafe_headers(email.policy.compat32) == []
+    assert unsafe_headers(Careless()) == ["gh-121650", "gh-80222", "gh-121284"]
+    assert unsafe_headers(Decoding()) == ["gh-121650"]
+
+
+# The documented site
+
+INSTALL = (
+    page("docs/how-to/install.md").partition("## Production settings")[2].partition("\n## ")[0]
+)
+
+
+def shop(tmp_path: Path, *more: str) -> str:
+    """What ``check --deploy`` says to a new project with the README's lines and ``more``."""
+    env = {name: v for name, v in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    env |= {"PYTHONPATH": str(REPO), "SECRET_KEY": FIFTY}
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, *arguments]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False
+        )
+        return done.stdout + done.stderr
+
+    in_settings, in_urls, _ = blocks(page("README.md"), "python")
+    run("-m", "django", "startproject", "shop", ".")
+    for name, block in [("settings.py", "\n".join([in_settings, *more])), ("urls.py", in_urls)]:
+        with (tmp_path / "shop" / name).open("a") as file:
+            file.write(f"\n{block}")
+    return run("manage.py", "check", "--deploy")
+
+
+def ours(said: str) -> set[str]:
+    """Our ids in the output of a command, but of this Python."""
+    words = said.replace("(", " ").replace(")", " ").split()
+    return {
+        w.removeprefix("resend_confirmation.") for w in words if "resend_confirmation." in w
+    } - {"W011"}
+
+
+def test_a_new_project_is_not_ready(tmp_path):
+    """``manage.py check --deploy`` runs them: a site as startproject makes it is not ready."""
+    said = ours(shop(tmp_path))
+    # Since Django 6.1 a new project has a mail backend for development.
+    mail = {"W006"} if django.VERSION >= (6, 1) else set()
+    assert said == mail | {"W004", "W005", "W009"}
+
+
+def test_production_settings_of_the_docs(tmp_path):
+    """With the settings that the documentation shows the same site hears nothing of ours."""
+    common, since_6_1, before = blocks(INSTALL, "python")
+    mail = since_6_1 if django.VERSION >= (6, 1) else before
+    said = shop(tmp_path, common, mail)
+    assert "System check identified" in said
+    assert ours(said) == set()

@@ -1,0 +1,216 @@
+"""The headers of every page behind the link, in full, in each of its states."""
+
+import re
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
+from django.core import mail
+from django.test import Client
+
+from resend_confirmation import engine, start
+
+from .sessions import MIDDLEWARE, OF_THE_HOST
+
+PAGE = "/confirm/"
+NEW = "/confirm/new/"
+STYLE = "/confirm/style.css"
+FOREIGN = "x" * 43
+
+#: On every page and every refusal of one.
+GUARDED = {
+    "Cache-Control": "no-store",
+    "Content-Type": "text/html; charset=utf-8",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex",
+}
+#: What may be loaded: our stylesheet. Nothing inline, no frame around it, no other form.
+POLICY = (
+    "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "form-action 'self'"
+)
+LANDING = f"{POLICY} https://game.example"
+NOTHING = "default-src 'none'; frame-ancestors 'none'"
+
+
+@pytest.fixture(params=["host", "bare"])
+def host(request, settings):
+    """What the host adds: its middlewares, or nothing."""
+    settings.MIDDLEWARE = MIDDLEWARE if request.param == "host" else []
+    return OF_THE_HOST if request.param == "host" else {}
+
+
+@pytest.fixture
+def browser(confirmed):
+    """A browser in which somebody is logged in, and which has its CSRF cookie."""
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(confirmed)
+    browser.cookies["csrftoken"] = "x" * 32
+    return browser
+
+
+@pytest.fixture
+def token(pending, clock):
+    """The token in pending@example.com's message, which leads to the game's address."""
+    start(pending, client="game", redirect="https://game.example/callback")
+    engine.drain()
+    found = re.search(r"\?token=([A-Za-z0-9_-]{43})", str(mail.outbox[0].body))
+    assert found
+    return found[1]
+
+
+def ready(browser, token, clock):
+    return browser.get(PAGE, {"token": token})
+
+
+def ready_head(browser, token, clock):
+    return browser.head(PAGE, {"token": token})
+
+
+def foreign(browser, token, clock):
+    return browser.get(PAGE, {"token": FOREIGN})
+
+
+def foreign_post(browser, token, clock):
+    return browser.post(PAGE, {"token": FOREIGN})
+
+
+def nothing(browser, token, clock):
+    return browser.get(PAGE)
+
+
+def confirmed_and_on(browser, token, clock):
+    return browser.post(PAGE, {"token": token})
+
+
+def already(browser, token, clock):
+    browser.post(PAGE, {"token": token})
+    return browser.get(PAGE, {"token": token})
+
+
+def already_post(browser, token, clock):
+    browser.post(PAGE, {"token": token})
+    return browser.post(PAGE, {"token": token})
+
+
+def expired(browser, token, clock):
+    clock.move(hours=24)
+    return browser.get(PAGE, {"token": token})
+
+
+def dead(browser, token, clock):
+    get_user_model().objects.filter(username="pending").update(is_active=False)
+    return browser.get(PAGE, {"token": token})
+
+
+def dead_post(browser, token, clock):
+    get_user_model().objects.filter(username="pending").update(is_active=False)
+    return browser.post(PAGE, {"token": token})
+
+
+def renewed(browser, token, clock):
+    clock.move(hours=24)
+    return browser.post(NEW, {"token": token})
+
+
+def renewed_too_soon(browser, token, clock):
+    clock.move(hours=24)
+    browser.post(NEW, {"token": token})
+    return browser.post(NEW, {"token": token})
+
+
+def renewed_foreign(browser, token, clock):
+    return browser.post(NEW, {"token": FOREIGN})
+
+
+#: Each state of a page, its status, its policy and what it has beyond the others.
+STATES = [
+    (ready, (200, LANDING, {})),
+    (ready_head, (200, LANDING, {})),
+    (foreign, (404, POLICY, {})),
+    (foreign_post, (404, POLICY, {})),
+    (nothing, (404, POLICY, {})),
+    (confirmed_and_on, (303, POLICY, {"Location": "https://game.example/callback"})),
+    (already, (200, LANDING, {})),
+    (already_post, (200, LANDING, {})),
+    (expired, (410, LANDING, {})),
+    (dead, (410, LANDING, {})),
+    (dead_post, (410, LANDING, {})),
+    (renewed, (200, POLICY, {})),
+    (renewed_too_soon, (429, POLICY, {"Retry-After": "60"})),
+    (renewed_foreign, (404, POLICY, {})),
+]
+
+
+def headers(response):
+    """All headers but the length, which is the body's business."""
+    return {name: value for name, value in response.items() if name != "Content-Length"}
+
+
+@pytest.mark.parametrize(("visit", "expected"), STATES)
+def test_states(visit, expected, browser, token, clock, host):
+    """Every state of the pages has these headers and no other, no cookie, and no session."""
+    status, policy, more = expected
+    before = list(Session.objects.values())
+    response = visit(browser, token, clock)
+    assert response.status_code == status
+    policies = {"Content-Security-Policy": policy}
+    assert headers(response) == GUARDED | host | policies | more
+    assert not response.cookies
+    assert list(Session.objects.values()) == before
+
+
+REFUSED = [
+    *(
+        (PAGE, method, "GET, HEAD, POST")
+        for method in ("OPTIONS", "PUT", "PATCH", "DELETE", "TRACE")
+    ),
+    *((NEW, method, "POST") for method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")),
+]
+
+
+@pytest.mark.parametrize(("path", "method", "allowed"), REFUSED)
+def test_refused_methods(path, method, allowed, browser, token, host):
+    """A page that is asked by a wrong method refuses as guarded as it shows itself."""
+    response = browser.generic(method, f"{path}?token={token}")
+    assert response.status_code == 405
+    more = {"Content-Security-Policy": POLICY, "Allow": allowed}
+    assert headers(response) == GUARDED | host | more
+    assert (response.content, dict(response.cookies)) == (b"", {})
+
+
+STYLED = {name: value for name, value in GUARDED.items() if name != "X-Robots-Tag"} | {
+    "Content-Security-Policy": NOTHING
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_style(method, browser, host):
+    """The stylesheet is the same for everybody, and the only thing that may be kept."""
+    response = browser.generic(method, STYLE)
+    assert response.status_code == 200
+    kept = {"Cache-Control": "public, max-age=3600", "Content-Type": "text/css; charset=utf-8"}
+    assert headers(response) == STYLED | host | kept
+    assert not response.cookies
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
+def test_style_refused(method, browser, host):
+    """What is no stylesheet is not kept."""
+    response = browser.generic(method, STYLE)
+    assert response.status_code == 405
+    assert headers(response) == STYLED | host | {"Allow": "GET, HEAD"}
+
+
+def test_pages_load_nothing_inline(browser, token, clock):
+    """No page has a script, an inline style, or anything from elsewhere."""
+    for visit, *_ in STATES:
+        mail.outbox.clear()
+        text = visit(browser, token, clock).content.decode()
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:", text, re.IGNORECASE)
+        loaded = re.findall(
+            r"<(?:link|img|iframe|object|embed|source)[^>]*?(?:href|src)=\"([^\"]+)", text
+        )
+        assert set(loaded) <= {STYLE}

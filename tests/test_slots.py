@@ -1,0 +1,304 @@
+"""Slots of the cooldown: given back when nothing went out, once, and never when it may have."""
+
+import smtplib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core import mail
+from django.db import transaction
+
+from resend_confirmation import addresses, clients, engine, start, withdraw
+from resend_confirmation.courier import claims, slots
+from resend_confirmation.engine import ResendRequest
+from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
+from resend_confirmation.outcomes import CONCEALED, DeliveryState, Outcome, Reason
+
+from .dialects.cases import token_of
+from .factories import PendingFactory, UserFactory
+from .test_cooldown_race import at_once
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+GONE = smtplib.SMTPRecipientsRefused({"pending@example.com": (550, b"no such mailbox")})
+
+
+def ask(identity="pending", **given):
+    given = {"client": clients.default()} | given
+    return engine.resend(ResendRequest(identity=identity, **given)).ending
+
+
+def ask_quietly(identity="pending"):
+    ask(identity, quiet=CONCEALED)
+    engine.resolve()
+    return Outcome.SENT if Delivery.objects.filter(state="queued").exists() else None
+
+
+def state():
+    return Delivery.objects.latest("pk").state
+
+
+def drain(clock, hours=9):
+    """Carry until nothing is left to do, as time goes by."""
+    for _ in range(hours * 60):
+        engine.drain()
+        if not Delivery.objects.filter(state__in=["queued", "sending"]).exists():
+            break
+        clock.move(minutes=1)
+
+
+@pytest.mark.parametrize("how", [ask, ask_quietly])
+def test_a_failed_send(pending, clock, script, how):
+    """Whose message was refused may ask again at once, and the hour has all its units."""
+    script.append(GONE)
+    assert how() is Outcome.SENT
+    engine.drain()
+    assert state() == DeliveryState.FAILED
+    assert Cooldown.objects.get().hour_count == 0
+    assert [how(), ask()] == [Outcome.SENT, Outcome.COOLING_DOWN]
+    engine.drain()
+    assert state() == DeliveryState.SENT
+    for _ in range(4):
+        clock.move(minutes=1)
+        assert ask() is Outcome.SENT
+    clock.move(minutes=1)
+    assert ask() is Outcome.COOLING_DOWN
+
+
+def test_every_way_of_asking(clock, script):
+    """A sign-up, staff and the page of an expired link give their slots back as well."""
+    script.extend([GONE, GONE, None, GONE])
+    user = UserFactory.create(username="pending", email="pending@example.com")
+    start(user)
+    engine.drain()
+    (account,) = engine.matching.find("pending")
+    assert engine.send_to(account).ending is Outcome.SENT
+    engine.drain()
+    assert engine.send_to(account).ending is Outcome.SENT
+    engine.drain()
+    assert state() == DeliveryState.SENT
+    clock.move(days=2)
+    renewed = engine.renew(token_of(mail.outbox[0]))
+    assert renewed is not None
+    assert renewed.ending is Outcome.SENT
+    engine.drain()
+    assert (state(), Cooldown.objects.get().hour_count) == (DeliveryState.FAILED, 0)
+
+
+def test_the_day_is_not_given_back(pending, clock, script):
+    """An address that is refused each time is tried twelve times a day, not without end."""
+    script.extend([GONE] * 50)
+    endings = []
+    for _ in range(50):
+        endings.append(ask())
+        engine.drain()
+        clock.move(seconds=1)
+    assert endings == [Outcome.SENT] * 12 + [Outcome.COOLING_DOWN] * 38
+    assert Delivery.objects.filter(state=DeliveryState.FAILED).count() == 12
+
+
+def test_confirmed_meanwhile(pending, clock):
+    """A message that was not needed any more costs nothing."""
+    ask()
+    withdraw(Confirmation.objects.get())
+    engine.drain()
+    assert state() == DeliveryState.ABANDONED
+    start(pending)
+    assert Delivery.objects.latest("pk").not_before == NOON
+
+
+def spoil(pending):
+    """What a faulty script of the host's may do to the rows."""
+    Confirmation.objects.update(address="no address at all")
+    pending.email = "no address at all"
+    pending.save()
+
+
+def test_spoilt(pending, clock):
+    """A message whose address was overwritten with none ends, and holds nobody up."""
+    ask()
+    spoil(pending)
+    other = PendingFactory.create(username="other", email="other@example.com")
+    ask("other")
+    engine.drain()
+    assert dict(Delivery.objects.values_list("confirmation__account_id", "state")) == {
+        pending.pk: DeliveryState.ABANDONED,
+        other.pk: DeliveryState.SENT,
+    }
+
+
+def test_spoilt_in_flight(pending, clock, script):
+    """So does one that is refused while its address is overwritten."""
+    ask()
+    claim = claims.claim("courier")
+    assert claim is not None
+    spoil(pending)
+    claim.delivery.refresh_from_db()
+    assert claims.mark(claim, DeliveryState.FAILED, reason=Reason.REFUSED)
+    assert (state(), Cooldown.objects.get().hour_count) == (DeliveryState.FAILED, 1)
+
+
+def test_suppressed(pending, clock):
+    """A message that was held back costs nothing, so that staff's lifting it helps at once."""
+    (digest,) = addresses.keyed_digests("pending@example.com", "suppression")
+    suppression = Suppression.objects.create(digest=digest, why="by_hand", since=clock.now)
+    assert ask() is Outcome.SENT
+    engine.drain()
+    assert state() == DeliveryState.SUPPRESSED
+    suppression.delete()
+    assert ask() is Outcome.SENT
+
+
+def test_while_it_is_tried_again(pending, clock, script):
+    """A message that is still to be repeated keeps its slot; given up, it finds it superseded."""
+    script.extend([ConnectionRefusedError()] * 50)
+    ask()
+    engine.drain()
+    assert state() == DeliveryState.QUEUED
+    assert ask() is Outcome.COOLING_DOWN
+    first = Delivery.objects.get()
+    clock.move(minutes=1)
+    assert ask() is Outcome.SENT
+    Delivery.objects.exclude(pk=first.pk).update(not_before=clock.now + timedelta(days=9))
+    second = Cooldown.objects.get().last_at
+    drain(clock)
+    first.refresh_from_db()
+    assert first.state == DeliveryState.FAILED
+    row = Cooldown.objects.get()
+    assert (row.last_at, row.hour_count) == (second, 2)
+
+
+def test_given_up_long_after(pending, clock, script):
+    """Who waited for a message that was given up at last may ask for another at once."""
+    script.extend([ConnectionRefusedError()] * 50)
+    ask()
+    drain(clock)
+    assert state() == DeliveryState.FAILED
+    assert ask() is Outcome.SENT
+
+
+@pytest.mark.parametrize("last", [GONE, smtplib.SMTPServerDisconnected("lost"), None])
+def test_in_doubt(pending, clock, script, last, settings):
+    """What may have gone out keeps its slot, however the repeat ended."""
+    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": 3600}
+    ask()
+    before = Cooldown.objects.get()
+    # As a courier leaves it that was killed with the message handed over.
+    claim = claims.claim("killed")
+    assert claim is not None
+    assert claims.hand_over(claim)
+    script.append(last)
+    clock.move(seconds=120)
+    for _ in range(9):
+        engine.drain()
+        clock.move(minutes=3)
+    assert state() in {DeliveryState.FAILED, DeliveryState.SENT}
+    assert Cooldown.objects.values_list("last_at", "hour_count").get() == (before.last_at, 1)
+    assert ask() is Outcome.COOLING_DOWN
+
+
+def test_unknown(pending, clock, script):
+    """A message of which nobody knows whether it went out keeps its slot."""
+    script.extend([TimeoutError("lost")] * 9)
+    ask()
+    row = Cooldown.objects.get()
+    claim = claims.claim("me")
+    assert claim is not None
+    claims.mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL)
+    assert Cooldown.objects.get().last_at == row.last_at
+    assert ask() is Outcome.COOLING_DOWN
+
+
+def test_accounts_that_share_an_address(clock, script):
+    """One slot for several messages is given back when the last of them has failed."""
+    for _ in range(3):
+        PendingFactory.create(email="pending@example.com")
+    script.extend([GONE, GONE, GONE])
+    ask("pending@example.com")
+    for failed in (1, 2, 3):
+        assert ask("pending@example.com") is Outcome.COOLING_DOWN
+        engine.drain(limit=1)
+        assert Delivery.objects.filter(state=DeliveryState.FAILED).count() == failed
+    assert Cooldown.objects.get().hour_count == 0
+    assert ask("pending@example.com") is Outcome.SENT
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_that_was_sent(clock, script, place):
+    """The slot is used when one of the messages went out, whichever it was."""
+    for _ in range(3):
+        PendingFactory.create(email="pending@example.com")
+    script.extend(None if place == each else GONE for each in range(3))
+    ask("pending@example.com")
+    engine.drain()
+    assert Delivery.objects.filter(state=DeliveryState.FAILED).count() == 2
+    assert ask("pending@example.com") is Outcome.COOLING_DOWN
+
+
+@pytest.mark.parametrize("gap", [0, 60])
+def test_once(pending, clock, script, settings, gap):
+    """A slot that was given back is not given back again."""
+    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": gap}
+    script.extend([None, GONE])
+    ask()
+    clock.move(seconds=60)
+    ask()
+    engine.drain()
+    failed = Delivery.objects.get(state=DeliveryState.FAILED)
+    assert Cooldown.objects.get().hour_count == 1
+    with transaction.atomic():
+        assert not slots.give_back(failed)
+    assert Cooldown.objects.get().hour_count == 1
+
+
+def test_a_later_slot_stays(pending, clock, settings):
+    """What one message gives back is its own slot, never one that was taken after it."""
+    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": 0}
+    ask()
+    first = Delivery.objects.get()
+    clock.move(seconds=1)
+    ask()
+    with transaction.atomic():
+        assert not slots.give_back(first)
+    assert Cooldown.objects.get().hour_count == 2
+
+
+def test_a_new_key(pending, clock, script, settings):
+    """A slot that was taken under the key before is given back all the same."""
+    script.append(GONE)
+    ask()
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another"
+    engine.drain()
+    assert Cooldown.objects.get().hour_count == 0
+
+
+def test_where_unknown_is_concealed_alone(pending, clock, script):
+    """Who hears of the cooldown but not of accounts is not told by a slot that came back."""
+    quiet = frozenset({Outcome.UNKNOWN})
+    script.append(GONE)
+    told = [
+        (ask(name, quiet=quiet), engine.drain() and ask(name, quiet=quiet))
+        for name in ("pending", "nobody")
+    ]
+    assert Delivery.objects.filter(state=DeliveryState.FAILED).count() == 1
+    assert told == [(Outcome.SENT, Outcome.COOLING_DOWN)] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ended_at_the_same_time(settings):
+    """Of couriers that end the messages of one slot together, the last gives it back, once."""
+    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN_PER_HOUR": 0}
+    for _ in range(5):
+        PendingFactory.create(email="pending@example.com")
+    ask("pending@example.com")
+    Cooldown.objects.update(hour_count=9)
+    claimed = [claims.claim(f"courier {place}") for place in range(5)]
+    assert None not in claimed
+
+    def end(place):
+        return claims.mark(claimed[place], DeliveryState.FAILED, reason=Reason.REFUSED)
+
+    assert at_once(end, 5) == [True] * 5
+    assert Cooldown.objects.get().hour_count == 8
+    assert ask("pending@example.com") is Outcome.SENT

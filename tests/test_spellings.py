@@ -1,0 +1,223 @@
+"""Whom a typed address reaches, from the ask to the outbox: its account, never a neighbour."""
+
+import pytest
+from django.core import mail
+
+from resend_confirmation import clients, engine
+from resend_confirmation.accounts import FlagStore
+from resend_confirmation.engine import ResendRequest, matching
+from resend_confirmation.models import Confirmation, Delivery
+from resend_confirmation.outcomes import CONCEALED, Outcome
+
+from .factories import PendingFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+#: What is stored, what is typed, and the one recipient that the message then has.
+FOUND = {
+    "capitals": ("jane@example.com", "JANE@EXAMPLE.COM", "jane@example.com"),
+    "stored in capitals": ("JANE@EXAMPLE.COM", "jane@example.com", "JANE@EXAMPLE.COM"),
+    "space around": ("jane@example.com", " jane@example.com\u3000", "jane@example.com"),
+    "full-width": (
+        "jane@example.com",
+        "\uff4a\uff41\uff4e\uff45@\uff45xample.com",
+        "jane@example.com",
+    ),
+    "stored full-width": (
+        "\uff4a\uff41\uff4e\uff45@example.com",
+        "jane@example.com",
+        "\uff4a\uff41\uff4e\uff45@example.com",
+    ),
+    "a full-width at": ("jane@example.com", "jane\uff20example.com", "jane@example.com"),
+    "a ligature": ("fish@example.com", "\ufb01sh@example.com", "fish@example.com"),
+    "a stored ligature": ("\ufb01sh@example.com", "fish@example.com", "\ufb01sh@example.com"),
+    "a Kelvin sign": ("kelvin@example.com", "\u212aelvin@example.com", "kelvin@example.com"),
+    "capitals beyond ASCII": (
+        "\u00e4nne@example.com",
+        "\u00c4NNE@example.com",
+        "\u00e4nne@example.com",
+    ),
+    "stored capitals beyond ASCII": (
+        "\u00c4nne@example.com",
+        "\u00e4NNE@example.com",
+        "\u00c4nne@example.com",
+    ),
+    "typed decomposed": (
+        "ren\u00e9@example.com",
+        "rene\u0301@example.com",
+        "ren\u00e9@example.com",
+    ),
+    "stored decomposed": (
+        "rene\u0301@example.com",
+        "ren\u00e9@example.com",
+        "rene\u0301@example.com",
+    ),
+    "sharp s before the @": (
+        "stra\u00dfe@example.com",
+        "STRASSE@example.com",
+        "stra\u00dfe@example.com",
+    ),
+    "Unicode stored, Punycode typed": (
+        "jane@b\u00fccher.example",
+        "jane@xn--bcher-kva.example",
+        "jane@xn--bcher-kva.example",
+    ),
+    "Punycode stored, Unicode typed": (
+        "jane@xn--bcher-kva.example",
+        "Jane@B\u00dcCHER.example",
+        "jane@xn--bcher-kva.example",
+    ),
+    "a domain with a sharp s": (
+        "jane@stra\u00dfe.example",
+        "jane@xn--strae-oqa.example",
+        "jane@xn--strae-oqa.example",
+    ),
+    "dotless i, its own": ("\u0131@example.com", "\u0131@example.com", "\u0131@example.com"),
+    "I with a dot, its own": ("\u0130@example.com", "\u0130@example.com", "\u0130@example.com"),
+    "quoted, with a comma": (
+        '"victim,b"@example.com',
+        '"VICTIM,b"@example.com',
+        '"victim,b"@example.com',
+    ),
+    "ideographic full stop": ("jane@b.example", "jane@b\u3002example", "jane@b.example"),
+}
+
+#: What is stored by a neighbour, and what is typed that only looks like it to somebody.
+NEIGHBOURS = {
+    "Cyrillic a": ("victim@paypal.example", "victim@p\u0430ypal.example"),
+    "Cyrillic a before the @": ("anna@example.com", "\u0430nna@example.com"),
+    "dotless i typed": ("victim@example.com", "v\u0131ctim@example.com"),
+    "dotless i stored": ("v\u0131ctim@example.com", "victim@example.com"),
+    "I with a dot typed": ("victim@example.com", "v\u0130ctim@example.com"),
+    "I with a dot stored": ("v\u0130ctim@example.com", "victim@example.com"),
+    "an accent typed": ("rene@example.com", "ren\u00e9@example.com"),
+    "an accent stored": ("ren\u00e9@example.com", "rene@example.com"),
+    "sharp s in the domain typed": ("x@strasse.example", "x@stra\u00dfe.example"),
+    "sharp s in the domain stored": ("x@stra\u00dfe.example", "x@strasse.example"),
+    "final sigma": (
+        "x@\u03b2\u03cc\u03bb\u03bf\u03c2.example",
+        "x@\u03b2\u03cc\u03bb\u03bf\u03c3.example",
+    ),
+    "an encoded word": ("victim@example.com", "=?utf-8?q?victim=40example=2ecom?=@evil.example"),
+    "an encoded word before the @": ("victim@example.com", "=?utf-8?q?victim?=@example.com"),
+    "a comma": ("victim@example.com", "victim@example.com,thief@evil.example"),
+    "a comma before": ("victim@example.com", "thief@evil.example,victim@example.com"),
+    "a semicolon": ("victim@example.com", "victim@example.com;thief@evil.example"),
+    "quoted": ("victim@example.com", '"victim"@example.com'),
+    "quoted with an at": ("victim@example.com", '"victim@example.com"@evil.example'),
+    "a display name": ("victim@example.com", "Victim <victim@example.com>"),
+    "a comment": ("victim@example.com", "victim(comment)@example.com"),
+    "a comment behind": ("victim@example.com", "victim@example.com(comment)"),
+    "a route": ("victim@example.com", "@evil.example:victim@example.com"),
+    "a percent route": ("victim@example.com", "victim%example.com@evil.example"),
+    "a line break": ("victim@example.com", "victim@example.com\nBcc: thief@evil.example"),
+    "CR and LF": ("victim@example.com", "victim@example.com\r\n"),
+    "NUL": ("victim@example.com", "victim@example.com\x00thief"),
+    "a lone surrogate": ("victim@example.com", "victim\ud800@example.com"),
+    "10 kB": ("victim@example.com", "victim" + "m" * 10_000 + "@example.com"),
+    "10 kB of space": ("victim@example.com", "victim@example.com" + " " * 10_000),
+    "a dot at the end": ("victim@example.com", "victim@example.com."),
+    "an override of direction": ("victim@example.com", "\u202evictim@example.com"),
+    "a zero-width space": ("victim@example.com", "vic\u200btim@example.com"),
+    "a zero-width joiner": ("victim@example.com", "vic\u200dtim@example.com"),
+    "a soft hyphen": ("victim@example.com", "vic\u00adtim@example.com"),
+    "a combining mark": ("victim@example.com", "victim\u0301@example.com"),
+    "a wildcard": ("victim@example.com", "victim%@example.com"),
+    "one letter": ("victim@example.com", "vict_m@example.com"),
+    "a backslash": ("victim@example.com", "victim\\@example.com"),
+    "a tag": ("victim@example.com", "victim+tag@example.com"),
+    "a dot": ("victim@example.com", "v.ictim@example.com"),
+    "nothing": ("victim@example.com", ""),
+}
+
+
+def candid(identity):
+    return engine.resend(ResendRequest(identity=identity, client=clients.default()))
+
+
+def quiet(identity):
+    request = ResendRequest(identity=identity, client=clients.default(), quiet=CONCEALED)
+    result = engine.resend(request)
+    assert result.ending is Outcome.SENT
+    return result
+
+
+def half_quiet(identity):
+    concealed = frozenset({Outcome.UNKNOWN})
+    request = ResendRequest(identity=identity, client=clients.default(), quiet=concealed)
+    assert engine.resend(request).ending is Outcome.SENT
+
+
+def recipients():
+    while not engine.drain().idle:
+        pass
+    assert not Delivery.objects.filter(state__in=["asked", "queued", "sending", "failed"]).exists()
+    return [letter.recipients() for letter in mail.outbox]
+
+
+HOW = pytest.mark.parametrize("ask", [candid, quiet, half_quiet])
+
+
+@HOW
+@pytest.mark.parametrize(("stored", "typed", "recipient"), FOUND.values(), ids=FOUND)
+def test_found(ask, stored, typed, recipient):
+    """Another way of writing an address finds its account, and the message goes where stored."""
+    PendingFactory.create(username="owner", email=stored)
+    PendingFactory.create(username="neighbour", email="somebody.else@example.com")
+    ask(typed)
+    assert recipients() == [[recipient]]
+    assert Confirmation.objects.filter(address=stored).count() == 1
+
+
+@HOW
+@pytest.mark.parametrize(("stored", "typed"), NEIGHBOURS.values(), ids=NEIGHBOURS)
+def test_neighbours(ask, stored, typed):
+    """What only looks like an address reaches neither its owner nor anybody else."""
+    PendingFactory.create(username="owner", email=stored)
+    ask(typed)
+    assert recipients() == []
+
+
+@HOW
+def test_two_that_look_alike(ask):
+    """Of accounts whose addresses a database may take for equal, only the one meant is mailed."""
+    for name, address in enumerate(["rene@example.com", "ren\u00e9@example.com"]):
+        PendingFactory.create(username=str(name), email=address)
+    ask("RENE\u0301@example.com")
+    assert recipients() == [["ren\u00e9@example.com"]]
+
+
+#: What is found where there is no confirmation yet, by the host's own column alone.
+WITHOUT = {
+    name: FOUND[name]
+    for name in (
+        "capitals",
+        "stored in capitals",
+        "full-width",
+        "a ligature",
+        "a Kelvin sign",
+        "capitals beyond ASCII",
+        "typed decomposed",
+        "Unicode stored, Punycode typed",
+        "Punycode stored, Unicode typed",
+        "a domain with a sharp s",
+    )
+}
+
+
+@HOW
+@pytest.mark.parametrize(("stored", "typed", "recipient"), WITHOUT.values(), ids=WITHOUT)
+def test_found_without_a_confirmation(ask, change, stored, typed, recipient):
+    """An account that never had a message is found by its spellings."""
+    change(ACCOUNTS=f"{FlagStore.__module__}.{FlagStore.__name__}")
+    UserFactory.create(username="owner", email=stored, is_active=False)
+    ask(typed)
+    assert recipients() == [[recipient]]
+
+
+def test_one_statement(django_assert_num_queries):
+    """However an address is spelt, looking it up is one statement."""
+    PendingFactory.create(username="owner", email="jane@b\u00fccher.example")
+    for typed in ("jane@xn--bcher-kva.example", "J\u00c4NE@B\u00dcCHER.example", "owner", "a@b.c"):
+        with django_assert_num_queries(1):
+            matching.find(typed)

@@ -1,0 +1,27 @@
+"""The tests of account stores beside other packages, in processes of their own, as their apps."""
+
+import pytest
+
+from .subprocesses import assert_passes, run
+
+
+@pytest.mark.parametrize(
+    ("site", "names"),
+    [
+        ("allauth", ["test_allauth", "test_allauth_sign_up", "test_dj_rest_auth"]),
+        ("flags", ["test_djoser", "test_django_registration"]),
+    ],
+    ids=["allauth", "flags"],
+)
+def test_stores(site, names):
+    """They pass with the other packages installed, warnings being errors there too."""
+    files = [f"tests/stores/{name}.py" for name in names]
+    assert_passes(f"tests.stores.settings_{site}", *files)
+
+
+def test_store_is_loaded_with_django():
+    """The module of the store is imported when Django starts, so that its receivers are there."""
+    look = "import sys; print('resend_confirmation.contrib.allauth' in sys.modules)"
+    settings = "tests.stores.settings_allauth"
+    done = run("-c", f"import django; django.setup(); {look}", DJANGO_SETTINGS_MODULE=settings)
+    assert done.stdout.strip() == "True", done.stderr
