@@ -408,7 +408,9 @@ def silent(settings, change):
             with suppress(TimeoutError):
                 met.append(listener.accept()[0])
             for session in met if drips else []:
-                session.send(b"2")
+                # Who has given up is no longer there to be written to.
+                with suppress(OSError):
+                    session.send(b"2")
 
     threads = []
 
