@@ -2,12 +2,10 @@
 
 import re
 import smtplib
-import socket
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from aiosmtpd.controller import Controller
 from django.contrib.auth import get_user_model
 from django.core import mail
 
@@ -19,8 +17,10 @@ from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppres
 from resend_confirmation.outcomes import CONCEALED, ConfirmationState, DeliveryState, Reason
 from resend_confirmation.signals import delivery_changed
 
+from .demonstration import free_port
 from .factories import UserFactory, queued
 from .mailers import SMTP, ScriptedBackend, through
+from .smtp_server import Server
 
 pytestmark = pytest.mark.django_db
 
@@ -468,12 +468,6 @@ class Mailbox:
         return self.data_answer
 
 
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 def over_smtp(settings, port):
     through(settings, SMTP, host="127.0.0.1", port=port, timeout=10)
 
@@ -482,7 +476,7 @@ def over_smtp(settings, port):
 def mailbox(settings):
     """An SMTP server on this machine, and Django's own backend that speaks to it."""
     box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=free_port())
+    controller = Server(box)
     controller.start()
     over_smtp(settings, controller.port)
     yield box

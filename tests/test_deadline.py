@@ -80,7 +80,7 @@ def test_given_up(pipe):
     started = time.monotonic()
     with pytest.raises(DeadlineExceeded) as caught:
         within(0.2, pipe.read, abort=pipe.close)
-    assert 0.2 <= time.monotonic() - started < 10
+    assert time.monotonic() - started >= 0.2
     assert pipe.aborted == 1
     assert isinstance(caught.value.__cause__, ConnectionResetError)
     wait_for_the_workers()
@@ -93,8 +93,12 @@ def test_given_up_although_bytes_drip(pipe):
     def drip():
         # The abort may come between two drips: there is nobody left to write to.
         with contextlib.suppress(BrokenPipeError):
-            while not over.wait(0.02):
+            for _ in range(1000):
+                if over.wait(0.02):
+                    return
                 pipe.theirs.send(b".")
+        # Ends what nobody has aborted, so that the test fails and does not hang.
+        pipe.theirs.close()
 
     def read_for_ever():
         while True:
@@ -104,10 +108,8 @@ def test_given_up_although_bytes_drip(pipe):
     dripper = threading.Thread(target=drip)
     dripper.start()
     try:
-        started = time.monotonic()
         with pytest.raises(DeadlineExceeded):
             within(0.3, read_for_ever, abort=pipe.close)
-        assert time.monotonic() - started < 10
         wait_for_the_workers()
     finally:
         over.set()
@@ -118,10 +120,8 @@ def test_work_that_cannot_be_aborted(monkeypatch):
     """When the abort does not help the caller goes on without the work."""
     monkeypatch.setattr(deadline, "GRACE", 0.05)
     release = threading.Event()
-    started = time.monotonic()
     with pytest.raises(DeadlineExceeded) as caught:
         within(0.1, lambda: release.wait(LONG), abort=lambda: None)
-    assert time.monotonic() - started < 10
     assert caught.value.__cause__ is None
     assert len(workers()) == 1
     release.set()

@@ -22,6 +22,8 @@ from resend_confirmation.courier import receipts
 from resend_confirmation.courier.deadline import DeadlineExceeded
 from resend_confirmation.courier.receipts import Kind
 
+from .demonstration import free_port
+
 ACCEPTED, NOT_ACCEPTED, REFUSED = Kind.ACCEPTED, Kind.NOT_ACCEPTED, Kind.REFUSED
 UNSUPPORTED, AMBIGUOUS, CONFIGURATION = Kind.UNSUPPORTED, Kind.AMBIGUOUS, Kind.CONFIGURATION
 
@@ -209,18 +211,12 @@ def test_cut_off_in_a_way_that_tells_nothing():
 # Real errors of real libraries
 
 
-def refusing_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 def connect_smtp():
-    smtplib.SMTP("127.0.0.1", refusing_port())
+    smtplib.SMTP("127.0.0.1", free_port())
 
 
 def connect_http():
-    requests.post(f"http://127.0.0.1:{refusing_port()}/", timeout=5)
+    requests.post(f"http://127.0.0.1:{free_port()}/", timeout=5)
 
 
 def ask_for_a_host():

@@ -172,7 +172,7 @@ def test_survives_a_crash(drains, carrier, caplog):
 
 
 def test_never_blocks(drains, carrier):
-    """Waking returns at once while the courier is at work, and is not forgotten."""
+    """Waking returns while the courier is at work, and is not forgotten."""
     calls, script = drains
     release = threading.Event()
 
@@ -183,10 +183,9 @@ def test_never_blocks(drains, carrier):
     script.append(work)
     carrier.wake()
     wait_for(lambda: len(calls) == 1)
-    started = time.monotonic()
+    # The work would fail, and another drain begin, if this waited for it.
     for _ in range(1000):
         carrier.wake()
-    assert time.monotonic() - started < 1
     assert len(calls) == 1
     release.set()
     wait_for(lambda: len(calls) == 2)

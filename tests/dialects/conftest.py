@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 import yaml
-from aiosmtpd.controller import Controller
 from django.test import Client
 from openapi_spec_validator import validate
 
 from resend_confirmation.testing.dialects import Clock, Site
-from tests.demonstration import free_port
 from tests.factories import UserFactory
+from tests.smtp_server import Server
 
 from .cases import link_of, token_of
 from .mailbox import Mailbox
@@ -111,7 +110,7 @@ def reach(site):
 def mailbox() -> Iterator[tuple[Mailbox, int]]:
     """An SMTP server and its port."""
     mailbox = Mailbox()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port())
+    controller = Server(mailbox)
     controller.start()
     yield mailbox, controller.port
     controller.stop()

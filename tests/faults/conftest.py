@@ -1,6 +1,5 @@
 """A world for couriers: a database of its own, a mail server that keeps what it took, processes."""
 
-import asyncio
 import json
 import os
 import signal
@@ -16,12 +15,14 @@ from pathlib import Path
 import psycopg
 import pymysql
 import pytest
-from aiosmtpd.controller import Controller
 from django.conf import settings
 
 from tests.conftest import unavailable
+from tests.smtp_server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Seconds for anything to happen, on a machine that is busy with something else.
+DEADLINE = 300
 
 DUMP = """
 import django, json, sys
@@ -58,18 +59,9 @@ class Sink:
         return found
 
 
-class Server(Controller):
-    """A mail server on a port that the system chooses."""
-
-    def _trigger_server(self):
-        assert isinstance(self.server, asyncio.Server)
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
-
-
-def wait_until(condition, seconds, why):
+def wait_until(condition, why):
     """Return when ``condition()`` holds; fail after a deadline."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < deadline, why()
         threading.Event().wait(0.05)
@@ -89,7 +81,7 @@ class World:
     def serve(self, handler=None, **options):
         """Start the mail server."""
         handler = handler or self.sink
-        self.controller = Server(handler, hostname="127.0.0.1", port=0, **options)
+        self.controller = Server(handler, **options)
         self.controller.start()
         self.port = self.controller.port
 
@@ -112,7 +104,7 @@ class World:
             env=self.environment(**more),
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=DEADLINE,
             check=False,
         )
         assert done.returncode == 0, done.stderr

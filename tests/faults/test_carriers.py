@@ -95,7 +95,7 @@ def test_celery(carried, broker):
     gate.shut()
     start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
     # The asks are answered and committed although nobody could be told of them.
-    wait_until(lambda: "asked" in carried.log_text(), 60, carried.log_text)
+    wait_until(lambda: "asked" in carried.log_text(), carried.log_text)
     assert {row["state"] for row in carried.rows()} == {"queued"}
     assert not carried.sink.messages
     gate.open()
@@ -112,7 +112,7 @@ def test_celery(carried, broker):
         DJANGO_SETTINGS_MODULE="tests.faults.settings_carriers",
         **more,
     )
-    wait_until(lambda: sent_everything(carried), 60, carried.log_text)
+    wait_until(lambda: sent_everything(carried), carried.log_text)
     assert_each_got_one(carried)
 
 
@@ -126,12 +126,12 @@ def test_celery_wakes_the_worker(carried, broker):
         "FAULTS_QUEUE": f"faults-{uuid.uuid4().hex}",
     }
     start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
-    wait_until(lambda: "asked" in carried.log_text(), 60, carried.log_text)
+    wait_until(lambda: "asked" in carried.log_text(), carried.log_text)
     start(
         carried, "-m", "celery", "-A", "tests.faults.celery_app", "worker",
         "--pool", "solo", "--loglevel", "WARNING", **more,
     )  # fmt: skip
-    wait_until(lambda: sent_everything(carried), 60, carried.log_text)
+    wait_until(lambda: sent_everything(carried), carried.log_text)
     assert_each_got_one(carried)
 
 
@@ -140,7 +140,7 @@ def test_tasks(carried):
     """An ask enqueues a task in its own commit, and the tasks' worker carries it."""
     more = {"FAULTS_CARRIER": "tasks"}
     start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
-    wait_until(lambda: "asked" in carried.log_text(), 60, carried.log_text)
+    wait_until(lambda: "asked" in carried.log_text(), carried.log_text)
     start(carried, "-m", "django", "db_worker", "--no-startup-delay", "--interval", "0.1", **more)
-    wait_until(lambda: sent_everything(carried), 60, carried.log_text)
+    wait_until(lambda: sent_everything(carried), carried.log_text)
     assert_each_got_one(carried)

@@ -13,10 +13,12 @@ from aiosmtpd.smtp import AuthResult
 
 from resend_confirmation.courier import Round, carry, pause
 from resend_confirmation.outcomes import DeliveryState, Reason
+from tests.demonstration import free_port
 from tests.factories import UserFactory, queued
 from tests.mailers import SMTP, through
+from tests.smtp_server import Server
 
-from .conftest import Server, wait_until
+from .conftest import wait_until
 from .test_kills import link_in
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db]
@@ -79,12 +81,12 @@ async def drip(server):
 
 @pytest.fixture
 def serve(settings, change):
-    """Start a server for a mailbox, and send through it with a deadline of a second."""
-    change(SEND_DEADLINE=1)
+    """Start a server for a mailbox, and send through it with a deadline of seconds."""
+    change(SEND_DEADLINE=4)
     started = []
 
     def start(mailbox, port=0, **options):
-        server = Server(mailbox, hostname="127.0.0.1", port=port, **options)
+        server = Server(mailbox, port=port, **options)
         server.start()
         started.append(server)
         through(settings, SMTP, host="127.0.0.1", port=server.port)
@@ -124,12 +126,6 @@ def went_out(attempts, doubts=0):
     return (SENT, Reason.NONE, "", "", attempts, doubts)
 
 
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 # Servers that do not accept
 
 
@@ -151,7 +147,7 @@ def test_refuses_connections(serve, settings, clock, delivery):
 
 def test_refuses_connections_for_hours(settings, clock, delivery, change):
     """After six attempts over two and a half hours the message has failed."""
-    change(SEND_DEADLINE=1)
+    change(SEND_DEADLINE=4)
     through(settings, SMTP, host="127.0.0.1", port=free_port())
     started = clock.now
     for _ in range(6):
@@ -397,7 +393,7 @@ def test_the_others_of_a_batch_that_hung(serve, clock):
 @pytest.fixture
 def silent(settings, change):
     """A server that accepts connections and drips, or says nothing at all; its port."""
-    change(SEND_DEADLINE=1)
+    change(SEND_DEADLINE=4)
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
     met: list[socket.socket] = []
@@ -507,7 +503,7 @@ def test_over_processes(world, kind):
     def is_done():
         return set(mailbox.took()) >= EXPECTED and not world.unfinished()
 
-    wait_until(is_done, 120, lambda: f"{world.rows()}\n{world.log_text()}")
+    wait_until(is_done, lambda: f"{world.rows()}\n{world.log_text()}")
     assert mailbox.took() == dict.fromkeys(EXPECTED, 1)
     rows = world.rows()
     assert {row["state"] for row in rows} == {"sent"}
@@ -526,8 +522,8 @@ def test_authentication_over_processes(world):
     def was_refused():
         return any(row["reason"] == "configuration" for row in world.rows())
 
-    wait_until(was_refused, 60, world.log_text)
-    wait_until(lambda: doorkeeper.asked > 2 * COURIERS, 60, world.log_text)
+    wait_until(was_refused, world.log_text)
+    wait_until(lambda: doorkeeper.asked > 2 * COURIERS, world.log_text)
     assert mailbox.taken == []
     rows = world.rows()
     assert all(row["attempts"] <= 1 for row in rows)
@@ -537,6 +533,6 @@ def test_authentication_over_processes(world):
     def is_done():
         return set(mailbox.took()) >= EXPECTED and not world.unfinished()
 
-    wait_until(is_done, 120, lambda: f"{world.rows()}\n{world.log_text()}")
+    wait_until(is_done, lambda: f"{world.rows()}\n{world.log_text()}")
     assert mailbox.took() == dict.fromkeys(EXPECTED, 1)
     assert {row["attempts"] for row in world.rows()} == {1}

@@ -64,7 +64,7 @@ def slow(world):
 def test_it_finishes_the_message_under_way(number, world, slow, tmp_path):
     """Told to end, it sends the message it has begun, begins no other, and exits with 0."""
     work = Work(world, tmp_path, "--poll", "0.1")
-    wait_until(lambda: slow.waiting, 30, world.log_text)
+    wait_until(lambda: slow.waiting, world.log_text)
     work.process.send_signal(number)
     with pytest.raises(subprocess.TimeoutExpired):
         work.process.wait(0.5)
@@ -79,13 +79,13 @@ def test_it_finishes_the_message_under_way(number, world, slow, tmp_path):
 def test_the_second_time_it_ends_at_once(world, slow, tmp_path):
     """Told again, it ends in the middle; the row it held is taken over later."""
     work = Work(world, tmp_path, "--poll", "0.1")
-    wait_until(lambda: slow.waiting, 30, world.log_text)
+    wait_until(lambda: slow.waiting, world.log_text)
 
     def has_ended():
         work.process.terminate()
         return work.process.poll() is not None
 
-    wait_until(has_ended, 30, world.log_text)
+    wait_until(has_ended, world.log_text)
     assert work.process.returncode == -signal.SIGTERM
     assert Counter(row["state"] for row in world.rows()) == {"sending": 1, "queued": 2}
 
@@ -93,13 +93,13 @@ def test_the_second_time_it_ends_at_once(world, slow, tmp_path):
 def test_several_couriers(world, slow, tmp_path):
     """With --concurrency 3 three messages are on their way at once, and each goes out once."""
     work = Work(world, tmp_path, "--concurrency", "3", "--poll", "0.1")
-    wait_until(lambda: slow.waiting == 3, 30, world.log_text)
+    wait_until(lambda: slow.waiting == 3, world.log_text)
     slow.go.set()
-    wait_until(lambda: not world.unfinished(), 30, world.log_text)
+    wait_until(lambda: not world.unfinished(), world.log_text)
     # What comes in later is found after a rest.
     world.run("-c", LATER)
-    wait_until(lambda: len(slow.messages) == 4, 30, world.log_text)
-    wait_until(lambda: not world.unfinished(), 30, world.log_text)
+    wait_until(lambda: len(slow.messages) == 4, world.log_text)
+    wait_until(lambda: not world.unfinished(), world.log_text)
     work.process.terminate()
     assert work.process.wait(30) == 0
     assert Counter(map(len, slow.by_recipient().values())) == {1: 4}
@@ -137,7 +137,7 @@ def test_a_process_that_ends_finishes_the_message_under_way(world, slow):
     )
     world.processes.append(process)
     with cast(IO[bytes], process.stdin):
-        wait_until(lambda: slow.waiting, 30, world.log_text)
+        wait_until(lambda: slow.waiting, world.log_text)
     # The main thread is at its end now.
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5)
