@@ -30,9 +30,9 @@ def rate(messages, couriers):
             world.ask(messages)
             for _ in range(couriers):
                 world.start_courier(FAULTS_DEADLINE="30")
-            wait_until(lambda: world.sink.messages, 60, world.log_text)
+            wait_until(lambda: world.sink.messages, world.log_text)
             before, started = len(world.sink.messages), time.perf_counter()
-            wait_until(lambda: len(world.sink.messages) == messages, 600, world.log_text)
+            wait_until(lambda: len(world.sink.messages) == messages, world.log_text, 600)
             return (messages - before) / (time.perf_counter() - started)
         finally:
             world.stop()

@@ -12,7 +12,7 @@ import django
 
 django.setup()
 
-from tests.faults.conftest import Server  # noqa: E402
+from tests.smtp_server import Server  # noqa: E402
 
 SECONDS = 0.5
 
@@ -48,7 +48,7 @@ MAILS = {"fast": Fast, "slow": Slow, "failing": Failing}
 
 def main():
     """Serve."""
-    controller = Server(MAILS[sys.argv[1]](), hostname="127.0.0.1", port=0)
+    controller = Server(MAILS[sys.argv[1]]())
     controller.start()
     print(controller.port, flush=True)
     threading.Event().wait()

@@ -59,9 +59,9 @@ class Sink:
         return found
 
 
-def wait_until(condition, why):
+def wait_until(condition, why, seconds=DEADLINE):
     """Return when ``condition()`` holds; fail after a deadline."""
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, why()
         threading.Event().wait(0.05)
