@@ -8,11 +8,7 @@ import asyncio
 import sys
 import threading
 
-import django
-
-django.setup()
-
-from tests.smtp_server import Server  # noqa: E402
+from tests.smtp_server import Server
 
 SECONDS = 0.5
 
