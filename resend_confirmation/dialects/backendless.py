@@ -64,8 +64,8 @@ class BackendlessPath(serializers.Serializer[Any]):
     """What the path says; application id and key only where the client was given them."""
 
     identity = IdentityField()
-    app_id = serializers.CharField(required=False)
-    api_key = serializers.CharField(required=False)
+    app_id = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    api_key = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
 
 
 class BackendlessError(serializers.Serializer[Any]):
@@ -95,6 +95,8 @@ class BackendlessResend(DialectView):
         Refusal.THROTTLED: _LIMIT,
         Refusal.NOT_ENABLED: _NOT_ENABLED,
         Refusal.INVALID: _NOT_FOUND,
+        (Refusal.INVALID, "app_id"): _UNKNOWN_CLIENT,
+        (Refusal.INVALID, "api_key"): _UNKNOWN_CLIENT,
         Refusal.MALFORMED: _NOT_FOUND,
         Refusal.UNKNOWN_CLIENT: _UNKNOWN_CLIENT,
         Refusal.REDIRECT_REQUIRED: _NOT_FOUND,

@@ -311,6 +311,11 @@ def test_each_key_of_a_client(form, client, key, reply, pending):
         (APP_IDS["game"].lower(), KEYS["game"]),
         (APP_IDS[None], KEYS["game"]),
         ("api", "rest"),
+        ("%20", "%20"),
+        ("%00", KEYS["game"]),
+        (APP_IDS["game"], "%00"),
+        ("%20" + APP_IDS["game"], KEYS["game"]),
+        (APP_IDS["game"], KEYS["game"] + "%20"),
     ],
 )
 def test_wrong_key(form, app_id, key, reply, pending, untouched):

@@ -142,10 +142,12 @@ class Server:
             wire.sendall(request)
             return b"".join(iter(lambda: wire.recv(65536), b""))
 
-    def post(self, target: bytes, headers: str = "") -> tuple[int, str, bytes]:
-        """Status, type and body of the answer to a POST without a body."""
-        lines = f"Host: localhost\r\nContent-Length: 0\r\nConnection: close\r\n{headers}\r\n"
-        answer = self.exchange(b"POST " + target + b" HTTP/1.1\r\n" + lines.encode())
+    def post(
+        self, target: bytes, headers: str = "", sent: bytes = b"", length: str = "Content-Length: 0"
+    ) -> tuple[int, str, bytes]:
+        """Status, type and body of the answer to a POST, which has no body unless one is given."""
+        lines = f"Host: localhost\r\n{length}\r\nConnection: close\r\n{headers}\r\n"
+        answer = self.exchange(b"POST " + target + b" HTTP/1.1\r\n" + lines.encode() + sent)
         head, _, body = answer.partition(b"\r\n\r\n")
         status, *fields = head.decode("latin-1").split("\r\n")
         given = dict(line.lower().split(": ", 1) for line in fields)
@@ -251,4 +253,36 @@ def test_two_slashes(server, root, headers, identity, address):
 def test_nobody(server, root, headers, identity):
     """What is nobody's is not found, and never taken for somebody's."""
     assert server.post(root.encode() + identity, headers) == NOT_FOUND
+    assert server.asked() == []
+
+
+IN_CHUNKS = "Transfer-Encoding: chunked"
+
+
+def chunks(body: bytes, size: int) -> bytes:
+    """A body as HTTP/1.1 sends it when its length is not said beforehand (RFC 9112, 7.1)."""
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def test_a_body_in_chunks(server):
+    """Clients that send no length are read as well, except by Django's own server."""
+    path, sent = b"/auth/send-email-confirmation", b'{"email": "pending@example.com"}'
+    answer = server.post(path, sent=chunks(sent, 7), length=IN_CHUNKS)
+    if server.name == "runserver":
+        assert answer[0] == 400
+        assert b'"missing.email"' in answer[2]
+        return
+    assert answer == (200, "application/json", b'{"email":"pending@example.com","sent":true}')
+    assert server.asked() == ["pending@example.com"]
+
+
+@pytest.mark.parametrize("size", [16 * 1024 + 1, 2_000_000])
+def test_too_much_in_chunks(server, size):
+    """They are held to the same size, and get their answer."""
+    if server.name == "runserver":
+        pytest.skip("it reads nothing in chunks")
+    sent = chunks(b'{"email": "' + b"x" * size + b'"}', 50_000)
+    status, _, body = server.post(b"/auth/send-email-confirmation", sent=sent, length=IN_CHUNKS)
+    assert (status, b"Payload Too Large" in body) == (413, True)
     assert server.asked() == []

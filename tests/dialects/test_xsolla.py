@@ -295,11 +295,13 @@ def test_payload_is_kept(payload, reply, pending):
     [
         ("p" * 2001, b'{"payload":["Ensure this field has no more than 2000 characters."]}'),
         ("p\0", b'{"payload":["Null characters are not allowed."]}'),
+        (b"p\xff", b'{"payload":["Not valid UTF-8."]}'),
+        ("p\ufffd", b'{"payload":["Not valid UTF-8."]}'),
     ],
-    ids=["2001", "NUL"],
+    ids=["2001", "NUL", "no UTF-8", "its mark"],
 )
 def test_payload_is_refused(payload, details, reply, pending, untouched):
-    """A longer payload, or one with NUL, is refused."""
+    """A longer payload, or one that could not be returned unchanged, is refused."""
     with untouched():
         assert reply(ask_jwt(ADDRESS, payload=payload)) == invalid(details)
 
@@ -368,6 +370,11 @@ def test_a_plus_in_the_query_is_a_space(reply, pending):
         ("", b'{"client_id":["This field is required."]}'),
         ("client_id=", b'{"client_id":["A valid integer is required."]}'),
         ("client_id=game", b'{"client_id":["A valid integer is required."]}'),
+        ("client_id=5_7", b'{"client_id":["A valid integer is required."]}'),
+        ("client_id=57.0", b'{"client_id":["A valid integer is required."]}'),
+        ("client_id=%2B57", b'{"client_id":["A valid integer is required."]}'),
+        ("client_id=+57", b'{"client_id":["A valid integer is required."]}'),
+        ("client_id=%D9%A5%D9%A7", b'{"client_id":["A valid integer is required."]}'),
         ("client_id=" + "5" * 2000, b'{"client_id":["String value too large."]}'),
         ("client_id=57&client_id=57", b'{"client_id":["This field was given more than once."]}'),
         (
@@ -378,9 +385,12 @@ def test_a_plus_in_the_query_is_a_space(reply, pending):
             "client_id=57&redirect_uri=a&redirect_uri=b",
             b'{"redirect_uri":["This field was given more than once."]}',
         ),
-        ("client_id=57" + "&x=1" * 1000, b'{"body":["Too many parameters"]}'),
+        ("client_id=57" + "&x=1" * 1000, b'{"query":["Too many parameters"]}'),
     ],
-    ids=["none", "empty", "a word", "huge", "twice", "NUL", "redirect twice", "1,000 others"],
+    ids=[
+        *("none", "empty", "a word", "Python's", "a decimal", "signed", "with a space", "Arabic"),
+        *("huge", "twice", "NUL", "redirect twice", "1,000 others"),
+    ],
 )
 def test_bad_query_oauth2(query, details, reply, pending, untouched):
     """A bad parameter is named in ``details``."""
@@ -413,7 +423,9 @@ def test_client_that_nobody_is(client_id, reply, pending, untouched):
         assert reply(ask) == OAUTH2_ENDINGS[Refusal.UNKNOWN_CLIENT]
 
 
-@pytest.mark.parametrize("project_id", ["57", PROJECT_IDS["game"].upper(), "ключ", "'--"])
+@pytest.mark.parametrize(
+    "project_id", ["57", PROJECT_IDS["game"].upper(), f" {PROJECT_IDS['game']}", "ключ", "'--"]
+)
 def test_project_that_nobody_is(project_id, reply, pending, untouched):
     """Any other text is an unknown project."""
     ask = replace(ask_jwt(ADDRESS), query=urlencode({"projectId": project_id}))

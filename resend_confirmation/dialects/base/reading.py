@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, QueryDict, UnreadablePostError
@@ -45,6 +45,11 @@ class _Source:
     data: Mapping[str, Any]
     repeated: frozenset[str] = frozenset()
     spell: Callable[[str], str] = str
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes, none at the end."""
 
 
 class _Object(dict[str, Any]):
@@ -112,7 +117,8 @@ def read(
         try:
             sources.append(_Source(query_class, *_of_query(_query(request))))
         except SuspiciousOperation:
-            return Reading(refusal=Refusal.MALFORMED, detail=Detail(reason="Too many parameters"))
+            detail = Detail(name="query", reason="Too many parameters")
+            return Reading(refusal=Refusal.MALFORMED, detail=detail)
     if body_class:
         body = _body(request, takes_form)
         if isinstance(body, Reading):
@@ -192,32 +198,49 @@ def _body(
 
 
 def _raw(request: HttpRequest) -> bytes | None:
-    """The body, or None when it is larger than MAX_BODY; no more than that is read."""
+    """The body, or None when it is larger than MAX_BODY; no more than that is kept."""
     limit = conf.get().MAX_BODY
     try:
         length = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
         length = 0
+    stream = _stream(request)
     if length > limit:
-        _discard(request, length)
+        _discard(stream, length)
         return None
-    if hasattr(request, "_body"):
+    if stream is request and hasattr(request, "_body"):
         raw: bytes = request.body  # A middleware of the host's has read it before us.
     else:
         try:
-            raw = request.read(limit + 1)
+            raw = stream.read(limit + 1)
         except RequestDataTooBig:
             return None
         except (UnreadablePostError, OSError):
             return b""  # The caller went away; there is nobody to answer.
-    return raw if len(raw) <= limit else None
+    if len(raw) > limit:
+        _discard(stream, DISCARD)
+        return None
+    return raw
 
 
-def _discard(request: HttpRequest, length: int) -> None:
+def _stream(request: HttpRequest) -> _Readable:
+    """Where the body is read from.
+
+    Django takes a body without a length for empty. Servers that see to its end themselves, and say
+    so (``wsgi.input_terminated``, as gunicorn does), give what a client sends in chunks.
+    """
+    chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    if chunked and request.META.get("wsgi.input_terminated"):
+        stream: _Readable = request.META["wsgi.input"]
+        return stream
+    return request
+
+
+def _discard(stream: _Readable, length: int) -> None:
     """Take in a body that is refused: closed on in the middle, a client never sees the answer."""
     left = min(length, DISCARD)
     with suppress(RequestDataTooBig, UnreadablePostError, OSError):
-        while left > 0 and (chunk := request.read(min(left, CHUNK))):
+        while left > 0 and (chunk := stream.read(min(left, CHUNK))):
             left -= len(chunk)
 
 
@@ -256,6 +279,7 @@ def _validate(sources: Sequence[_Source]) -> Reading:
 
 
 def _kind(code: str, value: Any) -> Kind:
-    if code in {"required", "null", "blank"}:
+    # Nothing but blanks is something, though of no use.
+    if code in {"required", "null"} or value == "":
         return Kind.MISSING
     return Kind.WRONG if isinstance(value, str) else Kind.NOT_A_STRING

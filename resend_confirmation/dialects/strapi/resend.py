@@ -1,6 +1,5 @@
 """Strapi: POST auth/send-email-confirmation, as Strapi 3 and as Strapi 4 and 5 answer it."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from rest_framework import serializers
 from ...engine import Result
 from ...outcomes import Ending, Outcome, Refusal
 from ..base import QUIET, AddressField, Answer, Detail, DialectView, Kind, Operation
+from .yup import entry, printed
 
 #: Node's reason phrases, written out: Python's differ from version to version.
 REASONS = {
@@ -116,24 +116,14 @@ class StrapiV4Error(serializers.Serializer[Any]):
     error = StrapiV4ErrorDetail()
 
 
-def _yup(message: str, detail: Detail) -> Mapping[str, Any]:
-    """One entry of yup's list, as Strapi hands it on."""
-    entry: dict[str, Any] = {
-        "path": [detail.name],
-        "message": message,
-        "name": "ValidationError",
-    }
-    return entry if detail.kind is Kind.MISSING else {**entry, "value": detail.value}
-
-
 def v4_error_body(answer: Answer, detail: Detail) -> Mapping[str, Any]:
     """``details`` names the field where one is wrong; a crash or bad JSON has none."""
     message = answer.message or detail.reason
     if detail.kind is Kind.NOT_A_STRING:
-        message = message.format(value=json.dumps(detail.value, indent=2))
+        message = message.format(value=printed(detail.value))
     error: dict[str, Any] = {"status": answer.status, "name": answer.code, "message": message}
     if answer.code == "ValidationError" and detail.name:
-        error["details"] = {"errors": [_yup(message, detail)]}
+        error["details"] = {"errors": [entry(message, detail)]}
     elif answer.code not in {"SyntaxError", "InternalServerError"}:
         error["details"] = {}
     return {"data": None, "error": error}

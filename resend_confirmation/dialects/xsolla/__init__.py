@@ -61,7 +61,8 @@ class XsollaResend(DialectView):
     def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
         """``details`` only when there is something to add."""
         error: dict[str, Any] = {"code": answer.code, "description": answer.message}
-        if details := detail.errors or ({"body": [detail.reason]} if detail.reason else {}):
+        why = {detail.name or "body": [detail.reason]} if detail.reason else {}
+        if details := detail.errors or why:
             error["details"] = details
         return {"error": error}
 

@@ -1,11 +1,26 @@
 """What Xsolla's clients send, and the envelope that they read, as serializers."""
 
+import re
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ..base import IdentityField, LanguageField, StrictCharField
+
+#: What a query's bytes that are no UTF-8 have become by the time that they are read.
+REPLACEMENT = "\ufffd"
+
+
+class XsollaClientField(serializers.IntegerField):
+    """``client_id``: digits alone, where DRF's own also takes ``5_7`` and ``57.0``."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """The number; a ValidationError for everything that is spelt otherwise."""
+        if not re.fullmatch(r"-?[0-9]+", data):
+            self.fail("invalid")
+        value: int = super().to_internal_value(data)
+        return value
 
 
 class XsollaStateField(StrictCharField):
@@ -17,15 +32,32 @@ class XsollaStateField(StrictCharField):
     def to_internal_value(self, data: Any) -> str:
         """The state as sent; a ValidationError when it could not be returned unchanged."""
         state = super().to_internal_value(data)
-        if not state.isprintable() or "\ufffd" in state:
+        if not state.isprintable() or REPLACEMENT in state:
             raise serializers.ValidationError("Only printable characters are allowed.")
         return state
+
+
+class XsollaPayloadField(serializers.CharField):
+    """``payload``: any text, line breaks too: it is handed back in JSON, seen by nobody else.
+
+    NUL and what is no UTF-8 are refused, since they could not be returned unchanged.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_blank=True, max_length=2000, trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """The text as sent; a ValidationError when it could not be returned unchanged."""
+        payload: str = super().to_internal_value(data)
+        if REPLACEMENT in payload:
+            raise serializers.ValidationError("Not valid UTF-8.")
+        return payload
 
 
 class XsollaOAuth2Query(serializers.Serializer[Any]):
     """What the query says; everything else in it is ignored."""
 
-    client_id = serializers.IntegerField(
+    client_id = XsollaClientField(
         source="client",
         help_text="Your application ID. Get it after creating an OAuth 2.0 client.",
     )
@@ -53,7 +85,9 @@ class XsollaJWTQuery(serializers.Serializer[Any]):
     """What the query says; everything else in it is ignored."""
 
     projectId = StrictCharField(  # noqa: N815 - the vendor's word
-        source="client", help_text="Login project ID from Publisher Account."
+        source="client",
+        trim_whitespace=False,
+        help_text="Login project ID from Publisher Account.",
     )
     login_url = serializers.CharField(
         source="redirect",
@@ -65,12 +99,8 @@ class XsollaJWTQuery(serializers.Serializer[Any]):
         "confirmation. Must be identical to the Callback URL specified in the URL block of "
         "Publisher Account. Required if there are several Callback URLs.",
     )
-    # Any text, line breaks too: it is handed back in JSON and seen by nobody else.
-    payload = serializers.CharField(
+    payload = XsollaPayloadField(
         required=False,
-        allow_blank=True,
-        max_length=2000,
-        trim_whitespace=False,
         help_text="Your custom data. The value of the parameter will be returned in the payload "
         "claim of the user JWT. Recommended maximum length less than 500 characters.",
     )
