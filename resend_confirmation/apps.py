@@ -3,7 +3,6 @@
 from contextlib import suppress
 
 from django.apps import AppConfig
-from django.contrib.auth import get_user_model
 from django.db.models.signals import post_save, pre_save
 from django.utils.translation import gettext_lazy as _
 
@@ -21,9 +20,9 @@ class ResendConfirmationConfig(AppConfig):
         from .engine import elsewhere  # noqa: PLC0415
 
         redaction.guard_access_logs()
-        user = get_user_model()
-        pre_save.connect(elsewhere.before_save, sender=user)
-        post_save.connect(elsewhere.after_save, sender=user)
+        # Without a sender: proxies of the user model are saved under their own names.
+        pre_save.connect(elsewhere.before_save)
+        post_save.connect(elsewhere.after_save)
         # Its module may listen to the package that it reads; what is wrong with it E007 says.
         with suppress(Exception):
             accounts.store()

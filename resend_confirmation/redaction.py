@@ -12,7 +12,8 @@ from django.views.debug import SafeExceptionReporterFilter, get_default_exceptio
 SUBSTITUTE = "..."
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-_IN_URL = re.compile(r"(?<=[?&]token=)[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
+#: Under the name that our links give it, and under the one of Strapi's confirm call.
+_IN_URL = re.compile(r"([?&](?:token|confirmation)=)[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 
 #: Who writes requested URLs, query included: Django's development server, Gunicorn, Uvicorn, ...
 ACCESS_LOGS = ("django.server", "gunicorn.access", "uvicorn.access", "hypercorn.access")
@@ -97,7 +98,7 @@ class AccessLogFilter(logging.Filter):
 
 
 def _without_tokens(value: Any) -> Any:
-    return _IN_URL.sub(SUBSTITUTE, value) if isinstance(value, str) else value
+    return _IN_URL.sub(rf"\1{SUBSTITUTE}", value) if isinstance(value, str) else value
 
 
 def guard_access_logs() -> None:

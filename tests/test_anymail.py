@@ -618,6 +618,19 @@ def test_a_comma_makes_no_second_recipient(provider, api):
     assert delivery.confirmation
 
 
+def test_an_address_that_the_provider_cannot_carry(settings, api):
+    """It ends alone, with the reason, and nobody else's message waits for it."""
+    use(settings, "scaleway", api.url)
+    api.answer = PROVIDERS["scaleway"].accepts
+    umlaut = queued(UserFactory.create(email="jürgen@example.com"))
+    other = queued(UserFactory.create(email="other@example.com"))
+    assert carry() == Round(sent=1, unsent=1)
+    umlaut.refresh_from_db()
+    assert (umlaut.state, umlaut.reason) == (DeliveryState.FAILED, Reason.UNSUPPORTED)
+    other.refresh_from_db()
+    assert other.state == DeliveryState.SENT
+
+
 @pytest.mark.parametrize("address", ["a,b@example.com", "a@example.com,b@example.com", "a,b"])
 def test_two_addresses_are_none(address):
     """What reads as two addresses is no address: no message is ever queued for it."""

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from resend_confirmation import engine, start
@@ -112,6 +113,22 @@ def test_cooldowns(clock, change):
     change(COOLDOWN=60)
     assert prune() == [1]
     assert not Cooldown.objects.exists()
+
+
+def test_a_cooldown_that_is_taken_meanwhile(clock, monkeypatch):
+    """An address that was written to between the look and the deletion goes on cooling down."""
+    cooldown.take("a@example.com")
+    clock.move(days=3)
+    delete, taken = QuerySet.delete, []
+
+    def take_first(rows):
+        taken.append(cooldown.take("a@example.com"))
+        return delete(rows)
+
+    monkeypatch.setattr(QuerySet, "delete", take_first)
+    assert prune() == [0]
+    assert taken == [0]
+    assert cooldown.take("a@example.com") == 60
 
 
 def test_batches(clock):

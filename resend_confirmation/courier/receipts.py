@@ -98,7 +98,9 @@ def _of_anymail(error: BaseException) -> tuple[Kind, str] | None:
         case AnymailRecipientsRefused() | AnymailInvalidAddress():
             return Kind.REFUSED, ""
         case AnymailUnsupportedFeature() | AnymailConfigurationError():
-            return Kind.CONFIGURATION, ""
+            # Scaleway's is about one address, whose local part goes beyond ASCII (RFC 6531).
+            is_of_the_address = "EAI in to" in str(error)
+            return (Kind.UNSUPPORTED if is_of_the_address else Kind.CONFIGURATION), ""
         case AnymailSerializationError():
             return Kind.UNSUPPORTED, ""
         case AnymailAPIError(status_code=int(status)):
@@ -115,7 +117,8 @@ def _by_http_status(status: int) -> Kind:
     if status < 400:  # noqa: PLR2004 - RFC 9110
         # It answered, in words that anymail cannot read.
         return Kind.AMBIGUOUS
-    if status in {401, 402, 403, 404}:
+    # 420 is SparkPost's for an account past its sending limit.
+    if status in {401, 402, 403, 404, 420}:
         return Kind.CONFIGURATION
     if status in {408, 409, 423, 425, 429} or status >= 500:  # noqa: PLR2004 - RFC 9110
         return Kind.NOT_ACCEPTED

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import router, transaction
 from django.utils import timezone
 
 from .. import accounts, addresses
 from ..accounts import FlagStore
 from ..models import Confirmation
-from ..outcomes import ConfirmationState
+from ..outcomes import ConfirmationState, Standing
 from ..signals import confirmed
 from .signup import reopen, withdraw
 
@@ -60,34 +61,61 @@ def note_deactivated(user: Any, address: str) -> None:
 def before_save(
     sender: Any, instance: Any, raw: bool, using: str, update_fields: Any, **_: Any
 ) -> None:
-    """Receiver of the user model's ``pre_save``: with FlagStore, notes who is deactivated.
+    """Receiver of ``pre_save``: with FlagStore, notes which user is deactivated.
 
     ``is_active=False`` alone cannot tell them from those who never confirmed, so the change is
-    what counts. Asks the database only when an inactive account is saved.
+    what counts, and who is out stays out under another address. Asks the database only when an
+    inactive account is saved.
     """
-    if raw or not _tells(update_fields) or instance.is_active or instance._state.adding:
+    if raw or not _is_user(sender) or instance.is_active or instance._state.adding:
+        return
+    email = instance.get_email_field_name()
+    if not (_writes("is_active", update_fields) or _writes(email, update_fields)):
         return
     if getattr(instance, _INSERTED, False) or not isinstance(accounts.store(), FlagStore):
         return
     # Where it is about to be written: a replica may lag behind.
-    users = sender._default_manager.using(using)
-    known = users.filter(pk=instance.pk, is_active=True).first()
-    if known is not None:
-        note_deactivated(known, getattr(known, known.get_email_field_name()) or "")
+    known = sender._default_manager.using(using).filter(pk=instance.pk).first()
+    if known is None:
+        return
+    old = _address(known)
+    new = _address(instance) if _writes(email, update_fields) else old
+    if known.is_active and _writes("is_active", update_fields):
+        note_deactivated(known, old)
+    elif known.is_active or addresses.same(old, new) or not _is_blocked(known, old):
+        return
+    if not addresses.same(old, new):
+        note_deactivated(known, new)
 
 
 def after_save(
     sender: Any, instance: Any, created: bool, raw: bool, update_fields: Any, **_: Any
 ) -> None:
-    """Receiver of the user model's ``post_save``: with FlagStore, notes who is activated."""
+    """Receiver of ``post_save``: with FlagStore, notes which user is activated."""
+    if not _is_user(sender):
+        return
     setattr(instance, _INSERTED, created and instance.is_active)
     if created:
         return
-    if raw or not _tells(update_fields) or not instance.is_active:
+    if raw or not _writes("is_active", update_fields) or not instance.is_active:
         return
     if isinstance(accounts.store(), FlagStore):
-        note_confirmed(instance, getattr(instance, instance.get_email_field_name()) or "")
+        note_confirmed(instance, _address(instance))
 
 
-def _tells(update_fields: Any) -> bool:
-    return update_fields is None or "is_active" in update_fields
+def _is_user(sender: Any) -> bool:
+    """Whether it saves users: the user model, a proxy of it or a child."""
+    return issubclass(sender, get_user_model())
+
+
+def _writes(field: str, update_fields: Any) -> bool:
+    return update_fields is None or field in update_fields
+
+
+def _address(user: Any) -> str:
+    return getattr(user, user.get_email_field_name()) or ""
+
+
+def _is_blocked(user: Any, address: str) -> bool:
+    account = accounts.store().get(user.pk, address)
+    return account is not None and account.standing is Standing.BLOCKED

@@ -55,5 +55,6 @@ def prune(batch: int = BATCH) -> Iterator[int]:
 
 def _in_batches(rows: QuerySet[Any], batch: int) -> Iterator[int]:
     while pks := list(rows.values_list("pk", flat=True)[:batch]):
-        deleted, _ = rows.model._base_manager.filter(pk__in=pks).delete()
+        # The condition again: a cooldown may have been taken since.
+        deleted, _ = rows.filter(pk__in=pks).delete()
         yield deleted

@@ -98,6 +98,7 @@ ANSWERS: Endings = {
 }
 FAULTS = {
     "empty": NOT_FOUND,
+    "blank": NOT_FOUND,
     "over-long": NOT_FOUND,
     "NUL": NOT_FOUND,
     "a line break": NOT_FOUND,

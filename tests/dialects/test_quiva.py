@@ -58,6 +58,7 @@ ANSWERS: Endings = {
 FAULTS = {
     "missing": REQUIRED,
     "empty": REQUIRED,
+    "blank": NOT_VALID,
     "null": REQUIRED,
     "over-long": NOT_VALID,
     "NUL": NOT_VALID,

@@ -1,4 +1,4 @@
-"""Inputs in headers: under the header's own name, as UTF-8 where they are, else as Latin-1."""
+"""Inputs: headers under their own names, languages, and bodies that servers cannot read."""
 
 from typing import Any
 
@@ -6,9 +6,58 @@ import pytest
 from django.test import RequestFactory
 from rest_framework import serializers
 
-from resend_confirmation.dialects.base import IdentityField, Kind
+from resend_confirmation.dialects.base import IdentityField, Kind, LanguageField
 from resend_confirmation.dialects.base.reading import Reading, read
 from resend_confirmation.outcomes import Refusal
+from tests import subprocesses
+
+#: With a pattern that can read a text in several ways this takes longer than anybody waits.
+HOSTILE = """
+import django
+django.setup()
+from resend_confirmation.dialects.base import LanguageField
+print(repr(LanguageField().run_validation("aa" + "_" * 15_000 + "!")))
+"""
+
+
+def test_a_hostile_language():
+    """No text takes longer to read than its length explains: nothing backtracks."""
+    done = subprocesses.run("-c", HOSTILE, DJANGO_SETTINGS_MODULE="tests.settings")
+    assert (done.stdout, done.stderr) == ("''\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("de_DE", "de"), ("pt-BR", "pt-br"), ("de_Latn_AT", "de"), ("de__DE", ""), ("d", "")],
+)
+def test_language(text, language):
+    """The site's language that fits best; nothing for what names none."""
+    assert LanguageField().run_validation(text) == language
+
+
+class Broken:
+    """What gunicorn hands on when chunks are malformed: its errors are no OSError."""
+
+    readline = None
+
+    def read(self, size: int, /) -> bytes:
+        raise RuntimeError("bad trailer")
+
+
+def test_chunks_that_the_server_cannot_read(client, caplog):
+    """They are no JSON: the vendor's error, and nothing in the log."""
+    response = client.generic(
+        "POST",
+        "/accounts/resend-confirmation",
+        content_type="application/json",
+        headers={"Transfer-Encoding": "chunked"},
+        **{"wsgi.input": Broken(), "wsgi.input_terminated": True},
+    )
+    assert (response.status_code, response.content) == (
+        400,
+        b'{"error":"Request body is not valid JSON"}',
+    )
+    assert caplog.text == ""
 
 
 class HeaderInputs(serializers.Serializer[Any]):

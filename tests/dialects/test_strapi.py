@@ -87,6 +87,7 @@ V3_ENDINGS: Endings = {
 V3_FAULTS = {
     "missing": MISSING,
     "empty": MISSING,
+    "blank": WRONG,
     "null": MISSING,
     "over-long": WRONG,
     "NUL": WRONG,
@@ -225,6 +226,7 @@ V4_ENDINGS: Endings = {
 V4_FAULTS = {
     "missing": REQUIRED_V4,
     "empty": REQUIRED_V4,
+    "blank": not_valid(b'"   "'),
     "null": REQUIRED_V4,
     "over-long": not_valid(b'"' + b"x" * 244 + b'@example.com"'),
     "NUL": not_valid(b'"pending\\u0000@example.com"'),

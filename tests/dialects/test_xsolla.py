@@ -122,6 +122,7 @@ JWT_ENDINGS: Endings = {
 FAULTS = {
     "missing": invalid(b'{"username":["This field is required."]}'),
     "empty": invalid(b'{"username":["This field may not be blank."]}'),
+    "blank": invalid(b'{"username":["This field may not be blank."]}'),
     "null": invalid(b'{"username":["This field may not be null."]}'),
     "over-long": invalid(b'{"username":["Ensure this field has no more than 255 characters."]}'),
     "NUL": invalid(b'{"username":["Unusable characters."]}'),

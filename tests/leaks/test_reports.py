@@ -353,6 +353,7 @@ def record(message, args):
             "token=... HT",
         ),
         (f"GET /confirm/?token={FORM}&x=1", (), "?token=...&x=1"),
+        (f"GET /auth/email-confirmation?confirmation={FORM} HTTP/1.1", (), "?confirmation=... H"),
         ("GET /?token=%s", ("short",), "?token=short"),
         (f"GET /?token={FORM}A", (), f"?token={FORM}A"),
         (f"GET /?csrftoken={FORM}", (), f"?csrftoken={FORM}"),

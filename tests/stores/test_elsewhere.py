@@ -120,6 +120,77 @@ def test_saved_while_waiting(flags):
     assert account.standing is Standing.PENDING
 
 
+def test_deactivated_with_another_address(flags):
+    """Who is deactivated and renamed in one save is out under both addresses."""
+    user = UserFactory.create(username="jane", email="jane@example.com")
+    save(user.pk, is_active=False, email="deleted@example.com")
+    for identity in ("jane", "deleted@example.com"):
+        (account,) = matching.find(identity)
+        assert account.standing is Standing.BLOCKED
+    assert set(Confirmation.objects.values_list("address", "state")) == {
+        ("jane@example.com", "withdrawn"),
+        ("deleted@example.com", "withdrawn"),
+    }
+
+
+@pytest.mark.parametrize("update_fields", [None, ["email"]])
+def test_another_address_after_deactivation(flags, update_fields):
+    """Who is out stays out under another address."""
+    user = UserFactory.create(username="jane", email="jane@example.com")
+    save(user.pk, is_active=False)
+    user = User.objects.get(pk=user.pk)
+    user.email = "other@example.com"
+    user.save(update_fields=update_fields)
+    (account,) = matching.find("other@example.com")
+    assert account.standing is Standing.BLOCKED
+
+
+@pytest.mark.parametrize("update_fields", [None, ["email"]])
+def test_another_address_while_waiting(flags, update_fields):
+    """Who waits goes on waiting under another address."""
+    user = UserFactory.create(username="jane", is_active=False)
+    user = User.objects.get(pk=user.pk)
+    user.email = "other@example.com"
+    user.save(update_fields=update_fields)
+    (account,) = matching.find("other@example.com")
+    assert account.standing is Standing.PENDING
+    assert not Confirmation.objects.exists()
+
+
+def test_another_address_saved_before_the_deactivation(flags):
+    """Only what is written counts: the address alone was, and the account is still active."""
+    user = UserFactory.create(username="jane", email="jane@example.com")
+    user = User.objects.get(pk=user.pk)
+    user.is_active, user.email = False, "other@example.com"
+    user.save(update_fields=["email"])
+    assert not Confirmation.objects.exists()
+    assert User.objects.get().is_active is True
+
+
+class Player(User):  # type: ignore[valid-type, misc]
+    """A proxy, as sites have for an admin of their own."""
+
+    class Meta:
+        proxy = True
+        app_label = "auth"
+
+
+def test_through_a_proxy(flags, heard):
+    """What is saved through a proxy of the user model is a user all the same."""
+    user = UserFactory.create(username="jane", is_active=False)
+    start(user, send=False)
+    player = Player.objects.get(username="jane")
+    player.is_active = True
+    player.save()
+    assert heard == [("jane@example.com", "confirmed", "jane")]
+    Confirmation.objects.all().delete()
+    player = Player.objects.get(username="jane")
+    player.is_active = False
+    player.save()
+    (account,) = matching.find("jane")
+    assert account.standing is Standing.BLOCKED
+
+
 def test_sign_up_in_two_saves(flags):
     """A sign-up that makes the account and then takes ``is_active`` away deactivates nobody."""
     user = User.objects.create_user("jane", "jane@example.com")
@@ -164,8 +235,11 @@ def test_fixtures(flags):
         ({}, ["first_name"], 1),
         ({}, ["last_login"], 1),
         ({"is_active": False}, ["first_name"], 1),
+        ({}, ["email"], 1),
         # Whether it was active before.
         ({"is_active": False}, ["is_active"], 2),
+        # And whether it was blocked, where the address changes.
+        ({"is_active": False}, ["email"], 2),
     ],
 )
 def test_statements(flags, django_assert_num_queries, fields, update_fields, statements):

@@ -9,6 +9,10 @@ from rest_framework import serializers
 
 from ... import addresses
 
+#: A language tag (RFC 5646) or a locale's name. One way alone to read any text: no part holds a
+#: separator, or a long run of them would be tried in every way there is.
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+
 
 class StrictCharField(serializers.CharField):
     """A string and nothing else: DRF's own also takes numbers."""
@@ -47,7 +51,7 @@ class LanguageField(serializers.CharField):
 
     def run_validation(self, data: Any = serializers.empty) -> str:
         """The language code of the site that fits best, or an empty string."""
-        if not isinstance(data, str) or not re.fullmatch(r"[A-Za-z]{2,3}([-_]\w{2,8})*", data):
+        if not isinstance(data, str) or not _LANGUAGE.fullmatch(data):
             return ""
         try:
             return get_supported_language_variant(data.replace("_", "-").lower())

@@ -25,6 +25,10 @@ MAX_DEPTH = 16
 DISCARD = 16 * 1024 * 1024
 CHUNK = 64 * 1024
 
+#: Stands for chunks that the server cannot read, which it tells in errors of its own: no JSON,
+#: nor a field of any form.
+UNREADABLE = b"\x00"
+
 SerializerClass = type[serializers.Serializer[Any]]
 
 
@@ -217,6 +221,10 @@ def _raw(request: HttpRequest) -> bytes | None:
             return None
         except (UnreadablePostError, OSError):
             return b""  # The caller went away; there is nobody to answer.
+        except Exception:
+            if stream is request:
+                raise
+            return UNREADABLE
     if len(raw) > limit:
         _discard(stream, DISCARD)
         return None
@@ -239,7 +247,8 @@ def _stream(request: HttpRequest) -> _Readable:
 def _discard(stream: _Readable, length: int) -> None:
     """Take in a body that is refused: closed on in the middle, a client never sees the answer."""
     left = min(length, DISCARD)
-    with suppress(RequestDataTooBig, UnreadablePostError, OSError):
+    # It is refused already, whatever a server's own stream raises.
+    with suppress(Exception):
         while left > 0 and (chunk := stream.read(min(left, CHUNK))):
             left -= len(chunk)
 

@@ -16,7 +16,7 @@ from .site import Site
 #: What an identity can be that is nobody's, and the fault's name in ``Case.faults``.
 BAD_IDENTITIES = {
     "": "empty",
-    "   ": "empty",
+    "   ": "blank",
     "x" * 244 + "@example.com": "over-long",
     "pending\0@example.com": "NUL",
     "pending@example.com\nBcc: x@example.com": "a line break",

@@ -61,6 +61,7 @@ CASE = Case(
     },
     faults={
         "empty": LOGIN,
+        "blank": INPUT,
         "missing": LOGIN,
         "null": LOGIN,
         "over-long": INPUT,

@@ -42,7 +42,7 @@ CASE = Case(
     },
     faults=dict.fromkeys(
         (
-            *("empty", "missing", "null", "over-long", "NUL", "a line break"),
+            *("empty", "blank", "missing", "null", "over-long", "NUL", "a line break"),
             *("a lone surrogate", "a number", "an object", "given twice"),
         ),
         NOT_AN_ADDRESS,

@@ -60,6 +60,7 @@ CASE = Case(
     },
     faults={
         "empty": says(422, b'{"error":"USER_REQUIRED"}'),
+        "blank": INVALID,
         "over-long": INVALID,
         "NUL": INVALID,
         "a line break": INVALID,

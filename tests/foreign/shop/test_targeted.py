@@ -97,7 +97,7 @@ CASE = Case(
     },
     faults=dict.fromkeys(
         (
-            *("empty", "missing", "null", "over-long", "NUL", "a line break"),
+            *("empty", "blank", "missing", "null", "over-long", "NUL", "a line break"),
             *("a lone surrogate", "a number", "an object", "given twice"),
         ),
         BAD_PARAMETER,

@@ -36,7 +36,7 @@ def faults_of(invalid):
     """All that can be wrong with a body is one to this vendor."""
     return dict.fromkeys(
         (
-            *("empty", "missing", "null", "over-long", "NUL", "a line break"),
+            *("empty", "blank", "missing", "null", "over-long", "NUL", "a line break"),
             *("a lone surrogate", "a number", "an object", "given twice", "cut off"),
             *("no object", "not UTF-8", "unmarked UTF-16", "too deep", "no JSON number"),
         ),
