@@ -43,7 +43,9 @@ def staff(*permissions, **values):
     user: Any = UserFactory(is_staff=True, **values)
     for name in permissions:
         user.user_permissions.add(
-            Permission.objects.get(codename=name, content_type__app_label="resend_confirmation")
+            Permission.objects.get(
+                codename=name, content_type__app_label__in=["auth", "resend_confirmation"]
+            )
         )
     browser = Client()
     browser.force_login(user)
@@ -277,8 +279,10 @@ class TestSecrets:
                     (DELIVERIES, ask),
                     (SUPPRESSIONS, suppression),
                 ]
-                for view in ("change", "history", "delete")
+                for view in ("change", "history")
             ),
+            f"{SUPPRESSIONS}{suppression.pk}/delete/",
+            f"/admin/auth/user/{confirmation.account_id}/delete/",
         ]
         fingerprint = Confirmation.objects.get().fingerprint
         cooldown = Cooldown.objects.get().digest
@@ -358,16 +362,31 @@ class TestPermissions:
         """The lists take a permission to view."""
         assert staff().get(page).status_code == 403
 
-    def test_deleting_takes_djangos_permission(self):
-        """An account's confirmation and its deliveries, each with the permission for it."""
+    @pytest.mark.parametrize("rows", [CONFIRMATIONS, DELIVERIES])
+    def test_nothing_is_deleted_alone(self, root, rows):
+        """A row that is gone would confirm an account, lift a block or kill a link."""
+        confirmation = waiting("player")
+        row = {CONFIRMATIONS: confirmation, DELIVERIES: delivery(confirmation)}[rows]
+        page = f"{rows}{row.pk}/"
+        assert f"{page}delete/" not in root.get(f"{page}change/").content.decode()
+        assert root.get(f"{page}delete/").status_code == 403
+        assert root.post(f"{page}delete/", {"post": "yes"}).status_code == 403
+        chosen = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+        assert "delete_selected" not in root.get(rows).content.decode()
+        root.post(rows, chosen)
+        assert (Confirmation.objects.count(), Delivery.objects.count()) == (1, 1)
+
+    def test_deleting_an_account_takes_djangos_permissions(self):
+        """Its confirmation and its deliveries go along, each with the permission for it."""
         confirmation = waiting("player")
         delivery(confirmation)
-        page = f"{CONFIRMATIONS}{confirmation.pk}/delete/"
-        assert staff("view_confirmation").post(page, {"post": "yes"}).status_code == 403
-        staff("view_confirmation", "delete_confirmation", "delete_delivery").post(
-            page, {"post": "yes"}
-        )
+        page = f"/admin/auth/user/{confirmation.account_id}/delete/"
+        few = ("view_user", "delete_user", "delete_confirmation")
+        assert staff(*few).post(page, {"post": "yes"}).status_code == 403
+        assert Confirmation.objects.exists()
+        staff(*few, "delete_delivery").post(page, {"post": "yes"})
         assert not Confirmation.objects.exists()
+        assert not Delivery.objects.exists()
         assert LogEntry.objects.get().action_flag == DELETION
 
     @pytest.mark.parametrize("action", ACTIONS)

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from ..engine.deadlocks import retried
 from ..models import Confirmation
 from ..outcomes import ConfirmationState
-from . import acting, pausing
+from . import acting, keeping, pausing
 from .acting import Done
 from .filters import ClientFilter
 from .history import History
@@ -86,6 +86,12 @@ class ConfirmationAdmin(ConfirmationBase):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """What happened is changed by the actions alone."""
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """With the account alone: to a store, a row that is gone can mean 'confirmed'."""
+        if keeping.is_of_its_own(request, self.opts):
+            return False
+        return super().has_delete_permission(request, obj)
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         """For the action 'resend'."""

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Delivery
-from . import pausing
+from . import keeping, pausing
 from .filters import ClientFilter, DialectFilter
 from .searching import by_address
 
@@ -75,6 +75,12 @@ class DeliveryAdmin(DeliveryBase):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """What happened stays."""
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """With the account, and by ``prune``: the link of a row that is gone is dead."""
+        if keeping.is_of_its_own(request, self.opts):
+            return False
+        return super().has_delete_permission(request, obj)
 
     @admin.display(description=_("address"), ordering="confirmation__address")
     def address(self, delivery: Delivery) -> str | None:

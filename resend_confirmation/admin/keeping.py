@@ -1,0 +1,15 @@
+"""Rows that go with their account and never alone."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+
+def is_of_its_own(request: HttpRequest, opts: Any) -> bool:
+    """Whether ``request`` is for a page of the model's own, not for that of an account.
+
+    Django's page that deletes an account asks the same permission for all that goes with it.
+    """
+    page = request.resolver_match
+    name = (page.url_name if page else None) or ""
+    return name.startswith(f"{opts.app_label}_{opts.model_name}_")
