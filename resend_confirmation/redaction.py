@@ -12,7 +12,7 @@ from django.views.debug import SafeExceptionReporterFilter, get_default_exceptio
 SUBSTITUTE = "..."
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-#: Under the name that our links give it, and under the one of Strapi's confirm call.
+#: Under the name that our links give it, and under the one of a vendor's own links.
 _IN_URL = re.compile(r"([?&](?:token|confirmation)=)[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 
 #: Who writes requested URLs, query included: Django's development server, Gunicorn, Uvicorn, ...
