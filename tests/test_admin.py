@@ -357,6 +357,16 @@ class TestPermissions:
         )
         assert LogEntry.objects.get().object_id == str(confirmation.pk)
 
+    @pytest.mark.parametrize("action", ACTIONS)
+    def test_an_action_takes_the_permission_to_view(self, action):
+        """With the one permission alone there is no list to act in, and nothing is done."""
+        confirmation = waiting("player")
+        browser = staff(f"{action}_confirmation")
+        assert browser.get(CONFIRMATIONS).status_code == 403
+        press(browser, action, confirmation)
+        confirmation.refresh_from_db()
+        assert (confirmation.state, Delivery.objects.count()) == ("pending", 0)
+
     @pytest.mark.parametrize("page", [CONFIRMATIONS, DELIVERIES, SUPPRESSIONS])
     def test_staff_without_permissions_see_nothing(self, page):
         """The lists take a permission to view."""

@@ -3,13 +3,15 @@
 import sys
 from importlib import import_module
 from typing import Any
+from unittest.mock import Mock
 
 import django
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.conf import settings as django_settings
-from django.core.checks import register, run_checks
+from django.core import checks
+from django.core.checks import CheckMessage, register, run_checks
 from django.core.checks.registry import registry
 from django.core.management import CommandError, call_command
 from django.urls import include, path
@@ -19,6 +21,37 @@ from resend_confirmation.clients import Client, Signing
 from resend_confirmation.dialects.base import DialectView
 
 BASE = "https://site.example"
+
+#: Every key of the setting.
+KEYS = [
+    "ACCOUNTS",
+    "AUTHORIZATION_CODE",
+    "BACKLOG",
+    "BASE_URL",
+    "CARRIER",
+    "CELERY_QUEUE",
+    "CLIENTS",
+    "COOLDOWN",
+    "COOLDOWN_PER_DAY",
+    "COOLDOWN_PER_HOUR",
+    "FROM_EMAIL",
+    "HOURLY_BUDGET",
+    "JWT_ISSUER",
+    "JWT_LIFETIME",
+    "LINK_LIFETIME",
+    "LINK_POLICY",
+    "MAILER",
+    "MAX_BODY",
+    "OPENAPI_ANSWERS",
+    "QUIET",
+    "RETENTION",
+    "RETENTION_IGNORED",
+    "SEND_DEADLINE",
+    "TASKS_BACKEND",
+    "TASKS_QUEUE",
+    "THROTTLE",
+    "TRUSTED_PROXIES",
+]
 
 #: A URLconf that mounts nothing of ours.
 urlpatterns: list = []
@@ -60,6 +93,23 @@ def test_e001_mistyped_key(ids):
     """E001: a key that does not exist, beside whatever else is wrong."""
     assert ids(BASEURL=BASE) == ["E001"]
     assert ids(BASEURL=BASE, BASE_URL="") == ["E001", "E003"]
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("BASEURL", "Did you mean 'BASE_URL'?"),
+        ("carier", "Did you mean 'CARRIER'?"),
+        ("PIGEONS", f"Its keys are: {', '.join(KEYS)}."),
+        (5, f"Its keys are: {', '.join(KEYS)}."),
+    ],
+)
+def test_e001_hint(settings, key, hint):
+    """E001: the hint has the key that was meant, or all there are."""
+    clients = [{"name": "default"}]
+    settings.RESEND_CONFIRMATION = {"BASE_URL": BASE, "CLIENTS": clients, key: BASE}
+    (message,) = run_checks(tags=["resend_confirmation"])
+    assert (message.id, message.hint) == ("resend_confirmation.E001", hint)
 
 
 def test_e002_wrong_value(ids):
@@ -256,6 +306,31 @@ def test_w013_known_dialects(ids):
     assert ids(QUIET="all") == []
 
 
+class Issuer:
+    """An issuer of codes that reads an id of its own from a client."""
+
+    id_names = ("acme-codes",)
+
+    def __call__(self, account: Any, client: Any, redirect_url: str, state: str) -> str:
+        return ""
+
+
+issue_code = Issuer()
+
+
+def test_w013_ids_of_the_issuer(ids):
+    """W013: an id that the issuer of codes reads is a dialect's no more than it is mistyped."""
+    client = {"name": "a", "ids": {"acme-codes": "57"}}
+    issuer = {"AUTHORIZATION_CODE": "tests.test_checks.issue_code"}
+    assert ids(CLIENTS=[client], **issuer) == []
+    # Only while it is the issuer, and its own names alone; it reads no keys.
+    assert ids(CLIENTS=[client]) == ["W013"]
+    assert ids(CLIENTS=[client], AUTHORIZATION_CODE="secrets.token_hex") == ["W013"]
+    assert ids(CLIENTS=[{"name": "a", "ids": {"acme-kodes": "57"}}], **issuer) == ["W013"]
+    assert ids(CLIENTS=[{"name": "a", "keys": {"acme-codes": ["a"]}}], **issuer) == ["W013"]
+    assert ids(CLIENTS=[client], AUTHORIZATION_CODE="nowhere.code") == ["E007", "W013"]
+
+
 def test_e010_one_id_twice(ids):
     """E010: an id at a dialect is one client's, be it written as a number or as text."""
     first, second = ({"name": name, "ids": {"acme": id_}} for name, id_ in [("a", 5), ("b", "5")])
@@ -411,6 +486,42 @@ def twins():
 def nameless():
     """A client without a name."""
     return [{"hosts": ["a.example"]}]
+
+
+#: Clients as a host's table has them.
+table = Mock(return_value=[{"name": "a"}])
+
+
+@pytest.mark.parametrize("code", [None, "tests.test_checks.issuer_with_checks"])
+def test_a_callable_is_left_alone(settings, code):
+    """Without database checks no check calls it, those for production and codes included."""
+    table.reset_mock()
+    settings.RESEND_CONFIRMATION = {
+        "BASE_URL": BASE,
+        "CLIENTS": "tests.test_checks.table",
+        "AUTHORIZATION_CODE": code,
+    }
+    found = run_checks(tags=["resend_confirmation"], include_deployment_checks=True, databases=[])
+    assert "shop.W001" not in {message.id for message in found}
+    assert not table.called
+    found = run_checks(tags=["resend_confirmation"], databases=["default"])
+    assert table.called
+    assert [m.id for m in found] == ([] if code is None else ["shop.W001", "shop.W002"])
+
+
+class IssuerWithChecks(Issuer):
+    """One that has something to say of each client."""
+
+    def check(self, client: Client) -> list[CheckMessage]:
+        """What its settings lack."""
+        return [checks.Warning("It is night", id="shop.W001")]
+
+    def check_rows(self, client: Client) -> list[CheckMessage]:
+        """What its tables lack."""
+        return [checks.Warning("It is dark", id="shop.W002")]
+
+
+issuer_with_checks = IssuerWithChecks()
 
 
 @pytest.mark.django_db

@@ -1,8 +1,6 @@
 """Checks for production: each by its id, none without ``--deploy``, none for a good site."""
 
 import email.policy
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +12,15 @@ from anymail.webhooks.postmark import PostmarkInboundWebhookView, PostmarkTracki
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core import checks
+from django.core.cache.backends.base import BaseCache
 from django.core.checks import CheckMessage, run_checks
 from django.urls import include, path
 
 from resend_confirmation.checks.mailing import unsafe_headers
 
 from .mailers import SMTP, through
-from .test_docs import REPO, blocks, page
+from .new_project import NewProject
+from .test_docs import blocks, page
 
 #: Which releases of 3.12 and 3.13 mended a fault of Python's (Misc/NEWS.d of python/cpython).
 MENDED = {
@@ -154,6 +154,52 @@ def test_w005_another_cache(ids, production):
     assert ids() == []
     production.RATELIMIT_USE_CACHE = "memory"
     assert ids() == ["W005"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "library", "why"),
+    [
+        ("redis.RedisCache", "redis", "ModuleNotFoundError: "),
+        ("memcached.PyMemcacheCache", "pymemcache", "ModuleNotFoundError: "),
+        ("pigeons.PigeonCache", "pigeons", "InvalidCacheBackendError: Could not find backend "),
+    ],
+)
+def test_w005_a_library_that_is_not_there(found, production, monkeypatch, backend, library, why):
+    """W005: a cache that cannot be loaded counts nothing, so each process counts alone."""
+    monkeypatch.setitem(sys.modules, library, None)
+    production.CACHES = {"default": {"BACKEND": f"{CACHE}.{backend}", "LOCATION": "127.0.0.1:1"}}
+    (message,) = found()
+    assert message.id == "resend_confirmation.W005"
+    start = f"THROTTLE counts in a cache that cannot be loaded: 'default' ({why}"
+    assert message.msg.startswith(start)
+    assert library in message.msg
+    assert found(THROTTLE=None) == []
+
+
+def test_w005_a_cache_that_is_not_there(found, production):
+    """W005: RATELIMIT_USE_CACHE names a cache that CACHES does not have."""
+    production.RATELIMIT_USE_CACHE = "nowhere"
+    (message,) = found()
+    assert message.id == "resend_confirmation.W005"
+    assert "'nowhere' (InvalidCacheBackendError: " in message.msg
+
+
+def test_w005_tells_no_secret(found, production):
+    """W005: a client that cannot be made for another reason is named without its text."""
+    options = {"BACKEND": "tests.test_deployment_checks.Telltale", "LOCATION": "secret"}
+    production.CACHES = {"default": options}
+    (message,) = found()
+    assert message.id == "resend_confirmation.W005"
+    assert message.msg.endswith(" 'default' (ValueError)")
+    assert "secret" not in str(message)
+
+
+class Telltale(BaseCache):
+    """A cache whose client quotes where it is when it cannot be made."""
+
+    def __init__(self, location: str, params: dict[str, object]) -> None:
+        super().__init__(params)
+        raise ValueError(location)
 
 
 def test_w005_nothing_is_throttled(ids, production, mount):
@@ -400,24 +446,13 @@ INSTALL = (
 )
 
 
-def shop(tmp_path: Path, *more: str) -> str:
-    """What ``check --deploy`` says to a new project with the README's lines and ``more``."""
-    env = {name: v for name, v in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    env |= {"PYTHONPATH": str(REPO), "SECRET_KEY": FIFTY}
-
-    def run(*arguments: str) -> str:
-        command = [sys.executable, *arguments]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False
-        )
-        return done.stdout + done.stderr
-
+def shop(tmp_path: Path, *more: str) -> NewProject:
+    """A new project with the README's lines and ``more``."""
+    project = NewProject(tmp_path)
     in_settings, in_urls, _ = blocks(page("README.md"), "python")
-    run("-m", "django", "startproject", "shop", ".")
-    for name, block in [("settings.py", "\n".join([in_settings, *more])), ("urls.py", in_urls)]:
-        with (tmp_path / "shop" / name).open("a") as file:
-            file.write(f"\n{block}")
-    return run("manage.py", "check", "--deploy")
+    project.append("settings.py", in_settings, *more)
+    project.append("urls.py", in_urls)
+    return project
 
 
 def ours(said: str) -> set[str]:
@@ -430,16 +465,42 @@ def ours(said: str) -> set[str]:
 
 def test_a_new_project_is_not_ready(tmp_path):
     """``manage.py check --deploy`` runs them: a site as startproject makes it is not ready."""
-    said = ours(shop(tmp_path))
+    done = shop(tmp_path).ask("manage.py", "check", "--deploy")
+    said = ours(done.stdout + done.stderr)
     # Since Django 6.1 a new project has a mail backend for development.
     mail = {"W006"} if django.VERSION >= (6, 1) else set()
     assert said == mail | {"W004", "W005", "W009"}
 
 
+def production_settings() -> tuple[str, str]:
+    """The blocks of the documentation for this Django."""
+    common, since_6_1, before = blocks(INSTALL, "python")
+    return common, since_6_1 if django.VERSION >= (6, 1) else before
+
+
 def test_production_settings_of_the_docs(tmp_path):
     """With the settings that the documentation shows the same site hears nothing of ours."""
-    common, since_6_1, before = blocks(INSTALL, "python")
-    mail = since_6_1 if django.VERSION >= (6, 1) else before
-    said = shop(tmp_path, common, mail)
+    said = shop(tmp_path, *production_settings()).manage("check", "--deploy")
     assert "System check identified" in said
     assert ours(said) == set()
+
+
+def test_mail_server_of_the_docs(tmp_path, monkeypatch):
+    """The settings that the documentation shows take the mail server from the environment."""
+    given = {
+        "EMAIL_HOST": "smtp.site.example",
+        "EMAIL_PORT": "2525",
+        "EMAIL_HOST_USER": "site",
+        "EMAIL_HOST_PASSWORD": "a password",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    ask = "mail.mailers['default']" if django.VERSION >= (6, 1) else "mail.get_connection()"
+    look = (
+        f"from django.core import mail; from django.conf import settings; to = {ask}\n"
+        "print(to.host, to.port, to.username, to.password, to.use_tls, to.timeout)\n"
+        "print(settings.DEFAULT_FROM_EMAIL)\n"
+    )
+    said = shop(tmp_path, *production_settings()).manage("shell", "-c", look)
+    assert "smtp.site.example 2525 site a password True 10\n" in said
+    assert "Site <hello@site.example>\n" in said

@@ -3,9 +3,7 @@
 import argparse
 import ast
 import json
-import os
 import re
-import subprocess
 import sys
 import tomllib
 from importlib import import_module
@@ -36,6 +34,8 @@ from resend_confirmation.outcomes import (
     Standing,
     Verdict,
 )
+
+from .new_project import NewProject
 
 REPO = Path(__file__).resolve().parents[1]
 PACKAGE = Path(resend_confirmation.__file__).parent
@@ -354,6 +354,31 @@ def test_carriers_have_rows():
     assert set(CARRIERS) <= set(headings(text))
 
 
+def test_carriers_of_the_setting():
+    """The setting's own section names every carrier that has a short name."""
+    text = section(page("docs/reference/settings.md"), "CARRIER")
+    assert set(re.findall(r'`"(\w+)"`', text.partition("\n* Takes")[0])) == set(CARRIERS)
+
+
+def test_floors_equal_the_contract():
+    """The table of floors is import-linter's contract, from the highest floor to the lowest."""
+    text = section(page("docs/explanation/design-decisions.md"), "Imports go down only")
+    written = [set(re.findall(r"`(\w+)`", row[1])) for row in rows(text)[1:]]
+    contracts = tomllib.loads(page("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (c["layers"] for c in contracts if c["type"] == "layers")
+    assert written == [set(re.findall(r"resend_confirmation\.(\w+)", layer)) for layer in layers]
+
+
+def test_services_have_rows():
+    """Every service that a marker of the tests needs has its row in the README."""
+    markers = tomllib.loads(page("pyproject.toml"))["tool"]["pytest"]["ini_options"]["markers"]
+    needed = {name for name, _, what in (m.partition(": ") for m in markers) if "needs" in what}
+    text = section(page("README.md"), "Run the tests")
+    listed = [row[0].lower() for row in rows(text)]
+    assert needed
+    assert [name for name in sorted(needed) if not any(r.startswith(name) for r in listed)] == []
+
+
 def subcommands() -> dict[str, argparse.ArgumentParser]:
     """The parsers of the command, by name."""
     parser = Command().create_parser("manage.py", "resend_confirmation")
@@ -499,32 +524,26 @@ def test_readme_commands_are_one_line(last):
     assert extra in project["optional-dependencies"]
 
 
+def test_source_distribution_is_complete():
+    """The sdist has every page, and whatever tox copies to test the wheel."""
+    build = tomllib.loads(page("pyproject.toml"))["tool"]["hatch"]["build"]["targets"]
+    # Hatch adds the one that says what to include.
+    included = {path.removeprefix("/") for path in build["sdist"]["include"]} | {"pyproject.toml"}
+    copied = set(re.findall(r"\{tox_root}/(\S+)", page("tox.ini")))
+    assert {"tests", "docs"} <= copied
+    assert {*copied, *map(relative, ROOT_PAGES)} <= included
+
+
 def test_readme_site_passes_its_checks(tmp_path):
     """A new project with nothing but the README's lines has no complaint, and migrates."""
-    env = {name: v for name, v in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    env["PYTHONPATH"] = str(PACKAGE.parent)
-
-    def run(*arguments: str) -> None:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
+    project = NewProject(tmp_path)
     in_settings, in_urls, at_sign_up = blocks(page("README.md"), "python")
-    run("-m", "django", "startproject", "shop", ".")
-    for name, block in [("settings.py", in_settings), ("urls.py", in_urls)]:
-        with (tmp_path / "shop" / name).open("a") as file:
-            file.write(f"\n{block}")
-    (tmp_path / "shop/accounts.py").write_text(at_sign_up)
-    run("manage.py", "check", "--fail-level", "WARNING")
-    run("manage.py", "makemigrations", "--check")
-    run("manage.py", "migrate", "--verbosity", "0")
+    project.append("settings.py", in_settings)
+    project.append("urls.py", in_urls)
+    project.write("accounts.py", at_sign_up)
+    project.manage("check", "--fail-level", "WARNING")
+    project.manage("makemigrations", "--check")
+    project.manage("migrate", "--verbosity", "0")
     sign_up = (
         "from django.contrib.auth.models import User; from django.db import transaction\n"
         "from resend_confirmation.models import Delivery; from shop.accounts import after_sign_up\n"
@@ -533,7 +552,7 @@ def test_readme_site_passes_its_checks(tmp_path):
         "    assert [d.state for d in Delivery.objects.all()] == ['queued']\n"
         "    transaction.set_rollback(True)\n"
     )
-    run("manage.py", "shell", "-c", sign_up)
+    project.manage("shell", "-c", sign_up)
 
 
 #: The package that a host would write by the how-to, whose own tests run with ours.

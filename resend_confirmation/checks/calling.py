@@ -16,12 +16,12 @@ from .binding import ID, bind
 from .mounting import callbacks
 
 
-def _listed() -> Iterable[Client]:
+def listed() -> Iterable[Client]:
     """The clients that stand in the settings themselves."""
     return clients.registry().clients if isinstance(conf.get().CLIENTS, list | tuple) else ()
 
 
-def _called(databases: Any) -> Iterable[Client]:
+def called(databases: Any) -> Iterable[Client]:
     """The clients of a callable, which may be in a table; none while that cannot be asked."""
     if not databases or isinstance(conf.get().CLIENTS, list | tuple):
         return ()
@@ -36,13 +36,13 @@ def _called(databases: Any) -> Iterable[Client]:
 @bind()
 def check_clients(**_: Any) -> list[CheckMessage]:
     """What is wrong with the clients of the settings, each and together."""
-    return _problems(_listed())
+    return _problems(listed())
 
 
 @bind(deploy=True)
 def check_keys(**_: Any) -> list[CheckMessage]:
     """Keys that could be found by trying."""
-    return [message for client in _listed() for message in signing.weak_key_of(client)]
+    return [message for client in listed() for message in signing.weak_key_of(client)]
 
 
 @bind(Tags.database)
@@ -50,7 +50,7 @@ def check_clients_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMe
     """The same for clients of a callable, where the database may be asked at all."""
     conf.get()  # What is wrong with the dict itself is E002's.
     try:
-        return _problems(_called(databases))
+        return _problems(called(databases))
     except ImproperlyConfigured as error:
         return [Error(str(error), id=f"{ID}.E005")]
 
@@ -58,7 +58,7 @@ def check_clients_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMe
 @bind(Tags.database, deploy=True)
 def check_keys_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMessage]:
     """The same for their keys."""
-    return [message for client in _called(databases) for message in signing.weak_key_of(client)]
+    return [message for client in called(databases) for message in signing.weak_key_of(client)]
 
 
 def _problems(known: Iterable[Client]) -> list[CheckMessage]:

@@ -1,6 +1,8 @@
 """Checks of the dict itself: its keys, the kinds of its values, and what they name."""
 
 from collections.abc import Iterator
+from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any
 
 from django.apps import apps
@@ -14,6 +16,7 @@ from .. import clients, conf
 from ..courier.wake import CARRIERS
 from ..dialects.base import DialectView
 from .binding import ID, bind
+from .issuing import issuer
 from .mounting import callbacks
 
 #: Bridges to other packages, by module, and the app whose models they read.
@@ -34,8 +37,15 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 def _message(problem: conf.Problem) -> CheckMessage:
     if not problem.known:
-        return Error(problem.text, hint="See docs/reference/settings.md.", id=f"{ID}.E001")
+        return Error(problem.text, hint=_meant(str(problem.key)), id=f"{ID}.E001")
     return Error(problem.text, id=f"{ID}.E002")
+
+
+def _meant(key: str) -> str:
+    known = sorted(field.name for field in fields(conf.Settings))
+    for near in get_close_matches(key.upper(), known, n=1):
+        return f"Did you mean {near!r}?"
+    return f"Its keys are: {', '.join(known)}."
 
 
 def _base_url() -> Iterator[CheckMessage]:
@@ -103,9 +113,10 @@ def check_names_of_dialects(**_: Any) -> Iterator[CheckMessage]:
     if not isinstance(settings.QUIET, bool):
         named |= {("QUIET", name) for name in settings.QUIET}
     if isinstance(settings.CLIENTS, list | tuple):
+        theirs = set(getattr(issuer(), "id_names", ()))
         for client in clients.registry().clients:
             where = f"the client {client.name!r}"
-            named |= {(where, name) for name in (*client.ids, *client.keys)}
+            named |= {(where, name) for name in (*(client.ids.keys() - theirs), *client.keys)}
     # Dialects are known once the URLs that import them were loaded.
     list(callbacks())
     for where, name in sorted(named):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
-from django.core.cache import caches
+from django.core.cache import InvalidCacheBackendError, caches
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
@@ -54,7 +54,22 @@ def check_cache(**_: Any) -> Iterator[CheckMessage]:
     alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
     if not any(conf.get().throttle(view.dialect) for view in dialects()):
         return
-    cache = caches[alias]
+    try:
+        cache = caches[alias]
+        # Here Django's backends for Redis and Memcached import their library and make its client,
+        # which connects when it is first asked for something.
+        getattr(cache, "_cache", None)
+    except Exception as error:
+        # The text of others may quote the cache's address, and the password in it.
+        is_harmless = isinstance(error, ImportError | InvalidCacheBackendError)
+        why = f"{type(error).__name__}: {error}" if is_harmless else type(error).__name__
+        yield checks.Warning(
+            f"THROTTLE counts in a cache that cannot be loaded: {alias!r} ({why})",
+            hint="Until it can be, each process counts alone: correct CACHES and "
+            "RATELIMIT_USE_CACHE, and install what the cache needs.",
+            id=f"{ID}.W005",
+        )
+        return
     if isinstance(cache, LocMemCache | DummyCache | FileBasedCache):
         yield checks.Warning(
             f"THROTTLE counts in a cache that processes do not count in together: {alias!r} is "

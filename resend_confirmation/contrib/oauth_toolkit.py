@@ -31,6 +31,9 @@ class GrantIssuer:
     The dialect's request brings no PKCE challenge (RFC 7636), so neither has the grant.
     """
 
+    #: What it reads in a client's ``ids`` beside the ids at dialects.
+    id_names = (ID,)
+
     def __call__(self, account: Account, client: Client, redirect_url: str, state: str) -> str:
         """A code for ``account``, good once, for ``redirect_url`` and the default scopes.
 

@@ -7,6 +7,7 @@ from django.db import IntegrityError
 from django.test import override_settings
 from django.urls import path
 
+from resend_confirmation import start
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState
 from tests.urls import urlpatterns as ours
@@ -112,3 +113,29 @@ def test_no_address(sign_up, arrived):
     """An address that passes for one at Django, and that no mail can go to, is refused."""
     assert sign_up(email="=?utf-8?q?jane?=@example.org") in {200, 400}
     assert not User.objects.exists()
+
+
+def test_who_waits(change, arrived, press, monkeypatch):
+    """The how-to's question is about the present address: a former one keeps nobody waiting."""
+    change(CLIENTS=[{"name": "site"}])
+    is_waiting = shown("shop.waiting", "def is_waiting", monkeypatch).is_waiting
+    user = User.objects.create_user("jane", "jane@example.org")
+    assert not is_waiting(user)
+    start(user)
+    assert is_waiting(user)
+    arrived()
+    user.email = "jane@example.com"
+    user.save()
+    start(user)
+    assert is_waiting(user)
+    ((_, body),) = arrived()
+    assert press(body) == "Thank you"
+    assert not is_waiting(user)
+    states = Confirmation.objects.values_list("address", "state")
+    assert set(states) == {("jane@example.org", "pending"), ("jane@example.com", "confirmed")}
+
+
+def test_nobody_waits_without_an_address(monkeypatch):
+    """The how-to's question may be asked of an account that no mail can go to."""
+    is_waiting = shown("shop.waiting", "def is_waiting", monkeypatch).is_waiting
+    assert not is_waiting(User.objects.create_user("john"))

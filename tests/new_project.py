@@ -1,0 +1,55 @@
+"""A site as ``startproject`` makes it, with blocks of the documentation put in by their letter."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import resend_confirmation
+
+#: Long enough for every check of Django's and ours.
+SECRET_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"
+
+
+class NewProject:
+    """The project ``shop`` in a folder, which knows nothing of the tests' own settings."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run("-m", "django", "startproject", "shop", ".")
+
+    def append(self, name: str, *blocks: str) -> None:
+        """Put ``blocks`` at the end of a module; lists of apps add to those that are there."""
+        with (self.folder / "shop" / name).open("a") as file:
+            for block in blocks:
+                file.write("\n" + block.replace("INSTALLED_APPS = [", "INSTALLED_APPS += ["))
+
+    def write(self, name: str, source: str) -> None:
+        """Write a module of the project."""
+        (self.folder / "shop" / name).write_text(source)
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What a Python comes to in the project's folder."""
+        env = {name: v for name, v in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        # The package that is tested, be it installed or not.
+        env["PYTHONPATH"] = str(Path(resend_confirmation.__file__).parents[1])
+        env["SECRET_KEY"] = SECRET_KEY
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def run(self, *arguments: str) -> str:
+        """What it prints to stdout and stderr; it must end well."""
+        done = self.ask(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def manage(self, *arguments: str) -> str:
+        """The same of ``manage.py``."""
+        return self.run("manage.py", *arguments)

@@ -1,0 +1,107 @@
+"""How-tos followed to the letter: each in a new project that has nothing else."""
+
+import re
+from pathlib import Path
+
+import django
+import pytest
+
+from .new_project import NewProject
+from .test_docs import blocks, page
+
+MAILERS = django.VERSION >= (6, 1)
+
+#: The smallest useful setting, for how-tos that leave it as it is.
+SMALLEST = """
+RESEND_CONFIRMATION = {
+    "BASE_URL": "https://site.example",
+    "CLIENTS": [{"name": "default"}],
+}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> NewProject:
+    """A new project."""
+    return NewProject(tmp_path)
+
+
+def test_openapi(project):
+    """The command of the how-to writes the document, and nothing in it is wrong or guessed."""
+    in_settings, in_urls, _ = blocks(page("docs/how-to/openapi.md"), "python")
+    command, _ = blocks(page("docs/how-to/openapi.md"), "console")
+    project.append("settings.py", in_settings, SMALLEST)
+    project.write("urls.py", in_urls)
+    project.run(*command.split()[1:])
+    document = (project.folder / "openapi.yaml").read_text("utf-8")
+    assert "\nopenapi: 3." in f"\n{document}"
+    assert "\n  /schema/:" in document
+
+
+CODES = "docs/how-to/issue-authorization-codes.md"
+
+
+def test_authorization_codes(project):
+    """No check complains before the first migration; then only of the Application yet to be."""
+    in_settings, *_ = blocks(page(CODES), "python")
+    _, migrate = blocks(page(CODES), "console")
+    project.append("settings.py", in_settings)
+    project.append("urls.py", *blocks(page("README.md"), "python")[1:2])
+    project.manage("check", "--fail-level", "WARNING", "--tag", "resend_confirmation")
+    project.run(*migrate.split()[1:])
+    said = project.manage("check", "--database", "default")
+    assert said.count("(resend_confirmation.") == 1
+    assert "(resend_confirmation.W021) No authorization code can be issued" in said
+    application = (
+        "from oauth2_provider.models import Application as A\n"
+        "A.objects.create(client_id='LOgR4Xz8', client_type=A.CLIENT_CONFIDENTIAL,"
+        " authorization_grant_type=A.GRANT_AUTHORIZATION_CODE,"
+        " redirect_uris='https://game.example/callback')\n"
+    )
+    project.manage("shell", "-c", application)
+    assert "resend_confirmation." not in project.manage("check", "--database", "default")
+
+
+#: Keeps messages in the folder ``sent``.
+TO_FILES = """
+MAILERS = {
+    "default": {
+        "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+        "OPTIONS": {"file_path": BASE_DIR / "sent"},
+    }
+}
+"""
+TO_FILES_BEFORE = """
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = BASE_DIR / "sent"
+"""
+
+SIGN_UP = """
+from django.contrib.auth.models import User
+from resend_confirmation import start
+start(User.objects.create_user("ann", "ann@example.com"))
+"""
+
+
+def test_carrier_tasks(project):
+    """Signing up enqueues a task; the worker runs it, and the message is sent by it alone."""
+    text = page("docs/how-to/carriers.md")
+    tasks = text[text.index("## tasks") : text.index("## celery")]
+    settings, apps_before = blocks(tasks, "python")
+    *_, commands = blocks(tasks, "console")
+    migrate, worker = commands.splitlines()
+    if django.VERSION < (6, 0):
+        settings = re.sub(r"INSTALLED_APPS = .*?^]\n", apps_before, settings, flags=re.S | re.M)
+    project.append("settings.py", settings, TO_FILES if MAILERS else TO_FILES_BEFORE)
+    project.append("urls.py", blocks(page("README.md"), "python")[1])
+    project.run(*migrate.split()[1:])
+    done = project.ask("manage.py", "check", "--deploy")
+    assert "(resend_confirmation.W004)" in done.stderr
+    assert "(resend_confirmation.W016)" not in done.stderr
+    project.manage("shell", "-c", SIGN_UP)
+    sent = project.folder / "sent"
+    assert not sent.exists()
+    # As it says, but until there is nothing left to do.
+    project.run(*worker.split()[1:], "--batch", "--no-startup-delay")
+    (message,) = sent.iterdir()
+    assert "To: ann@example.com" in message.read_text("utf-8")
