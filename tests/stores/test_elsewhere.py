@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core import serializers
 from django.db import DatabaseError
+from django.test.utils import isolate_apps
 
 from resend_confirmation import engine, start, withdraw
 from resend_confirmation.engine import matching
@@ -167,16 +168,15 @@ def test_another_address_saved_before_the_deactivation(flags):
     assert User.objects.get().is_active is True
 
 
-class Player(User):  # type: ignore[valid-type, misc]
-    """A proxy, as sites have for an admin of their own."""
-
-    class Meta:
-        proxy = True
-        app_label = "auth"
-
-
+@isolate_apps("django.contrib.auth")
 def test_through_a_proxy(flags, heard):
     """What is saved through a proxy of the user model is a user all the same."""
+
+    class Player(User):  # type: ignore[valid-type, misc]
+        class Meta:
+            proxy = True
+            app_label = "auth"
+
     user = UserFactory.create(username="jane", is_active=False)
     start(user, send=False)
     player = Player.objects.get(username="jane")
