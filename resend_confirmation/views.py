@@ -15,7 +15,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from . import engine, errors, redaction
+from . import engine, errors, languages, redaction
 from .dialects.base import landing_of
 from .engine import Opened, Result
 from .outcomes import Outcome, Verdict
@@ -80,6 +80,7 @@ class TokenView(View):
             "landing": landing,
             "renewed": False,
             "retry_after": 0,
+            "language": languages.of_our_texts(),
             **more,
         }
         body = render_to_string(TEMPLATE, context, request=self.request)

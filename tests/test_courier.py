@@ -108,8 +108,8 @@ def test_language_and_time_zone(clock):
     carry()
     german, plain = mail.outbox
     assert '<html lang="de">' in html_of(german)
-    assert "21:00" in german.body
-    assert '<html lang="en-us">' in html_of(plain)
+    assert "\nDer Link ist gültig bis 2. Januar 2030 21:00 (JST).\n" in german.body
+    assert '<html lang="en">' in html_of(plain)
     assert "6 a.m. (CST)" in plain.body
 
 

@@ -25,6 +25,7 @@ def ids(paths):
     return [str(path.relative_to(PACKAGE)) for path in paths]
 
 
+#: All that people wrote; a ``.mo`` is compiled of the ``.po`` beside it, which is among them.
 FILES = sorted(
     path
     for path in PACKAGE.rglob("*")

@@ -1,14 +1,12 @@
 """Writing the message: one recipient, a text and an HTML part, no user text in any header."""
 
-from contextlib import suppress
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
-from .. import addresses, clients, conf, redaction
+from .. import addresses, clients, conf, languages, redaction
 from ..accounts import Account
 from ..models import Confirmation, Delivery
 from . import links
@@ -25,18 +23,18 @@ def write(
     may override each, or one of a client's own under ``resend_confirmation/<client>/``. Raises
     ValueError when the address cannot be mailed.
     """
-    language = delivery.language or confirmation.language or settings.LANGUAGE_CODE
-    with translation.override(_language_of_the_site(language)):
-        link = links.url(token, clients.by_name(delivery.client))
-    context = {
-        "link": redaction.Secret(link),
-        "expires_at": delivery.link_expires_at,
-        "address": account.address,
-        "user": account.user,
-        "client": delivery.client,
-        "site": conf.get().BASE_URL,
-    }
+    language = languages.of_the_site(delivery.language or confirmation.language)
     with translation.override(language), timezone.override(_zone(confirmation.time_zone)):
+        link = links.url(token, clients.by_name(delivery.client))
+        context = {
+            "link": redaction.Secret(link),
+            "expires_at": delivery.link_expires_at,
+            "address": account.address,
+            "user": account.user,
+            "client": delivery.client,
+            "site": conf.get().BASE_URL,
+            "language": languages.of_our_texts(),
+        }
         subject = " ".join(_render("_subject.txt", context).split())
         text = _render(".txt", context)
         html = _render(".html", context)
@@ -49,14 +47,6 @@ def write(
     )
     message.attach_alternative(html, "text/html")
     return message
-
-
-def _language_of_the_site(language: str) -> str:
-    """The language of LANGUAGES that fits best: ``i18n_patterns`` has paths for no other."""
-    for code in (language, settings.LANGUAGE_CODE):
-        with suppress(LookupError):
-            return translation.get_supported_language_variant(code)
-    return settings.LANGUAGE_CODE
 
 
 def _render(suffix: str, context: dict[str, object]) -> str:

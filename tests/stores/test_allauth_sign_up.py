@@ -62,6 +62,7 @@ def test_second_address(sign_up, client, arrived, press, log_in):  # noqa: F811
     client.cookies.clear()
     ((to, body),) = arrived()
     assert to == ["second@example.org"]
+    assert body.startswith("Jemand, wahrscheinlich Sie selbst, hat diese Adresse ")
     assert press(body) == "Thank you"
     assert EmailAddress.objects.get(email="second@example.org").verified is True
     assert Confirmation.objects.count() == 2

@@ -93,6 +93,8 @@ def test_language(sign_up, change, arrived):
     change(CLIENTS=[{"name": "site"}])
     sign_up(language="de")
     assert Confirmation.objects.get().language == "de"
+    ((_, body),) = arrived()
+    assert body.startswith("Jemand, wahrscheinlich Sie selbst, hat diese Adresse ")
 
 
 def test_rolled_back(sign_up, monkeypatch, client, arrived):

@@ -1,0 +1,29 @@
+"""Languages: which one of the site's a message takes, and which one our own texts are in."""
+
+from contextlib import suppress
+
+from django.conf import settings
+from django.utils import translation
+from django.utils.translation import pgettext
+
+
+def of_the_site(code: str) -> str:
+    """The language of LANGUAGES that fits ``code`` best, else LANGUAGE_CODE.
+
+    The others have no pages, as ``i18n_patterns`` has no paths for them.
+    """
+    for wanted in (code, settings.LANGUAGE_CODE):
+        with suppress(LookupError):
+            return translation.get_supported_language_variant(wanted)
+    return settings.LANGUAGE_CODE
+
+
+def of_our_texts() -> str:
+    """The active language, or what Django takes in its place where no catalogue of ours has it.
+
+    For the ``lang`` of what we write, and for the dates in it.
+    """
+    active = translation.get_language() or ""
+    # Translators: the code of the language that you translate into, as in LANGUAGES.
+    spoken = pgettext("the language of these translations", "en")
+    return active if f"{active}-".startswith(f"{spoken}-") else spoken

@@ -1,0 +1,116 @@
+"""The package's catalogues: what belongs into them, and ``python -m tests.catalogues`` renews them.
+
+It adds what was marked since to each ``django.po``, with an empty translation, drops what is gone,
+and compiles each ``django.mo``. Babel does what gettext's programs would, without their dates.
+"""
+
+import io
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import DEFAULT_KEYWORDS, extract
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+from django.utils.translation.template import templatize
+
+import resend_confirmation
+
+PACKAGE = Path(resend_confirmation.__file__).parent
+
+#: Django's names for a catalogue's folder, and how the language counts.
+PLURALS = {
+    "de": "nplurals=2; plural=(n != 1);",
+    "es": "nplurals=2; plural=(n != 1);",
+    "fr": "nplurals=2; plural=(n > 1);",
+    "pt_BR": "nplurals=2; plural=(n > 1);",
+}
+
+#: The names by which Django's own extraction knows a marked text; ``1c`` is a context.
+KEYWORDS = {
+    **DEFAULT_KEYWORDS,
+    "gettext_noop": None,
+    "gettext_lazy": None,
+    "ngettext_lazy": (1, 2),
+    "pgettext_lazy": ((1, "c"), 2),
+    "npgettext_lazy": ((1, "c"), 2, 3),
+}
+
+HEAD = "# Fill in what is empty, and run ``python -m tests.catalogues`` before and after."
+
+
+class Fixed(Catalog):
+    """A catalogue whose header says nothing that changes by itself: no date, nobody's name."""
+
+    @property
+    def mime_headers(self) -> list[tuple[str, str]]:
+        """The header, in the order in which it is written."""
+        return [
+            ("Project-Id-Version", "django-resend-confirmation"),
+            ("Language", str(self.locale)),
+            ("MIME-Version", "1.0"),
+            ("Content-Type", "text/plain; charset=UTF-8"),
+            ("Content-Transfer-Encoding", "8bit"),
+            ("Plural-Forms", PLURALS[str(self.locale)]),
+        ]
+
+
+def folder(locale: str) -> Path:
+    """Where the two files of a catalogue are."""
+    return PACKAGE / "locale" / locale / "LC_MESSAGES"
+
+
+def marked() -> Catalog:
+    """Every text of the package that is marked for translation, in the order of its files."""
+    found = Catalog()
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.suffix == ".py":
+            method, text = "python", path.read_text("utf-8")
+        elif "templates" in path.relative_to(PACKAGE).parts and path.is_file():
+            # Django's own step before gettext, which makes something like JavaScript of a template.
+            method, text = "javascript", templatize(path.read_text("utf-8"))
+        else:
+            continue
+        comments = ("Translators:",)
+        for _, message, notes, context in extract(
+            method, io.BytesIO(text.encode()), keywords=KEYWORDS, comment_tags=comments
+        ):
+            found.add(message, auto_comments=notes, context=context)
+    return found
+
+
+def read(path: Path, locale: str) -> Catalog:
+    """The catalogue in a ``.po`` file."""
+    with path.open("rb") as file:
+        return read_po(file, locale=locale)
+
+
+def renew(locale: str) -> None:
+    """Bring a catalogue up to date with the marked texts, and compile it."""
+    place = folder(locale)
+    path = place / "django.po"
+    known = read(path, locale) if path.exists() else Catalog(locale)
+    fixed = Fixed(locale, header_comment=HEAD, fuzzy=False)
+    for message in marked():
+        if message.id:
+            old = known.get(message.id, message.context)
+            fixed.add(
+                message.id,
+                old.string if old else None,
+                auto_comments=message.auto_comments,
+                context=message.context,
+            )
+    place.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        write_po(file, fixed, no_location=True, width=100)
+    with (place / "django.mo").open("wb") as file:
+        write_mo(file, fixed)
+
+
+def main() -> None:
+    """Renew them all."""
+    for locale in PLURALS:
+        renew(locale)
+
+
+if __name__ == "__main__":
+    main()

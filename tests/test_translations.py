@@ -1,0 +1,519 @@
+"""The catalogues, complete and sound; messages, pages and the admin in the reader's language."""
+
+import re
+from gettext import GNUTranslations
+from html import unescape
+from string import Formatter
+from typing import Any
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from django.core import mail
+from django.test import Client
+from django.utils import translation
+
+from resend_confirmation import start
+from resend_confirmation.courier import Round, carry
+from resend_confirmation.models import Confirmation, Delivery
+
+from .catalogues import PACKAGE, PLURALS, Fixed, folder, marked, read
+from .factories import PendingFactory, UserFactory
+from .sessions import MIDDLEWARE
+
+LOCALES = ["de", "es", "fr", "pt_BR"]
+
+every_catalogue = pytest.mark.parametrize("locale", LOCALES)
+
+
+def texts(catalog):
+    """Every text and its translation, each as a tuple of its forms; the header is none."""
+    return {(text.context, *forms(text.id)): forms(text.string) for text in catalog if text.id}
+
+
+def forms(text):
+    """A text's forms, of which most have one, and one that is not translated has none."""
+    return (text or "",) if isinstance(text, str | None) else tuple(text)
+
+
+def po(locale):
+    return read(folder(locale) / "django.po", locale)
+
+
+# The catalogues
+
+
+def test_catalogues():
+    """German, Spanish, French and Brazilian Portuguese come with the package."""
+    assert sorted(path.name for path in (PACKAGE / "locale").iterdir()) == LOCALES
+    assert sorted(PLURALS) == LOCALES
+
+
+def test_marked():
+    """Texts of modules and of templates are found, with what belongs to them."""
+    found = texts(marked())
+    assert (None, "Please confirm your e-mail address") in found
+    assert (None, "Somebody, most likely you, gave this address to %(site)s.") in found
+    assert (None, "Can confirm an address by hand") in found
+    assert (None, "the mail server refused the recipient") in found
+    assert ("the language of these translations", "en") in found
+    sentence = "A link was sent a moment ago. Please try again in %(seconds)s second"
+    assert (None, f"{sentence}.", f"{sentence}s.") in found
+    assert len(found) > 100
+
+
+@every_catalogue
+def test_every_text_is_translated(locale):
+    """A catalogue has each marked text, translated, and no others."""
+    catalog = po(locale)
+    found = texts(catalog)
+    assert found.keys() == texts(marked()).keys()
+    assert [text for text, said in found.items() if not all(said)] == []
+    assert [text for text, said in found.items() if len(text) != 1 + len(said)] == []
+    assert [text.id for text in catalog if text.fuzzy] == []
+    assert catalog.obsolete == {}
+
+
+def placeholders(text):
+    """What is put into a text: ``%(name)s`` and ``{name}``, and a sign that begins neither."""
+    percent = re.findall(r"%\(\w+\)[a-z]|%.?", text)
+    return sorted(percent), sorted(str(name) for _, name, _, _ in Formatter().parse(text) if name)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("%(done)d of %(all)s", (["%(all)s", "%(done)d"], [])),
+        ("{b} and {a}", ([], ["a", "b"])),
+        ("100 % (site)s", (["% "], [])),
+        ("100%", (["%"], [])),
+    ],
+)
+def test_placeholders_are_found(text, found):
+    """Whatever is put into a text is seen, and what only looks like it."""
+    assert placeholders(text) == found
+
+
+@every_catalogue
+def test_placeholders(locale):
+    """A translation has its text's placeholders, in each form."""
+    for (_, *text), said in texts(po(locale)).items():
+        for form, original in zip(said, text, strict=True):
+            assert placeholders(form) == placeholders(original)
+
+
+@every_catalogue
+def test_ends(locale):
+    """A translation ends as its text does: with the same mark, and no space."""
+    for (_, *text), said in texts(po(locale)).items():
+        for form, original in zip(said, text, strict=True):
+            assert form == form.strip()
+            assert re.findall(r"[.:]$", form) == re.findall(r"[.:]$", original)
+
+
+@every_catalogue
+def test_compiled(locale):
+    """What Django reads is what translators wrote: nothing is missing, changed or left over."""
+    expected: dict[Any, str] = {}
+    for (context, text, *more), said in texts(po(locale)).items():
+        key = f"{context}\x04{text}" if context else text
+        expected |= {(key, n): form for n, form in enumerate(said)} if more else {key: said[0]}
+    with (folder(locale) / "django.mo").open("rb") as file:
+        compiled = GNUTranslations(file)
+    found = dict(compiled._catalog)  # type: ignore[attr-defined]
+    del found[""]
+    assert found == expected
+    head = [f"{name}: {value}" for name, value in Fixed(locale).mime_headers]
+    assert compiled.gettext("").splitlines() == head
+
+
+@pytest.mark.parametrize(
+    ("locale", "plural"),
+    [
+        ("de", "nplurals=2; plural=(n != 1);"),
+        ("es", "nplurals=2; plural=(n != 1);"),
+        ("fr", "nplurals=2; plural=(n > 1);"),
+        ("pt_BR", "nplurals=2; plural=(n > 1);"),
+    ],
+)
+def test_header(locale, plural):
+    """The header names the language and how it counts, and no person, date or machine."""
+    path = folder(locale) / "django.po"
+    head, _, _ = path.read_text("utf-8").partition("\n\n")
+    assert head == (
+        "# Fill in what is empty, and run ``python -m tests.catalogues`` before and after.\n"
+        'msgid ""\n'
+        'msgstr ""\n'
+        '"Project-Id-Version: django-resend-confirmation\\n"\n'
+        f'"Language: {locale}\\n"\n'
+        '"MIME-Version: 1.0\\n"\n'
+        '"Content-Type: text/plain; charset=UTF-8\\n"\n'
+        '"Content-Transfer-Encoding: 8bit\\n"\n'
+        f'"Plural-Forms: {plural}"'
+    )
+
+
+@every_catalogue
+def test_comments(locale):
+    """Nothing but translators' hints and flags stands beside the texts, such as places in files."""
+    lines = (folder(locale) / "django.po").read_text("utf-8").splitlines()[1:]
+    comments = {line for line in lines if line.startswith("#")}
+    assert comments == {
+        "#, python-format",
+        "#. Translators: the code of the language that you translate into, as in LANGUAGES.",
+    }
+
+
+# The message
+
+GERMAN = """\
+Jemand, wahrscheinlich Sie selbst, hat diese Adresse bei https://site.example angegeben.
+
+Um zu bestätigen, dass es Ihre ist, öffnen Sie bitte diesen Link und klicken Sie dort auf die Schaltfläche:
+
+LINK
+
+Der Link ist gültig bis 2. Januar 2030 21:00 (JST).
+Falls Sie es nicht waren, brauchen Sie nichts zu tun."""  # noqa: E501
+
+GERMAN_HTML = """\
+<!doctype html>
+<html lang="de">
+<head><meta charset="utf-8"><title>Bitte bestätigen Sie Ihre E-Mail-Adresse</title></head>
+<body>
+<p>Jemand, wahrscheinlich Sie selbst, hat diese Adresse bei https://site.example angegeben.</p>
+<p><a href="LINK">Meine Adresse bestätigen</a></p>
+<p>Falls die Schaltfläche nicht funktioniert, kopieren Sie bitte diese Adresse in Ihren Browser:<br>LINK</p>
+<p>Der Link ist gültig bis 2. Januar 2030 21:00 (JST).
+Falls Sie es nicht waren, brauchen Sie nichts zu tun.</p>
+</body>
+</html>
+"""  # noqa: E501
+
+SPANISH = """\
+Alguien, probablemente usted, ha indicado esta dirección en https://site.example.
+
+Para confirmar que es suya, abra este enlace y pulse el botón que encontrará allí:
+
+LINK
+
+El enlace es válido hasta el 2 de enero de 2030 a las 21:00 (JST).
+Si no ha sido usted, no tiene que hacer nada."""
+
+FRENCH = """\
+Quelqu’un, probablement vous-même, a indiqué cette adresse sur https://site.example.
+
+Pour confirmer qu’elle est bien la vôtre, ouvrez ce lien et cliquez sur le bouton qui s’y trouve\u00a0:
+
+LINK
+
+Le lien est valable jusqu’au 2 janvier 2030 21:00 (JST).
+Si ce n’était pas vous, vous n’avez rien à faire."""  # noqa: E501
+
+PORTUGUESE = """\
+Alguém, provavelmente você, informou este endereço em https://site.example.
+
+Para confirmar que ele é seu, abra este link e clique no botão da página:
+
+LINK
+
+O link é válido até 2 de Janeiro de 2030 às 21:00 (JST).
+Se não foi você, não precisa fazer nada."""
+
+ENGLISH = """\
+Somebody, most likely you, gave this address to https://site.example.
+
+To confirm that it is yours, open this link and press the button there:
+
+LINK
+
+The link works until Jan. 2, 2030, 9 p.m. (JST).
+If it was not you, you need not do anything."""
+
+SENT = {
+    "de": ("Bitte bestätigen Sie Ihre E-Mail-Adresse", GERMAN),
+    "en": ("Please confirm your e-mail address", ENGLISH),
+    "es": ("Por favor, confirme su dirección de correo electrónico", SPANISH),
+    "fr": ("Veuillez confirmer votre adresse e-mail", FRENCH),
+    "pt-br": ("Por favor, confirme seu endereço de e-mail", PORTUGUESE),
+}
+
+
+@pytest.fixture
+def languages(settings):
+    """Set LANGUAGES and LANGUAGE_CODE."""
+
+    def put(*codes, default="en"):
+        settings.LANGUAGES = [(code, code) for code in codes]
+        settings.LANGUAGE_CODE = default
+
+    return put
+
+
+@pytest.fixture
+def letter(clock, db):
+    """A function: subject, text and HTML of the message in a language, to somebody in Tokyo."""
+
+    def letter(language):
+        start(UserFactory.create(), language=language, time_zone="Asia/Tokyo")
+        assert carry() == Round(sent=1)
+        sent: Any = mail.outbox[-1]
+        ((html, _),) = sent.alternatives
+        (link,) = re.findall(r"https://\S+/confirm/\?\S+", sent.body)
+        return (
+            sent.subject,
+            sent.body.replace(link, "LINK").rstrip("\n"),
+            html.replace(link, "LINK"),
+        )
+
+    return letter
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("de", "de"),
+        ("de-at", "de"),
+        ("es", "es"),
+        ("es-mx", "es"),
+        ("fr", "fr"),
+        ("fr-ca", "fr"),
+        ("pt-br", "pt-br"),
+        ("en", "en"),
+    ],
+)
+def test_message(asked, said, letter, languages):
+    """A message is in the recipient's language, all of it."""
+    languages("de", "en", "es", "fr", "pt-br")
+    subject, text, html = letter(asked)
+    assert (subject, text) == SENT[said]
+    assert f'<html lang="{said}">' in html
+    assert f"<title>{subject}</title>" in html
+    assert [line for line in text.splitlines() if line not in unescape(html)] == [
+        text.splitlines()[2]
+    ]
+
+
+def test_german_html(letter):
+    """The HTML part of a German message is German."""
+    _, _, html = letter("de")
+    assert re.sub(r' style="[^"]*"', "", html) == GERMAN_HTML
+
+
+def test_language_that_is_not_offered(letter, languages):
+    """A language that the site does not offer is none of its messages'."""
+    languages("en", "fr")
+    subject, text, html = letter("de")
+    assert (subject, text) == SENT["en"]
+    assert '<html lang="en">' in html
+
+
+@pytest.mark.parametrize("asked", ["it", "ar", "pt"])
+def test_language_without_a_catalogue(asked, letter, languages):
+    """Without a catalogue a message is English, and so are its dates, and so it says."""
+    languages("en", "it", "ar", "pt")
+    subject, text, html = letter(asked)
+    assert (subject, text) == SENT["en"]
+    assert '<html lang="en">' in html
+
+
+def test_language_code_in_place_of_one_without_a_catalogue(letter, languages):
+    """Without a catalogue Django takes that of LANGUAGE_CODE: the message is of one piece."""
+    languages("de", "it", default="de")
+    subject, text, html = letter("it")
+    assert (subject, text) == SENT["de"]
+    assert '<html lang="de">' in html
+
+
+def test_country(letter, languages):
+    """A country's dates and the ``lang`` for it stay where the language is ours."""
+    languages("en-gb", "de", default="en-gb")
+    _, text, html = letter("")
+    assert "The link works until 2 Jan" in text
+    assert '<html lang="en-gb">' in html
+
+
+@pytest.fixture
+def hebrew(tmp_path, settings, languages):
+    """A host that has a catalogue for a language that the package lacks."""
+    catalog = Catalog("he")
+    catalog.add("en", "he", context="the language of these translations")
+    catalog.add("Please confirm your e-mail address", "אשרו את הכתובת")
+    catalog.add("Already confirmed", "אושר")
+    place = tmp_path / "he" / "LC_MESSAGES"
+    place.mkdir(parents=True)
+    with (place / "django.mo").open("wb") as file:
+        write_mo(file, catalog)
+    settings.LOCALE_PATHS = [tmp_path]
+    languages("en", "he")
+
+
+@pytest.mark.usefixtures("hebrew")
+def test_catalogue_of_the_host(letter):
+    """A catalogue in the host's LOCALE_PATHS is taken, with its dates and its direction."""
+    subject, text, html = letter("he")
+    assert subject == "אשרו את הכתובת"
+    assert "2 בינואר 2030" in text
+    assert '<html lang="he" dir="rtl">' in html
+
+
+# The pages
+
+PAGES = {
+    "ready": [
+        "Bestätigen Sie Ihre E-Mail-Adresse",
+        "Klicken Sie auf die Schaltfläche, um zu bestätigen, dass dies Ihre Adresse ist.",
+        "Meine Adresse bestätigen",
+    ],
+    "confirmed": [
+        "Vielen Dank",
+        "Ihre E-Mail-Adresse ist bestätigt. Sie können diese Seite schließen.",
+    ],
+    "already": [
+        "Bereits bestätigt",
+        "Diese E-Mail-Adresse wurde bereits bestätigt. Sie brauchen nichts weiter zu tun.",
+    ],
+    "foreign": [
+        "Dieser Link ist ungültig",
+        (
+            "Vielleicht wurde er durch einen neueren ersetzt oder nicht vollständig kopiert. "
+            "Bitte verwenden Sie den Link in der neuesten Nachricht."
+        ),
+    ],
+    "expired": [
+        "Dieser Link ist abgelaufen",
+        "Wir können einen neuen an dieselbe Adresse senden.",
+        "Neuen Link anfordern",
+    ],
+    "hasty": [
+        "Dieser Link ist abgelaufen",
+        "Gerade erst wurde ein Link gesendet. Bitte versuchen Sie es in 60 Sekunden erneut.",
+        "Wir können einen neuen an dieselbe Adresse senden.",
+        "Neuen Link anfordern",
+    ],
+    "hasty by a second": [
+        "Dieser Link ist abgelaufen",
+        "Gerade erst wurde ein Link gesendet. Bitte versuchen Sie es in 1 Sekunde erneut.",
+        "Wir können einen neuen an dieselbe Adresse senden.",
+        "Neuen Link anfordern",
+    ],
+    "renewed": [
+        "Ein neuer Link ist unterwegs",
+        "Bitte sehen Sie in Ihrem Postfach nach, auch im Spam-Ordner.",
+    ],
+}
+
+
+def said(page):
+    """The texts of a page between its marks, from its heading on."""
+    (main,) = re.findall(r"<main>(.*)</main>", page.content.decode(), flags=re.DOTALL)
+    return [unescape(text).strip() for text in re.split(r"<[^>]+>", main) if text.strip()]
+
+
+@pytest.fixture
+def opened(settings, change, clock, db):
+    """A function: the page of a link in a state, for a browser that prefers a language."""
+    settings.MIDDLEWARE = MIDDLEWARE
+    change(CLIENTS=[{"name": "site"}])
+
+    def opened(state, accepted):
+        browser = Client(headers={"accept-language": accepted})
+        start(PendingFactory.create())
+        carry()
+        (token,) = re.findall(r"token=(\S+)", str(mail.outbox[-1].body))
+        link, new = "/confirm/", "/confirm/new/"
+        if state in {"expired", "renewed"}:
+            clock.move(hours=24, seconds=1)
+        elif state.startswith("hasty"):
+            Delivery.objects.update(link_expires_at=clock.now)
+            clock.move(seconds=59 if state == "hasty by a second" else 0)
+        if state in {"confirmed", "already"}:
+            page = browser.post(link, {"token": token})
+        if state == "already":
+            page = browser.post(link, {"token": token})
+        elif state == "renewed" or state.startswith("hasty"):
+            page = browser.post(new, {"token": token})
+        elif state != "confirmed":
+            page = browser.get(link, {"token": "x" * 43 if state == "foreign" else token})
+        return page
+
+    return opened
+
+
+@pytest.mark.parametrize("state", PAGES)
+def test_page(state, opened):
+    """A page is in the language that the browser asks for."""
+    page = opened(state, "de-AT, en;q=0.5")
+    assert said(page) == PAGES[state]
+    assert '<html lang="de">' in page.content.decode()
+    assert "<title>Ihre E-Mail-Adresse</title>" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "heading"),
+    [
+        ("es", "Dirección ya confirmada"),
+        ("fr-CH", "Adresse déjà confirmée"),
+        ("pt-BR", "Endereço já confirmado"),
+        ("en", "Already confirmed"),
+    ],
+)
+def test_languages_of_pages(accepted, heading, opened, languages):
+    """Pages are in every language that the package has."""
+    languages("de", "en", "es", "fr", "pt-br")
+    assert said(opened("already", accepted))[0] == heading
+
+
+@pytest.mark.parametrize("accepted", ["it", "ar"])
+def test_page_without_a_catalogue(accepted, opened, languages):
+    """A page without a catalogue is English, and read from left to right."""
+    languages("en", "it", "ar")
+    page = opened("already", accepted)
+    assert said(page)[0] == "Already confirmed"
+    assert '<html lang="en">' in page.content.decode()
+
+
+@pytest.mark.usefixtures("hebrew")
+def test_page_by_the_hosts_catalogue(opened):
+    """A catalogue in the host's LOCALE_PATHS is the pages' too."""
+    page = opened("already", "he")
+    assert said(page)[0] == "אושר"
+    assert '<html lang="he" dir="rtl">' in page.content.decode()
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_plural(locale):
+    """One second is one, and two are several."""
+    one = "A link was sent a moment ago. Please try again in %(seconds)s second."
+    many = "A link was sent a moment ago. Please try again in %(seconds)s seconds."
+    words = {
+        "de": ("Sekunde", "Sekunden"),
+        "es": ("segundo", "segundos"),
+        "fr": ("seconde", "secondes"),
+        "pt_BR": ("segundo", "segundos"),
+    }[locale]
+    with translation.override(translation.to_language(locale)):
+        sentences = [translation.ngettext(one, many, count) for count in (1, 2, 3600)]
+    found = [word for text in sentences for word in re.findall(r"%\(seconds\)s (\w+)", text)]
+    assert found == [words[0], words[1], words[1]]
+
+
+# The admin
+
+
+@pytest.mark.django_db
+def test_admin(settings):
+    """Staff read names, states and actions in their language."""
+    settings.LANGUAGE_CODE = "de"
+    PendingFactory.create(username="jane", email="jane@example.com")
+    browser = Client()
+    browser.force_login(UserFactory.create(is_staff=True, is_superuser=True))
+    page = browser.get("/admin/resend_confirmation/confirmation/").content.decode()
+    for text in ["Bestätigung", "Nachricht erneut senden", "Zurückziehen", "ausstehend"]:
+        assert text in page
+    answer = browser.post(
+        "/admin/resend_confirmation/confirmation/",
+        {"action": "withdraw", "_selected_action": [Confirmation.objects.get().pk]},
+        follow=True,
+    ).content.decode()
+    assert "Zurückgezogen: 1. Nicht ausstehend: 0." in answer
