@@ -1,10 +1,12 @@
 """Clients: the calling applications, their keys at each dialect and their registered redirects."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.crypto import constant_time_compare
@@ -80,6 +82,12 @@ def problem_of(raw: object) -> Exception | None:
     return None
 
 
+def title(raw: object, number: int) -> str:
+    """How to speak of an entry of ``CLIENTS``: by its name, or as the ``number``-th of the list."""
+    name = raw.get("name") if isinstance(raw, Mapping) else getattr(raw, "name", None)
+    return f"client {name!r}" if name and isinstance(name, str) else f"client number {number}"
+
+
 def _read(raw: object) -> Client:
     client = raw if isinstance(raw, Client) else _from_dict(raw)
     for url in (*(redirect.url for redirect in client.redirects), *client.pages.values()):
@@ -105,23 +113,38 @@ def _check_url(url: object) -> None:
 
 def _from_dict(raw: object) -> Client:
     if not isinstance(raw, Mapping):
-        raise TypeError("a client is a dict")
-    if unknown := [key for key in raw if key not in _KEYS]:
-        raise ValueError(f"a client has no key {unknown[0]!r}")
+        raise TypeError("it must be a dict")
+    _refuse_unknown(raw, _KEYS, "there is")
     name = raw.get("name")
     if not isinstance(name, str) or not name:
-        raise ValueError("a client needs a 'name'")
+        raise ValueError("it needs a 'name'")
     return Client(
         name=name,
         default=_bool(raw, "default", False),
         required=_bool(raw, "required", True),
-        ids={k: str(v) for k, v in _mapping(raw, "ids").items()},
+        ids={k: _id(v) for k, v in _mapping(raw, "ids").items()},
         keys={k: _strings(v, "keys") for k, v in _mapping(raw, "keys").items()},
         hosts=[host.lower() for host in _strings(raw.get("hosts", ()), "hosts")],
         redirects=_redirects(raw.get("redirects", ())),
         pages=_pages(_mapping(raw, "pages")),
         signing=_signing(raw.get("signing")),
     )
+
+
+def _refuse_unknown(raw: Mapping[Any, Any], known: Collection[str], who: str) -> None:
+    """Raise ValueError for a key that there is not: it names the nearest, or all there are."""
+    for key in raw:
+        if key not in known:
+            near = get_close_matches(str(key).lower(), known, n=1)
+            all_ = ", ".join(repr(name) for name in sorted(known))
+            meant = f"; did you mean {near[0]!r}?" if near else f", only {all_}"
+            raise ValueError(f"{who} no key {key!r}{meant}")
+
+
+def _id(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | UUID):
+        raise TypeError("'ids' takes a dict of dialect to string or whole number")
+    return str(value)
 
 
 def _bool(raw: Mapping[str, Any], key: str, default: bool) -> bool:
@@ -138,12 +161,12 @@ def _mapping(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
-def _strings(value: object, key: str) -> list[str]:
+def _strings(value: object, key: str, takes: str = "a list of strings") -> list[str]:
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise TypeError(f"{key!r} takes a list of strings")
+        raise TypeError(f"{key!r} takes {takes}")
     strings = list(value)
     if not all(isinstance(item, str) for item in strings):
-        raise TypeError(f"{key!r} takes a list of strings")
+        raise TypeError(f"{key!r} takes {takes}")
     return strings
 
 
@@ -151,12 +174,12 @@ def _redirects(value: object) -> list[Redirect]:
     """A list of URLs, whose ids are their places in it, or a dict of id to URL."""
     if isinstance(value, Mapping):
         return [Redirect(str(id_), url) for id_, url in value.items()]
-    return [Redirect(str(place), url) for place, url in enumerate(_strings(value, "redirects"))]
+    urls = _strings(value, "redirects", "a list of URLs, or a dict of id to URL")
+    return [Redirect(str(place), url) for place, url in enumerate(urls)]
 
 
 def _pages(value: Mapping[str, Any]) -> Mapping[str, str]:
-    if unknown := [key for key in value if key not in PAGES]:
-        raise ValueError(f"'pages' has no key {unknown[0]!r}; it takes {sorted(PAGES)}")
+    _refuse_unknown(value, PAGES, "'pages' has")
     return value
 
 
@@ -166,8 +189,7 @@ def _signing(value: object) -> Signing | None:
     # No bare secret: Django's error reports hide what is named 'key', and would show that.
     if not isinstance(value, Mapping) or "key" not in value:
         raise TypeError("'signing' takes a dict with 'key', 'algorithm', 'key_id'")
-    if unknown := [k for k in value if k not in {"key", "algorithm", "key_id"}]:
-        raise ValueError(f"'signing' has no key {unknown[0]!r}")
+    _refuse_unknown(value, Signing.__dataclass_fields__, "'signing' has")
     if value.get("algorithm", ALGORITHMS[0]) not in ALGORITHMS:
         raise ValueError("the 'algorithm' of 'signing' is 'HS256' or 'RS256'")
     return Signing(**value)
@@ -211,10 +233,7 @@ def _call(function: Callable[[], object]) -> object:
 def _index(raw: object) -> Registry:
     if not isinstance(raw, Iterable):
         raise ImproperlyConfigured("CLIENTS takes a list of dicts")
-    try:
-        clients = [_read(entry) for entry in raw]
-    except (TypeError, ValueError) as error:
-        raise ImproperlyConfigured(f"CLIENTS: {error}") from None
+    clients = [_valid(entry, number) for number, entry in enumerate(raw, start=1)]
     marked = [client for client in clients if client.default]
     return Registry(
         clients=clients,
@@ -223,6 +242,13 @@ def _index(raw: object) -> Registry:
         by_name={client.name: client for client in clients},
         default=next(iter(marked or clients), None),
     )
+
+
+def _valid(raw: object, number: int) -> Client:
+    try:
+        return _read(raw)
+    except (TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"CLIENTS: {title(raw, number)}: {error}") from None
 
 
 def default() -> Client | None:

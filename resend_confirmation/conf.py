@@ -14,8 +14,8 @@ OpenApiAnswers = Literal["vendor", "all"]
 
 NAME = "RESEND_CONFIRMATION"
 
-#: Seconds in ten years: more is a mistake, and far more is no timedelta.
-_LONGEST = 10 * 366 * 24 * 3600
+#: Ten years: more is a mistake, and far more is no timedelta.
+LONGEST = timedelta(days=10 * 366)
 #: Calls, then a period that may be a multiple: "60/m", "10/5m".
 _RATE = re.compile(r"[1-9][0-9]*/(?:[1-9][0-9]*)?[smhd]")
 
@@ -58,10 +58,20 @@ def _optional_count(value: object) -> int | None:
 
 
 def _seconds(value: object) -> timedelta:
+    return _duration(value, timedelta(0), "0")
+
+
+def _lasting(value: object) -> timedelta:
+    """What is over at once when it is 0: a link, a token, a courier's hold on a delivery."""
+    return _duration(value, timedelta(seconds=1), "one second")
+
+
+def _duration(value: object, least: timedelta, said: str) -> timedelta:
+    low, high = least.total_seconds(), LONGEST.total_seconds()
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LONGEST:
-        raise WrongValueError("takes seconds, or a timedelta, of 0 to ten years")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise WrongValueError(f"takes seconds, or a timedelta, of {said} to ten years")
     return timedelta(seconds=value)
 
 
@@ -127,7 +137,7 @@ class Settings:
     CARRIER: str = _setting(_text, "thread")
     MAILER: str = _setting(_text, "default")
     FROM_EMAIL: str | None = _setting(_optional_text, None)
-    LINK_LIFETIME: timedelta = _setting(_seconds, 24 * 3600)
+    LINK_LIFETIME: timedelta = _setting(_lasting, 24 * 3600)
     LINK_POLICY: LinkPolicy = _setting(_policy, "reuse")
     COOLDOWN: timedelta = _setting(_seconds, 60)
     COOLDOWN_PER_HOUR: int = _setting(_count, 5)
@@ -139,14 +149,14 @@ class Settings:
     HOURLY_BUDGET: int = _setting(_count, 0)
     RETENTION: timedelta = _setting(_seconds, 90 * 24 * 3600)
     RETENTION_IGNORED: timedelta = _setting(_seconds, 7 * 24 * 3600)
-    SEND_DEADLINE: timedelta = _setting(_seconds, 30)
+    SEND_DEADLINE: timedelta = _setting(_lasting, 30)
     TASKS_BACKEND: str = _setting(_text, "default")
     TASKS_QUEUE: str = _setting(_text, "default")
     CELERY_QUEUE: str | None = _setting(_optional_text, None)
     OPENAPI_ANSWERS: OpenApiAnswers = _setting(_answers, "vendor")
     AUTHORIZATION_CODE: str | None = _setting(_optional_text, None)
     JWT_ISSUER: str | None = _setting(_optional_text, None)
-    JWT_LIFETIME: timedelta = _setting(_seconds, 24 * 3600)
+    JWT_LIFETIME: timedelta = _setting(_lasting, 24 * 3600)
 
     def is_quiet(self, dialect: str) -> bool:
         """Whether the host decided that ``dialect`` tells nothing about accounts."""

@@ -314,7 +314,7 @@ class TestSecrets:
         press(root, "resend", confirmation)
         entry = LogEntry.objects.get()
         assert entry.object_repr == "player@example.com (pending)"
-        assert entry.change_message == "Sent again."
+        assert entry.change_message == "Queued again."
         assert (entry.object_id, entry.action_flag) == (str(confirmation.pk), CHANGE)
         assert entry.user.username == "root"
 
@@ -425,7 +425,7 @@ class TestActions:
         get_user_model().objects.filter(pk=deactivated.account_id).update(is_active=False)
         LogEntry.objects.all().delete()
         response = press(root, "resend", ready, cooling, done, deactivated)
-        assert said(response)[-1] == "Sent: 1. Cooling down: 1. Not pending: 2."
+        assert said(response)[-1] == "Queued: 1. Cooling down: 1. Not pending: 2."
         assert LogEntry.objects.get().object_id == str(ready.pk)
         assert Delivery.objects.filter(confirmation=ready, state="queued").count() == 1
 

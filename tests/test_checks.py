@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 from unittest.mock import Mock
 
@@ -13,12 +14,15 @@ from django.conf import settings as django_settings
 from django.core import checks
 from django.core.checks import CheckMessage, register, run_checks
 from django.core.checks.registry import registry
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.urls import include, path
 
 from resend_confirmation.checks import mounting
 from resend_confirmation.clients import Client, Signing
 from resend_confirmation.dialects.base import DialectView
+
+from .mailers import through
 
 BASE = "https://site.example"
 
@@ -148,6 +152,10 @@ def test_e004_no_clients(ids):
 def test_e005_wrong_client(ids):
     """E005: each entry that is no client."""
     assert ids(CLIENTS=[{"name": "a"}, {}, {"name": "b", "id": 5}]) == ["E005", "E005"]
+    assert [message.msg for message in run_checks(tags=["resend_confirmation"])] == [
+        "CLIENTS: client number 2: it needs a 'name'",
+        "CLIENTS: client 'b': there is no key 'id'; did you mean 'ids'?",
+    ]
 
 
 def test_e006_two_clients_of_a_name(ids):
@@ -171,13 +179,60 @@ def test_e007_dotted_paths(ids, given):
     assert ids(**given) == ["E007"]
 
 
+def only_message():
+    """The one thing that the checks say."""
+    (message,) = run_checks(tags=["resend_confirmation"])
+    return message
+
+
 def test_e007_a_queue_that_is_not_there(ids, monkeypatch):
     """E007: a queue that the backend of tasks lacks is found here, not by the first message."""
     # Whoever imported it before had a queue.
     monkeypatch.delitem(sys.modules, "resend_confirmation.carriers.tasks", raising=False)
     monkeypatch.delattr("resend_confirmation.carriers.tasks", raising=False)
     assert ids(CARRIER="tasks", TASKS_QUEUE="nowhere") == ["E007"]
+    assert only_message().hint == "Correct it, or install what it needs."
     assert ids(CARRIER="tasks", TASKS_QUEUE="default") == []
+
+
+@pytest.mark.parametrize("carrier", ["celery", "tasks"])
+def test_e007_an_extra_that_is_not_installed(ids, monkeypatch, carrier):
+    """E007: a carrier of ours whose extra is not there names the extra."""
+    monkeypatch.delitem(sys.modules, f"resend_confirmation.carriers.{carrier}", raising=False)
+    monkeypatch.delattr(f"resend_confirmation.carriers.{carrier}", raising=False)
+    for needed in ("celery", "django_tasks", "django.tasks"):
+        monkeypatch.setitem(sys.modules, needed, None)
+    assert ids(CARRIER=carrier) == ["E007"]
+    message = only_message()
+    assert message.msg.startswith(f"CARRIER names '{carrier}', which cannot be imported: ")
+    assert message.hint == (
+        f'Install the extra: pip install "django-resend-confirmation[{carrier}]".'
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (
+            {"CARRIER": "nope"},
+            (
+                "Take one of 'thread', 'tasks', 'celery', 'none', or the dotted path of a class "
+                "with a method wake()."
+            ),
+        ),
+        ({"CARRIER": "nowhere.Carrier"}, "Correct it, or install what it needs."),
+        ({"ACCOUNTS": "nowhere.Store"}, "Correct it, or install what it needs."),
+        (
+            {"ACCOUNTS": "ConfirmationStore"},
+            "It takes a dotted path, such as 'shop.confirmations.name'.",
+        ),
+        ({"CLIENTS": "clients"}, "It takes a dotted path, such as 'shop.confirmations.name'."),
+    ],
+)
+def test_e007_says_what_would_do(ids, given, hint):
+    """E007: the names there are, or that a path has a dot."""
+    assert ids(**given) == ["E007"]
+    assert only_message().hint == hint
 
 
 @pytest.mark.parametrize(
@@ -214,6 +269,13 @@ def test_e008_mounted_anywhere(ids, settings):
         assert ids() == []
     finally:
         urlpatterns.clear()
+
+
+def test_e009_names_the_client(ids):
+    """E009: which client has the URL."""
+    ids(CLIENTS=[{"name": "a"}, {"name": "b", "redirects": ["https:///callback"]}])
+    (message,) = run_checks(tags=["resend_confirmation"])
+    assert message.msg == "CLIENTS: client 'b': 'https:///callback' has no host"
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "/callback"])
@@ -348,6 +410,15 @@ def test_e011_one_host_twice(ids):
     assert ids(CLIENTS=[*clients, {"name": "c", "hosts": ["A.EXAMPLE"]}]) == ["E011"]
 
 
+def test_e024_two_defaults(ids):
+    """E024: requests that name no client are one client's."""
+    first, second = {"name": "a", "default": True}, {"name": "b", "default": True}
+    assert ids(CLIENTS=[first, {"name": "c"}]) == []
+    assert ids(CLIENTS=[{"name": "c"}, second, first]) == ["E024"]
+    (message,) = run_checks(tags=["resend_confirmation"])
+    assert message.msg == "CLIENTS: 'b', 'a' are marked 'default'; the first wins"
+
+
 @pytest.mark.parametrize(
     ("client", "found"),
     [
@@ -418,6 +489,45 @@ def test_e015_before_mailers(ids, settings):
     else:
         assert ids(MAILER="nobody") == []
     assert ids(MAILER="default") == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "why"),
+    [
+        ("nowhere.EmailBackend", "No module named 'nowhere'"),
+        ("tests.mailers.NoBackend", 'does not define a "NoBackend" attribute'),
+        ("smtp", "smtp doesn't look like a module path"),
+        ("tests.failing_backend.EmailBackend", "this module needs what is not there"),
+    ],
+)
+def test_e023_mail_backend(ids, settings, backend, why, monkeypatch):
+    """E023: a mail backend that cannot be imported is found here, not by the first message."""
+    monkeypatch.setitem(sys.modules, "tests.failing_backend", FailingModule("failing_backend"))
+    through(settings, backend)
+    assert ids() == ["E023"]
+    (message,) = run_checks(tags=["resend_confirmation"])
+    place = "MAILERS['default']" if django.VERSION >= (6, 1) else "EMAIL_BACKEND"
+    assert message.msg.startswith(f"{place} names {backend!r}, which cannot be imported: ")
+    assert why in message.msg
+    assert message.hint == "Correct it, or install the package that it belongs to."
+
+
+class FailingModule(ModuleType):
+    """A module whose backend cannot be had, as anymail's without what it needs."""
+
+    def __getattr__(self, name):
+        raise ImproperlyConfigured("this module needs what is not there")
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="Django has no MAILERS before 6.1")
+def test_e023_another_mailer(ids, settings):
+    """E023: what counts is the entry that MAILER names; SMTP is Django's default."""
+    settings.MAILERS = {**settings.MAILERS, "bare": {}, "other": {"BACKEND": "nowhere.Backend"}}
+    assert ids() == []
+    assert ids(MAILER="bare") == []
+    assert ids(MAILER="other") == ["E023"]
+    (message,) = run_checks(tags=["resend_confirmation"])
+    assert message.msg.startswith("MAILERS['other'] names 'nowhere.Backend', ")
 
 
 @pytest.fixture

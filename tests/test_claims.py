@@ -329,9 +329,9 @@ def test_marked_over_cut_sessions(pending, cut, told, error):
     assert told == [(made.delivery.pk, DeliveryState.SENT, Reason.NONE)]
 
 
-def test_marked_until_the_lease_ends(pending, cut, change):
+def test_marked_until_the_lease_ends(pending, cut, monkeypatch):
     """A database that stays away is given up when the lease is over, not before."""
-    change(SEND_DEADLINE=0.2)
+    monkeypatch.setattr(claims, "lease", lambda: timedelta(seconds=0.4))
     queued(pending)
     made = claimed("one")
     cut.extend([OperationalError("no route to host")] * 10_000)

@@ -1,5 +1,7 @@
 """Clients: how entries of CLIENTS are read, and how requests find theirs."""
 
+from uuid import UUID
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
@@ -91,20 +93,56 @@ def test_secrets_are_not_shown():
 
 
 PROBLEMS = {
-    "no dict": ("game", "a client is a dict"),
-    "a misspelt key": ({"name": "a", "redirect": []}, "a client has no key 'redirect'"),
-    "no name": ({}, "a client needs a 'name'"),
-    "an empty name": ({"name": ""}, "a client needs a 'name'"),
-    "a number as name": ({"name": 5}, "a client needs a 'name'"),
+    "no dict": ("game", "it must be a dict"),
+    "a misspelt key": (
+        {"name": "a", "redirect": []},
+        "there is no key 'redirect'; did you mean 'redirects'?",
+    ),
+    "a key in capitals": (
+        {"name": "a", "KEYS": {}},
+        "there is no key 'KEYS'; did you mean 'keys'?",
+    ),
+    "a key of another kind": (
+        {"name": "a", 5: 5},
+        (
+            "there is no key 5, only 'default', 'hosts', 'ids', 'keys', 'name', 'pages', "
+            "'redirects', 'required', 'signing'"
+        ),
+    ),
+    "no name": ({}, "it needs a 'name'"),
+    "an empty name": ({"name": ""}, "it needs a 'name'"),
+    "a number as name": ({"name": 5}, "it needs a 'name'"),
     "default": ({"name": "a", "default": "yes"}, "'default' takes True or False"),
     "required": ({"name": "a", "required": 0}, "'required' takes True or False"),
     "ids": ({"name": "a", "ids": ["acme"]}, "'ids' takes a dict"),
+    "a list as id": (
+        {"name": "a", "ids": {"acme": [1]}},
+        "'ids' takes a dict of dialect to string or whole number",
+    ),
+    "no id": (
+        {"name": "a", "ids": {"acme": None}},
+        "'ids' takes a dict of dialect to string or whole number",
+    ),
+    "a truth as id": (
+        {"name": "a", "ids": {"acme": True}},
+        "'ids' takes a dict of dialect to string or whole number",
+    ),
+    "half an id": (
+        {"name": "a", "ids": {"acme": 57.5}},
+        "'ids' takes a dict of dialect to string or whole number",
+    ),
     "keys": ({"name": "a", "keys": ["k"]}, "'keys' takes a dict"),
     "one key": ({"name": "a", "keys": {"acme": "k"}}, "'keys' takes a list of strings"),
     "a number as key": ({"name": "a", "keys": {"acme": [5]}}, "'keys' takes a list of strings"),
     "one host": ({"name": "a", "hosts": "a.example"}, "'hosts' takes a list of strings"),
-    "one redirect": ({"name": "a", "redirects": URL}, "'redirects' takes a list of strings"),
-    "no redirect": ({"name": "a", "redirects": [None]}, "'redirects' takes a list of strings"),
+    "one redirect": (
+        {"name": "a", "redirects": URL},
+        "'redirects' takes a list of URLs, or a dict of id to URL",
+    ),
+    "no redirect": (
+        {"name": "a", "redirects": [None]},
+        "'redirects' takes a list of URLs, or a dict of id to URL",
+    ),
     "an algorithm of none": (
         {"name": "a", "signing": {"key": "k", "algorithm": "none"}},
         "the 'algorithm' of 'signing' is 'HS256' or 'RS256'",
@@ -116,7 +154,11 @@ PROBLEMS = {
     "pages": ({"name": "a", "pages": [URL]}, "'pages' takes a dict"),
     "a page": (
         {"name": "a", "pages": {"done": URL}},
-        "'pages' has no key 'done'; it takes ['confirm', 'confirmed', 'expired', 'failed']",
+        "'pages' has no key 'done', only 'confirm', 'confirmed', 'expired', 'failed'",
+    ),
+    "a misspelt page": (
+        {"name": "a", "pages": {"confirmd": URL}},
+        "'pages' has no key 'confirmd'; did you mean 'confirmed'?",
     ),
     "signing": (
         {"name": "a", "signing": 5},
@@ -132,7 +174,11 @@ PROBLEMS = {
     ),
     "signing with more": (
         {"name": "a", "signing": {"key": "k", "kid": "7"}},
-        "'signing' has no key 'kid'",
+        "'signing' has no key 'kid'; did you mean 'key_id'?",
+    ),
+    "signing with something else": (
+        {"name": "a", "signing": {"key": "k", "until": "2031"}},
+        "'signing' has no key 'until', only 'algorithm', 'key', 'key_id'",
     ),
 }
 
@@ -144,7 +190,41 @@ def test_problems(use, entry, text):
     use([entry])
     with pytest.raises(ImproperlyConfigured) as raised:
         clients.registry()
-    assert str(raised.value) == f"CLIENTS: {text}"
+    assert str(raised.value).startswith("CLIENTS: client ")
+    assert str(raised.value).endswith(f": {text}")
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        (
+            {"name": "shop", "id": 5},
+            "CLIENTS: client 'shop': there is no key 'id'; did you mean 'ids'?",
+        ),
+        ({"hosts": ["a.example"]}, "CLIENTS: client number 3: it needs a 'name'"),
+        ({"name": ""}, "CLIENTS: client number 3: it needs a 'name'"),
+        ("shop", "CLIENTS: client number 3: it must be a dict"),
+        ({"name": "shop", "redirects": ["/"]}, "CLIENTS: client 'shop': '/' is no absolute URL of"),
+        (
+            Client(name="shop", pages={"failed": "https:///"}),
+            "CLIENTS: client 'shop': 'https:///' has",
+        ),
+    ],
+)
+def test_a_wrong_entry_is_named(use, entry, text):
+    """By its name, or by its place where it has none: a site may have many."""
+    use([{"name": "game"}, {"name": "arcade"}, entry])
+    with pytest.raises(ImproperlyConfigured) as raised:
+        clients.registry()
+    assert str(raised.value).startswith(text)
+
+
+def test_ids_of_each_kind(use):
+    """A table may have its ids as UUIDs; what they are written as is what callers send."""
+    use([{"name": "a", "ids": {"acme": UUID("40DB2EA4-5D42-11E6-A3FF-005056A0E04A")}}])
+    client = clients.by_id("acme", "40db2ea4-5d42-11e6-a3ff-005056a0e04a")
+    assert client is not None
+    assert client.name == "a"
 
 
 UNUSABLE = {

@@ -1,7 +1,10 @@
 """``manage.py resend_confirmation``: what it prints, what it does, and how it exits."""
 
 import json
+import os
 import smtplib
+import subprocess
+import sys
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -17,6 +20,7 @@ from django.utils import timezone
 
 from resend_confirmation import accounts, engine
 from resend_confirmation.management import sending
+from resend_confirmation.management.commands.resend_confirmation import Command
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 
 from .factories import PendingFactory, UserFactory
@@ -113,6 +117,9 @@ class TestSend:
             (["pending", "--pending"], "Give identities, or --pending."),
             (["pending", "--limit", "5"], "--limit go with --pending."),
             (["--pending", "--older-than", "soon"], "'soon' is no duration such as 90s"),
+            (["--pending", "--older-than", "3661d"], "'3661d' is longer than ten years"),
+            (["--pending", "--older-than", "800000d"], "'800000d' is longer than ten years"),
+            (["--pending", "--newer-than", "999999d"], "'999999d' is longer than ten years"),
             (["--pending", "--limit", "0"], "'0' is no whole number above 0"),
         ],
     )
@@ -163,6 +170,7 @@ class TestPending:
             (["--newer-than", "2h"], ["middle", "new"]),
             (["--older-than", "30m", "--newer-than", "1d"], ["middle", "old"]),
             (["--older-than", "3d"], []),
+            (["--newer-than", "3660d"], ["middle", "new", "old"]),
         ],
     )
     def test_the_time_of_the_request_narrows_it(self, arguments, names):
@@ -471,3 +479,71 @@ class TestArguments:
         ran = Ran("work", "--poll", poll)
         assert ran.code == 1
         assert "poll" in ran.complaint
+
+
+#: Django's own options as they are typed, and what becomes of each.
+COMMON = [
+    (["-v", "0"], "verbosity", 0),
+    (["--verbosity=3"], "verbosity", 3),
+    (["--settings=shop.settings"], "settings", "shop.settings"),
+    (["--pythonpath", "/srv/shop"], "pythonpath", "/srv/shop"),
+    (["--traceback"], "traceback", True),
+    (["--no-color"], "no_color", True),
+    (["--force-color"], "force_color", True),
+    (["--skip-checks"], "skip_checks", True),
+]
+
+
+class TestCommonOptions:
+    @pytest.mark.parametrize("subcommand", ["send", "drain", "work", "prune", "status"])
+    @pytest.mark.parametrize(("typed", "name", "value"), COMMON)
+    def test_before_and_after_the_subcommand(self, subcommand, typed, name, value):
+        """Who writes a crontab need not know that there are two places."""
+        parser = Command().create_parser("manage.py", "resend_confirmation")
+        for arguments in ([*typed, subcommand], [subcommand, *typed]):
+            assert getattr(parser.parse_args(arguments), name) == value
+
+    def test_the_later_one_counts_and_the_others_stay(self):
+        """What stands before is not forgotten when nothing stands behind."""
+        parser = Command().create_parser("manage.py", "resend_confirmation")
+        found = parser.parse_args(["-v", "0", "--traceback", "drain", "--limit", "5", "-v", "2"])
+        assert (found.verbosity, found.traceback, found.limit) == (2, True, 5)
+        assert (found.settings, found.no_color, found.skip_checks) == (None, False, False)
+
+    def test_they_have_their_effect(self, clock):
+        """Without a word about how far it is; the result is printed."""
+        Delivery.objects.create(state="ignored", asked_at=clock.now, not_before=clock.now)
+        clock.move(days=8)
+        ran = Ran("prune", "--batch", "2", "-v", "0")
+        assert (ran.lines, ran.progress, ran.code) == (["deleted: 1"], [], 0)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["send", "nobody", "--dialect", "acme", "--settings=tests.settings"],
+            ["send", "--settings", "tests.settings", "--dialect=acme", "nobody"],
+            ["--settings=tests.settings", "send", "nobody", "--dialect", "acme"],
+        ],
+    )
+    def test_settings_and_path_are_found_by_django(self, tmp_path, arguments):
+        """Django reads both before it knows the command, wherever they stand."""
+        unset = {"DJANGO_SETTINGS_MODULE", "PYTHONPATH"}
+        end = ["--pythonpath", str(ROOT), "--skip-checks", "--no-color", "-v", "0"]
+        ran = subprocess.run(
+            [sys.executable, "-m", "django", "resend_confirmation", *arguments, *end],
+            env={name: value for name, value in os.environ.items() if name not in unset},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert ran.stderr.startswith("CommandError: No dialect 'acme' is mounted. Known: ")
+
+    def test_help_has_them_last(self, capsys):
+        """As with every command of Django's."""
+        with pytest.raises(SystemExit):
+            call_command("resend_confirmation", "drain", "--help")
+        text = capsys.readouterr().out
+        assert text.index("--once ") < text.rindex("--settings ") < text.rindex("--skip-checks ")

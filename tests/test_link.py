@@ -748,6 +748,18 @@ def test_a_dialect_that_cannot_say_where_to_land(token, client, lost, caplog):
     assert token not in caplog.text
 
 
+@pytest.mark.parametrize(("dialect", "said"), [("sign-upp", 1), ("", 0)])
+def test_a_dialect_that_is_not_mounted(token, client, caplog, dialect, said):
+    """The browser lands as without one, and the log says so: its name may be misspelt."""
+    Delivery.objects.update(dialect=dialect)
+    response = client.post(PAGE, {"token": token})
+    assert (response.status_code, response["Location"]) == (303, "https://game.example/callback")
+    assert (
+        caplog.messages
+        == ["The dialect 'sign-upp' is not mounted: a browser lands as without one"][:said]
+    )
+
+
 def test_a_dialect_may_end_on_our_page(token, client, monkeypatch):
     """A dialect that names no address ends on our own page."""
     monkeypatch.setattr(DialectView, "landing", classmethod(lambda *args: None))

@@ -3,13 +3,18 @@
 import time
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from resend_confirmation import clients, engine, start, withdraw
+from resend_confirmation.accounts import Account
 from resend_confirmation.clients import Client, Redirect
 from resend_confirmation.engine import ResendRequest, Result, backlog, cooldown, matching
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
@@ -20,6 +25,7 @@ from resend_confirmation.outcomes import (
     Outcome,
     Reason,
     Refusal,
+    Standing,
 )
 
 from .factories import PendingFactory, UserFactory
@@ -604,6 +610,90 @@ def test_start_with_a_foreign_redirect(given):
     with pytest.raises(ValueError, match=r"not registered|no client"):
         start(user, **given)
     assert not Confirmation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"language": "nope"},
+        {"language": "no language"},
+        {"language": "../de"},
+        {"language": "d\0"},
+        {"language": 5},
+        # Longer than a row has room for.
+        {"language": "de-1234567-1234567"},
+    ],
+)
+def test_start_in_a_language_that_nobody_has(given):
+    """Neither the site nor Django: it is misspelt, and would be left out in silence."""
+    user = UserFactory.create()
+    with pytest.raises(ValueError, match="neither the site nor Django has the language "):
+        start(user, **given)
+    assert not Confirmation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "time_zone", ["Europ/Berlin", "Europe", "../UTC", "/etc/passwd", "d\0", "\udcff", 5]
+)
+def test_start_in_a_time_zone_that_there_is_not(time_zone):
+    """It is misspelt, and would be left out in silence."""
+    user = UserFactory.create()
+    with pytest.raises(ValueError, match="there is no time zone "):
+        start(user, time_zone=time_zone)
+    assert not Confirmation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("language", "time_zone", "written"),
+    [
+        (None, None, ("", "")),
+        ("", "", ("", "")),
+        ("pt-br", "UTC", ("pt-br", "UTC")),
+        ("de_AT", "Etc/GMT+5", ("de_AT", "Etc/GMT+5")),
+        # Not the site's, but Django has it; in the letter case of a browser.
+        ("fr-CH", "America/Argentina/Ushuaia", ("fr-CH", "America/Argentina/Ushuaia")),
+        ("zh-Hant-TW", ZoneInfo("Asia/Taipei"), ("zh-Hant-TW", "Asia/Taipei")),
+    ],
+)
+def test_start_as_a_stored_profile_says(language, time_zone, written):
+    """Who has said nothing gets the site's own; what has a meaning is kept as it is."""
+    start(UserFactory.create(), language=language, time_zone=time_zone)
+    confirmation = Confirmation.objects.get()
+    assert (confirmation.language, confirmation.time_zone) == written
+    assert Delivery.objects.get().language == written[0]
+
+
+def test_start_in_a_language_of_the_sites_own(settings):
+    """One that the site has and Django does not."""
+    settings.LANGUAGES = [("en", "English"), ("tlh", "tlhIngan Hol")]
+    start(UserFactory.create(), language="tlh")
+    assert Confirmation.objects.get().language == "tlh"
+
+
+@pytest.mark.parametrize(
+    ("account", "name"),
+    [
+        (None, "NoneType"),
+        ("x", "str"),
+        (5, "int"),
+        (AnonymousUser(), "AnonymousUser"),
+        (get_user_model(), "ModelBase"),
+        (Account(None, "a@example.com", "a", Standing.PENDING), "NoneType"),
+    ],
+    ids=["None", "text", "number", "anonymous", "class", "Account"],
+)
+def test_start_for_what_is_no_account(account, name):
+    """It says what it takes, and what it was given."""
+    with pytest.raises(TypeError, match=f"^start takes a user or an Account, not {name}$"):
+        start(account)
+    assert not Confirmation.objects.exists()
+
+
+def test_start_for_the_user_of_a_request():
+    """Which is a user once somebody looks."""
+    user = UserFactory.create()
+    start(SimpleLazyObject(lambda: user))
+    assert Confirmation.objects.get().account == user
 
 
 @pytest.mark.parametrize(

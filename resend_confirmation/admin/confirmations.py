@@ -126,8 +126,8 @@ class ConfirmationAdmin(ConfirmationBase):
     @admin.action(permissions=["resend"], description=_("Send the message again"))
     def resend(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
         """Queue the message where the account waits and no cooldown runs."""
-        text = gettext("Sent: %(done)d. Cooling down: %(cooling)d. Not pending: %(other)d.")
-        return self._each(request, queryset, acting.resend, gettext("Sent again."), text)
+        text = gettext("Queued: %(done)d. Cooling down: %(cooling)d. Not pending: %(other)d.")
+        return self._each(request, queryset, acting.resend, gettext("Queued again."), text)
 
     @admin.action(permissions=["withdraw"], description=_("Withdraw"))
     def withdraw(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:

@@ -79,6 +79,10 @@ def _shared(known: Iterable[Client]) -> Iterator[CheckMessage]:
         if count > 1:
             text = f"CLIENTS: {count} clients have the host {host!r}; the last one wins"
             yield Error(text, id=f"{ID}.E011")
+    marked = [repr(client.name) for client in known if client.default]
+    if len(marked) > 1:
+        text = f"CLIENTS: {', '.join(marked)} are marked 'default'; the first wins"
+        yield Error(text, hint="Leave the mark with one of them.", id=f"{ID}.E024")
 
 
 def _problems_of(client: Client) -> Iterator[CheckMessage]:

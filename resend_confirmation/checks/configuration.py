@@ -68,10 +68,11 @@ def _clients() -> Iterator[CheckMessage]:
             id=f"{ID}.E004",
         )
     names: set[str] = set()
-    for entry in raw:
+    for number, entry in enumerate(raw, start=1):
         if problem := clients.problem_of(entry):
             is_url = isinstance(problem, clients.UnusableURLError)
-            yield Error(f"CLIENTS: {problem}", id=f"{ID}.E009" if is_url else f"{ID}.E005")
+            text = f"CLIENTS: {clients.title(entry, number)}: {problem}"
+            yield Error(text, id=f"{ID}.E009" if is_url else f"{ID}.E005")
             continue
         name = entry.name if isinstance(entry, clients.Client) else entry["name"]
         if name in names:
@@ -81,8 +82,7 @@ def _clients() -> Iterator[CheckMessage]:
 
 def _dotted_paths() -> Iterator[CheckMessage]:
     settings = conf.get()
-    carrier = CARRIERS.get(settings.CARRIER, settings.CARRIER)
-    paths = {"ACCOUNTS": settings.ACCOUNTS, "CARRIER": carrier}
+    paths = {"ACCOUNTS": settings.ACCOUNTS, "CARRIER": settings.CARRIER}
     if settings.AUTHORIZATION_CODE:
         paths["AUTHORIZATION_CODE"] = settings.AUTHORIZATION_CODE
     if isinstance(settings.CLIENTS, str):
@@ -97,12 +97,26 @@ def _dotted_paths() -> Iterator[CheckMessage]:
             )
             continue
         try:
-            import_string(path)
+            import_string(CARRIERS.get(path, path) if name == "CARRIER" else path)
         except Exception as error:
             # Not ImportError alone: a task that names a queue which is not there says so, too.
             yield Error(
-                f"{name} names {path!r}, which cannot be imported: {error}", id=f"{ID}.E007"
+                f"{name} names {path!r}, which cannot be imported: {error}",
+                hint=_way_out(name, path, error),
+                id=f"{ID}.E007",
             )
+
+
+def _way_out(name: str, path: str, error: Exception) -> str:
+    is_ours = name == "CARRIER" and path in CARRIERS
+    if is_ours and isinstance(error, ImportError):
+        return f'Install the extra: pip install "django-resend-confirmation[{path}]".'
+    if is_ours or "." in path:
+        return "Correct it, or install what it needs."
+    if name == "CARRIER":
+        known = ", ".join(repr(known) for known in CARRIERS)
+        return f"Take one of {known}, or the dotted path of a class with a method wake()."
+    return "It takes a dotted path, such as 'shop.confirmations.name'."
 
 
 @bind()

@@ -12,6 +12,7 @@ import django
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
+from django.utils.module_loading import import_string
 
 from .. import conf
 from .binding import ID, bind
@@ -23,38 +24,53 @@ KEEPING = {
 }
 
 
-def _backend() -> str | None:
-    """The dotted path of the backend that sends our messages; None where nothing names one."""
+def _backend() -> tuple[str, Any] | None:
+    """Which setting names the backend that sends our messages, and what it names; None if none."""
+    alias = conf.get().MAILER
     mailers = getattr(settings, "MAILERS", None) if django.VERSION >= (6, 1) else None
     if mailers is not None:
-        entry = mailers.get(conf.get().MAILER)
-        return None if entry is None else entry.get("BACKEND", f"{_BACKENDS}.smtp.EmailBackend")
-    if django.VERSION >= (6, 1) and conf.get().MAILER != "default":
+        entry = mailers.get(alias)
+        if entry is None:
+            return None
+        return f"MAILERS[{alias!r}]", entry.get("BACKEND", f"{_BACKENDS}.smtp.EmailBackend")
+    if django.VERSION >= (6, 1) and alias != "default":
         return None
     with warnings.catch_warnings():
         # Since Django 6.1 whoever reads the setting is told to use MAILERS.
         warnings.simplefilter("ignore")
-        return str(settings.EMAIL_BACKEND)
+        return "EMAIL_BACKEND", settings.EMAIL_BACKEND
 
 
 @bind()
 def check_mailer(**_: Any) -> Iterator[CheckMessage]:
-    """MAILER must name a connection that there is."""
-    if _backend() is None:
+    """MAILER must name a connection that there is, and its backend be there, too."""
+    found = _backend()
+    if found is None:
         yield Error(
             f"MAILER names {conf.get().MAILER!r}, which MAILERS does not have",
             hint="Add it to Django's MAILERS, or name another.",
             id=f"{ID}.E015",
+        )
+        return
+    place, backend = found
+    try:
+        import_string(backend)
+    except Exception as error:
+        # Not ImportError alone: a provider's backend may say in its own way what it lacks.
+        yield Error(
+            f"{place} names {backend!r}, which cannot be imported: {error}",
+            hint="Correct it, or install the package that it belongs to.",
+            id=f"{ID}.E023",
         )
 
 
 @bind(deploy=True)
 def check_mail_backend(**_: Any) -> Iterator[CheckMessage]:
     """A backend for development prints links into a log, or drops them."""
-    backend = _backend()
-    if backend in KEEPING:
+    found = _backend()
+    if found and found[1] in KEEPING:
         yield checks.Warning(
-            f"Messages are not sent: the mail backend is {backend}",
+            f"Messages are not sent: the mail backend is {found[1]}",
             hint="Use SMTP or a provider's backend, in MAILERS from Django 6.1, in EMAIL_BACKEND "
             "before.",
             id=f"{ID}.W006",

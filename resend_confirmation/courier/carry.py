@@ -198,11 +198,8 @@ def _ambiguous(claim: Claim, receipt: Receipt) -> None:
 
 
 def _misconfigured(claim: Claim, receipt: Receipt) -> None:
-    logger.error(
-        "The e-mail settings do not work (%s %s); the queue rests",
-        receipt.error_class,
-        receipt.error_code,
-    )
+    error = f"{receipt.error_class} {receipt.error_code}".strip()
+    logger.error("The e-mail settings do not work (%s); the queue rests", error)
     _untouched(claim, receipt, wait=pause.PAUSE, reason=Reason.CONFIGURATION)
 
 

@@ -1,8 +1,13 @@
 """Starting and withdrawing a confirmation: what a host's sign-up and its staff call."""
 
-from datetime import timedelta
+import re
+from datetime import timedelta, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.conf import settings
+from django.conf.locale import LANG_INFO
+from django.contrib.auth import get_user_model
 from django.db import router, transaction
 from django.utils import timezone
 
@@ -14,6 +19,9 @@ from ..outcomes import ConfirmationState, DeliveryState, Refusal
 from . import cooldown, outbox
 from .deadlocks import retried
 
+#: A language, and what narrows it: as a tag (pt-BR) or as a locale (pt_BR, sr@latin).
+_TAG = re.compile(r"([a-z]{2,8})([-_@][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
+
 
 @retried
 def start(
@@ -22,8 +30,8 @@ def start(
     client: str = "",
     dialect: str = "",
     redirect: str = "",
-    language: str = "",
-    time_zone: str = "",
+    language: str | None = "",
+    time_zone: str | tzinfo | None = "",
     send: bool = True,
 ) -> Confirmation:
     """Make ``account`` wait for a confirmation of its address, and send the message.
@@ -31,16 +39,21 @@ def start(
     ``account`` is a user, or where the store knows several addresses of one an ``Account`` of its.
     Call it in the transaction that signs the user up: the message goes out after the commit and
     not at all when it is rolled back. ``client`` is a client's name (default: the default
-    client), ``redirect`` one of its registered URLs. ``send=False`` only writes the row. Calling
+    client), ``redirect`` one of its registered URLs. ``language`` and ``time_zone`` are the
+    message's; empty or None is the site's own. ``send=False`` only writes the row. Calling
     again for an address that was confirmed or withdrawn makes it pending anew and kills old
     links. Within a cooldown the message is delayed, by COOLDOWN at most, and never dropped.
 
     Raises ValueError when the user has no address that mail can go to, there is no such client,
-    or the redirect is not registered.
+    language or time zone, or the redirect is not registered; TypeError for anything but a user
+    or an Account. A dialect that is not mounted lands as none does.
     """
     is_one_of_several = isinstance(account, Account)
     user = account.user if is_one_of_several else account
+    if not isinstance(user, get_user_model()):
+        raise TypeError(f"start takes a user or an Account, not {user.__class__.__name__}")
     address = (account.address if is_one_of_several else _own_address(user)) or ""
+    language, zone = _language(language), _time_zone(time_zone)
     owner = clients.by_name(client) if client else clients.default()
     if client and owner is None:
         raise ValueError(f"there is no client {client!r}")
@@ -50,8 +63,8 @@ def start(
     with transaction.atomic(using=router.db_for_write(Confirmation)):
         named = owner.name if owner else client
         confirmation = reopen(user, address, client=named, language=language)
-        if time_zone:
-            confirmation.time_zone = time_zone
+        if zone:
+            confirmation.time_zone = zone
             confirmation.save(update_fields=["time_zone"])
         if send:
             now = timezone.now()
@@ -80,6 +93,32 @@ def start(
 def _own_address(user: Any) -> str | None:
     address: str | None = getattr(user, user.get_email_field_name())
     return address
+
+
+def _language(given: str | None) -> str:
+    """As it was given, if the site or Django has it; it would be passed over in silence else.
+
+    Its first part counts: which of its variants there is, is looked for when the message is
+    written.
+    """
+    code = str(given or "")
+    known = {tag.partition("-")[0] for tag in (*LANG_INFO, *dict(settings.LANGUAGES))}
+    found = _TAG.fullmatch(code) if len(code) <= _room("language") else None
+    if code and not (found and found[1].lower() in known):
+        raise ValueError(f"neither the site nor Django has the language {code!r}")
+    return code
+
+
+def _room(column: str) -> int:
+    return getattr(Confirmation._meta.get_field(column), "max_length", None) or 0
+
+
+def _time_zone(given: str | tzinfo | None) -> str:
+    name = str(given or "")
+    try:
+        return ZoneInfo(name).key if name else ""
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"there is no time zone {name!r}") from None
 
 
 def _redirect(client: Client, url: str) -> Redirect | Refusal | None:

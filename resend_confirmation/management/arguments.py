@@ -1,8 +1,13 @@
 """The arguments of ``resend_confirmation``, with their help."""
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from datetime import timedelta
+
+from django.core.management import BaseCommand
+from django.core.management.base import DjangoHelpFormatter
+
+from .. import conf
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -52,7 +57,10 @@ def duration(text: str) -> timedelta:
     match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
     if not match:
         raise ArgumentTypeError(f"{text!r} is no duration such as 90s, 30m, 12h or 7d")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    found = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if found > conf.LONGEST:
+        raise ArgumentTypeError(f"{text!r} is longer than ten years")
+    return found
 
 
 def positive(text: str) -> int:
@@ -69,24 +77,27 @@ def seconds(text: str) -> float:
     return float(text)
 
 
+class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """Descriptions keep their lines, and Django's own options come last."""
+
+
 def add_to(parser: ArgumentParser) -> None:
     """Declare the subcommands, of which one is required, and their options."""
     subcommands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
-    raw = RawDescriptionHelpFormatter
-    send = subcommands.add_parser(
-        "send", help="queue the message again", description=SEND, formatter_class=raw
-    )
-    _add_send(send)
-    drain = subcommands.add_parser(
-        "drain", help="send what is due", description=DRAIN, formatter_class=raw
-    )
+    common = _common()
+
+    def add(name: str, brief: str, description: str) -> ArgumentParser:
+        return subcommands.add_parser(
+            name, help=brief, description=description, formatter_class=_Formatter, parents=[common]
+        )
+
+    _add_send(add("send", "queue the message again", SEND))
+    drain = add("drain", "send what is due", DRAIN)
     drain.add_argument(
         "--limit", type=positive, default=100, metavar="N", help="rows a round (default: 100)"
     )
     drain.add_argument("--once", action="store_true", help="stop after one round")
-    work = subcommands.add_parser(
-        "work", help="drain again and again", description=WORK, formatter_class=raw
-    )
+    work = add("work", "drain again and again", WORK)
     work.add_argument(
         "--concurrency", type=positive, default=1, metavar="N", help="couriers (default: 1)"
     )
@@ -97,16 +108,21 @@ def add_to(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long to rest when nothing is due (default: 5)",
     )
-    prune = subcommands.add_parser(
-        "prune", help="delete what is past its retention", description=PRUNE, formatter_class=raw
-    )
+    prune = add("prune", "delete what is past its retention", PRUNE)
     prune.add_argument(
         "--batch", type=positive, default=1000, metavar="N", help="rows a batch (default: 1000)"
     )
-    report = subcommands.add_parser(
-        "status", help="count what is on its way", description=STATUS, formatter_class=raw
-    )
+    report = add("status", "count what is on its way", STATUS)
     report.add_argument("--json", action="store_true", help="for machines")
+
+
+def _common() -> ArgumentParser:
+    """Django's own options, to be taken behind a subcommand as well as before it."""
+    common = BaseCommand().create_parser("", "", add_help=False)
+    for action in common._actions:
+        # A default would overwrite what stood before the subcommand.
+        action.default = SUPPRESS
+    return common
 
 
 def _add_send(parser: ArgumentParser) -> None:

@@ -1,9 +1,13 @@
 """Where a browser lands after the click: a registered address, and what the dialect adds to it."""
 
+import logging
+
 from ... import clients
 from ...engine import Opened
 from ...outcomes import Verdict
 from .view import DialectView
+
+logger = logging.getLogger("resend_confirmation")
 
 #: Which of a client's own pages stands for which verdict.
 PAGES = {
@@ -30,5 +34,10 @@ def landing_of(opened: Opened) -> str | None:
     redirect = clients.redirect_by_id(client, delivery.redirect)
     if redirect is None:
         return None
+    if delivery.dialect and delivery.dialect not in DialectView.by_name:
+        # Misspelt by whoever called the engine, or taken out of the URLs since.
+        logger.warning(
+            "The dialect %r is not mounted: a browser lands as without one", delivery.dialect
+        )
     dialect = DialectView.by_name.get(delivery.dialect, DialectView)
     return dialect.landing(opened, client, redirect.url)
