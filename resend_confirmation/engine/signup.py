@@ -1,12 +1,11 @@
 """Starting and withdrawing a confirmation: what a host's sign-up and its staff call."""
 
 import re
+from contextlib import suppress
 from datetime import timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.conf import settings
-from django.conf.locale import LANG_INFO
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
 from django.utils import timezone
@@ -40,13 +39,14 @@ def start(
     Call it in the transaction that signs the user up: the message goes out after the commit and
     not at all when it is rolled back. ``client`` is a client's name (default: the default
     client), ``redirect`` one of its registered URLs. ``language`` and ``time_zone`` are the
-    message's; empty or None is the site's own. ``send=False`` only writes the row. Calling
-    again for an address that was confirmed or withdrawn makes it pending anew and kills old
-    links. Within a cooldown the message is delayed, by COOLDOWN at most, and never dropped.
+    message's; what the site or Python does not have, empty or None is the site's own.
+    ``send=False`` only writes the row. Calling again for an address that was confirmed or
+    withdrawn makes it pending anew and kills old links. Within a cooldown the message is delayed,
+    by COOLDOWN at most, and never dropped.
 
     Raises ValueError when the user has no address that mail can go to, there is no such client,
-    language or time zone, or the redirect is not registered; TypeError for anything but a user
-    or an Account. A dialect that is not mounted lands as none does.
+    ``language`` is no language code, or the redirect is not registered; TypeError for anything
+    but a user or an Account. A dialect that is not mounted lands as none does.
     """
     is_one_of_several = isinstance(account, Account)
     user = account.user if is_one_of_several else account
@@ -96,29 +96,19 @@ def _own_address(user: Any) -> str | None:
 
 
 def _language(given: str | None) -> str:
-    """As it was given, if the site or Django has it; it would be passed over in silence else.
-
-    Its first part counts: which of its variants there is, is looked for when the message is
-    written.
-    """
+    """As it was given: what the site has of it is looked for when the message is written."""
     code = str(given or "")
-    known = {tag.partition("-")[0] for tag in (*LANG_INFO, *dict(settings.LANGUAGES))}
-    found = _TAG.fullmatch(code) if len(code) <= _room("language") else None
-    if code and not (found and found[1].lower() in known):
-        raise ValueError(f"neither the site nor Django has the language {code!r}")
+    room = Confirmation._meta.get_field("language").max_length or 0
+    if code and not (len(code) <= room and _TAG.fullmatch(code)):
+        raise ValueError(f"{code!r} is no language code")
     return code
 
 
-def _room(column: str) -> int:
-    return getattr(Confirmation._meta.get_field(column), "max_length", None) or 0
-
-
 def _time_zone(given: str | tzinfo | None) -> str:
-    name = str(given or "")
-    try:
-        return ZoneInfo(name).key if name else ""
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"there is no time zone {name!r}") from None
+    """Its name; none for one that Python does not know, which a sign-up need not fail for."""
+    with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(str(given)).key if given else ""
+    return ""
 
 
 def _redirect(client: Client, url: str) -> Redirect | Refusal | None:
