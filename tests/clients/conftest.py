@@ -161,13 +161,19 @@ def inbox_of(site: Site, address: str) -> list[str]:
     return [subject for (subject,) in rows]
 
 
+SUBJECT = "Please confirm your e-mail address"
+IN_GERMAN = "Bitte bestätigen Sie Ihre E-Mail-Adresse"
+
+
 @contextmanager
-def sent_once(site: Site, dialect: str, address: str, client: str = "game") -> Iterator[None]:
+def sent_once(
+    site: Site, dialect: str, address: str, client: str = "game", subject: str = SUBJECT
+) -> Iterator[None]:
     """Within it one delivery is asked for, and its message arrives."""
     before = deliveries(site)
     yield
     assert deliveries(site) == [*before, (dialect, client, address)]
-    assert inbox_of(site, address) == ["Please confirm your e-mail address"]
+    assert inbox_of(site, address) == [subject]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import nothing_sent, sent_once
+from .conftest import IN_GERMAN, SUBJECT, nothing_sent, sent_once
 
 pytestmark = pytest.mark.node
 
@@ -70,10 +70,11 @@ def test_user_name(ask, sites, mode):
 
 
 @pytest.mark.parametrize(
-    ("mode", "more"),
+    ("mode", "subject", "more"),
     [
         (
             jwt,
+            IN_GERMAN,
             {
                 "projectId": ARCADE,
                 "callbackUrl": "https://arcade.example/b?keep=1",
@@ -85,6 +86,7 @@ def test_user_name(ask, sites, mode):
         ),
         (
             oauth2,
+            SUBJECT,
             {
                 "projectId": ARCADE,
                 "clientId": 58,
@@ -97,10 +99,10 @@ def test_user_name(ask, sites, mode):
     ],
     ids=["jwt", "oauth2"],
 )
-def test_sent_with_all_options(ask, sites, mode, more):
-    """Whatever else the library can send along is taken, or passed by."""
+def test_sent_with_all_options(ask, sites, mode, subject, more):
+    """Whatever else the library can send along is taken, the locale too, or passed by."""
     site, waiting = sites["open"], sites.waiting()
-    with sent_once(site, DIALECTS[mode], waiting, client="arcade"):
+    with sent_once(site, DIALECTS[mode], waiting, client="arcade", subject=subject):
         assert ask(mode, mode(site.url, **more), waiting) == {"returned": ""}
 
 
