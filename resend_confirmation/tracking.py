@@ -8,9 +8,8 @@ from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, track
 from django.db import router, transaction
 from django.db.models import Q
 from django.dispatch import receiver
-from django.utils import timezone
 
-from . import addresses
+from . import addresses, clock
 from .models import Confirmation, Delivery, Suppression
 from .outcomes import DeliveryState, Reason
 from .signals import delivery_changed
@@ -98,7 +97,7 @@ def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> 
         moved = Delivery.objects.filter(BEFORE[state], pk=delivery.pk).update(
             state=state,
             reason=reason,
-            ended_at=timezone.now(),
+            ended_at=clock.now(),
             lease_owner="",
             lease_until=None,
             error_code=str(event.reject_reason or "")[:32],
@@ -149,7 +148,7 @@ def _suppress(delivery: Delivery, event: AnymailTrackingEvent, state: DeliverySt
         return
     canonical = addresses.canonical(delivery.confirmation.address)
     digest = addresses.keyed_digests(canonical, "suppression")[0]
-    Suppression.objects.get_or_create(digest=digest, defaults={"why": why, "since": timezone.now()})
+    Suppression.objects.get_or_create(digest=digest, defaults={"why": why, "since": clock.now()})
 
 
 def is_lasting(event: AnymailTrackingEvent) -> bool:

@@ -1,13 +1,26 @@
-"""The courier's clock: the database's where it has one, this machine's for SQLite."""
+"""The package's clock: the database's where it has one, this machine's for SQLite."""
 
+import re
+import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest import mock
 
 import pytest
+from django.core import mail
+from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from resend_confirmation.courier import clock
+import resend_confirmation
+from resend_confirmation import clients, clock, engine
+from resend_confirmation.engine import ResendRequest
+from resend_confirmation.models import Cooldown, Delivery
+from resend_confirmation.outcomes import CONCEALED, Outcome
 
 pytestmark = pytest.mark.django_db
 
@@ -18,14 +31,14 @@ LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def unread(monkeypatch):
-    """A clock that was not read before, as in a new thread."""
-    clock._reading.__dict__.clear()
+    """A clock that was not read before, as in a new process."""
+    clock.forget()
     yield
-    clock._reading.__dict__.clear()
+    clock.forget()
 
 
 class Uptime:
-    """``time.monotonic`` that goes only when told to."""
+    """A machine's uptime that goes only when told to."""
 
     def __init__(self):
         self.seconds = 1000.0
@@ -36,9 +49,9 @@ class Uptime:
 
 @pytest.fixture
 def uptime(monkeypatch):
-    """This process's own clock."""
+    """This machine's own uptime."""
     made = Uptime()
-    monkeypatch.setattr(time, "monotonic", made)
+    monkeypatch.setattr(clock, "_uptime", made)
     return made
 
 
@@ -49,12 +62,9 @@ def test_now():
 
 
 def test_whose_clock(monkeypatch):
-    """A wrong clock of this machine misleads SQLite, which has no other, and nobody else."""
+    """Django's clock moves nothing that is stored or compared."""
     monkeypatch.setattr(timezone, "now", lambda: LONG_AGO)
-    found = clock.now()
-    assert (found == LONG_AGO) is not HAS_CLOCK
-    if HAS_CLOCK:
-        assert found.year > 2020
+    assert clock.now().year > 2020
 
 
 def test_goes_on():
@@ -65,7 +75,7 @@ def test_goes_on():
 
 @needs_clock
 def test_statements(uptime, django_assert_num_queries):
-    """The database is asked once in half a minute; in between this process's clock counts."""
+    """The database is asked once in half a minute; in between this machine's uptime counts."""
     with django_assert_num_queries(1):
         first = clock.now()
     uptime.seconds += 29.5
@@ -120,3 +130,100 @@ def test_naive(settings, zone):
     found = clock.now()
     assert found.tzinfo is None
     assert abs(found - timezone.now()) < timedelta(seconds=5)
+
+
+@needs_clock
+def test_all_threads_share_a_reading(django_assert_num_queries):
+    """A process reads the database's clock once, not once for each thread."""
+    clock.now()
+    heard = []
+    thread = threading.Thread(target=lambda: heard.append(clock.now()))
+    with mock.patch.object(BaseDatabaseWrapper, "cursor", side_effect=AssertionError):
+        thread.start()
+        thread.join(60)
+    assert len(heard) == 1
+
+
+@needs_clock
+def test_due_for_every_process(uptime, monkeypatch):
+    """A row that one process calls due now is due for another, however long their readings took."""
+    asked = clock.now()
+    clock.forget()
+    execute = BaseDatabaseWrapper.cursor
+
+    def slow(self):
+        uptime.seconds += 5
+        return execute(self)
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "cursor", slow)
+    assert clock.latest() >= asked
+    assert clock.latest() - clock.now() == timedelta(seconds=5)
+
+
+def ask(quiet=frozenset()):
+    request = ResendRequest(identity="pending", client=clients.default(), quiet=quiet)
+    return engine.resend(request).ending
+
+
+def ask_and_carry():
+    ask()
+    engine.drain()
+
+
+def ask_quietly_and_carry():
+    ask(CONCEALED)
+    engine.drain()
+
+
+def command():
+    with suppress(CommandError):
+        call_command("resend_confirmation", "send", "pending@example.com", verbosity=0)
+    engine.drain()
+
+
+@pytest.mark.parametrize("how", [ask_and_carry, ask_quietly_and_carry, command])
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_process_whose_clock_is_wrong(how, minutes, pending, monkeypatch):
+    """One that is behind or ahead, then one that is right: one message in a cooldown."""
+    wrong, right = timedelta(minutes=minutes), timezone.now
+    with monkeypatch.context() as process:
+        process.setattr(timezone, "now", lambda: right() + wrong)
+        process.setattr(time, "time", lambda: right().timestamp() + wrong.total_seconds())
+        how()
+    how()
+    assert len(mail.outbox) == 1
+    sent = Delivery.objects.get(state="sent")
+    for moment in (sent.asked_at, sent.not_before, sent.sent_at, Cooldown.objects.get().last_at):
+        assert abs(moment - right()) < timedelta(seconds=30)
+
+
+def test_statements_of_an_ask(pending):
+    """Between two readings the clock costs an ask no statement."""
+    clock.now()
+    with CaptureQueriesContext(connection) as asked:
+        assert ask() is Outcome.SENT
+    assert clock._SQL.get(connection.vendor) not in [query["sql"] for query in asked]
+
+
+PACKAGE = Path(resend_confirmation.__file__).parent
+#: The clock itself; what other services and people compare with their own; counts in a cache.
+BY_DJANGOS_CLOCK = {
+    "clock.py",
+    "contrib/oauth_toolkit.py",
+    "dialects/base/throttle.py",
+}
+
+
+def test_nothing_else_reads_this_machines_clock():
+    """No moment of this machine is stored or compared with a stored one.
+
+    Vendors' dialects may compare theirs with those of the vendor.
+    """
+    reads = re.compile(r"timezone\.now|datetime\.(utc)?now|time\.time\(|date\.today|Now\(\)")
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if reads.search(path.read_text("utf-8")) and not path.is_relative_to(PACKAGE / "testing")
+    }
+    vendors = {name for name in found if re.match("dialects/(?!base/)", name)}
+    assert found - vendors == BY_DJANGOS_CLOCK

@@ -6,10 +6,9 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .. import addresses
+from .. import addresses, clock
 from ..models import Suppression
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class ByHand(SuppressionForm):
             raise forms.ValidationError(_("This address is suppressed already."))
         self.instance.digest = known[0]
         self.instance.why = Suppression.Why.BY_HAND
-        self.instance.since = timezone.now()
+        self.instance.since = clock.now()
         return typed
 
 

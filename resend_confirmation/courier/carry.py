@@ -12,11 +12,11 @@ from django.db import router, transaction
 from django.db.models import F
 from django.views.decorators.debug import sensitive_variables
 
-from .. import accounts, addresses
+from .. import accounts, addresses, clock
 from ..accounts import Account
 from ..models import Confirmation, Delivery, Suppression
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
-from . import claims, clock, links, message, pause
+from . import claims, links, message, pause
 from .claims import Claim
 from .endurance import persist
 from .post import Post

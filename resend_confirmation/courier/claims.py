@@ -12,11 +12,11 @@ from typing import Any
 from django.db import connections, router, transaction
 from django.db.models import F, QuerySet
 
-from .. import conf
+from .. import clock, conf
 from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
-from . import clock, slots
+from . import slots
 from .endurance import persist
 
 #: Said of a delivery whose courier never came back.
@@ -71,7 +71,7 @@ def _skips_locked() -> bool:
 
 
 def _due() -> QuerySet[Delivery]:
-    due = Delivery.objects.filter(state=DeliveryState.QUEUED, not_before__lte=clock.now())
+    due = Delivery.objects.filter(state=DeliveryState.QUEUED, not_before__lte=clock.latest())
     return due.order_by("not_before", "pk")
 
 

@@ -9,10 +9,9 @@ from django.db import router
 from django.db.models import F
 from django.urls import get_script_prefix, reverse, set_script_prefix
 
-from .. import addresses, conf, tokens
+from .. import addresses, clock, conf, tokens
 from ..clients import Client
 from ..models import Confirmation, Delivery
-from . import clock
 
 #: Deliveries share a link only when it leads to the same place afterwards.
 _LANDING = ("dialect", "client", "redirect", "client_state", "payload")

@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, router, transaction
 from django.db.models import Case, F, Q, Value, When
 
-from .. import addresses, conf
+from .. import addresses, clock, conf
 from ..models import Cooldown, Delivery
 from ..outcomes import DeliveryState, Reason
-from . import clock
 
 #: How long the queue rests after the mail server did not accept the settings.
 PAUSE = timedelta(minutes=1)
@@ -46,7 +45,7 @@ def paused_by() -> Delivery | None:
     return (
         Delivery.objects.filter(
             state=DeliveryState.QUEUED,
-            not_before__gt=clock.now(),
+            not_before__gt=clock.latest(),
             reason=Reason.CONFIGURATION,
         )
         .order_by("-not_before")

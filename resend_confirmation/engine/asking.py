@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import router, transaction
-from django.utils import timezone
 
-from .. import addresses, clients
+from .. import addresses, clients, clock
 from ..accounts import Account
 from ..clients import Client
 from ..models import Confirmation, Cooldown, Delivery
@@ -107,7 +106,7 @@ def _look_up(request: ResendRequest, draft: Delivery) -> Result:
         # slot given back: who may ask again at once would be known to have an account.
         conceals = Outcome.UNKNOWN in request.quiet
         hint = None if conceals else waiting[0].cooldown
-        now = timezone.now()
+        now = clock.now()
         draft.slot_at = None if conceals else now
         with transaction.atomic(using=router.db_for_write(Delivery)):
             if wait := cooldown.take(addresses.canonical(waiting[0].address), hint, now):
@@ -131,7 +130,7 @@ def _pretend(
         if wait := cooldown.take(matching.key(request.identity, accounts)):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         draft.reason = reason
-        draft.ended_at = timezone.now()
+        draft.ended_at = clock.now()
         _insert(draft, DeliveryState.IGNORED)
         request.before_commit(result)
     return result
@@ -165,7 +164,7 @@ def send_to(account: Account, *, client: str = "", dialect: str = "", redirect: 
     """
     if not matching.pending([account]):
         return Result(matching.outcome_without_pending([account]))
-    now = timezone.now()
+    now = clock.now()
     named = {"client": client, "dialect": dialect, "redirect": redirect}
     draft = Delivery(**(named if any(named.values()) else _usual_way(account)), slot_at=now)
     with transaction.atomic(using=router.db_for_write(Delivery)):
@@ -201,5 +200,5 @@ def _slot_of_another(account: Account) -> datetime | None:
 def _insert(delivery: Delivery, state: DeliveryState) -> None:
     delivery.state = state
     delivery.reason = delivery.reason or Reason.NONE
-    delivery.asked_at = delivery.not_before = timezone.now()
+    delivery.asked_at = delivery.not_before = clock.now()
     outbox.insert(delivery)

@@ -7,9 +7,8 @@ from typing import Protocol
 from django.conf import settings as django_settings
 from django.db import IntegrityError, router, transaction
 from django.db.models import Case, F, Q, Value, When
-from django.utils import timezone
 
-from .. import addresses, conf
+from .. import addresses, clock, conf
 from ..models import Cooldown
 
 HOUR = timedelta(hours=1)
@@ -44,7 +43,7 @@ def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> in
     ``at``, by default now, names the slot: ``Delivery.slot_at`` of the messages that share it,
     so that the courier can give it back when none of them went out.
     """
-    now = at or timezone.now()
+    now = at or clock.now()
     if hint is not None and (wait := seconds_left(hint, now)):
         return wait
     key = digest(text)

@@ -4,9 +4,8 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
-from django.utils import timezone
 
-from .. import accounts, addresses
+from .. import accounts, addresses, clock
 from ..accounts import FlagStore
 from ..models import Confirmation
 from ..outcomes import ConfirmationState, Standing
@@ -34,7 +33,7 @@ def note_confirmed(user: Any, address: str) -> bool:
     )
     with transaction.atomic(using=using):
         pks = list(waiting.values_list("pk", flat=True))
-        now = timezone.now()
+        now = clock.now()
         if not pks or not waiting.update(state=ConfirmationState.CONFIRMED, confirmed_at=now):
             return False
         confirmation = Confirmation.objects.using(using).get(pk=pks[0])

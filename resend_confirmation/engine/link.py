@@ -4,9 +4,8 @@ import re
 from dataclasses import dataclass
 
 from django.db import router, transaction
-from django.utils import timezone
 
-from .. import accounts, addresses, conf, tokens
+from .. import accounts, addresses, clock, conf, tokens
 from ..accounts import Account
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, Outcome, Standing, Verdict
@@ -70,7 +69,7 @@ def _worth(
     replaced = conf.get().LINK_POLICY == "newest" and generation < confirmation.generation
     if replaced or confirmation.state != ConfirmationState.PENDING:
         return Verdict.DEAD
-    if delivery.link_expires_at is None or delivery.link_expires_at <= timezone.now():
+    if delivery.link_expires_at is None or delivery.link_expires_at <= clock.now():
         return Verdict.EXPIRED
     return Verdict.READY
 
@@ -107,7 +106,7 @@ def _confirm(confirmation: Confirmation, account: Account) -> bool:
         # The selector is part of the condition: a withdrawal in between replaced it.
         won = Confirmation.objects.filter(
             pk=confirmation.pk, state=ConfirmationState.PENDING, selector=confirmation.selector
-        ).update(state=ConfirmationState.CONFIRMED, confirmed_at=timezone.now())
+        ).update(state=ConfirmationState.CONFIRMED, confirmed_at=clock.now())
         if not won:
             return False
         if not accounts.store().confirm(account):
@@ -124,7 +123,7 @@ def renew(token: str) -> Result | None:
     opened = inspect(token)
     if opened.verdict is not Verdict.EXPIRED or not opened.delivery or not opened.account:
         return None
-    account, now = opened.account, timezone.now()
+    account, now = opened.account, clock.now()
     opened.delivery.slot_at = now
     with transaction.atomic(using=router.db_for_write(Delivery)):
         if wait := cooldown.take(addresses.canonical(account.address), account.cooldown, now):

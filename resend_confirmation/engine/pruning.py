@@ -5,9 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
-from .. import conf
+from .. import clock, conf
 from ..models import Cooldown, Delivery
 from ..outcomes import DeliveryState
 
@@ -36,7 +35,7 @@ def prune(batch: int = BATCH) -> Iterator[int]:
     Deliveries go RETENTION after they were asked for, ignored asks after RETENTION_IGNORED,
     cooldowns when every window is over. A delivery whose link still works stays.
     """
-    settings, now = conf.get(), timezone.now()
+    settings, now = conf.get(), clock.now()
     dead_link = Q(link_expires_at=None) | Q(link_expires_at__lt=now)
     deliveries = Delivery.objects.all()
     yield from _in_batches(

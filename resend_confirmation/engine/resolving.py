@@ -4,11 +4,9 @@ import logging
 from datetime import timedelta
 
 from django.db import router, transaction
-from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from .. import addresses, clients
-from ..courier import clock
+from .. import addresses, clients, clock
 from ..models import Delivery
 from ..outcomes import DeliveryState, Outcome, Reason
 from ..signals import delivery_changed
@@ -30,7 +28,7 @@ def resolve(limit: int = 100) -> int:
     Safe beside other couriers: a row belongs to whoever moves it out of 'asked'. Returns how
     many rows were looked at.
     """
-    due = Delivery.objects.filter(state=DeliveryState.ASKED, not_before__lte=clock.now())
+    due = Delivery.objects.filter(state=DeliveryState.ASKED, not_before__lte=clock.latest())
     asks = list(due.order_by("not_before", "pk")[:limit])
     for ask in asks:
         try:
@@ -54,7 +52,7 @@ def _resolve(ask: Delivery) -> None:
         _end(ask, matching.REASONS[matching.outcome_without_pending(accounts)], key)
         return
     first, *others = waiting
-    ask.slot_at = timezone.now()
+    ask.slot_at = clock.now()
     with transaction.atomic(using=router.db_for_write(Delivery)):
         # Looking up is not sending: the courier counts anew.
         if not _move(ask, state=DeliveryState.QUEUED, attempts=0):

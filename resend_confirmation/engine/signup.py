@@ -8,9 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
-from django.utils import timezone
 
-from .. import accounts, addresses, clients, conf, tokens
+from .. import accounts, addresses, clients, clock, conf, tokens
 from ..accounts import Account
 from ..clients import Client, Redirect
 from ..models import Confirmation, Delivery
@@ -67,7 +66,7 @@ def start(
             confirmation.time_zone = zone
             confirmation.save(update_fields=["time_zone"])
         if send:
-            now = timezone.now()
+            now = clock.now()
             # A redirect's id means something only beside the client that registered it.
             sender = owner if client or redirect else clients.by_name(confirmation.client)
             target = _redirect(sender, redirect) if sender else None
@@ -123,7 +122,7 @@ def ensure_confirmation(account: Account, *, client: str, language: str) -> Conf
 
 def reopen(user: Any, address: str, *, client: str, language: str) -> Confirmation:
     """The confirmation of ``address``: made, or made pending again, or as it is while it waits."""
-    now = timezone.now()
+    now = clock.now()
     fresh = {
         "address": address,
         "client": client,

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
-from django.utils import timezone
-
-from .. import accounts, addresses, clients, engine
+from .. import accounts, addresses, clients, clock, engine
 from ..accounts import Account
 from ..clients import Client
 from ..engine import ResendRequest, Result, cooldown, matching
@@ -107,7 +105,7 @@ def _pieces(waiting: Iterator[Account]) -> Iterator[list[Account]]:
 
 def _chosen(piece: list[Account], waiting: Waiting) -> Iterator[tuple[Account, str]]:
     """The accounts that are meant, each with the name of its confirmation's client."""
-    now = timezone.now()
+    now = clock.now()
     rows = Confirmation.objects.filter(
         pk__in=[a.confirmation_id for a in piece if a.confirmation_id]
     )
@@ -140,6 +138,6 @@ def _foresee(account: Account) -> Result:
     """What sending would come to, as far as can be told without taking the cooldown."""
     if not matching.pending([account]):
         return Result(matching.outcome_without_pending([account]))
-    now = timezone.now()
+    now = clock.now()
     wait = cooldown.seconds_left(account.cooldown, now) if account.cooldown else 0
     return Result(Outcome.COOLING_DOWN if wait else Outcome.SENT, retry_after=wait)

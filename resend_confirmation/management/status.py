@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Count, Min, Q
 
-from ..courier import clock
+from .. import clock
 from ..courier.pause import Budget, Pause, budget, pause
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, DeliveryState
@@ -45,7 +45,7 @@ def _plain(value: Any) -> Any:
 
 def read() -> Status:
     """Count, in a handful of statements."""
-    now = clock.now()
+    now = clock.latest()
     ready = Q(state__in=[DeliveryState.ASKED, DeliveryState.QUEUED], not_before__lte=now)
     left_behind = Q(state=DeliveryState.SENDING, lease_until__lt=now)
     due = Delivery.objects.filter(ready | left_behind)

@@ -23,8 +23,8 @@ django.setup()
 from django.db import Error, connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from resend_confirmation import engine  # noqa: E402
-from resend_confirmation.courier import claims, clock, pause, post  # noqa: E402
+from resend_confirmation import clock, engine  # noqa: E402
+from resend_confirmation.courier import claims, pause, post  # noqa: E402
 from resend_confirmation.courier.receipts import Kind  # noqa: E402
 
 POINTS = ("before_claim_commits", "after_claim", "after_acceptance", "before_mark", "after_mark")

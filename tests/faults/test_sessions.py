@@ -162,7 +162,7 @@ HOLD_BACK = """
 import django, json, sys
 django.setup()
 from datetime import timedelta
-from resend_confirmation.courier import clock
+from resend_confirmation import clock
 from resend_confirmation.models import Delivery
 due = clock.now() + timedelta(seconds=8)
 pks = list(Delivery.objects.order_by("pk").values_list("pk", flat=True)[:20])

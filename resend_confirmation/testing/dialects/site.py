@@ -146,8 +146,8 @@ class Site:
             self._clock = clock = Clock()
             self.monkeypatch.setattr(timezone, "now", clock.now)
             self.monkeypatch.setattr(time, "time", clock.time)
-            # The courier's clock is the database's, where that has one.
-            self.monkeypatch.setattr("resend_confirmation.courier.clock.now", clock.now)
+            # The package's own clock is the database's, where that has one.
+            self.monkeypatch.setattr("resend_confirmation.clock.now", clock.now)
         return self._clock
 
     # Asking
