@@ -8,12 +8,15 @@ from typing import Any
 from django.http import HttpRequest, QueryDict
 from django.views.debug import SafeExceptionReporterFilter, get_default_exception_reporter_filter
 
+from . import tokens
+
 #: What stands in place of a token.
 SUBSTITUTE = "..."
 
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-#: Under the name that our links give it, and under the one of a vendor's own links.
-_IN_URL = re.compile(r"([?&](?:token|confirmation)=)[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
+#: A token's name in a text, then the rest of its parameter and of the URL.
+_IN_URL = re.compile(
+    rf"(?P<name>{tokens.NAME.pattern})(?P<value>[^\s\"'<>&]*)(?P<rest>[^\s\"'<>]*)", re.IGNORECASE
+)
 
 #: Who writes requested URLs, query included: Django's development server, Gunicorn, Uvicorn, ...
 ACCESS_LOGS = ("django.server", "gunicorn.access", "uvicorn.access", "hypercorn.access")
@@ -29,28 +32,33 @@ class Secret(str):
         return SUBSTITUTE
 
 
-def take_token(request: HttpRequest) -> Secret:
-    """The token that ``request`` brings, which is taken off it; an empty string for none.
+def take_token(request: HttpRequest, path: str = "") -> Secret:
+    """Take the token off ``request`` and return it, or the text that it must be read from.
 
-    A POST brings it in the body alone, every other method in the query. Afterwards neither
-    ``GET``, ``POST``, ``META``, the full path nor the repr of the request has it, whoever
-    reports them: Django's technical page and its mail to ADMINS show the first three in full.
+    A POST brings it in the body alone, every other method in the query, or in the ``path`` behind
+    the page's own where a program encoded the question mark. Afterwards neither ``GET``, ``POST``,
+    ``META``, the paths nor the repr of the request has it, whoever reports them: Django's
+    technical page and its mail to ADMINS show the first three in full.
     """
     request.exception_reporter_filter = _filter()
-    query = request.GET
+    query, named = request.META.get("QUERY_STRING", ""), request.GET.get("token", "")
     request.GET = QueryDict("")
     request.META["QUERY_STRING"] = ""
     scope = getattr(request, "scope", None)
     if scope is not None:
         scope["query_string"] = b""
-    found = [query.get("token", "")]
+    text, body = f"{path}?{query}" if path else query, ""
     try:
         if request.method == "POST":
-            found.insert(0, request.POST.get("token", ""))
+            named = request.POST.get("token", "")
+            text = body = named or request.POST.urlencode()
     finally:
         _clear_body(request)
-        _clear_meta(request, [*query.values(), *found])
-    return Secret(found[0])
+        if path:
+            _clear_paths(request, path)
+        _clear_meta(request, [query, body])
+    read = tokens.readings(text)
+    return Secret(text if read and named not in read else named)
 
 
 def _clear_body(request: HttpRequest) -> None:
@@ -59,14 +67,25 @@ def _clear_body(request: HttpRequest) -> None:
         request._body = b""
 
 
-def _clear_meta(request: HttpRequest, values: list[Any]) -> None:
+def _clear_paths(request: HttpRequest, path: str) -> None:
+    """Cut off the part of the path that was read as a query."""
+    for name in ("path", "path_info"):
+        setattr(request, name, getattr(request, name).removesuffix(path))
+    request.META["PATH_INFO"] = request.path_info
+    request.resolver_match = None
+    scope = getattr(request, "scope", None)
+    if scope is not None:
+        scope["path"], scope["raw_path"] = request.path, request.path.encode()
+
+
+def _clear_meta(request: HttpRequest, texts: list[str]) -> None:
     """Servers and proxies write the URL down under names of their own, such as RAW_URI."""
-    tokens = [value for value in values if isinstance(value, str) and _TOKEN.fullmatch(value)]
+    found = {reading for text in texts for reading in tokens.readings(text)}
     for name, text in request.META.items():
         if isinstance(text, str):
-            for token in tokens:
+            for token in found:
                 text = text.replace(token, SUBSTITUTE)  # noqa: PLW2901
-            request.META[name] = text
+            request.META[name] = without_tokens(text)
 
 
 def _filter() -> SafeExceptionReporterFilter:
@@ -87,18 +106,28 @@ class AccessLogFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record's text and arguments, whatever form the server gives them."""
         if isinstance(record.msg, str):
-            record.msg = _without_tokens(record.msg)
+            record.msg = without_tokens(record.msg)
         if isinstance(record.args, dict):
             # In place: Gunicorn's is a class of its own, which knows what is not in it.
             for name, value in record.args.items():
-                record.args[name] = _without_tokens(value)
+                record.args[name] = without_tokens(value)
         elif record.args:
-            record.args = tuple(_without_tokens(value) for value in record.args)
+            record.args = tuple(without_tokens(value) for value in record.args)
         return True
 
 
-def _without_tokens(value: Any) -> Any:
-    return _IN_URL.sub(rf"\1{SUBSTITUTE}", value) if isinstance(value, str) else value
+def without_tokens(value: Any) -> Any:
+    """Return ``value`` with what may be read as a token replaced, if it is a string."""
+    return _IN_URL.sub(_hide, value) if isinstance(value, str) else value
+
+
+def _hide(found: re.Match[str]) -> str:
+    """Replace the parameter's value, or all that follows where the token goes on behind it."""
+    if tokens.readings(found["value"]):
+        return f"{found['name']}{SUBSTITUTE}{found['rest']}"
+    if tokens.readings(found["value"] + found["rest"]):
+        return f"{found['name']}{SUBSTITUTE}"
+    return found[0]
 
 
 def guard_access_logs() -> None:

@@ -2,7 +2,11 @@
 
 import base64
 import hashlib
+import re
 import secrets
+from collections.abc import Iterator
+from html import unescape
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -10,7 +14,22 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 #: Characters of a token: 32 bytes in base64url without padding.
 LENGTH = 43
 
+#: The parameter's name, as our links and a vendor's own have it, with the separator behind it: in
+#: a URL, percent-encoded once or more, as HTML. What stands before the name is not part of it.
+NAME = re.compile(
+    r"(?:(?<![A-Za-z0-9_-])|(?<=3F)|(?<=26))(?:token|confirmation)"
+    r"(?:=|:|%(?:25)*3[AD]|&(?:#61|equals);|%26(?:%23|#)61%3B)",
+    re.IGNORECASE,
+)
+
 _SALT = "resend_confirmation.link"
+_OTHERS = re.compile(r"[^A-Za-z0-9_-]+")
+#: With its semicolon alone: without one a letter of the token could be read as its part.
+_ENTITY = re.compile(r"&(?:#\w+|\w+);")
+#: An octet in a text that was not decoded from quoted-printable (RFC 2045, section 6.7).
+_OCTET = re.compile(r"=([0-9A-F]{2})")
+#: How much of a text is read, how often it may be percent-encoded, and what it may be read as.
+_LONGEST, _ROUNDS, _READINGS = 4096, 4, 32
 
 
 def new_selector() -> str:
@@ -38,6 +57,38 @@ def _make(key: str | bytes, selector: str, generation: int, address: str) -> str
 def digest(token: str) -> str:
     """SHA-256 of a token, 64 hexadecimal digits: all that the database knows of it."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def readings(text: str) -> list[str]:
+    """Return the tokens that ``text`` may stand for, the likeliest first.
+
+    ``text`` is a token, a query or a URL as mail programs and people hand it on: encoded again,
+    broken by blanks and line ends, with marks before it and text behind it. Nothing is given away
+    by trying: only a token whose digest is stored opens anything.
+    """
+    found: dict[str, None] = {}
+    for form in _forms(text[:_LONGEST]):
+        ends = [match.end() for match in NAME.finditer(form)][-3:]
+        tails = [_OTHERS.sub("", form[end:]) for end in reversed(ends)]
+        whole = _OTHERS.sub("", form)
+        for tail in tails or [whole]:
+            found[tail[:LENGTH]] = None
+            if tail.startswith("3D"):
+                found[tail[2 : LENGTH + 2]] = None
+        # The token is the end of our links: it is found where the name was damaged.
+        found[whole[-LENGTH:]] = None
+    return [reading for reading in found if len(reading) == LENGTH][:_READINGS]
+
+
+def _forms(text: str) -> Iterator[str]:
+    """Yield ``text`` as it is and as it was before programs encoded it."""
+    for _ in range(_ROUNDS):
+        yield from (text, _ENTITY.sub(lambda match: unescape(match[0]), text))
+        yield _OCTET.sub(lambda match: chr(int(match[1], 16)), text)
+        decoded = unquote(text)
+        if decoded == text:
+            return
+        text = decoded
 
 
 def matches(token: str, selector: str, generation: int, address: str) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.urls import path
+from django.urls import path, re_path
 from django.utils.decorators import method_decorator
 from django.utils.encoding import iri_to_uri
 from django.views import View
@@ -59,8 +59,8 @@ class TokenView(View):
         """Answer with headers that keep the token here (CSP level 3, Referrer Policy)."""
         # First of all, so that whatever fails from here on reports a request without it.
         try:
-            self.token = redaction.take_token(request)
-            response: HttpResponse = super().dispatch(request, *args, **kwargs)  # type: ignore[assignment]
+            self.token = redaction.take_token(request, *kwargs.values())
+            response: HttpResponse = super().dispatch(request)  # type: ignore[assignment]
         except Exception:
             errors.guard()
             raise
@@ -71,12 +71,12 @@ class TokenView(View):
             response["Content-Security-Policy"] = _policy(None)
         return response
 
-    def page(self, opened: Opened, token: str = "", **more: object) -> HttpResponse:
+    def page(self, opened: Opened, **more: object) -> HttpResponse:
         """The page for a verdict."""
         landing = _landing(opened)
         context = {
             "verdict": opened.verdict.value,
-            "token": token,
+            "token": opened.token,
             "landing": landing,
             "renewed": False,
             "retry_after": 0,
@@ -94,14 +94,14 @@ class ConfirmView(TokenView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show the button, or why there is none."""
-        return self.page(engine.inspect(self.token), self.token)
+        return self.page(engine.inspect(self.token))
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Confirm, and lead on to where the client wants people to go."""
         opened = engine.confirm(self.token)
         if opened.verdict is Verdict.CONFIRMED and (landing := _landing(opened)):
             return SeeOther(landing)
-        return self.page(opened, self.token)
+        return self.page(opened)
 
 
 class RenewView(TokenView):
@@ -113,8 +113,8 @@ class RenewView(TokenView):
         """Send a new link to the address that the expired one was sent to."""
         result = engine.renew(self.token)
         if result is None:
-            return self.page(engine.inspect(self.token), self.token)
-        response = self.page(Opened(Verdict.EXPIRED), self.token, **_renewed(result))
+            return self.page(engine.inspect(self.token))
+        response = self.page(Opened(Verdict.EXPIRED, token=self.token), **_renewed(result))
         response.status_code = HTTPStatus.OK
         if result.retry_after:
             response.status_code = HTTPStatus.TOO_MANY_REQUESTS
@@ -184,4 +184,6 @@ urlpatterns = [
     path("", ConfirmView.as_view(), name="confirm"),
     path("new/", RenewView.as_view(), name="renew"),
     path("style.css", StyleView.as_view(), name="style"),
+    # Where a program encoded the question mark, or put something in front of it.
+    re_path(r"^(?P<damaged>[^A-Za-z0-9_/-][\s\S]*)\Z", ConfirmView.as_view()),
 ]

@@ -1,11 +1,10 @@
 """Confirming: what a token is worth, one conditional UPDATE to spend it, and a way to a new one."""
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from django.db import router, transaction
 
-from .. import accounts, addresses, clock, conf, tokens
+from .. import accounts, addresses, clock, conf, redaction, tokens
 from ..accounts import Account
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, Outcome, Standing, Verdict
@@ -15,8 +14,6 @@ from .asking import Result, queue
 from .deadlocks import retried
 from .signup import account_of
 
-_TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{tokens.LENGTH}}}\Z")
-
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -25,6 +22,8 @@ class Opened:
     verdict: Verdict
     delivery: Delivery | None = None
     account: Account | None = None
+    #: The token of a genuine link, without what the link had picked up on its way.
+    token: str = field(default="", repr=False)
 
     @property
     def confirmation(self) -> Confirmation | None:
@@ -33,23 +32,26 @@ class Opened:
 
 
 def inspect(token: str) -> Opened:
-    """What ``token`` is worth, without changing anything.
+    """What ``token``, or the text that has it, is worth, without changing anything.
 
     FOREIGN: we never sent it. Otherwise it is genuine, and READY, EXPIRED, ALREADY (used) or
     DEAD (withdrawn, replaced, the address changed, the account deactivated or gone).
     """
-    if not _TOKEN.match(token):
+    read = {tokens.digest(reading): reading for reading in tokens.readings(token)}
+    if not read:
         return Opened(Verdict.FOREIGN)
     delivery = (
-        Delivery.objects.filter(token_digest=tokens.digest(token))
+        Delivery.objects.filter(token_digest__in=read)
         .select_related("confirmation")
         .order_by("-pk")
         .first()
     )
     if delivery is None or delivery.confirmation is None:
         return Opened(Verdict.FOREIGN)
+    token = redaction.Secret(read[delivery.token_digest])
     account = account_of(delivery.confirmation)
-    return Opened(_worth(token, delivery, delivery.confirmation, account), delivery, account)
+    verdict = _worth(token, delivery, delivery.confirmation, account)
+    return Opened(verdict, delivery, account, token)
 
 
 def _worth(
@@ -83,7 +85,7 @@ def confirm(token: str) -> Opened:
     if opened.verdict is not Verdict.READY:
         return opened
     if spend(opened):
-        return Opened(Verdict.CONFIRMED, opened.delivery, opened.account)
+        return replace(opened, verdict=Verdict.CONFIRMED)
     return inspect(token)
 
 

@@ -355,7 +355,9 @@ def record(message, args):
         (f"GET /confirm/?token={FORM}&x=1", (), "?token=...&x=1"),
         (f"GET /auth/email-confirmation?confirmation={FORM} HTTP/1.1", (), "?confirmation=... H"),
         ("GET /?token=%s", ("short",), "?token=short"),
-        (f"GET /?token={FORM}A", (), f"?token={FORM}A"),
+        (f"GET /?token={FORM}A HTTP/1.1", (), "?token=... HTTP"),
+        (f"GET /?token=%41{FORM[1:]} HTTP/1.1", (), "?token=... HTTP"),
+        (f"GET /confirm/%3Ftoken={FORM} HTTP/1.1", (), "%3Ftoken=... HTTP"),
         (f"GET /?csrftoken={FORM}", (), f"?csrftoken={FORM}"),
     ],
 )

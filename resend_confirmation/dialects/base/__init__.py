@@ -4,7 +4,7 @@ from ...courier.links import with_parameters
 from .answers import QUIET, Answer, Detail, Kind, Table
 from .call import Call
 from .confirming import ConfirmCall
-from .fields import AddressField, IdentityField, LanguageField, StrictCharField
+from .fields import AddressField, IdentityField, LanguageField, StrictCharField, TokenField
 from .landing import landing_of
 from .operation import Operation
 from .routing import routes
@@ -24,6 +24,7 @@ __all__ = [
     "Operation",
     "StrictCharField",
     "Table",
+    "TokenField",
     "landing_of",
     "routes",
     "with_parameters",

@@ -7,7 +7,7 @@ from django.utils.translation import get_supported_language_variant
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ... import addresses
+from ... import addresses, tokens
 
 #: A language tag (RFC 5646) or a locale's name. One way alone to read any text: no part holds a
 #: separator, or a long run of them would be tried in every way there is.
@@ -32,6 +32,30 @@ class IdentityField(StrictCharField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=addresses.MAX_LENGTH, **kwargs)
+
+
+class TokenField(serializers.CharField):
+    """The token of a link, or a text that it can be read from; the engine reads it.
+
+    What mail programs do to a link is not refused here, whatever its length and characters.
+    """
+
+    def get_value(self, dictionary: Any) -> Any:
+        """Take the value under its name, or under what a program made of the name."""
+        value = super().get_value(dictionary)
+        if value is serializers.empty:
+            spelt = ((k, v) for k, v in dictionary.items() if self.field_name in k)
+            pairs = (f"{name}={text}" for name, text in spelt)
+            value = next(filter(tokens.NAME.search, pairs), value)
+        return value
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return data
+
+    def run_validators(self, value: Any) -> None:
+        """Let every string through, line ends and NUL included."""
 
 
 @extend_schema_field({"type": "string", "format": "email"})

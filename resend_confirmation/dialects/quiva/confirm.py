@@ -7,14 +7,14 @@ from rest_framework import serializers
 
 from ...engine import Opened
 from ...outcomes import Refusal, Verdict
-from ..base import Answer, ConfirmCall, Detail, Kind, Operation, StrictCharField
+from ..base import Answer, ConfirmCall, Detail, Kind, Operation, TokenField
 from .resend import SHARED, QuivaError, error_body
 
 
 class QuivaConfirmBody(serializers.Serializer[Any]):
     """The request; the vendor's other form, a typed code, is not served."""
 
-    token = StrictCharField(max_length=255, help_text="Token of the link in the message")
+    token = TokenField(help_text="Token of the link in the message")
 
 
 class QuivaConfirmed(serializers.Serializer[Any]):

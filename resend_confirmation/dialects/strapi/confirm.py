@@ -13,14 +13,14 @@ from rest_framework.response import Response
 from ... import engine
 from ...courier import links
 from ...outcomes import Refusal, Verdict
-from ..base import Answer, Call, Detail, Kind, Operation, StrictCharField
+from ..base import Answer, Call, Detail, Kind, Operation, TokenField
 from .resend import REASONS, StrapiError, StrapiV4Error, error_body, v4_error_body
 
 
 class StrapiConfirmQuery(serializers.Serializer[Any]):
     """The token of the link."""
 
-    confirmation = StrictCharField(source="token", max_length=255)
+    confirmation = TokenField(source="token")
 
 
 _TO_THE_PAGE = Answer(302)
@@ -60,11 +60,10 @@ class StrapiConfirm(Call):
 
     def ask(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
         """Look at the token and change nothing."""
-        token = values["token"]
-        opened = engine.inspect(token)
+        opened = engine.inspect(values["token"])
         response = self.reply(opened.verdict, result=opened)
         if response.status_code == _TO_THE_PAGE.status:
-            response["Location"] = links.url(token)
+            response["Location"] = links.url(opened.token)
         return response
 
     def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
