@@ -22,7 +22,7 @@ class NewProject:
         """Put ``blocks`` at the end of a module; lists of apps add to those that are there."""
         with (self.folder / "shop" / name).open("a") as file:
             for block in blocks:
-                file.write("\n" + block.replace("INSTALLED_APPS = [", "INSTALLED_APPS += ["))
+                file.write("\n" + block.replace("INSTALLED_APPS = [\n", "INSTALLED_APPS += [\n"))
 
     def write(self, name: str, source: str) -> None:
         """Write a module of the project."""

@@ -1,9 +1,10 @@
 """Checks of the clients: whose an id is, what a row has room for, how they sign."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 
@@ -13,15 +14,15 @@ from ..dialects.base import DialectView
 from ..models import Delivery
 from . import signing
 from .binding import ID, bind
-from .mounting import callbacks
+from .mounting import callbacks, dialects
 
 
-def listed() -> Iterable[Client]:
+def listed() -> Sequence[Client]:
     """The clients that stand in the settings themselves."""
     return clients.registry().clients if isinstance(conf.get().CLIENTS, list | tuple) else ()
 
 
-def called(databases: Any) -> Iterable[Client]:
+def called(databases: Any) -> Sequence[Client]:
     """The clients of a callable, which may be in a table; none while that cannot be asked."""
     if not databases or isinstance(conf.get().CLIENTS, list | tuple):
         return ()
@@ -45,6 +46,18 @@ def check_keys(**_: Any) -> list[CheckMessage]:
     return [message for client in listed() for message in signing.weak_key_of(client)]
 
 
+@bind(deploy=True)
+def check_lacks(**_: Any) -> list[CheckMessage]:
+    """Return what dialects miss in the clients of the settings that have an id there."""
+    return _lacks(listed())
+
+
+@bind()
+def check_callers(**_: Any) -> list[CheckMessage]:
+    """Return a warning for each mounted dialect that no client of the settings can call."""
+    return _shut(listed())
+
+
 @bind(Tags.database)
 def check_clients_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMessage]:
     """The same for clients of a callable, where the database may be asked at all."""
@@ -61,9 +74,46 @@ def check_keys_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMessa
     return [message for client in called(databases) for message in signing.weak_key_of(client)]
 
 
-def _problems(known: Iterable[Client]) -> list[CheckMessage]:
+@bind(Tags.database, deploy=True)
+def check_lacks_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMessage]:
+    """The same for what dialects miss in them."""
+    return _lacks(called(databases))
+
+
+@bind(Tags.database)
+def check_callers_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMessage]:
+    """The same for dialects that none of them can call."""
+    return _shut(called(databases))
+
+
+def _lacks(known: Iterable[Client]) -> list[CheckMessage]:
     # Dialects are known once the URLs that import them were loaded; checks run in no order.
     list(callbacks())
+    return [
+        message
+        for client in known
+        for dialect in client.ids
+        if (view := DialectView.by_name.get(dialect))
+        for message in view.check(client)
+    ]
+
+
+def _shut(known: Sequence[Client]) -> list[CheckMessage]:
+    """Without any client E004 says so, or a table is not filled yet."""
+    views = dialects() if known else []
+    open_ = {view.dialect for view in views if any(map(view.admits, known))}
+    return [
+        checks.Warning(
+            f"{dialect}: no client can call this dialect, so every request is refused",
+            hint=f'Give a client its id there: "ids": {{{dialect!r}: …}}; or mount only the '
+            "dialects that your clients speak.",
+            id=f"{ID}.W033",
+        )
+        for dialect in sorted({view.dialect for view in views} - open_)
+    ]
+
+
+def _problems(known: Iterable[Client]) -> list[CheckMessage]:
     each = [message for client in known for message in _problems_of(client)]
     return [*_shared(known), *each]
 
@@ -91,9 +141,6 @@ def _problems_of(client: Client) -> Iterator[CheckMessage]:
         yield from _too_long(f"id of a redirect of the client {client.name!r}", redirect.id)
     if client.signing is not None:
         yield from signing.problems_of(client.name, client.signing)
-    for dialect in client.ids:
-        if view := DialectView.by_name.get(dialect):
-            yield from view.check(client)
 
 
 def _too_long(what: str, value: str, column: str = "redirect") -> Iterator[CheckMessage]:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.core.checks import CheckMessage
 from django.http import HttpRequest
+from rest_framework import serializers
 from rest_framework.response import Response
 
 from ... import clients, conf, engine
@@ -27,6 +28,8 @@ class DialectView(Call):
 
     #: Whether the caller may name where to land; read off the serializers of the inputs.
     names_redirect: ClassVar[bool] = False
+    #: The input in which the caller has to name its client, if any; read off the same.
+    client_field: ClassVar[serializers.Field[Any, Any, Any, Any] | None] = None
     #: Whether the browser lands with an authorization code, which AUTHORIZATION_CODE issues.
     lands_with_code: ClassVar[bool] = False
 
@@ -38,6 +41,8 @@ class DialectView(Call):
         super().__init_subclass__(**kwargs)
         inputs = (cls.path_class, cls.header_class, cls.query_class, cls.body_class)
         declared = [field for form in inputs if form for field in form().fields.values()]
+        required = [f for f in declared if f.source == "client" and f.required]
+        cls.client_field = next(iter(required), None)
         cls.names_redirect = "redirect" in {field.source for field in declared}
         if cls.dialect:
             DialectView.by_name[cls.dialect] = cls
@@ -62,8 +67,27 @@ class DialectView(Call):
 
     @classmethod
     def check(cls, client: Client) -> list[CheckMessage]:
-        """What ``client`` lacks for this dialect, for Django's system checks."""
+        """What ``client`` lacks for this dialect, for ``manage.py check --deploy``."""
         return []
+
+    @classmethod
+    def admits(cls, client: Client) -> bool:
+        """Return whether requests of ``client`` are served here, for the check W033.
+
+        Override it along with a ``find_client`` that finds clients by neither their id nor
+        nothing at all.
+        """
+        if not client.required:
+            return False
+        if cls.find_client is DialectView.find_client:
+            return client == clients.default()
+        if cls.client_field is None:
+            return True
+        try:
+            cls.client_field.run_validation(client.ids.get(cls.dialect))
+        except serializers.ValidationError:
+            return False
+        return True
 
     def ask(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
         """Put the question to the engine and answer with what it found."""

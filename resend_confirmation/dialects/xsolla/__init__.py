@@ -145,7 +145,7 @@ class XsollaOAuth2Resend(XsollaResend):
         found = super().check(client)
         if conf.get().AUTHORIZATION_CODE:
             return found
-        text = f"{cls.dialect}: no authorization code is put on {client.name!r}'s redirects"
+        text = f"{cls.dialect}: no authorization code is put on the redirects of {client.name!r}"
         hint = 'Set RESEND_CONFIRMATION["AUTHORIZATION_CODE"], or silence this check.'
         return [*found, checks.Warning(text, hint=hint, id="resend_confirmation.W001")]
 
