@@ -10,8 +10,9 @@ from .subprocesses import assert_passes, run
     [
         ("allauth", ["test_allauth", "test_allauth_sign_up", "test_dj_rest_auth"]),
         ("flags", ["test_djoser", "test_django_registration"]),
+        ("redux", ["test_registration_redux"]),
     ],
-    ids=["allauth", "flags"],
+    ids=["allauth", "flags", "redux"],
 )
 def test_stores(site, names):
     """They pass with the other packages installed, warnings being errors there too."""

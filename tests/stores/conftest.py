@@ -12,6 +12,7 @@ _NEED = {
     "allauth": ["test_allauth*.py", "test_dj_rest_auth.py"],
     "djoser": ["test_djoser.py"],
     "django_registration": ["test_django_registration.py"],
+    "registration": ["test_registration_redux.py"],
 }
 collect_ignore_glob = [
     name for app, names in _NEED.items() if app not in settings.INSTALLED_APPS for name in names
