@@ -17,6 +17,7 @@ NAME = "RESEND_CONFIRMATION"
 #: Ten years: more is a mistake, and far more is no timedelta.
 LONGEST = timedelta(days=10 * 366)
 #: Calls, then a period that may be a multiple: "60/m", "10/5m".
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 _RATE = re.compile(r"[1-9][0-9]*/(?:[1-9][0-9]*)?[smhd]")
 
 
@@ -111,6 +112,11 @@ def _rates(value: object) -> Mapping[str, str | None]:
     return rates
 
 
+def _per_second(rate: str) -> float:
+    calls, _, period = rate.partition("/")
+    return int(calls) / (int(period[:-1] or 1) * _SECONDS[period[-1]])
+
+
 def _clients(value: object) -> str | Sequence[Any]:
     if isinstance(value, str) or callable(value):
         return value  # type: ignore[return-value]
@@ -165,6 +171,14 @@ class Settings:
     def throttle(self, dialect: str) -> str | None:
         """The rate of ``dialect`` for one network, such as ``"60/m"``; None is no limit."""
         return self.THROTTLE.get(dialect, self.THROTTLE.get("default"))
+
+    def throttle_of_all(self) -> str | None:
+        """Return the rate of one network over all dialects: none of theirs is above it."""
+        rates = [rate for rate in self.THROTTLE.values() if rate is not None]
+        if not rates:
+            return None
+        most = max(int(rate.partition("/")[0]) for rate in rates)
+        return f"{most}/{max(rates, key=_per_second).partition('/')[2]}"
 
 
 _READERS: dict[str, Callable[[object], Any]] = {

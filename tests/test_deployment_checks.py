@@ -165,6 +165,16 @@ def test_w005_another_cache(ids, production):
     assert ids() == ["W005"]
 
 
+def test_w029_a_database_cache_that_forgets(ids, production):
+    """W029: a cache in the database that keeps few entries drops the throttle's counts."""
+    options = {"BACKEND": f"{CACHE}.db.DatabaseCache", "LOCATION": "cached"}
+    production.CACHES = {"default": options}
+    assert ids() == ["W029"]
+    assert ids(THROTTLE=None) == []
+    production.CACHES = {"default": {**options, "OPTIONS": {"MAX_ENTRIES": 100_000}}}
+    assert ids() == []
+
+
 @pytest.mark.parametrize(
     ("backend", "library", "why"),
     [

@@ -10,6 +10,7 @@ import time
 from http.client import HTTPConnection
 from io import BytesIO
 from threading import Event, Thread
+from unittest import mock
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -21,9 +22,10 @@ from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client, RequestFactory
 
+from resend_confirmation import conf
 from resend_confirmation.dialects.base import hands, outage, throttle
 from resend_confirmation.dialects.base.network import network
-from resend_confirmation.dialects.base.throttle import Exceeded
+from resend_confirmation.dialects.base.rates import Exceeded, Limit, Memory, count
 
 from .conftest import unavailable
 from .faults.gate import Gate
@@ -153,7 +155,7 @@ def test_several_headers_through_asgi(change):
 def still(monkeypatch):
     """A time that stands still, so that no window ends in the middle of a test."""
     now = [1_900_000_000.0]
-    monkeypatch.setattr("django_ratelimit.core.time.time", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
     return now
 
 
@@ -170,18 +172,87 @@ def test_rate(change, still):
     assert throttle.check(request, "acme") is None
 
 
-def test_each_dialect_counts_alone(change, still):
-    """One dialect's calls are not held against another's, and each has its own rate."""
-    change(THROTTLE={"acme": "1/m", "other": "2/m"})
-    request = request_from()
-    results = [throttle.check(request, name) for name in ("acme", "other", "other")]
-    assert results == [None, None, None]
-    refused = [throttle.check(request, name) for name in ("acme", "other")]
-    assert [each.limit for each in refused if each] == [1, 2]
-    assert throttle.check(request, "third") is None
+def passed(name="acme", peers=("192.0.2.1",)):
+    """How many of these requests are let through."""
+    return [throttle.check(request_from(peer), name) for peer in peers].count(None)
+
+
+def test_dialects_count_together(change, still):
+    """Asking by many dialects gives a network no more calls than the highest rate."""
     change(THROTTLE="5/m")
-    for name in ("acme", "other"):
-        assert [throttle.check(request, name) for _ in range(5)] == [None] * 5
+    names = ["acme", "other", "third"] * 4
+    assert [passed(name) for name in names] == [1] * 5 + [0] * 7
+    change(THROTTLE={"acme": "1/m", "other": "3/m", "free": None})
+    names = ["acme", "acme", "other", "other", "other", "free", "unnamed"]
+    assert [passed(name) for name in names] == [1, 0, 1, 1, 0, 1, 1]
+
+
+def test_the_highest_rate(change):
+    """All dialects together may have the most calls at once, in the period of the highest rate."""
+    change(THROTTLE="60/2m")
+    assert conf.get().throttle_of_all() == "60/2m"
+    change(THROTTLE={"a": "1000/d", "b": "100/m", "d": "2/10s", "e": None})
+    assert conf.get().throttle_of_all() == "1000/m"
+
+
+ALLOCATIONS = {
+    "a /64": ([f"2001:db8:1:2::{n:x}" for n in range(50)], 5),
+    "a /56": ([f"2001:db8:1:{n:x}::1" for n in range(50)], 10),
+    "a /48": ([f"2001:db8:1:{n:x}01::1" for n in range(50)], 20),
+    "all of a /48": ([f"2001:db8:1:{n:x}::{n:x}" for n in range(0, 65536, 777)], 20),
+    "an IPv4 /24": ([f"192.0.2.{n}" for n in range(250)], 40),
+    "6to4": ([f"2002:c000:201:{n:x}::1" for n in range(50)], 5),
+}
+
+
+@pytest.mark.parametrize(("peers", "expected"), ALLOCATIONS.values(), ids=ALLOCATIONS)
+def test_rotation_within_one_allocation(change, still, peers, expected):
+    """Whoever changes the address within what one subscriber is given gains little by it."""
+    change(THROTTLE="5/m")
+    assert passed(peers=peers) == expected
+    assert passed(peers=["2001:db8:2::1", "198.51.100.1"]) == 2
+
+
+def test_one_network_uses_up_no_wider_one(change, still):
+    """Refused calls of one network are not held against its neighbours."""
+    change(THROTTLE="5/m")
+    assert passed(peers=["192.0.2.1"] * 100) == 5
+    assert passed(peers=["192.0.2.2"] * 5) == 5
+
+
+def test_across_the_edge_of_a_window(change, still):
+    """However ten calls lie about the end of a window, five in ten seconds are let through."""
+    change(THROTTLE="5/10s")
+    start = 1_900_000_000.0
+    passing = []
+    for n in range(100):
+        still[0] = start + 0.19 * n
+        passing += [still[0]] * passed()
+    assert len(passing) == 10
+    assert max(sum(at <= each < at + 9.3 for each in passing) for at in passing) == 5
+
+
+def test_waiting_as_told_is_enough(change, still):
+    """A caller that waits for Retry-After is let through, and a second earlier it is not."""
+    change(THROTTLE="3/m")
+    for second in (0, 7, 31):
+        still[0] = 1_900_000_000.0 + second
+        assert passed() == 1
+    told = throttle.check(request_from(), "acme")
+    assert told is not None
+    still[0] += told.retry_after - 1
+    assert passed() == 0
+    still[0] += 1
+    assert passed() == 1
+
+
+def test_a_race(change, still):
+    """Of calls that are counted at the same time no more pass than the rate allows."""
+    change(THROTTLE="5/m")
+    stale = throttle.counts = Memory(100)
+    with mock.patch.object(stale, "get_many", return_value={}):
+        limits = [Limit("acme", "192.0.2.1", "5/m")]
+        assert [count(stale, limits) == () for _ in range(8)] == [True] * 5 + [False] * 3
 
 
 def test_each_network_counts_alone(change, still):
@@ -218,11 +289,14 @@ class DeadCache(BaseCache):
     def __init__(self, server, params):
         super().__init__(params)
 
-    def add(self, *args, **kwargs):
+    def get_many(self, keys, version=None):
         DeadCache.asked += 1
         if self.works:
-            return True
+            return {}
         raise ConnectionError("redis://:secret@cache.example is gone")
+
+    def add(self, *args, **kwargs):
+        return True
 
 
 class SilentCache(LocMemCache):
@@ -267,12 +341,12 @@ def test_a_cache_out_of_order(settings, change, still, log, caplog, case):
     settings.RATELIMIT_FAIL_OPEN = opens
     change(THROTTLE={"acme": "3/2m", "other": "1/s"})
     results = [throttle.check(request_from(), "acme") for _ in range(5)]
-    # 1,900,000,000 is 40 seconds into two minutes.
-    assert results == [None] * 3 + [Exceeded(limit=3, retry_after=80)] * 2
+    assert results == [None] * 3 + [Exceeded(limit=3, retry_after=120)] * 2
     assert throttle.check(request_from("2001:db8::1"), "acme") is None
-    assert throttle.check(request_from(), "other") is None
-    assert throttle.check(request_from(), "other") == Exceeded(limit=1, retry_after=1)
-    still[0] += 79
+    elsewhere = request_from("198.51.100.1")
+    assert throttle.check(elsewhere, "other") is None
+    assert throttle.check(elsewhere, "other") == Exceeded(limit=1, retry_after=1)
+    still[0] += 119
     assert throttle.check(request_from(), "acme") is not None
     still[0] += 1
     assert throttle.check(request_from(), "acme") is None
@@ -319,11 +393,12 @@ def test_rests(settings, change, seconds, log, monkeypatch):
 
 
 def test_memory_is_bounded():
-    """However many networks ask, a process keeps so many counts, the latest."""
-    counts = throttle.Counts(3)
-    added = [counts.add((name,)) for name in ("a", "b", "a", "c", "d", "a", "b")]
-    assert added == [1, 1, 2, 1, 1, 3, 1]
-    assert len(counts) == 3
+    """However many networks ask, a process keeps so many counts, those last read or begun."""
+    counts = Memory(3)
+    for name in "abcade":
+        counts.get_many([name])
+        counts.add(name, 1)
+    assert counts.get_many("abcde") == dict.fromkeys("ade", 1)
 
 
 def test_others_do_not_wait(settings, change, monkeypatch):
@@ -334,10 +409,10 @@ def test_others_do_not_wait(settings, change, monkeypatch):
         def __init__(self, server, params):
             super().__init__(params)
 
-        def add(self, *args, **kwargs):
+        def get_many(self, keys, version=None):
             asked.append(1)
             assert free.wait(60)
-            return True
+            return {}
 
     monkeypatch.setattr("tests.test_throttle.DeadCache", HangingCache)
     monkeypatch.setattr(outage, "PATIENCE", 0.2)
@@ -388,7 +463,8 @@ def test_redis(real_redis, settings, change, still, log):
     results = [throttle.check(request, "acme") for _ in range(5)]
     assert results[:3] == [None, None, None]
     assert [type(each) for each in results[3:]] == [Exceeded, Exceeded]
-    assert len(list(real_redis.scan_iter(f"t{os.getpid()}:*"))) == 1
+    # Of the address and of its /24.
+    assert len(list(real_redis.scan_iter(f"t{os.getpid()}:*"))) == 2
     assert log() == []
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache.backends.db import BaseDatabaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
@@ -20,6 +21,9 @@ from .. import conf
 from ..outcomes import CONCEALED
 from .binding import ID, bind
 from .mounting import dialects
+
+#: Entries of a cache below which some thousand networks displace the throttle's counts.
+FEW_ENTRIES = 100_000
 
 
 @bind(deploy=True)
@@ -76,6 +80,14 @@ def check_cache(**_: Any) -> Iterator[CheckMessage]:
             f"{type(cache).__name__}",
             hint="Use Redis or Memcached, or set THROTTLE to None if a proxy throttles for you.",
             id=f"{ID}.W005",
+        )
+    if isinstance(cache, BaseDatabaseCache) and cache._max_entries < FEW_ENTRIES:
+        yield checks.Warning(
+            f"THROTTLE counts in a cache that forgets: {alias!r} is {type(cache).__name__} and "
+            f"keeps {cache._max_entries} entries, so that many networks make it drop the counts",
+            hint=f"Use Redis or Memcached, or set MAX_ENTRIES in its OPTIONS to {FEW_ENTRIES} or "
+            "more.",
+            id=f"{ID}.W029",
         )
 
 

@@ -14,7 +14,7 @@ from ...engine import backlog
 from ...outcomes import Outcome, Refusal
 from .case import ADDRESS, Case
 from .contract import Contract, where
-from .site import Site
+from .site import CALLED, Site
 
 
 def assert_logged(caplog: Any, dialect: str) -> None:
@@ -34,10 +34,11 @@ class Failing(Contract):
 
     def test_throttled(self, case: Case, site: Site) -> None:
         """The third request of a minute, at two a minute, is refused, and refused for nothing."""
-        assert site.clock.epoch
+        site.clock.epoch -= CALLED
         site.configure(THROTTLE="2/m")
         for _ in range(2):
             assert site.reply(case.ask("\x07")) == case.endings[Refusal.INVALID]
+        site.clock.epoch += CALLED
         site.make_account("pending", ADDRESS)
         with site.untouched():
             assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.THROTTLED]

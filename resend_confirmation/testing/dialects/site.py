@@ -18,13 +18,16 @@ from django.utils import timezone
 from ... import engine, start
 from ...dialects.base import throttle
 from ...dialects.base.outage import Outage
+from ...dialects.base.rates import Memory
 from ...engine import Result, backlog
 from ...models import Confirmation, Cooldown, Delivery, Suppression
 from ...outcomes import Ending, Outcome, Refusal
 from .case import ADDRESS, Ask, Case, Reply, seen
 
-#: Seconds since the epoch at which 37 seconds of the throttle's minute are left for 127.0.0.1.
+#: Seconds since the epoch when a test begins.
 NOW = 1_800_000_055
+#: Seconds before NOW when the throttle's calls were made: 37 later than NOW they do not count.
+CALLED = 23
 
 #: What a new project of Django's has between the browser and its views.
 MIDDLEWARE = [
@@ -68,7 +71,7 @@ def forget_counts(monkeypatch: Any) -> None:
     """Let counters that live as long as a process start anew for a test."""
     cache.clear()
     backlog.reset()
-    monkeypatch.setattr(throttle, "counts", throttle.Counts(throttle.MOST_COUNTS))
+    monkeypatch.setattr(throttle, "counts", Memory(throttle.MOST_COUNTS))
     monkeypatch.setattr(throttle, "cache_outage", Outage())
 
 
@@ -243,8 +246,10 @@ class Site:
                 self.clock.epoch += 15
             case Refusal.THROTTLED:
                 self.configure(THROTTLE="2/m")
+                self.clock.epoch -= CALLED
                 self.send(case.ask("\x07"))
                 self.send(case.ask("\x07"))
+                self.clock.epoch += CALLED
             case Refusal.NOT_ENABLED:
                 self.default_client("kiosk")
             case Refusal.UNKNOWN_CLIENT if not case.names_client:
