@@ -9,7 +9,7 @@ from django.db import router, transaction
 from django.db.models import Q
 from django.dispatch import receiver
 
-from . import addresses, clock
+from . import addresses, clock, failures
 from .models import Confirmation, Delivery, Suppression
 from .outcomes import DeliveryState, Reason
 from .signals import delivery_changed
@@ -82,6 +82,7 @@ _GONE = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
 
 
 @receiver(tracking, dispatch_uid="resend_confirmation")
+@failures.discreet
 def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> None:
     """Take in one event; anymail has checked the webhook's secret.
 

@@ -1,6 +1,5 @@
 """The pages behind a link, itself a URLconf: GET shows a button, POST presses it."""
 
-import logging
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,14 +12,12 @@ from django.utils.decorators import method_decorator
 from django.utils.encoding import iri_to_uri
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.debug import sensitive_post_parameters
 
-from . import engine, errors, languages, redaction
+from . import engine, errors, failures, languages, redaction
 from .dialects.base import landing_of
 from .engine import Opened, Result
 from .outcomes import Outcome, Verdict
-
-logger = logging.getLogger("resend_confirmation")
 
 TEMPLATE = "resend_confirmation/page.html"
 
@@ -54,7 +51,7 @@ class TokenView(View):
     token: redaction.Secret
 
     @method_decorator(sensitive_post_parameters())
-    @method_decorator(sensitive_variables())
+    @method_decorator(failures.discreet)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer with headers that keep the token here (CSP level 3, Referrer Policy)."""
         # First of all, so that whatever fails from here on reports a request without it.
@@ -158,7 +155,7 @@ def _landing(opened: Opened) -> str | None:
     try:
         return landing_of(opened)
     except Exception:
-        logger.exception("No landing address could be made")
+        failures.report("No landing address could be made")
         return None
 
 

@@ -139,3 +139,17 @@ def test_floors():
 def test_migrations():
     """The migrations say what the models say."""
     call_command("makemigrations", "resend_confirmation", check=True, dry_run=True)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
+def test_texts_of_exceptions_are_not_logged(path):
+    """No module logs an exception but through ``failures``, which leaves its text out."""
+    tree = ast.parse(path.read_text("utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    texts = [
+        call.lineno
+        for call in calls
+        if (isinstance(call.func, ast.Attribute) and call.func.attr in {"exception", "print_exc"})
+        or any(keyword.arg == "exc_info" for keyword in call.keywords)
+    ]
+    assert texts == []

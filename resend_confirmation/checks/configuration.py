@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks.registry import registry
 from django.utils.module_loading import import_string
 
-from .. import clients, conf
+from .. import clients, conf, failures
 from ..courier.wake import CARRIERS
 from ..dialects.base import DialectView
 from .binding import ID, bind
@@ -101,7 +101,7 @@ def _dotted_paths() -> Iterator[CheckMessage]:
         except Exception as error:
             # Not ImportError alone: a task that names a queue which is not there says so, too.
             yield Error(
-                f"{name} names {path!r}, which cannot be imported: {error}",
+                f"{name} names {path!r}, which cannot be imported: {failures.explain(error)}",
                 hint=_way_out(name, path, error),
                 id=f"{ID}.E007",
             )

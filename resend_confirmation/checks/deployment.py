@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
-from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache import caches
 from django.core.cache.backends.db import BaseDatabaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
@@ -17,7 +17,7 @@ from django.core.checks.security.base import (
     SECRET_KEY_MIN_UNIQUE_CHARACTERS,
 )
 
-from .. import conf
+from .. import conf, failures
 from ..outcomes import CONCEALED
 from .binding import ID, bind
 from .mounting import dialects
@@ -64,9 +64,7 @@ def check_cache(**_: Any) -> Iterator[CheckMessage]:
         # which connects when it is first asked for something.
         getattr(cache, "_cache", None)
     except Exception as error:
-        # The text of others may quote the cache's address, and the password in it.
-        is_harmless = isinstance(error, ImportError | InvalidCacheBackendError)
-        why = f"{type(error).__name__}: {error}" if is_harmless else type(error).__name__
+        why = failures.explain(error)
         yield checks.Warning(
             f"THROTTLE counts in a cache that cannot be loaded: {alias!r} ({why})",
             hint="Until it can be, each process counts alone: correct CACHES and "

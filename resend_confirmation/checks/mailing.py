@@ -14,7 +14,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 
-from .. import conf
+from .. import conf, failures
 from .binding import ID, bind
 
 _BACKENDS = "django.core.mail.backends"
@@ -58,7 +58,7 @@ def check_mailer(**_: Any) -> Iterator[CheckMessage]:
     except Exception as error:
         # Not ImportError alone: a provider's backend may say in its own way what it lacks.
         yield Error(
-            f"{place} names {backend!r}, which cannot be imported: {error}",
+            f"{place} names {backend!r}, which cannot be imported: {failures.explain(error)}",
             hint="Correct it, or install the package that it belongs to.",
             id=f"{ID}.E023",
         )

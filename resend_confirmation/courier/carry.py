@@ -12,7 +12,7 @@ from django.db import router, transaction
 from django.db.models import F
 from django.views.decorators.debug import sensitive_variables
 
-from .. import accounts, addresses, clock
+from .. import accounts, addresses, clock, failures
 from ..accounts import Account
 from ..models import Confirmation, Delivery, Suppression
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
@@ -57,6 +57,7 @@ class Round:
         return self.sent + self.unsent + self.needless
 
 
+@failures.discreet
 def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> Round:
     """Claim and send up to ``limit`` due deliveries, one after the other.
 
@@ -84,7 +85,7 @@ def _work_off(claim: Claim, post: Post, done: Round) -> None:
         # Safe to repeat: once the message is handed over no error of the database's comes out.
         receipt = persist(lambda: _carry(claim, post), time.monotonic() + PATIENCE)
     except Exception:
-        logger.exception("Delivery %d could not be carried", claim.delivery.pk)
+        failures.report("Delivery %d could not be carried", claim.delivery.pk)
         receipt = CRASHED
     if receipt is None:
         done.needless += 1

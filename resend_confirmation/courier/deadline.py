@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from django.db import connections
+from django.views.decorators.debug import sensitive_variables
 
 T = TypeVar("T")
 
@@ -30,7 +31,8 @@ class _Job(threading.Thread, Generic[T]):
 
     def run(self) -> None:
         try:
-            self.result = self._work()
+            # A thread's stack begins here, above all that keeps variables out of reports.
+            self.result = sensitive_variables()(self._work)()
         except BaseException as error:
             self.error = error
         finally:

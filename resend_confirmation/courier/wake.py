@@ -1,14 +1,11 @@
 """Waking the carrier that the settings name: a hint only, since the row is the truth."""
 
-import logging
 from functools import cache
 from typing import Protocol
 
 from django.utils.module_loading import import_string
 
-from .. import conf
-
-logger = logging.getLogger("resend_confirmation")
+from .. import conf, failures
 
 #: The carriers that come with the package; any other value of CARRIER is a dotted path.
 CARRIERS = {
@@ -42,4 +39,4 @@ def wake() -> None:
     try:
         carrier(conf.get().CARRIER).wake()
     except Exception:
-        logger.exception("The carrier could not be woken; the message stays queued")
+        failures.report("The carrier could not be woken; the message stays queued")

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import router, transaction
 
-from .. import addresses, clients, clock
+from .. import addresses, clients, clock, failures
 from ..accounts import Account
 from ..clients import Client
 from ..models import Confirmation, Cooldown, Delivery
@@ -53,6 +53,7 @@ class ResendRequest:
     before_commit: Callable[[Result], object] = _nothing
 
 
+@failures.discreet
 @retried
 def resend(request: ResendRequest) -> Result:
     """Send the message again to the pending account that ``request`` names.
@@ -154,6 +155,7 @@ def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
         _insert(delivery, DeliveryState.QUEUED)
 
 
+@failures.discreet
 @retried
 def send_to(account: Account, *, client: str = "", dialect: str = "", redirect: str = "") -> Result:
     """Queue the message for an account that staff or a command chose; the cooldown holds.

@@ -1,6 +1,5 @@
 """Draining: resolve what was asked, then let the courier carry what is due."""
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
@@ -9,10 +8,8 @@ from typing import Any
 from django.db import close_old_connections, connections
 from django.views.decorators.debug import sensitive_variables
 
-from .. import courier
+from .. import courier, failures
 from .resolving import resolve
-
-logger = logging.getLogger("resend_confirmation")
 
 #: Rows that one round takes on.
 BATCH = 100
@@ -87,7 +84,7 @@ def drain_all(stopping: Event, tell: Callable[[Tally], Any] = lambda done: None)
             sums += done
             tell(done)
     except Exception:
-        logger.exception("The courier could not drain; it tries again")
+        failures.report("The courier could not drain; it tries again")
     finally:
         connections.close_all()
     return sums

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
 
-from .. import accounts, addresses, clock
+from .. import accounts, addresses, clock, failures
 from ..accounts import FlagStore
 from ..models import Confirmation
 from ..outcomes import ConfirmationState, Standing
@@ -17,6 +17,7 @@ from .signup import reopen, withdraw
 _INSERTED = "_resend_confirmation_inserted"
 
 
+@failures.discreet
 def note_confirmed(user: Any, address: str) -> bool:
     """Mark ours as made, because ``address`` of ``user`` was confirmed without our link.
 
@@ -41,6 +42,7 @@ def note_confirmed(user: Any, address: str) -> bool:
     return True
 
 
+@failures.discreet
 def note_deactivated(user: Any, address: str) -> None:
     """Withdraw ours, and write a withdrawn one where there was none: no link revives ``user``.
 
@@ -57,6 +59,7 @@ def note_deactivated(user: Any, address: str) -> None:
             withdraw(reopen(user, address, client="", language=""))
 
 
+@failures.discreet
 def before_save(
     sender: Any, instance: Any, raw: bool, using: str, update_fields: Any, **_: Any
 ) -> None:
@@ -87,6 +90,7 @@ def before_save(
         note_deactivated(known, new)
 
 
+@failures.discreet
 def after_save(
     sender: Any, instance: Any, created: bool, raw: bool, update_fields: Any, **_: Any
 ) -> None:

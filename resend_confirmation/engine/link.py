@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from django.db import router, transaction
 
-from .. import accounts, addresses, clock, conf, redaction, tokens
+from .. import accounts, addresses, clock, conf, failures, redaction, tokens
 from ..accounts import Account
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, Outcome, Standing, Verdict
@@ -31,6 +31,7 @@ class Opened:
         return self.delivery.confirmation if self.delivery else None
 
 
+@failures.discreet
 def inspect(token: str) -> Opened:
     """What ``token``, or the text that has it, is worth, without changing anything.
 
@@ -76,6 +77,7 @@ def _worth(
     return Verdict.READY
 
 
+@failures.discreet
 def confirm(token: str) -> Opened:
     """Spend ``token``: CONFIRMED for exactly one caller, else what ``inspect`` says.
 
@@ -89,12 +91,14 @@ def confirm(token: str) -> Opened:
     return inspect(token)
 
 
+@failures.discreet
 def spend(opened: Opened) -> bool:
     """Confirm by a link that was READY when it was looked at; False when it is not any more."""
     assert opened.account is not None and opened.confirmation is not None  # noqa: PT018
     return _confirm(opened.confirmation, opened.account)
 
 
+@failures.discreet
 def confirm_by_hand(confirmation: Confirmation) -> bool:
     """Confirm without a link, as staff may; False when there is nothing to confirm."""
     account = account_of(confirmation)
@@ -119,6 +123,7 @@ def _confirm(confirmation: Confirmation, account: Account) -> bool:
     return True
 
 
+@failures.discreet
 @retried
 def renew(token: str) -> Result | None:
     """Send a new link in place of an expired one; None unless ``token`` is genuine and expired."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from .. import addresses
+from .. import addresses, failures
 from ..accounts import Account, store
 from ..outcomes import Outcome, Reason, Standing
 
 
+@failures.discreet
 def find(identity: str) -> list[Account]:
     """The accounts that ``identity`` names, in one statement; ValueError never leaves here.
 

@@ -1,12 +1,10 @@
 """Resolving quiet asks, away from the request: who was meant, and does a message follow."""
 
-import logging
 from datetime import timedelta
 
 from django.db import router, transaction
-from django.views.decorators.debug import sensitive_variables
 
-from .. import addresses, clients, clock
+from .. import addresses, clients, clock, failures
 from ..models import Delivery
 from ..outcomes import DeliveryState, Outcome, Reason
 from ..signals import delivery_changed
@@ -14,14 +12,12 @@ from . import cooldown, matching
 from .asking import queue
 from .signup import ensure_confirmation
 
-logger = logging.getLogger("resend_confirmation")
-
 #: An ask that cannot be resolved is tried again after a minute, so often.
 ATTEMPTS = 5
 PAUSE = timedelta(minutes=1)
 
 
-@sensitive_variables()
+@failures.discreet
 def resolve(limit: int = 100) -> int:
     """Resolve up to ``limit`` due asks; each becomes queued, or ignored with the reason.
 
@@ -34,7 +30,7 @@ def resolve(limit: int = 100) -> int:
         try:
             _resolve(ask)
         except Exception:
-            logger.exception("Ask %d could not be resolved", ask.pk)
+            failures.report("Ask %d could not be resolved", ask.pk)
             _postpone(ask)
     return len(asks)
 

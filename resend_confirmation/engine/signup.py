@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
 
-from .. import accounts, addresses, clients, clock, conf, tokens
+from .. import accounts, addresses, clients, clock, conf, failures, tokens
 from ..accounts import Account
 from ..clients import Client, Redirect
 from ..models import Confirmation, Delivery
@@ -21,6 +21,7 @@ from .deadlocks import retried
 _TAG = re.compile(r"([a-z]{2,8})([-_@][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
 
 
+@failures.discreet
 @retried
 def start(
     account: Any,
@@ -144,6 +145,7 @@ def reopen(user: Any, address: str, *, client: str, language: str) -> Confirmati
     return confirmation
 
 
+@failures.discreet
 def withdraw(confirmation: Confirmation) -> bool:
     """Stop waiting for ``confirmation``: no message follows and every link is dead.
 

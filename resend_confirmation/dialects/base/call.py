@@ -1,26 +1,22 @@
 """One call of a vendor's API: throttle, read, act, look up the answer, and catch everything."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core.signals import got_request_exception
 from django.http import HttpRequest
-from django.views.decorators.debug import sensitive_variables
 from rest_framework import exceptions, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
-from ... import errors
+from ... import errors, failures
 from ...outcomes import Ending, Outcome, Refusal, Verdict
 from . import throttle
 from .answers import Answer, Detail, Table, find
 from .operation import DialectSchema, Operation
 from .reading import read
 from .rendering import HEADERS, AlwaysJSON, VendorJSONRenderer
-
-logger = logging.getLogger("resend_confirmation")
 
 Envelope = type[serializers.Field[Any, Any, Any, Any]]
 
@@ -88,7 +84,7 @@ class Call(APIView):
 
     # The order of work
 
-    @sensitive_variables()
+    @failures.discreet
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer; what callers typed stays out of the local variables of error reports."""
         return super().dispatch(request, *args, **kwargs)
@@ -164,14 +160,16 @@ class Call(APIView):
         return final
 
     def handle_exception(self, exc: Exception) -> Response:
-        """The vendor's words for what went wrong; the log and the signal get the traceback."""
+        """Answer in the vendor's words; the log gets the frames, the signal the exception."""
         if isinstance(exc, exceptions.MethodNotAllowed):
             response = self.reply(Refusal.WRONG_METHOD)
             response["Allow"] = ", ".join(self.http_method_names).upper()
             return response
         set_rollback()
         request = self.request._request
-        logger.exception("%s could not answer", self.dialect)
+        failures.report("%s could not answer", self.dialect)
+        # Receivers may look at the exception themselves.
+        failures.censor(exc)
         got_request_exception.send(type(self), request=request)
         return self.reply(Refusal.FAILED)
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 from django.urls import get_resolver
 
-from ... import clients, engine
+from ... import clients, engine, failures
 from ...clients import Client
 from ...courier.pause import pause
 from ...dialects.base import DialectView
@@ -30,6 +30,7 @@ class Command(BaseCommand):
         """A subcommand is required."""
         arguments.add_to(parser)
 
+    @failures.discreet
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what the subcommand says."""
         subcommands = {

@@ -1,0 +1,138 @@
+"""Unexpected exceptions: what of them is logged and passed on, without what they say.
+
+A driver's exception quotes the row that it refused, with addresses and payloads in it.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from traceback import clear_frames, walk_tb
+from typing import Any, ParamSpec, TypeVar
+
+from django.conf import settings
+from django.core.cache import InvalidCacheBackendError
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error as DjangoError
+from django.db import connections
+from django.views.decorators.debug import sensitive_variables
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger("resend_confirmation")
+
+#: The text of a database error once it was taken out.
+WITHHELD = "its text is withheld, since it may quote a row"
+
+#: Frames of one exception that are logged, the innermost ones.
+DEPTH = 40
+
+#: Where libraries keep the code of an error, which says nothing of its data.
+_CODES = ("sqlstate", "pgcode", "sqlite_errorname", "smtp_code", "errno")
+
+#: Exceptions whose text names modules and settings, not what is in them.
+_PLAIN = (ImportError, ImproperlyConfigured, InvalidCacheBackendError)
+
+
+def report(text: str, *args: object) -> None:
+    """Log the exception being handled at ERROR: classes and codes; frames as ``stack_info``."""
+    error = sys.exc_info()[1]
+    if error is None or not logger.isEnabledFor(logging.ERROR):
+        return
+    behind = chain(error)
+    file, line, function, _ = logger.findCaller(stacklevel=2)
+    record = logger.makeRecord(
+        logger.name,
+        logging.ERROR,
+        file,
+        line,
+        f"{text} (%s)",
+        (*args, " from ".join(map(name_of, behind))),
+        None,
+        func=function,
+        sinfo="\n".join(described for each in behind for described in _lines(each)),
+    )
+    logger.handle(record)
+
+
+def name_of(error: BaseException) -> str:
+    """Return the class of ``error``, and its SQLSTATE or number if it has one."""
+    code = _code(error)
+    return f"{type(error).__name__} [{code}]" if code else type(error).__name__
+
+
+def explain(error: BaseException) -> str:
+    """Return the class of ``error``, and its text where that cannot hold a secret."""
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, _PLAIN) else name
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """Return ``error``, its causes and contexts, and the members of groups among them."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if each is None or any(each is known for known in found):
+            continue
+        found.append(each)
+        waiting += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+    return found
+
+
+def censor(error: BaseException) -> None:
+    """Take out of ``error``, and of all behind it, what would show in a report.
+
+    That is the text of database errors, whose classes and codes stay, and but for DEBUG the local
+    variables of frames that have ended. Django hides no variables below a generator, and its own
+    querysets are generators.
+    """
+    drivers = _of_drivers()
+    for each in chain(error):
+        if not settings.DEBUG:
+            clear_frames(each.__traceback__)
+        is_wrapper = isinstance(each, DjangoError) and isinstance(each.__cause__, drivers)
+        if is_wrapper or isinstance(each, drivers):
+            each.args = (*_number(each), WITHHELD)
+            vars(each).pop("__notes__", None)
+
+
+def discreet(work: Callable[P, R]) -> Callable[P, R]:
+    """Keep what callers typed out of the reports of whatever ``work`` raises."""
+
+    @sensitive_variables()
+    @wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return work(*args, **kwargs)
+        except Exception as error:
+            censor(error)
+            raise
+
+    return run
+
+
+def _of_drivers() -> tuple[type[Exception], ...]:
+    modules = [getattr(connections[alias], "Database", None) for alias in connections]
+    return tuple({module.Error for module in modules if module is not None})
+
+
+def _lines(error: BaseException) -> Iterator[str]:
+    yield f"{type(error).__module__}.{name_of(error)}"
+    for frame, line in list(walk_tb(error.__traceback__))[-DEPTH:]:
+        yield f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}'
+
+
+def _code(error: BaseException) -> str:
+    codes: list[Any] = [getattr(error, name, None) for name in _CODES]
+    if isinstance(error, (DjangoError, *_of_drivers())):
+        codes += _number(error)
+    return next((str(code) for code in codes if code), "")
+
+
+def _number(error: BaseException) -> tuple[int, ...]:
+    """Return the number that MySQL's and MariaDB's errors begin with."""
+    return error.args[:1] if error.args and isinstance(error.args[0], int) else ()

@@ -1,0 +1,223 @@
+"""Unexpected errors, the database's first: no report of them has row, parameters or text."""
+
+import json
+import logging
+import sys
+import traceback
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.core.signals import got_request_exception
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.test import Client
+from django.utils import timezone
+from django.views.debug import ExceptionReporter
+
+from resend_confirmation import engine, failures, start
+from resend_confirmation.courier import carry
+from resend_confirmation.models import Confirmation, Cooldown, Delivery
+from resend_confirmation.outcomes import DeliveryState
+from tests.leaks.conftest import unlogged
+from tests.test_link import linked
+
+pytestmark = pytest.mark.django_db
+
+ADDRESS, PAYLOAD = "pending@example.com", "a-payload-of-the-callers"
+QUERY = f"projectId=40db2ea4-5d42-11e6-a3ff-005056a0e04a&payload={PAYLOAD}"
+SECRETS = [ADDRESS, PAYLOAD]
+DRIVER: Any = getattr(connection, "Database")  # noqa: B009 - mypy does not know it
+#: A user who waits, and the confirmation.
+ROWS: list[Any] = []
+
+
+class Failing:
+    """Has the database refuse one statement, and quote all that it was given."""
+
+    def __init__(self, number):
+        self.left, self.has_failed = number, False
+
+    def __call__(self, execute, sql, params, many, context):
+        self.left -= 1
+        if self.left != -1:
+            return execute(sql, params, many, context)
+        self.has_failed = True
+        text = f"DETAIL: Failing row contains ({params!r}, {SECRETS})"
+        driver = DRIVER.IntegrityError(text)
+        driver.add_note(text)
+        raise IntegrityError(text) from driver
+
+
+def reported(error):
+    """What Django's reports show of an exception, as text and as HTML."""
+    reporter = ExceptionReporter(None, type(error), error, error.__traceback__, is_email=True)
+    with unlogged():
+        return reporter.get_traceback_text() + reporter.get_traceback_html()
+
+
+@pytest.fixture
+def secrets(pending):
+    """Rows that hold the secrets of which nothing may be seen, and the token among those."""
+    token = linked(pending)
+    Cooldown.objects.all().delete()
+    facts = {"client": "game", "payload": PAYLOAD, "identity": ADDRESS}
+    now = timezone.now()
+    Delivery.objects.create(state=DeliveryState.ASKED, asked_at=now, not_before=now, **facts)
+    start(pending)
+    Delivery.objects.filter(state=DeliveryState.QUEUED).update(payload=PAYLOAD)
+    Cooldown.objects.all().delete()
+    SECRETS[2:] = [token]
+    ROWS[:] = [pending, Confirmation.objects.get()]
+    return SECRETS
+
+
+def browse(method, path, body):
+    browser = Client(raise_request_exception=False)
+    getattr(browser, method)(path, body, content_type="application/json")
+
+
+def ask():
+    browse("post", f"/api/user/resend_confirmation_link?{QUERY}", json.dumps({"username": ADDRESS}))
+
+
+def ask_quietly():
+    browse("post", "/accounts/resend-confirmation", json.dumps({"email": ADDRESS}))
+
+
+def press():
+    Client(raise_request_exception=False).post("/confirm/", {"token": SECRETS[2]})
+
+
+def look():
+    Client(raise_request_exception=False).get("/confirm/", {"token": SECRETS[2]})
+
+
+def sign_up():
+    start(ROWS[0])
+
+
+def withdraw_and_note():
+    engine.withdraw(ROWS[1])
+    engine.note_confirmed(ROWS[0], ROWS[0].email)
+
+
+WORKS = [ask, ask_quietly, engine.resolve, carry, press, look, sign_up, withdraw_and_note]
+
+
+@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.__name__)
+def test_every_statement(work, secrets, reports, caplog):
+    """Whichever statement fails, no log, mail or exception quotes address, payload or token."""
+    caplog.set_level(logging.DEBUG)
+    seen = []
+
+    def hear(**given):
+        seen.append(reported(sys.exc_info()[1]))
+
+    got_request_exception.connect(hear)
+    for number in range(100):
+        failing = Failing(number)
+        before = transaction.savepoint()
+        try:
+            with connection.execute_wrapper(failing):
+                work()
+        except DatabaseError as error:
+            # Without this frame, in which the secrets are known.
+            frames: Any = error.__traceback__
+            seen.append(reported(error.with_traceback(frames.tb_next)))
+        connection.needs_rollback = False
+        transaction.savepoint_rollback(before)
+        if not failing.has_failed:
+            break
+    got_request_exception.disconnect(hear)
+    assert number > 1
+    text = "\n".join([*seen, reports(), caplog.text])
+    assert "IntegrityError" in text
+    assert [line for line in text.splitlines() if any(s in line for s in secrets)] == []
+
+
+def test_a_command(secrets):
+    """Nor does what ends a command."""
+    with connection.execute_wrapper(Failing(0)), pytest.raises(DatabaseError) as raised:
+        call_command("resend_confirmation", "send", ADDRESS)
+    assert [secret for secret in secrets if secret in reported_text(raised.value)] == []
+
+
+def reported_text(error):
+    """A traceback as Python prints it."""
+    return "".join(traceback.format_exception(error))
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own text")
+def test_the_row_that_a_driver_quotes(pending, reports, caplog):
+    """A newer schema's NOT NULL, in a rolling deploy: class, SQLSTATE and frames, not the row."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE resend_confirmation_delivery ADD newer int NOT NULL DEFAULT 0")
+        cursor.execute("ALTER TABLE resend_confirmation_delivery ALTER newer DROP DEFAULT")
+    ask()
+    text = reports() + caplog.text
+    assert "could not answer (IntegrityError from NotNullViolation [23502])" in text
+    assert "psycopg.errors.NotNullViolation [23502]" in text
+    assert "engine/outbox.py" in text
+    assert not any(secret in text for secret in ("Failing row", ADDRESS, PAYLOAD))
+
+
+def test_what_is_logged(caplog):
+    """Class, code and frames of each exception of a chain and of a group; of none its text."""
+    try:
+        try:
+            raise ExceptionGroup("secret", [OSError(28, "secret"), KeyError("secret")])
+        except ExceptionGroup as group:
+            group.add_note("secret")
+            raise RuntimeError("secret") from group
+    except RuntimeError:
+        failures.report("Ask %d failed", 7)
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("resend_confirmation", "ERROR")
+    assert record.getMessage() == (
+        "Ask 7 failed (RuntimeError from ExceptionGroup from OSError [28] from KeyError)"
+    )
+    place = f'  File "{__file__}", line '
+    lines = record.stack_info.splitlines()
+    assert [line for line in lines if not line.startswith(place)] == [
+        "builtins.RuntimeError",
+        "builtins.ExceptionGroup",
+        "builtins.OSError [28]",
+        "builtins.KeyError",
+    ]
+    assert record.stack_info.count("in test_what_is_logged") == 2
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ImportError("No module named 'shop'"), "ImportError: No module named 'shop'"),
+        (ValueError("redis://:password@host"), "ValueError"),
+    ],
+    ids=repr,
+)
+def test_explanation(error, text):
+    """The text of an error is told where it names modules and settings, and else its class."""
+    assert failures.explain(error) == text
+
+
+def test_numbers_of_a_driver():
+    """What decides whether a statement is tried again stays: the number that MariaDB gives."""
+    error = IntegrityError(1062, "Duplicate entry 'ann@example.com'")
+    error.__cause__ = DRIVER.IntegrityError(1062, "Duplicate entry")
+    failures.censor(error)
+    assert error.args == error.__cause__.args == (1062, failures.WITHHELD)
+
+
+@pytest.mark.parametrize("module", ["configuration", "mailing"])
+def test_checks(module, monkeypatch, secrets):
+    """A setting whose module cannot be loaded is named, and not with what the error quotes."""
+
+    def quote(path):
+        raise IntegrityError(f"Failing row contains ({SECRETS})")
+
+    monkeypatch.setattr(f"resend_confirmation.checks.{module}.import_string", quote)
+    found = [m.msg for m in run_checks() if str(m.id)[-4:] in {"E007", "E023"}]
+    assert found
+    assert all(text.endswith("which cannot be imported: IntegrityError") for text in found)
