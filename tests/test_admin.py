@@ -585,6 +585,15 @@ class TestDeliveries:
         delivery(dialect=FIRST, client="game")
         assert listed(root.get(DELIVERIES, query)) == [found]
 
+    @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES, SUPPRESSIONS])
+    def test_each_choice_of_a_filter_has_a_text(self, root, path):
+        """No choice is a link without a word, which a screen reader could not name."""
+        _, mark, filters = root.get(path).content.decode().partition('id="changelist-filter"')
+        links = re.findall(r"<a [^>]*>(.*?)</a>", filters, re.DOTALL)
+        assert mark
+        assert len(links) > 2
+        assert "" not in {link.strip() for link in links}
+
 
 class TestSuppressions:
     def suppress(self, browser, address, **more):

@@ -512,6 +512,16 @@ def test_dialects_are_listed(dialect):
     assert f"* **{dialect}**: `POST {path}`" in page("CHANGELOG.md")
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/how-to/install.md"])
+def test_whether_it_can_be_had_from_pypi(name):
+    """While the changelog has nothing released, the pages say so and install from a clone."""
+    is_released = re.search(r"^## \d+\.\d+\.\d+ — \d{4}-", page("CHANGELOG.md"), re.MULTILINE)
+    text = page(name)
+    assert ("is not released yet" in text) is not bool(is_released)
+    assert ("pip install ./django-resend-confirmation" in text) is not bool(is_released)
+    assert ("pip install django-resend-confirmation" in text) is bool(is_released)
+
+
 # Examples that run
 
 

@@ -1,4 +1,4 @@
-"""Deliveries in the admin: every ask and what became of it, the ignored ones with the reason."""
+"""Deliveries in the admin: messages and quiet asks, and what became of each."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Delivery
 from . import keeping, pausing
-from .filters import ClientFilter, DialectFilter
+from .filters import ClientFilter, DialectFilter, ReasonFilter
 from .searching import by_address
 
 if TYPE_CHECKING:
@@ -33,7 +33,14 @@ class DeliveryAdmin(DeliveryBase):
         "sent_at",
         "error",
     )
-    list_filter = ("state", "reason", DialectFilter, ClientFilter, "asked_at", "sent_at")
+    list_filter = (
+        "state",
+        "reason",
+        DialectFilter,
+        ClientFilter,
+        "asked_at",
+        "sent_at",
+    )
     list_select_related = ("confirmation",)
     ordering = ("-asked_at",)
     show_full_result_count = False

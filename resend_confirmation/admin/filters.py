@@ -1,5 +1,6 @@
 """Filters that know their choices from the configuration, so that no table is read for them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -31,6 +32,15 @@ class NameFilter(admin.SimpleListFilter):
         if value not in {NONE, *self.names()}:
             return queryset
         return queryset.filter(**{self.parameter_name or "": "" if value == NONE else value})
+
+
+class ReasonFilter(admin.ChoicesFieldListFilter):
+    """By reason. The empty one has a text here, since a link needs one."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Return the reasons, and 'none'."""
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or _("none")}
 
 
 class ClientFilter(NameFilter):

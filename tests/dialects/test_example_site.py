@@ -468,6 +468,24 @@ def test_seeded_in_bulk_is_as_started_one_by_one(tmp_path):
     }
 
 
+SCROLLING = """
+return [...document.querySelectorAll("main *")]
+    .filter(e => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX == "auto")
+    .map(e => [e.tabIndex, e.getAttribute("role"), e.getAttribute("aria-label")]);
+"""
+
+
+@pytest.mark.chromium
+def test_tables_on_a_narrow_screen(chromium, inbox_site):
+    """Each region that scrolls can be reached by keyboard, and has a name."""
+    chromium.set_window_size(390, 800)
+    chromium.get(f"{inbox_site.url}/")
+    assert chromium.execute_script(SCROLLING) == [
+        [0, "region", "Accounts"],
+        [0, "region", "Clients"],
+    ]
+
+
 def test_seed_sets_admins_password(tmp_path, settings):
     """``--password`` is the admin's password, at first and ever after."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
