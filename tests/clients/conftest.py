@@ -110,7 +110,7 @@ class Sites:
 
     def __getitem__(self, name: str) -> Site:
         if name not in self._started:
-            self._started[name] = self.start(name, **SITES[name])
+            self.start(name, **SITES[name])
             if name == "broken":
                 _break(self._started[name])
         return self._started[name]
@@ -120,7 +120,12 @@ class Sites:
         folder = self._folder / name.replace(" ", "-")
         folder.mkdir()
         shutil.copy(self._folder / "site.sqlite3", folder)
-        return self._stack.enter_context(running(folder, **variables))
+        self._started[name] = self._stack.enter_context(running(folder, **variables))
+        return self._started[name]
+
+    def get(self, name: str) -> Site | None:
+        """A site that was started, if it was."""
+        return self._started.get(name)
 
     def waiting(self) -> str:
         """The address of somebody who waits, and for whom nobody has asked yet."""

@@ -14,7 +14,7 @@ import pytest
 
 from tests.demonstration import DEADLINE, Site
 
-from .conftest import Sites, nothing_sent, sent_once
+from .conftest import Sites, inbox_of, nothing_sent, sent_once
 
 pytestmark = pytest.mark.chromium
 
@@ -233,6 +233,48 @@ def test_without_cors_the_page_is_refused(fetch, closed_site, call):
     with nothing_sent(closed_site):
         ending = call.by(fetch, closed_site, "nobody@example.net")
     assert ending == {"refused": "TypeError"}
+
+
+WITH_CREDENTIALS = """
+const [url, body, headers, done] = arguments;
+const request = new XMLHttpRequest();
+request.open("POST", url);
+request.withCredentials = true;
+for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+request.onload = () => done({status: request.status, body: request.responseText});
+request.onerror = () => done({status: request.status});
+request.send(body);
+"""
+WITH_STALE_TOKEN = {"Content-Type": "application/json", "Authorization": "Bearer null"}
+
+
+@pytest.mark.parametrize(
+    ("page", "path", "field", "headers"),
+    [
+        ("strapi", "/api/auth/send-email-confirmation", "email", WITH_STALE_TOKEN),
+        ("strapi", "/auth/send-email-confirmation", "email", WITH_STALE_TOKEN),
+        ("quiva", "/accounts/resend-confirmation", "email", WITH_STALE_TOKEN),
+        ("backendless", "/api/users/resendconfirmation/{}", "", {"user-token": "null"}),
+    ],
+)
+def test_page_asks_with_credentials(chromium, elsewhere, sites, page, path, field, headers):
+    """By the settings of one dialect's page alone, cookies and stale tokens are no hindrance."""
+    name = f"cors of {page}"
+    site = sites.get(name) or sites.start(
+        name,
+        THROTTLE="off",
+        DJANGO_SETTINGS_MODULE="tests.clients.cors_settings",
+        CORS_ALLOWED_ORIGINS=elsewhere.origin,
+        CORS_PAGES=page,
+    )
+    chromium.set_script_timeout(DEADLINE)
+    chromium.get(elsewhere.origin)
+    waiting = sites.waiting()
+    body = json.dumps({field: waiting}) if field else None
+    url = site.url + path.format(waiting)
+    ending = chromium.execute_async_script(WITH_CREDENTIALS, url, body, headers)
+    assert ending["status"] == 200
+    assert len(inbox_of(site, waiting)) == 1
 
 
 # The vendors' own bundles, as a page loads them

@@ -76,7 +76,7 @@ def reading(headers: dict[str, str]) -> Reading:
         header_class=HeaderInputs,
         query_class=None,
         body_class=None,
-        takes_form=False,
+        takes_forms=(),
     )
 
 
@@ -109,3 +109,75 @@ def test_refusal(headers, kind):
     assert found.refusal is Refusal.INVALID
     assert (found.detail.name, found.detail.kind) == ("X-User-Name", kind)
     assert list(found.detail.errors) == ["X-User-Name"]
+
+
+class Security(serializers.Serializer[Any]):
+    """An input inside another one."""
+
+    captcha_token = serializers.CharField()
+
+
+class NestedBody(serializers.Serializer[Any]):
+    """Inputs of every shape that DRF has."""
+
+    email = IdentityField(source="identity")
+    security = Security(required=False)
+    devices = Security(many=True, required=False)
+    tags = serializers.ListField(child=serializers.CharField(), required=False)
+    notes = serializers.DictField(child=serializers.CharField(), required=False)
+    score = serializers.FloatField(required=False)
+
+
+def body_of(text: str) -> Reading:
+    """What is read of a JSON body."""
+    request = RequestFactory().post("/", text, content_type="application/json")
+    return read(
+        request,
+        path=(None, {}),
+        header_class=None,
+        query_class=None,
+        body_class=NestedBody,
+        takes_forms=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "name", "kind", "value"),
+    [
+        ('"security": {"captcha_token": null}', "security.captcha_token", Kind.MISSING, None),
+        ('"security": {}', "security.captcha_token", Kind.MISSING, None),
+        ('"security": {"captcha_token": [1]}', "security.captcha_token", Kind.NOT_A_STRING, [1]),
+        ('"security": [[null]]', "security", Kind.NOT_A_STRING, [[None]]),
+        ('"security": "x"', "security", Kind.WRONG, "x"),
+        (
+            '"security": {"captcha_token": "a", "captcha_token": "b"}',
+            "security.captcha_token",
+            Kind.REPEATED,
+            "b",
+        ),
+        (
+            '"devices": [{"captcha_token": "a"}, {}]',
+            "devices.1.captcha_token",
+            Kind.MISSING,
+            None,
+        ),
+        ('"devices": [7]', "devices.0", Kind.NOT_A_STRING, 7),
+        ('"devices": {"a": 1}', "devices", Kind.NOT_A_STRING, {"a": 1}),
+        ('"tags": ["a", {"b": []}]', "tags.1", Kind.NOT_A_STRING, {"b": []}),
+        ('"tags": null', "tags", Kind.MISSING, None),
+        ('"notes": {"a": {"b": 1}}', "notes.a", Kind.NOT_A_STRING, {"b": 1}),
+    ],
+)
+def test_nested_refusal(more, name, kind, value):
+    """JSON that is wrong below a declared key is INVALID, named by its path from that key."""
+    found = body_of(f'{{"email": "ann", {more}}}')
+    assert found.refusal is Refusal.INVALID
+    assert (found.detail.name, found.detail.kind, found.detail.value) == (name, kind, value)
+    assert list(found.detail.errors) == [name]
+    assert all(type(text) is str for text in found.detail.errors[name])
+
+
+@pytest.mark.parametrize("number", ["1" * 400, "-" + "1" * 400, "1e999"])
+def test_a_number_beyond_a_double(number):
+    """A number that no double holds is malformed however it is spelt."""
+    assert body_of(f'{{"email": "ann", "score": {number}}}').refusal is Refusal.MALFORMED

@@ -442,6 +442,78 @@ def test_form_of_another_type(case, reply, pending, untouched):
         assert reply(replace(case.ask(""), body=b"email=x%40example.com")) == answers[case.name]
 
 
+def multipart(*parts: str) -> bytes:
+    """A body of parts, each its headers, a blank line and its content."""
+    return "".join(f"--X\r\n{part}\r\n" for part in parts).encode() + b"--X--\r\n"
+
+
+EMAIL_PART = 'Content-Disposition: form-data; name="email"\r\n\r\npending@example.com'
+
+
+@both
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/form-data; boundary=X",
+        'Multipart/Form-Data; charset=utf-16; boundary="X"',
+    ],
+)
+def test_multipart(case, content_type, reply, pending, delivered):
+    """The later generation reads multipart; the earlier one's parser does not."""
+    other = 'Content-Disposition: form-data; name="x"\r\n\r\n1'
+    ask = replace(case.ask(""), body=multipart(other, EMAIL_PART), content_type=content_type)
+    assert reply(ask) == {"strapi": NO_JSON, "strapi-v4": SUCCESS}[case.name]
+    assert len(delivered()) == (case.name == "strapi-v4")
+
+
+FILE_PART = 'Content-Disposition: form-data; name="a"; filename="a.txt"\r\n\r\nx'
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        (multipart(EMAIL_PART, EMAIL_PART), not_valid(b'"pending@example.com"')),
+        (multipart(), REQUIRED_V4),
+        (multipart(EMAIL_PART, FILE_PART), no_json(b"Files are not read")),
+        (multipart(*[EMAIL_PART.replace("email", "x")] * 200), no_json(b"Too many fields")),
+        (b" " * 20_000, V4.endings[Refusal.TOO_LARGE]),
+        (multipart(EMAIL_PART).replace(b"\r\n\r\n", b"\r\n"), REQUIRED_V4),
+    ],
+)
+def test_bad_multipart(body, answer, reply, pending, untouched, settings):
+    """What is wrong with it is answered in the vendor's words: no field comes twice, no file."""
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+    content_type = "multipart/form-data; boundary=X"
+    with untouched():
+        ask = replace(V4.ask(""), body=body, content_type=content_type)
+        assert reply(ask) == answer
+
+
+def test_multipart_without_a_boundary(reply, pending, untouched):
+    """So is a type that does not say where the parts end."""
+    with untouched():
+        ask = replace(V4.ask(""), body=multipart(EMAIL_PART), content_type="multipart/form-data")
+        assert reply(ask) == no_json(b"Body is not valid multipart")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"email": [%s]}' % b",".join([b"0"] * 8000),
+        b'{"email": ' + b"[" * 14 + b",".join([b"0"] * 8000) + b"]" * 14 + b"}",
+        b'{"email": "%s"}' % (b"x" * 16_000),
+        b'{"email": {"%s": 1}}' % (b"x" * 16_000),
+    ],
+    ids=["list", "deep list", "text", "key"],
+)
+def test_a_long_value_is_not_said_again(body, reply):
+    """An answer to a long value is short: the value is cut in the text and left out beside it."""
+    answer = reply(replace(V4.ask(""), body=body))
+    assert answer.status == 400
+    assert len(answer.body) < 4000
+    assert b'"value"' not in answer.body
+
+
 # What clients send beside
 
 

@@ -12,7 +12,7 @@ from rest_framework.views import APIView, set_rollback
 
 from ... import errors, failures
 from ...outcomes import Ending, Outcome, Refusal, Verdict
-from . import throttle
+from . import forms, throttle
 from .answers import Answer, Detail, Table, find
 from .operation import DialectSchema, Operation
 from .reading import read
@@ -43,7 +43,9 @@ class Call(APIView):
     media_type: ClassVar[str] = "application/json"
     #: Of errors, where theirs is another.
     error_media_type: ClassVar[str] = ""
+    #: Whether a form's fields are read as a JSON object's keys; and those of multipart, too.
     takes_form: ClassVar[bool] = False
+    takes_multipart: ClassVar[bool] = False
     #: Every class that answers at the same place, this one first; ``routes`` fills it in.
     forms: ClassVar[tuple[type["Call"], ...]] = ()
 
@@ -101,11 +103,15 @@ class Call(APIView):
             header_class=self.header_class,
             query_class=self.query_class,
             body_class=self.body_class,
-            takes_form=self.takes_form,
+            takes_forms=self._forms_taken(),
         )
         if reading.refusal:
             return self.reply(reading.refusal, reading.detail)
         return self.ask(django_request, reading.values)
+
+    def _forms_taken(self) -> list[str]:
+        taken = {forms.URLENCODED: self.takes_form, forms.MULTIPART: self.takes_multipart}
+        return [media_type for media_type, is_taken in taken.items() if is_taken]
 
     def path_values(self, request: HttpRequest, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """What the path says, for ``path_class``."""

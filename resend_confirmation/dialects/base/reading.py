@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -14,9 +14,8 @@ from rest_framework import serializers
 
 from ... import conf
 from ...outcomes import Refusal
+from . import faults, forms
 from .answers import Detail, Kind
-
-FORM = "application/x-www-form-urlencoded"
 
 #: Deepest nesting that is read: what was sent may be echoed indented, which grows by its square.
 MAX_DEPTH = 16
@@ -56,14 +55,8 @@ class _Readable(Protocol):
         """At most ``size`` bytes, none at the end."""
 
 
-class _Object(dict[str, Any]):
-    """A JSON object that remembers which of its keys came more than once."""
-
-    repeated: frozenset[str] = frozenset()
-
-
-def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    made = _Object(pairs)
+def _object(pairs: list[tuple[str, Any]]) -> faults.Object:
+    made = faults.Object(pairs)
     if len(made) != len(pairs):
         made.repeated = _repeated(key for key, _ in pairs)
     return made
@@ -83,6 +76,12 @@ def _finite(text: str) -> float:
     if math.isinf(number := float(text)):
         raise ValueError(f"{text} is too large")
     return number
+
+
+def _whole(text: str) -> int:
+    """An integer; ValueError for one that no double holds: a field may make a float of it."""
+    _finite(text)
+    return int(text)
 
 
 def _is_deep(value: Any) -> bool:
@@ -105,7 +104,7 @@ def read(
     header_class: SerializerClass | None,
     query_class: SerializerClass | None,
     body_class: SerializerClass | None,
-    takes_form: bool,
+    takes_forms: Collection[str],
 ) -> Reading:
     """The values of all declared inputs, or the first refusal.
 
@@ -124,7 +123,7 @@ def read(
             detail = Detail(name="query", reason="Too many parameters")
             return Reading(refusal=Refusal.MALFORMED, detail=detail)
     if body_class:
-        body = _body(request, takes_form)
+        body = _body(request, takes_forms)
         if isinstance(body, Reading):
             return body
         sources.append(_Source(body_class, *body))
@@ -168,18 +167,18 @@ def _of_query(query: QueryDict) -> tuple[Mapping[str, Any], frozenset[str]]:
 
 
 def _body(
-    request: HttpRequest, takes_form: bool
+    request: HttpRequest, takes_forms: Collection[str]
 ) -> Reading | tuple[Mapping[str, Any], frozenset[str]]:
     raw = _raw(request)
     if raw is None:
         return Reading(refusal=Refusal.TOO_LARGE)
     # The type is not trusted: some clients send JSON as a form, or with no type at all.
     is_json = raw.lstrip()[:1] in (b"{", b"[")
-    if takes_form and request.content_type == FORM and not is_json:
+    if request.content_type in takes_forms and raw and not is_json:
         try:
-            return _of_query(QueryDict(raw, encoding="utf-8"))
-        except SuspiciousOperation:
-            return Reading(refusal=Refusal.MALFORMED, detail=Detail(reason="Too many fields"))
+            return _of_query(forms.fields(request, raw))
+        except forms.FormError as error:
+            return Reading(refusal=Refusal.MALFORMED, detail=Detail(reason=str(error)))
     if not raw.strip():
         return {}, frozenset()
     try:
@@ -188,12 +187,13 @@ def _body(
             object_pairs_hook=_object,
             parse_constant=_no_constant,
             parse_float=_finite,
+            parse_int=_whole,
         )
         if _is_deep(parsed):
             raise RecursionError
     except (ValueError, RecursionError) as error:
         return Reading(refusal=Refusal.MALFORMED, detail=Detail(reason=_why(error)))
-    if isinstance(parsed, _Object):
+    if isinstance(parsed, faults.Object):
         return parsed, parsed.repeated
     if isinstance(parsed, list):
         # As the vendors' own parsers do: an array is JSON, but has none of the fields.
@@ -270,15 +270,14 @@ def _validate(sources: Sequence[_Source]) -> Reading:
     first: tuple[str, Kind, Any] | None = None
     for source in sources:
         serializer = source.serializer_class(data=source.data)
-        for name in sorted(source.repeated & set(serializer.fields)):
+        for name, value in faults.repeated(serializer, source.data, source.repeated):
             errors[source.spell(name)] = ["This field was given more than once."]
-            first = first or (source.spell(name), Kind.REPEATED, source.data.get(name))
+            first = first or (source.spell(name), Kind.REPEATED, value)
         if serializer.is_valid():
             values |= serializer.validated_data
             continue
-        for name, details in serializer.errors.items():
+        for name, details, value in faults.found(serializer.errors, source.data):
             errors.setdefault(source.spell(name), [str(detail) for detail in details])
-            value = source.data.get(name)
             first = first or (source.spell(name), _kind(details[0].code, value), value)
     if first is None:
         return Reading(values)

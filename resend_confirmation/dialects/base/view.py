@@ -43,7 +43,7 @@ class DialectView(Call):
         declared = [field for form in inputs if form for field in form().fields.values()]
         required = [f for f in declared if f.source == "client" and f.required]
         cls.client_field = next(iter(required), None)
-        cls.names_redirect = "redirect" in {field.source for field in declared}
+        cls.names_redirect = any("redirect" in _sources(form()) for form in inputs if form)
         if cls.dialect:
             DialectView.by_name[cls.dialect] = cls
 
@@ -94,13 +94,13 @@ class DialectView(Call):
         client = self.find_client(request, values)
         result = engine.resend(
             ResendRequest(
-                identity=values["identity"],
+                identity=_text(values, "identity"),
                 client=client,
                 dialect=self.dialect,
-                redirect=values.get("redirect", "") if self.names_redirect else None,
-                client_state=values.get("client_state", ""),
-                payload=values.get("payload", ""),
-                language=values.get("language", ""),
+                redirect=_text(values, "redirect") if self.names_redirect else None,
+                client_state=_text(values, "client_state"),
+                payload=_text(values, "payload"),
+                language=_text(values, "language"),
                 quiet=self.quiet(),
                 before_commit=self._rehearse,
             )
@@ -132,3 +132,16 @@ class DialectView(Call):
         """
         body = self._success(find(self.answers, result.ending, Detail()), result)
         VendorJSONRenderer().render(body)
+
+
+def _sources(form: Any) -> set[str]:
+    """Return our words that a serializer's fields stand for, those inside others included."""
+    fields = form.fields.values()
+    below = [_sources(field) for field in fields if isinstance(field, serializers.Serializer)]
+    return {field.source for field in fields}.union(*below)
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    """Return an input as text: a null that the dialect allows is as good as nothing."""
+    value = values.get(name)
+    return "" if value is None else str(value)

@@ -137,6 +137,7 @@ class StrapiV4Resend(DialectView):
     success_class = StrapiSuccess
     error_class = StrapiV4Error
     takes_form = True
+    takes_multipart = True
     answers = {
         Outcome.SENT: Answer(200),
         Outcome.UNKNOWN: QUIET,

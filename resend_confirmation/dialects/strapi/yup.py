@@ -9,10 +9,21 @@ from ..base import Detail, Kind
 #: JavaScript writes whole numbers out up to here.
 EXPONENT_FROM = 1e21
 
+#: Characters of a value that are said again (our own limit): yup says the whole of it, three times.
+MOST = 1000
+
 
 def printed(value: Any) -> str:
-    """A value as yup 0.32's ``printValue`` shows it: indented, and what is no list or object
-    inside it as a string, a string between quotation marks of its own."""
+    """Return a value as yup 0.32's ``printValue`` shows it, cut after ``MOST`` characters.
+
+    It is indented; inside it all but lists and objects are strings, and strings have a second
+    pair of quotation marks.
+    """
+    text = _whole(value)
+    return text if len(text) <= MOST else f"{text[:MOST]}…"
+
+
+def _whole(value: Any) -> str:
     if isinstance(value, list | dict):
         return json.dumps(_leaves(value), ensure_ascii=False, indent=2)
     return _simple(value)
@@ -35,10 +46,11 @@ def _simple(value: Any) -> str:
 
 
 def entry(message: str, detail: Detail) -> Mapping[str, Any]:
-    """One entry of yup's list of errors, as Strapi hands it on."""
+    """Return one entry of yup's list of errors, without ``value`` where that is long."""
     made: dict[str, Any] = {
         "path": [detail.name],
         "message": message,
         "name": "ValidationError",
     }
-    return made if detail.kind is Kind.MISSING else {**made, "value": detail.value}
+    is_said = detail.kind is not Kind.MISSING and len(_whole(detail.value)) <= MOST
+    return {**made, "value": detail.value} if is_said else made

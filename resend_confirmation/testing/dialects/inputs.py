@@ -1,11 +1,16 @@
 """Bad input: identities that are nobody's, bodies that are broken, too deep or too large."""
 
 import json
+import logging
+from collections.abc import Iterator
 from dataclasses import replace
-from urllib.parse import unquote
+from typing import Any
+from urllib.parse import unquote, urlencode
 
 import pytest
+from rest_framework import serializers
 
+from ...dialects.base.reading import header_of
 from ...models import Delivery
 from ...outcomes import Outcome, Refusal
 from .asgi import over_asgi
@@ -57,6 +62,15 @@ BAD_BODIES = {
     "5,000 digits": (b'{"FIELD": ' + b"1" * 5000 + b"}", "no JSON number"),
 }
 
+#: One of each JSON type, alone and inside others.
+JSON_VALUES = (
+    *("null", "true", "0", "-1.5", "1e300", '""', '"x"', '"\\ud800"', "[]", "{}", "[[]]"),
+    *("[null]", '[["x", 1]]', '[{"x": [null]}]', '{"x": null}', '{"x": {"x": [0]}}'),
+    '{"": 1, "": 2}',
+)
+#: What a header or a parameter of the query can be.
+TEXTS = ("", " ", "null", "-1", "[]", "{}", "x" * 600, "\u0660", "a,b", "%", "\t")
+
 TEN_MEGABYTES = b'{"pad": "' + b"x" * 10_000_000 + b'"}'
 
 ODD_ADDRESSES = [
@@ -78,6 +92,38 @@ NEIGHBOURS = [
     "100@example.com",
     "gr@example.com",
 ]
+
+
+def assert_answered(case: Case, site: Site, ask: Ask, caplog: Any) -> None:
+    """Whatever came was answered in the vendor's form, and nothing was logged as an error."""
+    reply = site.reply(ask)
+    assert reply != case.endings[Refusal.FAILED], ask
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR], ask
+    # DRF and Django would say otherwise in their own words.
+    assert b'{"detail":' not in reply.body, ask
+    assert not reply.body.startswith(b"<"), ask
+
+
+def _names(inputs: type[serializers.Serializer[Any]] | None) -> list[str]:
+    return list(inputs().fields) if inputs else []
+
+
+def _paths(form: Any) -> Iterator[tuple[str, ...]]:
+    """Each declared key, and each below it."""
+    for name, field in form.fields.items():
+        yield (name,)
+        if isinstance(field, serializers.Serializer):
+            yield from ((name, *path) for path in _paths(field))
+
+
+def _with(good: Any, path: tuple[str, ...], text: str) -> bytes:
+    """``good`` with ``text`` as the value at ``path``."""
+    name, *rest = path
+    below = good.get(name)
+    value = _with(below if isinstance(below, dict) else {}, tuple(rest), text) if rest else text
+    others = [f"{json.dumps(key)}: {json.dumps(good[key])}" for key in good if key != name]
+    inner = value.decode() if isinstance(value, bytes) else value
+    return ("{" + ", ".join([*others, f"{json.dumps(name)}: {inner}"]) + "}").encode()
 
 
 def reads_body(case: Case) -> bool:
@@ -131,6 +177,31 @@ class BadInput(Contract):
         with site.untouched():
             ask = replace(case.ask(""), body=b"[" * 100_000)
             assert site.reply(ask) == case.endings[Refusal.TOO_LARGE]
+
+    @where(reads_body)
+    def test_any_json_under_any_key(self, case: Case, site: Site, caplog: Any) -> None:
+        """Each JSON type under each declared key of the body is answered, and is not a crash."""
+        site.pending()
+        assert case.view.body_class is not None
+        good = json.loads(case.ask(ADDRESS).body)
+        for path in _paths(case.view.body_class()):
+            for value in JSON_VALUES:
+                ask = replace(case.ask(ADDRESS), body=_with(good, path, value))
+                assert_answered(case, site, ask, caplog)
+
+    @where(lambda case: case.view.query_class or case.view.header_class)
+    def test_any_text_in_query_and_headers(self, case: Case, site: Site, caplog: Any) -> None:
+        """So is any text of a declared header or parameter of the query."""
+        site.pending()
+        ask = case.ask(ADDRESS)
+        for text in TEXTS:
+            for name in _names(case.view.query_class):
+                kept = [p for p in ask.query.split("&") if p.partition("=")[0] != name]
+                query = "&".join([*kept, urlencode({name: text})])
+                assert_answered(case, site, replace(ask, query=query), caplog)
+            for name in _names(case.view.header_class):
+                headers = {**ask.headers, header_of(name): text}
+                assert_answered(case, site, replace(ask, headers=headers), caplog)
 
     def test_huge_body(self, case: Case, site: Site) -> None:
         """A body of 10 MB is refused, or not read at all."""
