@@ -53,6 +53,9 @@ class AccountStore(Protocol):
     def get(self, user_id: Any, address: str) -> Account | None:
         """The account as it is now, or None when it is gone or no longer has the address."""
 
+    def lock(self, user_id: Any) -> None:
+        """Lock the rows that ``get`` reads, until the transaction around it ends."""
+
     def confirm(self, account: Account) -> bool:
         """Make the host's own mark, inside our transaction; False when it may not be made."""
 
@@ -98,9 +101,16 @@ class ConfirmationStore:
         accounts = self._accounts(self._joined().filter(pk=user_id))
         return next((a for a in accounts if addresses.same(a.address, address)), None)
 
+    def lock(self, user_id: Any) -> None:
+        """Lock the user's row, where the database locks rows."""
+        email = get_user_model().get_email_field_name()
+        # Its own table and a parent's: the address may be in either.
+        rows = _users().select_for_update().filter(pk=user_id).order_by()
+        list(rows.values_list("pk", email))
+
     def confirm(self, account: Account) -> bool:
-        """Nothing to mark: the Confirmation is the state."""
-        return True
+        """Return whether the account still has the address: the Confirmation is the state."""
+        return _still(account).exists()
 
     def pending(self) -> Iterator[Account]:
         """The users who wait, oldest account first, read in pieces: no cursor stays open."""
@@ -189,7 +199,7 @@ class FlagStore(ConfirmationStore):
 
     def confirm(self, account: Account) -> bool:
         """Activate the account, unless it was activated, used or deactivated meanwhile."""
-        waiting = _users().filter(pk=account.user.pk, is_active=False, last_login=None)
+        waiting = _still(account).filter(is_active=False, last_login=None)
         if not waiting.update(is_active=True):
             return False
         # Receivers of ``confirmed`` may save the user they are given.
@@ -204,6 +214,12 @@ def _users() -> QuerySet[Any]:
     """All users, of the database that they are written to: a replica may lag behind."""
     model = get_user_model()
     return model._default_manager.using(router.db_for_write(model))
+
+
+def _still(account: Account) -> QuerySet[Any]:
+    """The user of ``account``, while it has the address of ``account``."""
+    model: Any = get_user_model()
+    return _users().filter(pk=account.user.pk, **{model.get_email_field_name(): account.address})
 
 
 def reusable_id(user: Any, standing: Standing) -> int | None:

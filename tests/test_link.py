@@ -774,8 +774,9 @@ def test_statements(token, client, confirmed, logged_in, django_assert_num_queri
     with django_assert_num_queries(2) as queries:
         client.get(PAGE, {"token": token})
     assert not any("django_session" in query["sql"] for query in queries)
-    # Two to look, the savepoint's two, the conditional UPDATE, and the row as it is then.
-    with django_assert_num_queries(6) as queries:
+    # Two to look, the savepoint's two, the account locked and read again, the conditional
+    # UPDATE, whether the address is still the account's, and the row as it is then.
+    with django_assert_num_queries(9) as queries:
         client.post(PAGE, {"token": token})
     assert not any("django_session" in query["sql"] for query in queries)
     with django_assert_num_queries(0):

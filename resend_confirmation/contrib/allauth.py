@@ -40,6 +40,16 @@ class AllauthStore(ConfirmationStore):
         found = super().find(identity)
         return [a for a in found if addresses.same(a.address, identity) or _is_current(a)]
 
+    def lock(self, user_id: Any) -> None:
+        """Lock the addresses and then the user.
+
+        allauth writes them in this order, and another could end in a deadlock.
+        """
+        using = router.db_for_write(EmailAddress)
+        rows = EmailAddress.objects.using(using).select_for_update().filter(user_id=user_id)
+        list(rows.values_list("pk"))
+        super().lock(user_id)
+
     def confirm(self, account: Account) -> bool:
         """Verify the address by allauth's adapter, which sends its signals; False if it may not."""
         using = router.db_for_write(EmailAddress)

@@ -12,6 +12,8 @@ from ..outcomes import ConfirmationState, Standing
 from ..signals import confirmed
 from .signup import reopen, withdraw
 
+#: Set on an instance while a save activates it: the address that the save leaves as it was.
+_ACTIVATED = "_resend_confirmation_activated"
 #: Set on an instance that was just inserted as active, until it is saved again: sign-ups that
 #: make the account first and take ``is_active`` away in a second save deactivate nobody.
 _INSERTED = "_resend_confirmation_inserted"
@@ -32,7 +34,14 @@ def note_confirmed(user: Any, address: str) -> bool:
         fingerprint=addresses.fingerprint(address),
         state=ConfirmationState.PENDING,
     )
+    if not waiting.exists():
+        return False
     with transaction.atomic(using=using):
+        store = accounts.store()
+        store.lock(user.pk)
+        # The address may have changed since it was confirmed.
+        if store.get(user.pk, address) is None:
+            return False
         pks = list(waiting.values_list("pk", flat=True))
         now = clock.now()
         if not pks or not waiting.update(state=ConfirmationState.CONFIRMED, confirmed_at=now):
@@ -63,16 +72,19 @@ def note_deactivated(user: Any, address: str) -> None:
 def before_save(
     sender: Any, instance: Any, raw: bool, using: str, update_fields: Any, **_: Any
 ) -> None:
-    """Receiver of ``pre_save``: with FlagStore, notes which user is deactivated.
+    """Receiver of ``pre_save``: with FlagStore, notes which user is deactivated or activated.
 
     ``is_active=False`` alone cannot tell them from those who never confirmed, so the change is
-    what counts, and who is out stays out under another address. Asks the database only when an
-    inactive account is saved.
+    what counts, and who is out stays out under another address. Asks the database only when
+    ``is_active`` is written, or the address of an inactive account.
     """
-    if raw or not _is_user(sender) or instance.is_active or instance._state.adding:
+    if raw or not _is_user(sender) or instance._state.adding:
         return
+    instance.__dict__.pop(_ACTIVATED, None)
     email = instance.get_email_field_name()
-    if not (_writes("is_active", update_fields) or _writes(email, update_fields)):
+    if not _writes("is_active", update_fields) and (
+        instance.is_active or not _writes(email, update_fields)
+    ):
         return
     if getattr(instance, _INSERTED, False) or not isinstance(accounts.store(), FlagStore):
         return
@@ -82,6 +94,10 @@ def before_save(
         return
     old = _address(known)
     new = _address(instance) if _writes(email, update_fields) else old
+    if instance.is_active:
+        if not known.is_active and old == new:
+            setattr(instance, _ACTIVATED, old)
+        return
     if known.is_active and _writes("is_active", update_fields):
         note_deactivated(known, old)
     elif known.is_active or addresses.same(old, new) or not _is_blocked(known, old):
@@ -91,19 +107,18 @@ def before_save(
 
 
 @failures.discreet
-def after_save(
-    sender: Any, instance: Any, created: bool, raw: bool, update_fields: Any, **_: Any
-) -> None:
-    """Receiver of ``post_save``: with FlagStore, notes which user is activated."""
+def after_save(sender: Any, instance: Any, created: bool, raw: bool, **_: Any) -> None:
+    """Receiver of ``post_save``: with FlagStore, notes which user was activated.
+
+    Only what was inactive before, and for the address that it had then: to save an account that
+    is active proves nothing of an address.
+    """
     if not _is_user(sender):
         return
     setattr(instance, _INSERTED, created and instance.is_active)
-    if created:
-        return
-    if raw or not _writes("is_active", update_fields) or not instance.is_active:
-        return
-    if isinstance(accounts.store(), FlagStore):
-        note_confirmed(instance, _address(instance))
+    address = instance.__dict__.pop(_ACTIVATED, None)
+    if address is not None and not raw:
+        note_confirmed(instance, address)
 
 
 def _is_user(sender: Any) -> bool:

@@ -12,7 +12,7 @@ from ..signals import confirmed
 from . import cooldown
 from .asking import Result, queue
 from .deadlocks import retried
-from .signup import account_of
+from .signup import account_of, locked_account_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +94,21 @@ def confirm(token: str) -> Opened:
 @failures.discreet
 def spend(opened: Opened) -> bool:
     """Confirm by a link that was READY when it was looked at; False when it is not any more."""
-    assert opened.account is not None and opened.confirmation is not None  # noqa: PT018
-    return _confirm(opened.confirmation, opened.account)
+    assert opened.confirmation is not None
+    return confirm_by_hand(opened.confirmation)
 
 
 @failures.discreet
 def confirm_by_hand(confirmation: Confirmation) -> bool:
-    """Confirm without a link, as staff may; False when there is nothing to confirm."""
-    account = account_of(confirmation)
-    if account is None or account.standing is not Standing.PENDING:
-        return False
-    return _confirm(confirmation, account)
+    """Confirm without a link, as staff may; False when there is nothing to confirm.
 
-
-def _confirm(confirmation: Confirmation, account: Account) -> bool:
-    with transaction.atomic(using=router.db_for_write(Confirmation)):
+    The account is locked before the store is asked, so that what it says is what is confirmed.
+    """
+    using = router.db_for_write(Confirmation)
+    with transaction.atomic(using=using):
+        account = locked_account_of(confirmation)
+        if account is None or account.standing is not Standing.PENDING:
+            return False
         # The selector is part of the condition: a withdrawal in between replaced it.
         won = Confirmation.objects.filter(
             pk=confirmation.pk, state=ConfirmationState.PENDING, selector=confirmation.selector
@@ -116,9 +116,9 @@ def _confirm(confirmation: Confirmation, account: Account) -> bool:
         if not won:
             return False
         if not accounts.store().confirm(account):
-            transaction.set_rollback(True, using=router.db_for_write(Confirmation))
+            transaction.set_rollback(True, using=using)
             return False
-        confirmation.refresh_from_db(using=router.db_for_write(Confirmation))
+        confirmation.refresh_from_db(using=using)
         confirmed.send(Confirmation, confirmation=confirmation, user=account.user)
     return True
 
@@ -132,8 +132,14 @@ def renew(token: str) -> Result | None:
         return None
     account, now = opened.account, clock.now()
     opened.delivery.slot_at = now
-    with transaction.atomic(using=router.db_for_write(Delivery)):
+    using = router.db_for_write(Delivery)
+    with transaction.atomic(using=using):
         if wait := cooldown.take(addresses.canonical(account.address), account.cooldown, now):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
+        # After the cooldown, as everywhere: another order could end in a deadlock.
+        account = locked_account_of(opened.delivery.confirmation)
+        if account is None or account.standing is not Standing.PENDING:
+            transaction.set_rollback(True, using=using)
+            return None
         queue(opened.delivery, [account])
     return Result(Outcome.SENT, account.address, account.address)

@@ -163,3 +163,9 @@ def withdraw(confirmation: Confirmation) -> bool:
 def account_of(confirmation: Confirmation) -> Account | None:
     """The account of ``confirmation`` as its store knows it now."""
     return accounts.store().get(confirmation.account_id, confirmation.address)
+
+
+def locked_account_of(confirmation: Confirmation) -> Account | None:
+    """The same, locked until the transaction ends: nothing of it changes before."""
+    accounts.store().lock(confirmation.account_id)
+    return account_of(confirmation)

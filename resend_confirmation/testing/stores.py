@@ -166,6 +166,18 @@ class AccountStoreContract:
         _equal(_standing(user, "jane@example.org"), Standing.BLOCKED, "after the link")
         _equal(_ask("jane@example.org"), Outcome.BLOCKED, "the next resend")
 
+    def test_confirm_is_for_one_address(self) -> None:
+        """A press on its way does not confirm an address that changed since it was read."""
+        user = self.make_pending("jane", "jane@example.org")
+        read_before = engine.inspect(self._token(user, "jane@example.org"))
+        account = _account(user, "jane@example.org")
+        self.change_address(user, "new@example.org")
+        _equal(link.spend(read_before), False, "a press on its way")
+        with transaction.atomic(using=router.db_for_write(Confirmation)):
+            accounts.store().lock(user.pk)
+            _equal(accounts.store().confirm(account), False, "the mark")
+        _differs(_standing(user, "new@example.org"), Standing.CONFIRMED, "the new address")
+
     def test_confirm_one_of_several(self) -> None:
         """Each of the accounts that share an address gets a link, which confirms it alone."""
         one, two = (self.make_pending(name, "shared@example.org") for name in ("one", "two"))

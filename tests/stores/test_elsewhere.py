@@ -168,6 +168,28 @@ def test_another_address_saved_before_the_deactivation(flags):
     assert User.objects.get().is_active is True
 
 
+def test_saved_while_active(flags, heard):
+    """To save an active account proves nothing of an address that it has since."""
+    user = UserFactory.create(username="eve")
+    save(user.pk, email="bob@example.org")
+    confirmation = start(User.objects.get(pk=user.pk), send=False)
+    save(user.pk, first_name="Eve")
+    save(user.pk, is_active=True)
+    confirmation.refresh_from_db()
+    assert (heard, confirmation.state) == ([], ConfirmationState.PENDING)
+
+
+@pytest.mark.parametrize("update_fields", [None, ["email", "is_active"]])
+def test_activated_with_another_address(flags, heard, update_fields):
+    """Who is activated and renamed in one save has confirmed neither address."""
+    user = UserFactory.create(username="eve", is_active=False)
+    start(user, send=False)
+    user = User.objects.get(pk=user.pk)
+    user.is_active, user.email = True, "bob@example.org"
+    user.save(update_fields=update_fields)
+    assert (heard, Confirmation.objects.get().state) == ([], ConfirmationState.PENDING)
+
+
 @isolate_apps("django.contrib.auth")
 def test_through_a_proxy(flags, heard):
     """What is saved through a proxy of the user model is a user all the same."""
@@ -238,6 +260,7 @@ def test_fixtures(flags):
         ({}, ["email"], 1),
         # Whether it was active before.
         ({"is_active": False}, ["is_active"], 2),
+        ({}, ["is_active"], 2),
         # And whether it was blocked, where the address changes.
         ({"is_active": False}, ["email"], 2),
     ],

@@ -1,0 +1,110 @@
+"""What another transaction does to an account between the look and the mark."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection, connections, transaction
+
+from resend_confirmation import accounts, engine, start
+from resend_confirmation.accounts import ConfirmationStore, FlagStore
+from resend_confirmation.engine import link
+from resend_confirmation.models import Confirmation, Cooldown
+from resend_confirmation.outcomes import ConfirmationState, Standing
+from tests.factories import UserFactory
+
+User = get_user_model()
+NEW = "bob@example.org"
+
+
+def move(account):
+    User.objects.filter(pk=account.user.pk).update(email=NEW)
+
+
+class Racing(ConfirmationStore):
+    """The address changes right before the mark."""
+
+    def confirm(self, account):
+        move(account)
+        return super().confirm(account)
+
+
+class RacingFlags(FlagStore):
+    """The address changes right before the flag is set."""
+
+    def confirm(self, account):
+        move(account)
+        return super().confirm(account)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("store", ["Racing", "RacingFlags"])
+def test_within_the_mark(change, store):
+    """A mark is for one address: where the account has another, nothing is marked."""
+    change(ACCOUNTS=f"{__name__}.{store}")
+    user = UserFactory.create(username="eve", is_active=store == "Racing")
+    confirmation = start(user, send=False)
+    assert engine.link.confirm_by_hand(confirmation) is False
+    user.refresh_from_db()
+    assert user.is_active is (store == "Racing")
+    assert Confirmation.objects.get().state == ConfirmationState.PENDING
+
+
+def is_waited_for():
+    """Whether another session waits for a lock of ours."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks"
+            " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+            if connection.vendor == "postgresql"
+            else "SELECT count(*) FROM information_schema.innodb_lock_waits JOIN"
+            " information_schema.innodb_trx ON trx_id = blocking_trx_id"
+            " WHERE trx_mysql_thread_id = connection_id()"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="has one writer at a time, and no locks")
+@pytest.mark.parametrize("act", ["press", "renew", "elsewhere"])
+@pytest.mark.parametrize("store", [ConfirmationStore, FlagStore])
+def test_in_another_transaction(change, store, act, arrived):
+    """An address that changes while a press, or a renewal, is on its way is not confirmed by it."""
+    change(ACCOUNTS=f"{store.__module__}.{store.__name__}", CLIENTS=[{"name": "site"}])
+    user = UserFactory.create(username="eve", is_active=store is ConfirmationStore)
+    start(user)
+    ((_, body),) = arrived()
+    token = body.partition("token=")[2][:43]
+    if act == "renew":
+        Confirmation.objects.get().deliveries.update(link_expires_at="2001-01-01T00:00:00Z")
+        Cooldown.objects.all().delete()
+    opened = engine.inspect(token)
+    acts = {
+        "press": lambda: link.spend(opened),
+        "renew": lambda: link.renew(token),
+        "elsewhere": lambda: engine.note_confirmed(user, "eve@example.com"),
+    }
+
+    def run():
+        try:
+            return acts[act]()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            User.objects.filter(pk=user.pk).update(email=NEW)
+            running = pool.submit(run)
+            until = time.monotonic() + 15
+            while not is_waited_for() and not running.done():
+                assert time.monotonic() < until
+                # MariaDB answers from a cache while it is asked more than ten times a second.
+                time.sleep(0.15)
+        assert not running.result(30)
+    assert Confirmation.objects.get(address="eve@example.com").state == ConfirmationState.PENDING
+    found = accounts.store().get(user.pk, NEW)
+    assert found is not None
+    if store is FlagStore:
+        assert found.standing is not Standing.CONFIRMED
+    assert arrived() == []
