@@ -1,9 +1,13 @@
 """Mail backends that fail as a test lays it out, for any Django."""
 
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
+from unittest import mock
 
 import django
 from django.core.mail.backends import locmem
+
+from resend_confirmation.courier.post import Post
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
@@ -22,7 +26,7 @@ class ScriptedBackend(locmem.EmailBackend):
 
 
 class LosingBackend(locmem.EmailBackend):
-    """Says that it took nothing, as a backend that fails silently."""
+    """Says that it took nothing, which may be true or not."""
 
     def send_messages(self, messages):
         return 0
@@ -30,6 +34,19 @@ class LosingBackend(locmem.EmailBackend):
 
 class KilledError(BaseException):
     """What ends a process in the middle of sending."""
+
+
+@contextmanager
+def killed():
+    """Couriers that are killed once the backend has answered, before they can write it down."""
+    send = Post.send
+
+    def send_and_die(*args, **kwargs):
+        send(*args, **kwargs)
+        raise KilledError
+
+    with mock.patch.object(Post, "send", send_and_die), suppress(KilledError):
+        yield
 
 
 def through(settings, backend, **options):

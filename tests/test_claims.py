@@ -18,7 +18,7 @@ from resend_confirmation.outcomes import DeliveryState, Reason
 from resend_confirmation.signals import delivery_changed
 
 from .factories import UserFactory, queued
-from .mailers import KilledError, ScriptedBackend
+from .mailers import ScriptedBackend, killed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -233,8 +233,7 @@ def test_lost_before_the_hand_over(pending, clock, monkeypatch):
 
 def die(clock):
     """One round whose process is killed while it sends; its lease is over afterwards."""
-    ScriptedBackend.script.append(KilledError())
-    with pytest.raises(KilledError):
+    with killed():
         carry()
     clock.move(seconds=61)
 

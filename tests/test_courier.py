@@ -171,7 +171,7 @@ def test_not_yet_due(pending, clock):
 def test_same_message_over_retries(pending, clock, script):
     """Every attempt carries the same link and the same Message-ID."""
     queued(pending)
-    script.extend([ConnectionResetError(), smtplib.SMTPServerDisconnected(), None])
+    script.extend([ConnectionRefusedError(), smtplib.SMTPConnectError(421, b"busy"), None])
     for _ in range(3):
         carry()
         clock.move(hours=1)
@@ -184,7 +184,7 @@ def test_same_message_over_retries(pending, clock, script):
 def test_same_link_over_a_change_of_key(pending, clock, script, settings):
     """A retry after the key was rotated carries the link of the first attempt."""
     queued(pending)
-    script.extend([OSError(), None])
+    script.extend([ConnectionRefusedError(), None])
     carry()
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another"
@@ -197,7 +197,7 @@ def test_same_link_over_a_change_of_key(pending, clock, script, settings):
 def test_link_of_a_lost_key(pending, clock, script, settings):
     """A retry whose link nobody can make any more is given up."""
     queued(pending)
-    script.append(OSError())
+    script.append(ConnectionRefusedError())
     carry()
     settings.SECRET_KEY = "another"
     clock.move(hours=1)
@@ -307,14 +307,14 @@ def test_no_secret_in_the_tables(pending):
 def test_schedule(pending, clock, script):
     """What is not accepted is tried again after 30 s, 2, 10, 30 min and 2 h, then has failed."""
     delivery = queued(pending)
-    script.extend([smtplib.SMTPServerDisconnected()] * 6)
+    script.extend([ConnectionRefusedError()] * 6)
     waits = []
     for attempt in range(1, 6):
         assert carry() == Round(unsent=1)
         delivery.refresh_from_db()
         assert (delivery.state, delivery.attempts) == (DeliveryState.QUEUED, attempt)
         assert delivery.reason == Reason.NOT_ACCEPTED
-        assert delivery.error_class == "SMTPServerDisconnected"
+        assert delivery.error_class == "ConnectionRefusedError"
         waits.append((delivery.not_before - clock.now).total_seconds())
         assert carry() == Round()
         clock.now = delivery.not_before
@@ -333,7 +333,7 @@ def test_never_past_half_of_the_links_life(pending, clock, script, change):
     """No attempt is put off past half of the link's life: it must be worth receiving."""
     change(LINK_LIFETIME=600)
     delivery = queued(pending)
-    script.extend([OSError()] * 9)
+    script.extend([ConnectionRefusedError()] * 9)
     for _ in range(3):
         carry()
         clock.move(minutes=2.5)
@@ -349,12 +349,12 @@ def test_never_past_half_of_what_a_reused_link_has_left(pending, clock, script):
     carry()
     clock.move(hours=11)
     delivery = again(pending)
-    script.append(OSError())
+    script.append(ConnectionRefusedError())
     carry()
     delivery.refresh_from_db()
     assert delivery.state == DeliveryState.QUEUED
     clock.now = NOON + timedelta(hours=11 + 6.5) - timedelta(minutes=2)
-    script.append(OSError())
+    script.append(ConnectionRefusedError())
     carry()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.FAILED, Reason.TOO_LATE)
@@ -364,7 +364,7 @@ def test_jitter(clock, script):
     """Messages that failed together are not tried again together."""
     for _ in range(10):
         queued(UserFactory.create())
-    script.extend([OSError()] * 10)
+    script.extend([ConnectionRefusedError()] * 10)
     assert carry() == Round(unsent=10)
     waits = {(at - clock.now).total_seconds() for at in column("not_before")}
     assert len(waits) == 10
@@ -427,12 +427,12 @@ def test_accepted_after_all(pending, clock, script):
 
 
 def test_a_backend_that_says_nothing(pending, settings):
-    """A backend that took no message and raised nothing has not accepted it."""
+    """A backend that raised nothing and says that it took nothing may have sent it all the same."""
     through(settings, "tests.mailers.LosingBackend")
     delivery = queued(pending)
     assert carry() == Round(unsent=1)
     delivery.refresh_from_db()
-    assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.NOT_ACCEPTED)
+    assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.DOUBTFUL)
 
 
 def test_a_backend_that_cannot_be_made(pending, settings, caplog):
@@ -614,7 +614,7 @@ def test_meanwhile(pending, clock, script, meanwhile, state, reason, tried):
     """What happened since the ask is looked at right before each attempt, and ends it."""
     delivery = queued(pending)
     if tried:
-        script.append(OSError())
+        script.append(ConnectionRefusedError())
         carry()
         clock.move(minutes=1)
     meanwhile(pending)
@@ -706,7 +706,7 @@ def told():
 def test_delivery_changed(pending, clock, script, told):
     """Hosts hear what became of a delivery each time its row was written, without a secret."""
     delivery = queued(pending)
-    script.extend([OSError(), None])
+    script.extend([ConnectionRefusedError(), None])
     carry()
     clock.move(minutes=1)
     carry()

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from resend_confirmation.courier import deadline
-from resend_confirmation.courier.deadline import DeadlineExceeded, within
+from resend_confirmation.courier.deadline import DeadlineExceeded, JobEnded, NotStarted, within
 
 #: Nothing in these tests lasts so long unless it hangs.
 LONG = 30.0
@@ -62,17 +62,38 @@ def test_returns():
     assert workers() == []
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("no"), KeyboardInterrupt()])
-def test_raises(error):
-    """What the work raises is raised, whatever it is, with the frames of the work."""
+def test_raises():
+    """What the work raises is raised, with the frames of the work."""
+
+    def work():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        within(LONG, work, abort=no_abort)
+    assert "work" in [entry.name for entry in caught.traceback]
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
+def test_work_that_would_end_the_process(error):
+    """What would end a process is an error of the work, and ends nothing."""
 
     def work():
         raise error
 
-    with pytest.raises(type(error)) as caught:
+    with pytest.raises(JobEnded) as caught:
         within(LONG, work, abort=no_abort)
-    assert caught.value is error
-    assert "work" in [entry.name for entry in caught.traceback]
+    assert caught.value.__cause__ is error
+
+
+def test_no_thread_for_the_work(monkeypatch):
+    """Where no thread can be started the work was not begun, and the error says so."""
+
+    def fail(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with pytest.raises(NotStarted):
+        within(LONG, no_abort, abort=no_abort)
 
 
 def test_given_up(pipe):

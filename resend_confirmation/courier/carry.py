@@ -19,6 +19,7 @@ from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
 from . import claims, links, message, pause
 from .claims import Claim
 from .endurance import persist
+from .interruptions import Held
 from .post import Post
 from .receipts import Kind, Receipt
 
@@ -62,7 +63,8 @@ def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> 
     """Claim and send up to ``limit`` due deliveries, one after the other.
 
     Ends early when nothing is due, when ``is_stopping`` says so, and when the queue is paused:
-    the settings do not work, or the hourly budget is used up.
+    the settings do not work, or the hourly budget is used up. A signal, and what its handler
+    raises, waits until the message under way is finished and marked.
     """
     done = Round()
     claims.reclaim()
@@ -70,8 +72,10 @@ def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> 
         done.paused = True
         return done
     owner = claims.new_owner()
-    with Post() as post:
-        while done.total < limit and not done.paused and not is_stopping():
+    with Held() as held, Post() as post:
+        while done.total < limit and not done.paused:
+            if held.is_to_end() or is_stopping():
+                break
             claim = claims.claim(owner)
             if claim is None:
                 break
@@ -220,7 +224,11 @@ SETTLE: dict[Kind, Callable[[Claim, Receipt], None]] = {
 
 
 def _failed(claim: Claim, receipt: Receipt, reason: Reason) -> None:
-    claims.mark(claim, DeliveryState.FAILED, reason=reason, **_errors(receipt))
+    """End a delivery that was not accepted; after a doubt it may have gone out before."""
+    state = DeliveryState.FAILED
+    if claim.delivery.doubts and reason is not Reason.TOO_LATE:
+        state, reason = DeliveryState.UNKNOWN, Reason.DOUBTFUL
+    claims.mark(claim, state, reason=reason, **_errors(receipt))
 
 
 def _errors(receipt: Receipt) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from django.core.mail import EmailMultiAlternatives
 #: Tag of every message, for the provider's own statistics.
 TAG = "confirmation"
 
+#: The statuses of a recipient that the provider refused.
+REFUSALS = {"invalid", "rejected"}
+
 #: What anymail calls the attributes that some providers cannot do.
 _OPTIONAL = ("metadata", "tags", "track_clicks", "track_opens")
 
@@ -56,6 +59,12 @@ def provider_id(message: EmailMultiAlternatives) -> str:
     # A set where the provider answered with the recipient in another spelling.
     ids = found if isinstance(found, set) else {found}
     return next((str(one) for one in ids if one is not None), "")
+
+
+def statuses(message: EmailMultiAlternatives) -> set[str | None]:
+    """Return what the provider said of the recipients; empty if it did not say."""
+    recipients = getattr(getattr(message, "anymail_status", None), "recipients", None)
+    return {recipient.status for recipient in (recipients or {}).values()}
 
 
 def _put(message: EmailMultiAlternatives, wanted: dict[str, Any]) -> None:

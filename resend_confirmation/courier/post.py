@@ -1,5 +1,6 @@
 """Handing a message to Django's e-mail backend: one connection a batch, one deadline a message."""
 
+import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +13,13 @@ from django.core.mail.backends.smtp import EmailBackend as SMTPBackend
 from .. import conf
 from . import extras, receipts
 from .deadline import DeadlineExceeded, within
-from .receipts import Kind, Receipt
+from .receipts import Kind, Receipt, Stage
+from .wire import Wire, watch
+
+logger = logging.getLogger("resend_confirmation")
+
+#: Seconds that a connection gets to end.
+FAREWELL = 2.0
 
 
 class Post:
@@ -20,6 +27,10 @@ class Post:
 
     def __init__(self) -> None:
         self._connection: Any = None
+        self._wire = Wire()
+        #: Messages that the connection has carried; None when it is not to carry another.
+        self._carried: int | None = None
+        self._hangs = False
 
     def __enter__(self) -> "Post":
         return self
@@ -29,8 +40,9 @@ class Post:
 
     def open(self) -> Receipt | None:
         """Connect, unless connected; None when there is a connection, else why not."""
-        if self._connection is not None:
+        if self._carried is not None:
             return None
+        self._drop()
         seconds = conf.get().SEND_DEADLINE.total_seconds()
         try:
             self._connection = _connect()
@@ -38,10 +50,12 @@ class Post:
                 # Else a server that accepts and says nothing would hold a thread for ever. Longer
                 # than the deadline, which is to come first.
                 self._connection.timeout = 2 * seconds
+            self._wire = watch(self._connection)
             within(seconds, self._connection.open, abort=self._cut)
         except Exception as error:
-            self._drop()
-            return receipts.of(error, handed=False)
+            self._hangs = isinstance(error, DeadlineExceeded)
+            return receipts.of(error, Stage.OPENING)
+        self._carried = 0
         return None
 
     def send(
@@ -49,12 +63,26 @@ class Post:
     ) -> Receipt:
         """Send one message on the open connection; every error becomes a Receipt.
 
-        ``beat`` is called now and then while it lasts.
+        ``beat`` is called now and then while it lasts. A message that the server puts off before
+        its body, on a connection that has carried others, goes over a new one: servers end a
+        session after a number of messages (RFC 5321, section 3.8).
         """
-        connection = self._connection
+        is_used = bool(self._carried)
+        receipt = self._send(message, delivery_id, beat)
+        if receipt.early and receipt.kind is Kind.NOT_ACCEPTED and is_used:
+            return self.open() or self._send(message, delivery_id, beat)
+        return receipt
+
+    def _send(
+        self, message: EmailMultiAlternatives, delivery_id: int, beat: Callable[[], Any]
+    ) -> Receipt:
+        connection, carried, self._carried = self._connection, self._carried or 0, None
         if not _carries(connection, message.to[0]):
+            self._carried = carried
             return Receipt(Kind.UNSUPPORTED, error_class="SMTPUTF8")
         seconds = conf.get().SEND_DEADLINE.total_seconds()
+        self._wire.begin()
+        error: Exception | None = None
         try:
             accepted = within(
                 seconds,
@@ -62,31 +90,46 @@ class Post:
                 abort=self._cut,
                 beat=beat,
             )
-        except Exception as error:
+        except Exception as raised:
             # The connection may be in any state: the next message gets a new one. One that hangs
             # is left to its thread.
-            self._drop(close=not isinstance(error, DeadlineExceeded))
-            return receipts.of(error, handed=True)
-        if not accepted:
-            return Receipt(Kind.NOT_ACCEPTED, error_class="NotAccepted")
+            error, self._hangs = raised, isinstance(raised, DeadlineExceeded)
+        else:
+            self._carried = carried + 1
+            if accepted:
+                return Receipt(Kind.ACCEPTED, provider_id=extras.provider_id(message))
+        receipt = self._wire.judge(message, error)
+        if receipt.kind is not Kind.ACCEPTED:
+            return receipt
+        if error:
+            logger.warning(
+                "The e-mail backend raised %s after delivery %d had been accepted",
+                receipt.error_class,
+                delivery_id,
+            )
         return Receipt(Kind.ACCEPTED, provider_id=extras.provider_id(message))
 
     def _cut(self) -> None:
         """Close the socket under a session that hangs, so that its thread ends."""
-        for name in ("connection", "_partial_connection"):
-            session = getattr(self._connection, name, None)
-            sock = getattr(session, "sock", None)
-            if sock is not None:
-                with suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
+        _cut(self._connection)
 
-    def _drop(self, *, close: bool = True) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None and close:
-            seconds = conf.get().SEND_DEADLINE.total_seconds()
+    def _drop(self) -> None:
+        """Give the connection up, politely where that is quick."""
+        connection, self._connection, self._carried = self._connection, None, None
+        hangs, self._hangs = self._hangs, False
+        if connection is not None and not hangs:
             # It is given up either way.
             with suppress(Exception):
-                within(seconds, connection.close, abort=lambda: None)
+                within(FAREWELL, connection.close, abort=lambda: _cut(connection))
+
+
+def _cut(connection: Any) -> None:
+    for name in ("connection", "_partial_connection"):
+        session = getattr(connection, name, None)
+        sock = getattr(session, "sock", None)
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 def _connect() -> Any:

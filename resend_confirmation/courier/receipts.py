@@ -1,11 +1,10 @@
-"""What a mail backend's exception means: try again, give up, in doubt, or look at the settings."""
+"""The meaning of a mail backend's exception: try again, give up, in doubt, or wrong settings."""
 
 import enum
 import smtplib
+import socket
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
-from types import FrameType
 
 from anymail.exceptions import (
     AnymailAPIError,
@@ -30,7 +29,7 @@ from requests.exceptions import SSLError as RequestsSSLError
 from urllib3.exceptions import NewConnectionError
 from urllib3.exceptions import ReadTimeoutError as Urllib3ReadTimeout
 
-from .deadline import DeadlineExceeded
+from .deadline import JobEnded, NotStarted
 
 
 class Kind(enum.Enum):
@@ -44,38 +43,92 @@ class Kind(enum.Enum):
     CONFIGURATION = "configuration"
 
 
+class Stage(enum.Enum):
+    """How far a message had come when the exception was raised."""
+
+    OPENING = "no message yet, only a connection"
+    BEGUN = "a message, and nothing of it handed over"
+    HANDED = "handed over, as far as is known"
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the backend said; the texts of errors are left out, since they quote addresses."""
+    """What the backend said; the texts of errors are left out, since they quote addresses.
+
+    ``early``: it was put off before the server let the body come.
+    """
 
     kind: Kind
     provider_id: str = ""
     error_class: str = ""
     error_code: str = ""
+    early: bool = False
 
 
-def of(error: BaseException, *, handed: bool) -> Receipt:
-    """Which kind of failure an exception is; ``handed`` says whether a message was under way."""
-    kind, code = _of_smtp(error) or _of_anymail(error) or (_of_rest(error, handed), "")
-    return Receipt(kind, error_class=type(error).__name__, error_code=code)
+def of(error: BaseException, stage: Stage) -> Receipt:
+    """Return what an exception means at a stage.
+
+    From the hand-over on only a refusal counts: another exception may be about something else.
+    """
+    kind, code = _OF[stage](error)
+    return Receipt(kind, error_class=name_of(error), error_code=code)
+
+
+def name_of(error: BaseException) -> str:
+    """Return the name of the exception's class, for staff."""
+    inner = error.__cause__ if isinstance(error, JobEnded) else None
+    return type(inner or error).__name__
+
+
+def _of_opening(error: BaseException) -> tuple[Kind, str]:
+    verdict = _of_smtp(error) or _of_anymail(error)
+    if verdict is None and isinstance(error, ValueError | TypeError):
+        # About the settings, such as TLS and SSL both.
+        return Kind.CONFIGURATION, ""
+    return verdict or (_of_rest(error), "")
+
+
+def _of_begun(error: BaseException) -> tuple[Kind, str]:
+    return _of_smtp(error) or _of_anymail(error) or (_of_rest(error), "")
+
+
+def _of_handed(error: BaseException) -> tuple[Kind, str]:
+    return _of_smtp(error) or _of_anymail(error) or (_of_doubtful(error), "")
+
+
+def _of_doubtful(error: BaseException) -> Kind:
+    """There is no doubt only where no connection was made at all."""
+    match error:
+        case RequestException():
+            return _of_requests(error)
+        case ConnectionRefusedError() | socket.gaierror() | NotStarted():
+            return Kind.NOT_ACCEPTED
+    return Kind.AMBIGUOUS
+
+
+_OF = {
+    Stage.OPENING: _of_opening,
+    Stage.BEGUN: _of_begun,
+    Stage.HANDED: _of_handed,
+}
 
 
 def _of_smtp(error: BaseException) -> tuple[Kind, str] | None:
     """By RFC 5321: 4xx may work later, 5xx never will for this recipient or these settings."""
     match error:
         case smtplib.SMTPAuthenticationError(smtp_code=code):
-            return (Kind.NOT_ACCEPTED if _is_transient(code) else Kind.CONFIGURATION), str(code)
+            return (Kind.CONFIGURATION if is_final(code) else Kind.NOT_ACCEPTED), str(code)
         case smtplib.SMTPNotSupportedError():
             return Kind.CONFIGURATION, ""
         case smtplib.SMTPRecipientsRefused(recipients=recipients):
             code = next(iter(recipients.values()), (0, b""))[0]
-            return (Kind.NOT_ACCEPTED if _is_transient(code) else Kind.REFUSED), str(code)
+            return (Kind.REFUSED if is_final(code) else Kind.NOT_ACCEPTED), str(code)
         case smtplib.SMTPSenderRefused(smtp_code=code):
             # The sender is the same for every message: no recipient is to blame.
-            return (Kind.NOT_ACCEPTED if _is_transient(code) else Kind.CONFIGURATION), str(code)
+            return (Kind.CONFIGURATION if is_final(code) else Kind.NOT_ACCEPTED), str(code)
         case smtplib.SMTPDataError(smtp_code=code):
             return _of_the_body(code), str(code)
-        case smtplib.SMTPResponseException(smtp_code=code):
+        case smtplib.SMTPConnectError(smtp_code=code) | smtplib.SMTPHeloError(smtp_code=code):
             return Kind.NOT_ACCEPTED, str(code)
     return None
 
@@ -84,11 +137,12 @@ def _of_the_body(code: int) -> Kind:
     """By the answer to the body; one that is no refusal, such as half a line, leaves a doubt."""
     if 400 <= code < 500:  # noqa: PLR2004 - RFC 5321, section 4.2.1
         return Kind.NOT_ACCEPTED
-    return Kind.AMBIGUOUS if _is_transient(code) else Kind.REFUSED
+    return Kind.REFUSED if is_final(code) else Kind.AMBIGUOUS
 
 
-def _is_transient(code: int) -> bool:
-    return not 500 <= code < 600  # noqa: PLR2004 - RFC 5321, section 4.2.1
+def is_final(code: int) -> bool:
+    """Return whether an SMTP reply refuses for good."""
+    return 500 <= code < 600  # noqa: PLR2004 - RFC 5321, section 4.2.1
 
 
 def _of_anymail(error: BaseException) -> tuple[Kind, str] | None:
@@ -105,12 +159,28 @@ def _of_anymail(error: BaseException) -> tuple[Kind, str] | None:
             return Kind.UNSUPPORTED, ""
         case AnymailAPIError(status_code=int(status)):
             return _by_http_status(status), str(status)
-        case AnymailAPIError(__cause__=Urllib3ReadTimeout()):
-            return Kind.AMBIGUOUS, ""
+        case AnymailAPIError() if kind := _by_cause(error.__cause__):
+            return kind, ""
         case AnymailError() if type(error) is AnymailError:
             # Such as a domain of the sender's that is not known.
             return Kind.CONFIGURATION, ""
     return None
+
+
+#: Errors of Amazon's library that leave a request unanswered; the others are answers or come
+#: before there is a request.
+_BOTOCORE_DOUBTS = {
+    *("ConnectionClosedError", "HTTPClientError", "IncompleteReadError"),
+    *("ReadTimeoutError", "ResponseStreamingError"),
+}
+
+
+def _by_cause(cause: BaseException | None) -> Kind | None:
+    if isinstance(cause, Urllib3ReadTimeout):
+        return Kind.AMBIGUOUS
+    if type(cause).__module__.partition(".")[0] != "botocore":
+        return None
+    return Kind.AMBIGUOUS if type(cause).__name__ in _BOTOCORE_DOUBTS else Kind.NOT_ACCEPTED
 
 
 def _by_http_status(status: int) -> Kind:
@@ -125,19 +195,16 @@ def _by_http_status(status: int) -> Kind:
     return Kind.REFUSED
 
 
-def _of_rest(error: BaseException, handed: bool) -> Kind:
+def _of_rest(error: BaseException) -> Kind:
     match error:
         case ssl.SSLCertVerificationError() | ImproperlyConfigured() | ImportError():
             return Kind.CONFIGURATION
-        case DeadlineExceeded():
-            return _by_depth(error.__cause__) if handed else Kind.NOT_ACCEPTED
         case RequestException():
             return _of_requests(error)
         case OSError():
-            return Kind.AMBIGUOUS if handed and _body_was_sent(error) else Kind.NOT_ACCEPTED
+            return Kind.NOT_ACCEPTED
         case ValueError() | TypeError():
-            # Of the message, or, before there is one, of the settings: TLS and SSL both, say.
-            return Kind.UNSUPPORTED if handed else Kind.CONFIGURATION
+            return Kind.UNSUPPORTED
     return Kind.NOT_ACCEPTED
 
 
@@ -159,29 +226,3 @@ def _never_connected(error: BaseException) -> bool:
     """Whether urllib3 got no connection at all; anymail and requests both wrap what it says."""
     wrapped = [*(error.__cause__ or error).args, *error.args]
     return any(isinstance(getattr(one, "reason", None), NewConnectionError) for one in wrapped)
-
-
-def _by_depth(cause: BaseException | None) -> Kind:
-    """How far a send had come when it was cut off: before the body there is no doubt."""
-    match cause:
-        case smtplib.SMTPDataError():
-            return Kind.AMBIGUOUS
-        case smtplib.SMTPException() if not _body_was_sent(cause):
-            return Kind.NOT_ACCEPTED
-    return Kind.AMBIGUOUS
-
-
-def _body_was_sent(error: BaseException) -> bool:
-    """Whether an SMTP session broke once the server had let the body come.
-
-    smtplib raises the same exception at every step. ``SMTP.data`` has the quoted body in ``q``
-    from the moment that the server answered 354.
-    """
-    return any(frame.f_code.co_name == "data" and "q" in frame.f_locals for frame in _frames(error))
-
-
-def _frames(error: BaseException) -> Iterator[FrameType]:
-    traceback = error.__traceback__
-    while traceback is not None:
-        yield traceback.tb_frame
-        traceback = traceback.tb_next

@@ -9,6 +9,7 @@ from django.db import close_old_connections, connections
 from django.views.decorators.debug import sensitive_variables
 
 from .. import courier, failures
+from ..courier.interruptions import Held
 from .resolving import resolve
 
 #: Rows that one round takes on.
@@ -75,16 +76,18 @@ def drain_all(stopping: Event, tell: Callable[[Tally], Any] = lambda done: None)
     """What a thread, a task or a process of the courier's own does: drain until it is idle.
 
     It takes a database connection of its own and closes it. Whatever goes wrong is logged, for
-    the rows stay due. ``tell`` hears of each round. Returns the sums.
+    the rows stay due. ``tell`` hears of each round. Returns the sums. What a signal's handler
+    raises ends it between two messages, and is raised.
     """
     sums = Tally()
-    close_old_connections()
-    try:
-        for done in rounds(BATCH, stopping.is_set):
-            sums += done
-            tell(done)
-    except Exception:
-        failures.report("The courier could not drain; it tries again")
-    finally:
-        connections.close_all()
+    with Held() as held:
+        close_old_connections()
+        try:
+            for done in rounds(BATCH, lambda: held.is_to_end() or stopping.is_set()):
+                sums += done
+                tell(done)
+        except Exception:
+            failures.report("The courier could not drain; it tries again")
+        finally:
+            connections.close_all()
     return sums

@@ -1,0 +1,101 @@
+"""Holding back what comes from outside, such as a signal, until a message is finished.
+
+A signal's handler may raise between any two instructions of the main thread: Celery's soft time
+limit, ``KeyboardInterrupt``. Raised between the hand-over and the mark it would send the message
+again.
+"""
+
+import signal
+import threading
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+#: Signals that ask a process to end. The second time they are obeyed at once.
+ENDING = {
+    number
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if (number := getattr(signal, name, None)) is not None
+}
+
+_active = threading.local()
+
+
+class Held:
+    """Context that delays signals and what is raised from outside until its end.
+
+    The outermost of a thread counts. Signals are delayed in the main thread, the only one that
+    gets them, where Python has a handler for them or where they would end the process.
+    """
+
+    def __init__(self) -> None:
+        self._errors: list[BaseException] = []
+        self._waiting: list[int] = []
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> "Held":
+        outer: Held | None = getattr(_active, "held", None)
+        if outer is not None:
+            return outer
+        _active.held = self
+        if threading.current_thread() is threading.main_thread():
+            for number in signal.valid_signals():
+                self._take(number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if getattr(_active, "held", None) is not self:
+            return
+        self.is_to_end()
+        _active.held = None
+        self._give_back()
+        for number in self._waiting:
+            signal.raise_signal(number)
+        if self._errors:
+            raise self._errors[0]
+
+    def is_to_end(self) -> bool:
+        """Call the handlers of signals that came; return whether something is to be raised.
+
+        Called between two messages.
+        """
+        for number in [each for each in self._waiting if callable(self._handlers[each])]:
+            self._waiting.remove(number)
+            try:
+                self._handlers[number](number, None)
+            except BaseException as error:
+                self.keep(error)
+        return bool(self._errors or self._waiting)
+
+    def keep(self, error: BaseException) -> None:
+        """Raise ``error`` at the end."""
+        self._errors.append(error)
+
+    def _take(self, number: int) -> None:
+        handler = signal.getsignal(number)
+        if callable(handler) or (number in ENDING and handler is signal.SIG_DFL):
+            # Some servers do not let an application handle signals.
+            with suppress(ValueError, OSError):
+                signal.signal(number, self._later)
+                self._handlers[number] = handler
+
+    def _give_back(self) -> None:
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) == self._later:
+                signal.signal(number, handler)
+
+    def _later(self, number: int, frame: FrameType | None) -> None:
+        if number not in self._waiting:
+            self._waiting.append(number)
+        elif number in ENDING:
+            self._give_back()
+            for _ in range(2):
+                signal.raise_signal(number)
+
+
+def keep(error: BaseException) -> bool:
+    """Hold ``error`` back until the end of this thread's context; False where there is none."""
+    held: Held | None = getattr(_active, "held", None)
+    if held is not None:
+        held.keep(error)
+    return held is not None

@@ -1,0 +1,144 @@
+"""What comes from outside, such as a signal, waits until the message under way is finished."""
+
+import signal
+import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+
+from resend_confirmation import engine
+from resend_confirmation.courier import claims
+from resend_confirmation.courier.deadline import within
+from resend_confirmation.courier.interruptions import Held
+from resend_confirmation.engine import draining
+from resend_confirmation.models import Delivery
+from resend_confirmation.outcomes import DeliveryState
+
+from .factories import UserFactory, queued
+from .mailers import through
+
+LONG = 30.0
+
+
+class SoftLimitError(Exception):
+    """What a task queue raises in the middle of a task."""
+
+
+def refuse(number, frame):
+    raise SoftLimitError
+
+
+@contextmanager
+def handled(number, handler):
+    """``handler`` for a signal, and what was there before afterwards."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+        assert signal.getsignal(number) is handler
+    finally:
+        signal.signal(number, before)
+
+
+class Interrupted(EmailBackend):
+    """Sends slowly, with an alarm in the middle."""
+
+    def send_messages(self, messages):
+        sent = super().send_messages(messages)
+        came = threading.Event()
+        # The main thread waits for this one.
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+        came.wait(0.2)
+        return sent
+
+
+@pytest.fixture
+def interrupted(db, settings):
+    """Two messages due, through a backend that is interrupted over each."""
+    through(settings, "tests.test_interruptions.Interrupted")
+    for _ in range(2):
+        queued(UserFactory.create())
+
+
+def states():
+    return sorted(Delivery.objects.values_list("state", flat=True))
+
+
+@pytest.mark.parametrize("drain", [engine.drain, lambda: engine.drain_all(threading.Event())])
+def test_a_handler_that_raises(interrupted, drain, monkeypatch):
+    """The message under way is marked, no other is begun, and the caller sees the exception."""
+    # They would close the test's own connection.
+    monkeypatch.setattr(draining, "close_old_connections", lambda: None)
+    monkeypatch.setattr(draining, "connections", SimpleNamespace(close_all=lambda: None))
+    with handled(signal.SIGALRM, refuse), pytest.raises(SoftLimitError):
+        drain()
+    assert states() == [DeliveryState.QUEUED, DeliveryState.SENT]
+    assert len(mail.outbox) == 1
+
+
+def test_a_handler_that_returns(interrupted):
+    """A handler that raises nothing is called between two messages, and the work goes on."""
+    seen = []
+    with handled(signal.SIGALRM, lambda number, frame: seen.append((number, states()))):
+        engine.drain()
+    assert [state for number, state in seen] == [
+        [DeliveryState.QUEUED, DeliveryState.SENT],
+        [DeliveryState.SENT, DeliveryState.SENT],
+    ]
+    assert {number for number, state in seen} == {signal.SIGALRM}
+
+
+def test_in_the_middle_of_a_mark(pending, monkeypatch):
+    """A signal that comes while the row is written does not keep it from being written."""
+    queued(pending)
+    held = claims._held
+
+    def interrupt(claim):
+        signal.raise_signal(signal.SIGALRM)
+        return held(claim)
+
+    monkeypatch.setattr(claims, "_held", interrupt)
+    with handled(signal.SIGALRM, refuse), pytest.raises(SoftLimitError):
+        engine.drain()
+    assert (states(), len(mail.outbox)) == ([DeliveryState.SENT], 1)
+
+
+def test_the_second_time():
+    """Who asks twice for the end does not wait for it."""
+    reached = []
+
+    def ask_twice():
+        with Held():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("once")
+            signal.raise_signal(signal.SIGINT)
+            reached.append("twice")
+
+    with handled(signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
+        ask_twice()
+    assert reached == ["once"]
+
+
+def test_raised_in_the_wait_itself():
+    """What is raised in a wait by other means than signals is raised when the work has ended."""
+    reached = []
+    go_on = threading.Event()
+
+    def beat():
+        go_on.set()
+        raise KeyboardInterrupt
+
+    def work():
+        go_on.wait(LONG)
+        reached.append("the end of the work")
+
+    def hold():
+        with Held() as held:
+            within(0.4, work, abort=lambda: None, beat=beat)
+            reached.append(held.is_to_end())
+
+    with pytest.raises(KeyboardInterrupt):
+        hold()
+    assert reached == ["the end of the work", True]

@@ -1,0 +1,333 @@
+"""What is known of a message decides what becomes of it, and not the exception's class."""
+
+import smtplib
+
+import pytest
+from anymail.backends.test import EmailBackend as AnymailBackend
+from anymail.exceptions import AnymailAPIError, AnymailRecipientsRefused
+from anymail.message import AnymailRecipientStatus
+from anymail.signals import post_send
+from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail.backends.locmem import EmailBackend as LocmemBackend
+from django.core.mail.backends.smtp import EmailBackend as SMTPBackend
+from django.db import OperationalError
+
+from resend_confirmation import engine
+from resend_confirmation.models import Delivery
+from resend_confirmation.outcomes import DeliveryState, Reason
+
+from .factories import UserFactory, queued
+from .mailers import SMTP, through
+from .smtp_server import Talker
+
+pytestmark = pytest.mark.django_db
+
+S = DeliveryState
+
+
+def drain_to_the_end():
+    """Carry as often as the schedule has it, without the waits."""
+    for _ in range(8):
+        engine.drain()
+        Delivery.objects.filter(state="queued").update(not_before=Delivery.objects.get().asked_at)
+
+
+def ending():
+    found = Delivery.objects.get()
+    return found.state, found.reason, found.doubts
+
+
+@pytest.fixture
+def talker(settings):
+    """Make a mail server that says what it is told, which the site sends through."""
+    made = []
+
+    def make(backend=SMTP, **said):
+        server = Talker(**said)
+        made.append(server)
+        through(settings, backend, host="127.0.0.1", port=server.port, timeout=10)
+        return server
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+# Backends of sites
+
+
+class Archiving(SMTPBackend):
+    """Sends, then archives and fails."""
+
+    error: BaseException | None = None
+
+    def send_messages(self, messages):
+        super().send_messages(messages)
+        if self.error:
+            raise self.error
+
+
+class Reconnecting(SMTPBackend):
+    """Has a session of its own for each message."""
+
+    def send_messages(self, messages):
+        self.close()
+        self.open()
+        super().send_messages(messages)
+        self.close()
+        raise RuntimeError
+
+
+class Forgetful(LocmemBackend):
+    """Nothing that can be watched: sends, then fails."""
+
+    error: BaseException | None = None
+
+    def send_messages(self, messages):
+        super().send_messages(messages)
+        if self.error:
+            raise self.error
+
+
+class Filtering(SMTPBackend):
+    """Drops every message on purpose."""
+
+    def send_messages(self, messages):
+        return super().send_messages([])
+
+
+ERRORS = [
+    None,
+    RuntimeError("the archive is down"),
+    ValueError("no such folder"),
+    TimeoutError("the archive"),
+    ImproperlyConfigured("no archive"),
+    OperationalError("no table"),
+    smtplib.SMTPServerDisconnected("the archive"),
+    smtplib.SMTPAuthenticationError(535, b"the archive"),
+    smtplib.SMTPRecipientsRefused({"archive@site.example": (550, b"no")}),
+    AnymailRecipientsRefused(),
+    SystemExit(),
+]
+NAMES = [type(each).__name__ for each in ERRORS]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=NAMES)
+def test_smtp_has_taken_it(pending, talker, monkeypatch, error):
+    """A message that the server answered 250 is sent, once, whatever is raised afterwards."""
+    server = talker("tests.test_wire.Archiving")
+    monkeypatch.setattr(Archiving, "error", error)
+    queued(pending)
+    drain_to_the_end()
+    assert (len(server.bodies), ending()) == (1, (S.SENT, Reason.NONE, 0))
+
+
+def test_a_session_that_the_backend_opens(pending, talker):
+    """Sessions that a backend opens by itself are watched too."""
+    server = talker("tests.test_wire.Reconnecting")
+    queued(pending)
+    drain_to_the_end()
+    assert (len(server.bodies), ending()) == (1, (S.SENT, Reason.NONE, 0))
+
+
+@pytest.mark.parametrize("error", ERRORS[1:], ids=NAMES[1:])
+def test_a_provider_has_taken_it(pending, settings, error):
+    """A message that has a provider's id is sent, whatever receivers of post_send raise."""
+    through(settings, "anymail.backends.test.EmailBackend")
+
+    def fail(sender, **given):
+        raise error
+
+    post_send.connect(fail)
+    try:
+        queued(pending)
+        drain_to_the_end()
+    finally:
+        post_send.disconnect(fail)
+    assert (len(mail.outbox), ending()) == (1, (S.SENT, Reason.NONE, 0))
+    assert Delivery.objects.get().provider_id == "0"
+
+
+@pytest.mark.parametrize("error", [*ERRORS[1:7], ERRORS[-1]], ids=[*NAMES[1:7], NAMES[-1]])
+def test_nothing_is_known(pending, settings, monkeypatch, error):
+    """What a backend that cannot be watched raises leaves a doubt: one repeat, then unknown."""
+    through(settings, "tests.test_wire.Forgetful")
+    monkeypatch.setattr(Forgetful, "error", error)
+    queued(pending)
+    drain_to_the_end()
+    assert (len(mail.outbox), ending()) == (2, (S.UNKNOWN, Reason.DOUBTFUL, 1))
+
+
+def test_filtered(pending, talker):
+    """A message of which nothing was said to the server was not accepted."""
+    server = talker("tests.test_wire.Filtering")
+    queued(pending)
+    engine.drain()
+    assert (server.bodies, ending()) == ([], (S.QUEUED, Reason.NOT_ACCEPTED, 0))
+
+
+# What the server said, and when
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "copies"),
+    [
+        ({"mail": None}, (S.FAILED, Reason.NOT_ACCEPTED, 0), 0),
+        ({"rcpt": None}, (S.FAILED, Reason.NOT_ACCEPTED, 0), 0),
+        ({"data": None}, (S.FAILED, Reason.NOT_ACCEPTED, 0), 0),
+        ({"data": "554 no"}, (S.FAILED, Reason.REFUSED, 0), 0),
+        ({"body": None}, (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
+        ({"body": "mumble"}, (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
+        ({"body": "25"}, (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
+        ({"body": "452 full"}, (S.FAILED, Reason.NOT_ACCEPTED, 0), 0),
+        ({"body": "554 spam"}, (S.FAILED, Reason.REFUSED, 0), 0),
+        ({"rset": None, "rcpt": "550 nobody"}, (S.FAILED, Reason.REFUSED, 0), 0),
+        ({"quit": None}, (S.SENT, Reason.NONE, 0), 1),
+    ],
+    ids=str,
+)
+def test_where_a_session_ends(pending, talker, said, state, copies):
+    """Only a session that ends between the body and its answer leaves a doubt."""
+    server = talker(**said)
+    queued(pending)
+    drain_to_the_end()
+    assert (ending(), len(server.bodies)) == (state, copies)
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "copies"),
+    [
+        ({"rset": "", "rcpt": "550 nobody"}, (S.FAILED, Reason.REFUSED, 0), 0),
+        ({"rset": "", "mail": "550 not you"}, (S.QUEUED, Reason.CONFIGURATION, 0), 0),
+        ({"rset": "", "body": "554 spam"}, (S.FAILED, Reason.REFUSED, 0), 0),
+        ({"rcpt": ""}, (S.QUEUED, Reason.NOT_ACCEPTED, 0), 0),
+        ({"body": ""}, (S.QUEUED, Reason.DOUBTFUL, 1), 1),
+        ({"quit": ""}, (S.SENT, Reason.NONE, 0), 1),
+    ],
+    ids=str,
+)
+def test_a_session_that_hangs(pending, talker, change, said, state, copies):
+    """What the server had said when the deadline came decides; a farewell changes nothing."""
+    change(SEND_DEADLINE=1)
+    server = talker(**said)
+    queued(pending)
+    engine.drain()
+    assert (ending(), len(server.bodies)) == (state, copies)
+
+
+def test_a_backend_that_hangs_after_it_sent(pending, talker, change):
+    """A farewell of the backend's own that hangs leaves no doubt about what was accepted."""
+    change(SEND_DEADLINE=1)
+    server = talker("tests.test_wire.Reconnecting", quit="")
+    queued(pending)
+    engine.drain()
+    assert (len(server.bodies), ending()) == (1, (S.SENT, Reason.NONE, 0))
+
+
+def test_no_failure_after_a_doubt(pending, talker):
+    """What may have gone out does not end as failed when its repeat is refused."""
+    server = talker(body=None)
+    queued(pending)
+    engine.drain()
+    server.said["rcpt"] = "550 nobody"
+    drain_to_the_end()
+    assert (len(server.bodies), ending()) == (1, (S.UNKNOWN, Reason.DOUBTFUL, 1))
+
+
+# What a provider said
+
+
+class Answering(AnymailBackend):
+    """Raises where a test says so."""
+
+    where: str = ""
+    error: Exception = RuntimeError()
+
+    def _raise_at(self, where):
+        if self.where == where:
+            raise self.error
+
+    def build_message_payload(self, message, defaults):
+        self._raise_at("payload")
+        return super().build_message_payload(message, defaults)
+
+    def post_to_esp(self, payload, message):
+        answer = super().post_to_esp(payload, message)
+        self._raise_at("request")
+        return answer
+
+    def parse_recipient_status(self, response, payload, message):
+        self._raise_at("answer")
+        return super().parse_recipient_status(response, payload, message)
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "state", "copies"),
+    [
+        ("payload", KeyError("x"), (S.FAILED, Reason.NOT_ACCEPTED, 0), 0),
+        ("payload", ValueError("x"), (S.FAILED, Reason.UNSUPPORTED, 0), 0),
+        ("request", RuntimeError(), (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
+        ("request", AnymailAPIError("x"), (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
+        ("answer", KeyError("x"), (S.SENT, Reason.NONE, 0), 1),
+        ("answer", AnymailAPIError("x"), (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
+    ],
+    ids=str,
+)
+def test_where_a_provider_fails(pending, settings, monkeypatch, where, error, state, copies):
+    """Before the request there is no doubt, and after a good answer there is none."""
+    through(settings, "tests.test_wire.Answering")
+    monkeypatch.setattr(Answering, "where", where)
+    monkeypatch.setattr(Answering, "error", error)
+    queued(pending)
+    drain_to_the_end()
+    assert (ending(), len(mail.outbox)) == (state, copies)
+
+
+def test_a_provider_that_refused(pending, settings, monkeypatch):
+    """A recipient whom the provider refused is refused, whatever receivers of post_send raise."""
+    through(settings, "tests.test_wire.Answering")
+    refused = AnymailRecipientStatus(message_id="x", status="rejected")
+    monkeypatch.setattr(
+        Answering,
+        "parse_recipient_status",
+        lambda self, response, payload, message: {message.to[0]: refused},
+    )
+
+    def fail(sender, **given):
+        raise RuntimeError
+
+    post_send.connect(fail)
+    try:
+        queued(pending)
+        drain_to_the_end()
+    finally:
+        post_send.disconnect(fail)
+    assert (ending(), len(mail.outbox)) == ((S.FAILED, Reason.REFUSED, 0), 1)
+
+
+# Sessions that end after a number of messages
+
+
+@pytest.mark.parametrize("most", [1, 10])
+def test_a_session_for_few_messages(talker, most):
+    """A server that ends sessions after some messages costs connections, and no attempt."""
+    server = talker()
+    server.most = most
+    for _ in range(2 * most + 3):
+        queued(UserFactory.create())
+    engine.drain()
+    assert len(server.bodies) == 2 * most + 3
+    assert set(Delivery.objects.values_list("state", "attempts")) == {(S.SENT, 1)}
+
+
+def test_put_off_on_a_new_session(talker):
+    """A message that is put off on a new session too is tried later."""
+    server = talker()
+    for _ in range(2):
+        queued(UserFactory.create())
+    engine.drain(1)
+    server.said["mail"] = "451 busy"
+    engine.drain()
+    assert (server.sessions, len(server.bodies)) == (2, 1)
+    assert Delivery.objects.get(state=S.QUEUED).attempts == 1
