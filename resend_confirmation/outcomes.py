@@ -75,6 +75,14 @@ class ConfirmationState(models.TextChoices):
     WITHDRAWN = "withdrawn", _("withdrawn")
 
 
+class Origin(models.IntegerChoices):
+    """What a delivery was written for; wanted messages first."""
+
+    SIGN_UP = 0, _("sign-up")
+    ASK = 1, _("request")
+    RUN = 2, _("bulk run")
+
+
 class DeliveryState(models.TextChoices):
     """Where a delivery is, from asked to its end."""
 
@@ -101,6 +109,7 @@ class Reason(models.TextChoices):
     BLOCKED = "blocked", _("account deactivated or confirmation withdrawn")
     COOLING_DOWN = "cooling_down", _("asked again too soon")
     NOT_ENABLED = "not_enabled", _("the client needs no confirmation")
+    CLIENT_GONE = "client_gone", _("the client was removed from the settings")
     INVALID = "invalid", _("the identity cannot be anybody's")
     ADDRESS_CHANGED = "address_changed", _("the account's address changed")
     SUPPRESSED = "suppressed", _("the address bounced or complained")

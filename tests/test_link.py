@@ -748,6 +748,23 @@ def test_a_dialect_that_cannot_say_where_to_land(token, client, lost, caplog):
     assert token not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("what", "name", "said"),
+    [
+        ("client", "old", "client 'old'"),
+        ("redirect", "7", "redirect '7'"),
+        ("client", "", None),
+        ("redirect", "", None),
+    ],
+)
+def test_a_landing_that_is_registered_no_more(token, client, caplog, what, name, said):
+    """The log names the client or redirect that was taken out of the settings."""
+    Delivery.objects.update(**{what: name})
+    assert title(client.post(PAGE, {"token": token})) == THANKS
+    line = f"CLIENTS has no {said} any more: a browser lands on our own page"
+    assert set(caplog.messages) == ({line} if said else set())
+
+
 @pytest.mark.parametrize(("dialect", "said"), [("sign-upp", 1), ("", 0)])
 def test_a_dialect_that_is_not_mounted(token, client, caplog, dialect, said):
     """The browser lands as without one, and the log says so: its name may be misspelt."""

@@ -257,12 +257,36 @@ def test_resolved_while_cooling_down(pending, clock):
     assert list(Cooldown.objects.values()) == before
 
 
-def test_resolving_a_client_that_is_gone(pending, change):
-    """An ask of a client that was removed since is ignored."""
+def test_resolving_a_client_that_is_gone(pending, change, caplog):
+    """Asks of a client that was removed since are ignored; reason and log say why, once."""
+    for name in ("pending", "nobody", "pending"):
+        ask_quietly(name, client=Client(name="old"))
     ask_quietly("pending")
-    change(CLIENTS=[{"name": "other"}])
+    change(CLIENTS=[{"name": "game"}])
     engine.resolve()
-    assert Delivery.objects.get().reason == Reason.NOT_ENABLED
+    reasons = Delivery.objects.order_by("pk").values_list("reason", flat=True)
+    assert list(reasons) == [Reason.CLIENT_GONE] * 3 + [Reason.NONE]
+    assert caplog.messages == ["3 asks got no message: CLIENTS has no client 'old' any more"]
+
+
+BROUGHT = {"client_state": "s", "payload": "p" * 2000, "language": "de"}
+
+
+def brought():
+    rows = Delivery.objects.order_by("pk").values_list("identity", *BROUGHT)
+    return ["".join(row) for row in rows]
+
+
+def test_what_an_ignored_ask_brought(pending, confirmed):
+    """What a caller brought is erased as soon as no message follows, whatever the reason."""
+    for name in ("nobody", "confirmed", "pending", "pending"):
+        ask_quietly(name, **BROUGHT)
+    engine.resolve()
+    kept = "s" + "p" * 2000 + "de"
+    assert brought() == ["", "", kept, ""]
+    quiet = frozenset({Outcome.UNKNOWN})
+    assert ask("stranger", quiet=quiet, **BROUGHT).ending is Outcome.SENT
+    assert brought() == ["", "", kept, "", ""]
 
 
 def test_resolving_crashes(pending, clock, monkeypatch, caplog):

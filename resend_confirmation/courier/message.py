@@ -1,5 +1,6 @@
 """Writing the message: one recipient, a text and an HTML part, no user text in any header."""
 
+import logging
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.mail import EmailMultiAlternatives
@@ -10,6 +11,8 @@ from .. import addresses, clients, conf, languages, redaction
 from ..accounts import Account
 from ..models import Confirmation, Delivery
 from . import links
+
+logger = logging.getLogger("resend_confirmation")
 
 TEMPLATES = "resend_confirmation/message"
 
@@ -25,7 +28,12 @@ def write(
     """
     language = languages.of_the_site(delivery.language or confirmation.language)
     with translation.override(language), timezone.override(_zone(confirmation.time_zone)):
-        link = links.url(token, clients.by_name(delivery.client))
+        client = clients.by_name(delivery.client)
+        if client is None and delivery.client:
+            logger.warning(
+                "CLIENTS has no client %r any more: a link leads to our own page", delivery.client
+            )
+        link = links.url(token, client)
         context = {
             "link": redaction.Secret(link),
             "expires_at": delivery.link_expires_at,

@@ -125,7 +125,11 @@ def _look_up(request: ResendRequest, draft: Delivery) -> Result:
 def _pretend(
     request: ResendRequest, draft: Delivery, reason: Reason, accounts: Sequence[Account] = ()
 ) -> Result:
-    """Do for an identity that gets no message what is done for one that does."""
+    """Do for an identity that gets no message what is done for one that does.
+
+    The row is for staff and for silence; it holds nothing that the caller brought.
+    """
+    draft.client_state = draft.payload = draft.language = ""
     result = Result(Outcome.SENT, request.identity, request.identity)
     with transaction.atomic(using=router.db_for_write(Delivery)):
         if wait := cooldown.take(matching.key(request.identity, accounts)):

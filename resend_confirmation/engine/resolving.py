@@ -1,5 +1,7 @@
 """Resolving quiet asks, away from the request: who was meant, and does a message follow."""
 
+import logging
+from collections import Counter
 from datetime import timedelta
 
 from django.db import router, transaction
@@ -12,9 +14,13 @@ from . import cooldown, matching
 from .asking import queue
 from .signup import ensure_confirmation
 
+logger = logging.getLogger("resend_confirmation")
+
 #: An ask that cannot be resolved is tried again after a minute, so often.
 ATTEMPTS = 5
 PAUSE = timedelta(minutes=1)
+#: What a caller brought for the message and the landing, as it is once there will be neither.
+BROUGHT = {"client_state": "", "payload": "", "language": ""}
 
 
 @failures.discreet
@@ -26,20 +32,32 @@ def resolve(limit: int = 100) -> int:
     """
     due = Delivery.objects.filter(state=DeliveryState.ASKED, not_before__lte=clock.latest())
     asks = list(due.order_by("not_before", "pk")[:limit])
+    gone: Counter[str] = Counter()
     for ask in asks:
         try:
-            _resolve(ask)
+            if not _resolve(ask):
+                gone[ask.client] += 1
         except Exception:
             failures.report("Ask %d could not be resolved", ask.pk)
             _postpone(ask)
+    for name, count in gone.items():
+        logger.warning("%d asks got no message: CLIENTS has no client %r any more", count, name)
     return len(asks)
 
 
-def _resolve(ask: Delivery) -> None:
+def _resolve(ask: Delivery) -> bool:
+    """Look one ask up; False if its client was removed from the settings."""
     client = clients.by_name(ask.client)
-    if client is None or not client.required:
+    if client is None:
+        _end(ask, Reason.CLIENT_GONE)
+    elif not client.required:
         _end(ask, Reason.NOT_ENABLED)
-        return
+    else:
+        _look_up(ask)
+    return client is not None
+
+
+def _look_up(ask: Delivery) -> None:
     accounts = matching.find(ask.identity)
     waiting = matching.pending(accounts)
     if not waiting:
@@ -66,6 +84,7 @@ def _resolve(ask: Delivery) -> None:
                 state=DeliveryState.IGNORED,
                 reason=matching.REASONS[Outcome.COOLING_DOWN],
                 ended_at=clock.now(),
+                **BROUGHT,
             )
         else:
             mine.update(confirmation_id=confirmation_id, slot_at=ask.slot_at)
@@ -79,7 +98,9 @@ def _resolve(ask: Delivery) -> None:
 def _end(ask: Delivery, reason: Reason, key: str = "") -> None:
     """No message follows; ``key`` is whose slot of the cooldown the ask takes all the same."""
     with transaction.atomic(using=router.db_for_write(Delivery)):
-        ended = _move(ask, state=DeliveryState.IGNORED, reason=reason, ended_at=clock.now())
+        ended = _move(
+            ask, state=DeliveryState.IGNORED, reason=reason, ended_at=clock.now(), **BROUGHT
+        )
         if ended and key:
             cooldown.take(key)
     if ended:
@@ -98,7 +119,8 @@ def _move(ask: Delivery, **values: object) -> bool:
 
 def _postpone(ask: Delivery) -> None:
     if ask.attempts + 1 >= ATTEMPTS:
-        if _move(ask, state=DeliveryState.FAILED, reason=Reason.CRASHED, ended_at=clock.now()):
+        ended = {"reason": Reason.CRASHED, "ended_at": clock.now(), **BROUGHT}
+        if _move(ask, state=DeliveryState.FAILED, **ended):
             _tell(ask, DeliveryState.FAILED, Reason.CRASHED)
         return
     Delivery.objects.filter(pk=ask.pk, state=DeliveryState.ASKED).update(

@@ -13,7 +13,7 @@ from .. import accounts, addresses, clients, clock, conf, failures, tokens
 from ..accounts import Account
 from ..clients import Client, Redirect
 from ..models import Confirmation, Delivery
-from ..outcomes import ConfirmationState, DeliveryState, Refusal
+from ..outcomes import ConfirmationState, DeliveryState, Origin, Refusal
 from . import cooldown, outbox
 from .deadlocks import retried
 
@@ -81,6 +81,7 @@ def start(
                     client=sender.name if sender else confirmation.client,
                     redirect=target.id if isinstance(target, Redirect) else "",
                     language=language,
+                    origin=Origin.SIGN_UP,
                     state=DeliveryState.QUEUED,
                     asked_at=now,
                     not_before=now + wait,

@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from ..outcomes import DeliveryState, Reason
+from ..outcomes import DeliveryState, Origin, Reason
 from .confirmation import Confirmation
 from .primary import PrimaryManager
 
@@ -26,6 +26,9 @@ class Delivery(models.Model):
     client_state = models.CharField(max_length=512, blank=True, editable=False)
     payload = models.TextField(blank=True, editable=False)
     language = models.CharField(_("language"), max_length=16, blank=True)
+    origin = models.PositiveSmallIntegerField(
+        _("origin"), choices=Origin, default=Origin.ASK, editable=False
+    )
     #: What the caller typed, only while nobody has looked it up; erased after.
     identity = models.CharField(max_length=255, blank=True, editable=False)
 

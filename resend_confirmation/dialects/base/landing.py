@@ -9,6 +9,8 @@ from .view import DialectView
 
 logger = logging.getLogger("resend_confirmation")
 
+#: What is said of a client or redirect that was taken out of the settings.
+GONE = "CLIENTS has no %s %r any more: a browser lands on our own page"
 #: Which of a client's own pages stands for which verdict.
 PAGES = {
     Verdict.CONFIRMED: "confirmed",
@@ -25,14 +27,20 @@ def landing_of(opened: Opened) -> str | None:
     is registered, or no longer: then our own page is the end.
     """
     delivery = opened.delivery
-    client = clients.by_name(delivery.client) if delivery else None
-    if delivery is None or client is None:
+    if delivery is None:
+        return None
+    client = clients.by_name(delivery.client)
+    if client is None:
+        if delivery.client:
+            logger.warning(GONE, "client", delivery.client)
         return None
     page = client.pages.get(PAGES.get(opened.verdict, ""))
     if page:
         return page
     redirect = clients.redirect_by_id(client, delivery.redirect)
     if redirect is None:
+        if delivery.redirect:
+            logger.warning(GONE, "redirect", delivery.redirect)
         return None
     if delivery.dialect and delivery.dialect not in DialectView.by_name:
         # Misspelt by whoever called the engine, or taken out of the URLs since.
