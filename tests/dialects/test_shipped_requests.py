@@ -1,0 +1,302 @@
+"""Requests of shipped clients, as bytes over a socket, and their answers as the clients read them.
+
+Each request was recorded from the client or written down from its source; the identity stands in
+for that of the recording. Clients that can be installed are run in ``tests/clients``.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.demonstration import COMMAND, DEADLINE, environment, free_port, manage, wait_for
+
+from .mailbox import Mailbox
+
+ROOT = "/F2FE78BB-5D08-44FE-B074-6E7C29B49B03/7C1A9E00-0000-4000-8000-000000000001"
+
+SEED = """
+from django.contrib.auth.models import User
+from resend_confirmation import start
+for number in range(40):
+    start(User.objects.create(username=f"p{number}", email=f"p{number}@example.com"), send=False)
+User.objects.create(username="done", email="done@example.com")
+"""
+
+
+@dataclass
+class Site:
+    """A site under gunicorn."""
+
+    port: int
+    mailbox: Mailbox
+
+    def exchange(self, request: bytes) -> tuple[int, str, bytes]:
+        """Send one request; the answer's status, type and body."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE) as wire:
+            wire.sendall(request)
+            answer = wire.makefile("rb")
+            status = int(answer.readline().split()[1])
+            fields = dict(
+                line.decode("latin-1").strip().lower().split(": ", 1)
+                for line in iter(answer.readline, b"\r\n")
+            )
+            body = answer.read(int(fields.get("content-length", "0")))
+        return status, fields.get("content-type", ""), body
+
+    def is_up(self) -> bool:
+        """Return whether it answers."""
+        with suppress(OSError):
+            return self.exchange(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")[0] == 200
+        return False
+
+
+@pytest.fixture(scope="module")
+def site(mailbox, tmp_path_factory) -> Iterator[Site]:
+    """The example site with its own carrier, under gunicorn, and its mailbox."""
+    kept, smtp = mailbox
+    folder, port = tmp_path_factory.mktemp("shipped"), free_port()
+    variables = {"EMAIL_URL": f"smtp://127.0.0.1:{smtp}", "THROTTLE": "off"}
+    assert manage(folder, "migrate", "--verbosity", "0", **variables).returncode == 0
+    done = manage(folder, "shell", "--verbosity", "0", "-c", SEED, **variables)
+    assert done.returncode == 0, done.stderr
+    given = environment(folder, **variables)
+    given |= {
+        "PYTHONPATH": f"{given['PYTHONPATH']}:{Path(COMMAND[-1]).parent}",
+        # gunicorn keeps a socket of its own in the home directory.
+        "HOME": str(folder),
+    }
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "example.wsgi"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, env=given, stdout=log, stderr=log)
+        try:
+            made = Site(port, kept)
+            wait_for(made.is_up, "gunicorn")
+            yield made
+        finally:
+            process.terminate()
+            process.wait(DEADLINE)
+
+
+def request(line: str, *headers: str, body: str = "") -> str:
+    """A request: its first line, its headers and its body, in which ``WHO`` is the identity."""
+    return "\r\n".join([f"{line} HTTP/1.1", *headers, "", body])
+
+
+def bytes_of(recorded: str, identity: str) -> bytes:
+    """The request for ``identity``, with the length of its body where the client says one."""
+    head, _, body = recorded.replace("WHO", identity).partition("\r\n\r\n")
+    return f"{head}\r\n\r\n{body}".replace("LENGTH", str(len(body.encode()))).encode()
+
+
+# Backendless: how its native clients ask, and how each reads an answer
+
+
+def swift(status: int, media_type: str, body: bytes) -> Any:
+    """Backendless/Swift-SDK, ``BackendlessRequestManager.swift``: no body is success."""
+    if body in (b"", b"null"):
+        return "sent"
+    with suppress(ValueError):
+        fault = json.loads(body)
+        if isinstance(fault, dict) and type(fault.get("code")) is int:
+            return fault["code"], fault["message"]
+        return "nothing is called" if 200 <= status <= 400 else status
+    return 0, body.decode()
+
+
+def flutter(status: int, media_type: str, body: bytes) -> Any:
+    """Backendless/Flutter-SDK, ``lib/core/invoker.dart``."""
+    if status < 400:
+        return "sent" if not body else json.loads(body)
+    try:
+        fault = json.loads(body)
+    except ValueError:
+        return None, body.decode()
+    code, message = fault.get("code"), fault["message"]
+    assert code is None or type(code) is int
+    assert isinstance(message, str)
+    return code, message
+
+
+def retrofit(status: int, media_type: str, body: bytes) -> Any:
+    """A Retrofit interface with ``Response<Void>``, whose caller parses the error's body."""
+    if 200 <= status < 300:
+        return "sent"
+    fault = json.loads(body)
+    return fault["code"], fault["message"]
+
+
+HOST = "Host: localhost"
+IOS = [
+    HOST,
+    "user-token: 0F2A5E3C-STALE",
+    "Content-Length: 0",
+    "Accept: */*",
+    "User-Agent: App/1 CFNetwork/1494",
+]
+DART = [
+    "user-agent: Dart/3.4 (dart:io)",
+    "content-type: application/json",
+    "accept-encoding: gzip",
+    "content-length: 0",
+    "host: localhost",
+]
+OKHTTP = [
+    "Content-Length: 0",
+    HOST,
+    "Connection: Keep-Alive",
+    "Accept-Encoding: gzip",
+    "User-Agent: okhttp/4.12.0",
+]
+NODE = [HOST, "Connection: keep-alive", "Content-Length: 0"]
+OLD = ["application-id: F2FE78BB-5D08-44FE-B074-6E7C29B49B03"]
+OLD += ["secret-key: 7C1A9E00-0000-4000-8000-000000000001", "application-type: JS"]
+FORM = "Content-Type: application/x-www-form-urlencoded"
+PLAIN, OTHER = "users/resendconfirmation/WHO", "users/resendEmailConfirmation/WHO"
+
+BACKENDLESS = {
+    "Swift 7, id and key": (request(f"POST {ROOT}/{PLAIN}", *IOS), swift),
+    "Swift 7, domain": (request(f"POST /api/{PLAIN}", *IOS), swift),
+    "Flutter 8, id and key": (request(f"POST {ROOT}/{OTHER}", *DART), flutter),
+    "Flutter 8, domain": (request(f"POST /api/{OTHER}", *DART), flutter),
+    "Retrofit": (request(f"POST /api/{PLAIN}", *OKHTTP), retrofit),
+    "JS 7 and 8": (request(f"POST {ROOT}/{PLAIN}", *NODE), retrofit),
+    "JS 8, a base that ends in a slash": (request(f"POST //api/{PLAIN}", *NODE), retrofit),
+    "JS 4": (request(f"POST {ROOT}/{PLAIN}", *NODE, FORM), retrofit),
+    "JS 3": (request(f"POST /v1/{PLAIN}", HOST, "Content-Length: 0", FORM, *OLD), retrofit),
+}
+
+NOBODY = "Unable to send email confirmation - user account with the email cannot be found."
+
+# Strapi: how its clients and common tools ask
+
+K = '{"email":"WHO"}'
+#: As Postman's snippets have it.
+T = '{\n\t "email": "WHO"\n}'
+JSON, TEXT = "Content-Type: application/json", "content-type: text/plain;charset=UTF-8"
+UNDICI = [
+    "host: localhost",
+    "connection: keep-alive",
+    "accept: */*",
+    "accept-language: *",
+    "sec-fetch-mode: cors",
+    "user-agent: node",
+    "accept-encoding: gzip, deflate",
+    "content-length: LENGTH",
+]
+CURL = [HOST, "User-Agent: curl/7.88.1", "Accept: */*", "Content-Length: LENGTH"]
+AXIOS = ["Accept: application/json, text/plain, */*", JSON, "User-Agent: axios/0.27.2"]
+STALE = "Authorization: Bearer null"
+WGET = ["User-Agent: Wget/1.21.3", "Accept: */*", "Accept-Encoding: identity", HOST, FORM]
+LENGTH = "Content-Length: LENGTH"
+UNDICI_BOUNDARY, CURL_BOUNDARY = "----formdata-undici-012934248522", "-" * 24 + "1ea0e6ff5ce2ca19"
+FETCH_FORM = "content-type: application/x-www-form-urlencoded;charset=UTF-8"
+
+
+def multipart(boundary: str) -> str:
+    return (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="email"\r\n\r\nWHO\r\n'
+        f"--{boundary}--\r\n"
+    )
+
+
+EXTRA = '{"email":"WHO","url":"https://x.example/admin/plugins/users-permissions/auth"}'
+BOTH = {
+    "strapi-sdk-js": (*AXIOS, HOST, LENGTH, K),
+    "Nuxt 0.3.6 (ky)": ("content-type: application/json", "accept: */*", HOST, LENGTH, K),
+    "Nuxt 2, with a token": ("accept: application/json", JSON, STALE, HOST, LENGTH, K),
+    "@strapi/client 1.6.2": (TEXT, HOST, LENGTH, K),
+    "axios 1, stale token, extra key": (*AXIOS, STALE, LENGTH, HOST, EXTRA),
+    "fetch, text": (*UNDICI, TEXT, T),
+    "fetch, URLSearchParams": (*UNDICI, FETCH_FORM, "email=WHO"),
+    "curl --data-raw": (*CURL, FORM, T),
+    "curl -d": (*CURL, FORM, "email=WHO"),
+    "wget --body-data": (*WGET, LENGTH, T),
+    "http.client": (HOST, "Accept-Encoding: identity", LENGTH, T),
+}
+#: Strapi 3's own parser takes no multipart.
+FOUR = BOTH | {
+    "fetch, FormData": (
+        *UNDICI,
+        f"content-type: multipart/form-data; boundary={UNDICI_BOUNDARY}",
+        multipart(UNDICI_BOUNDARY),
+    ),
+    "curl -F": (
+        *CURL,
+        f"Content-Type: multipart/form-data; boundary={CURL_BOUNDARY}",
+        multipart(CURL_BOUNDARY),
+    ),
+}
+
+
+def to(path: str, parts: tuple[str, ...]) -> str:
+    *headers, body = parts
+    return request(f"POST {path}", *headers, body=body)
+
+
+THREE_PATH, FOUR_PATH = "/auth/send-email-confirmation", "/api/auth/send-email-confirmation"
+STRAPI = {f"3: {name}": to(THREE_PATH, parts) for name, parts in BOTH.items()}
+STRAPI |= {f"4: {name}": to(FOUR_PATH, parts) for name, parts in FOUR.items()}
+
+# quiva.ai: a client generated from the published document
+
+QUIVA = request("POST /accounts/resend-confirmation", HOST, JSON, LENGTH, body=K)
+CHECK = (
+    b'{"data":{"message":"Please check your inbox. If a root account is associated with this '
+    b'email and remains unconfirmed, a reconfirmation message should have been sent."}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [*enumerate(BACKENDLESS)],
+    ids=[name.replace(" ", "-") for name in BACKENDLESS],
+)
+def test_backendless(site, number, name):
+    """A pending account is sent one message; the two refusals arrive with code and text."""
+    recorded, read = BACKENDLESS[name]
+
+    def ask(identity: str) -> Any:
+        return read(*site.exchange(bytes_of(recorded, identity)))
+
+    who = f"p{number}@example.com"
+    assert ask(who) == "sent"
+    assert ask("nobody@example.com") == (3104, NOBODY)
+    code, text = ask("done@example.com")
+    assert (code, bool(text)) == (3102, True)
+    assert site.mailbox.message_to(who)["Subject"]
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [*enumerate(STRAPI, len(BACKENDLESS))], ids=list(STRAPI)
+)
+def test_strapi(site, number, name):
+    """Every way of writing the body sends one message, and is answered as by the vendor."""
+    who = f"p{number}@example.com"
+    answer = site.exchange(bytes_of(STRAPI[name], who))
+    assert answer == (200, "application/json", f'{{"email":"{who}","sent":true}}'.encode())
+    assert site.mailbox.message_to(who)["Subject"]
+
+
+def test_strapi_swift(site):
+    """StrapiSwiftCross sends no JSON, which the vendor refuses as well."""
+    body = '    { "email": WHO }\n'
+    recorded = request(f"POST {FOUR_PATH}", HOST, JSON, LENGTH, body=body)
+    status, _, answer = site.exchange(bytes_of(recorded, "pending@example.com"))
+    assert (status, json.loads(answer)["data"]) == (400, None)
+
+
+@pytest.mark.parametrize("who", ["p39@example.com", "nobody@example.com", "done@example.com"])
+def test_quiva(site, who):
+    """A generated client reads the same words for every account; a pending one gets a message."""
+    status, media_type, body = site.exchange(bytes_of(QUIVA, who))
+    assert (status, media_type, body) == (200, "application/json", CHECK)
+    if who.startswith("p"):
+        assert site.mailbox.message_to(who)["Subject"]
