@@ -3,12 +3,13 @@
 from .asking import ResendRequest, Result, resend, send_to
 from .draining import Tally, drain, drain_all, rounds
 from .elsewhere import note_confirmed, note_deactivated
-from .link import Opened, confirm, confirm_by_hand, inspect, renew
+from .link import Named, Opened, confirm, confirm_by_hand, inspect, renew
 from .pruning import prune
 from .resolving import resolve
 from .signup import start, withdraw
 
 __all__ = [
+    "Named",
     "Opened",
     "ResendRequest",
     "Result",

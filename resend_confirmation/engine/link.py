@@ -9,7 +9,7 @@ from ..accounts import Account
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, Outcome, Standing, Verdict
 from ..signals import confirmed
-from . import cooldown
+from . import cooldown, matching
 from .asking import Result, queue
 from .deadlocks import retried
 from .signup import account_of, locked_account_of
@@ -31,12 +31,32 @@ class Opened:
         return self.delivery.confirmation if self.delivery else None
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a vendor's call says beside a token: the client, and whom it means; None is nothing."""
+
+    client: str | None = None
+    identity: str | None = field(default=None, repr=False)
+
+    def fits(self, delivery: Delivery, account: Account | None) -> bool:
+        """Return whether the delivery is the client's, and its account the one that is named."""
+        if self.client is not None and self.client != delivery.client:
+            return False
+        return self.identity is None or (
+            account is not None and matching.names(self.identity, account)
+        )
+
+
+_NOTHING = Named()
+
+
 @failures.discreet
-def inspect(token: str) -> Opened:
+def inspect(token: str, named: Named = _NOTHING) -> Opened:
     """What ``token``, or the text that has it, is worth, without changing anything.
 
-    FOREIGN: we never sent it. Otherwise it is genuine, and READY, EXPIRED, ALREADY (used) or
-    DEAD (withdrawn, replaced, the address changed, the account deactivated or gone).
+    FOREIGN: we never sent it, or not as ``named`` says. Otherwise it is genuine, and READY,
+    EXPIRED, ALREADY (used) or DEAD (withdrawn, replaced, the address changed, the account
+    deactivated or gone).
     """
     read = {tokens.digest(reading): reading for reading in tokens.readings(token)}
     if not read:
@@ -51,6 +71,8 @@ def inspect(token: str) -> Opened:
         return Opened(Verdict.FOREIGN)
     token = redaction.Secret(read[delivery.token_digest])
     account = account_of(delivery.confirmation)
+    if not named.fits(delivery, account):
+        return Opened(Verdict.FOREIGN)
     verdict = _worth(token, delivery, delivery.confirmation, account)
     return Opened(verdict, delivery, account, token)
 
@@ -78,12 +100,12 @@ def _worth(
 
 
 @failures.discreet
-def confirm(token: str) -> Opened:
+def confirm(token: str, named: Named = _NOTHING) -> Opened:
     """Spend ``token``: CONFIRMED for exactly one caller, else what ``inspect`` says.
 
     The signal ``confirmed`` is sent inside the transaction.
     """
-    opened = inspect(token)
+    opened = inspect(token, named)
     if opened.verdict is not Verdict.READY:
         return opened
     if spend(opened):

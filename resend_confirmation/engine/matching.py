@@ -23,6 +23,13 @@ def find(identity: str) -> list[Account]:
     ]
 
 
+def names(identity: str, account: Account) -> bool:
+    """Return whether ``identity`` names ``account``: by its address, or else by its user name."""
+    if addresses.is_address(identity):
+        return addresses.same(identity, account.address)
+    return addresses.canonical_identity(identity) == addresses.canonical_identity(account.username)
+
+
 def pending(accounts: Sequence[Account]) -> list[Account]:
     """Those that wait and have an address to write to."""
     return [

@@ -4,9 +4,10 @@ import json
 
 import pytest
 from django.core import mail
+from rest_framework import serializers
 
-from resend_confirmation import engine, start, withdraw
-from resend_confirmation.dialects.base import Call, ConfirmCall
+from resend_confirmation import clients, engine, start, withdraw
+from resend_confirmation.dialects.base import Call, ConfirmCall, IdentityField, TokenField
 from resend_confirmation.dialects.quiva import QuivaConfirm
 from resend_confirmation.dialects.strapi import StrapiConfirm, StrapiV4Confirm
 from resend_confirmation.models import Confirmation
@@ -147,7 +148,7 @@ def test_quiva_a_crash(client, token, monkeypatch, caplog):
     response = confirm(client, {"token": token})
     assert response.status_code == 500
     assert response.content == b'{"error":"An unexpected error occurred"}'
-    assert "the host's store" in caplog.text
+    assert "quiva could not answer (RuntimeError)" in caplog.text
     assert token not in caplog.text
     assert state() == ConfirmationState.PENDING
 
@@ -165,6 +166,80 @@ def test_quiva_is_throttled(client, token, change):
 def test_the_row_that_is_success():
     """A call of the host's own that forgets it confirms says CONFIRMED."""
     assert ConfirmCall.succeeded is Verdict.CONFIRMED
+
+
+# Whose token it is
+
+
+class NamingBody(serializers.Serializer):
+    """A confirm call that names the client and the account."""
+
+    token = TokenField()
+    app = serializers.CharField(source="client")
+    user = IdentityField(source="identity")
+
+
+class NamingConfirm(ConfirmCall):
+    """Spend a token in the name of a client, for an account."""
+
+    dialect = "naming"
+    body_class = NamingBody
+    error_class = QuivaConfirm.error_class
+    answers = QuivaConfirm.answers
+
+    def find_client(self, request, values):
+        """By name."""
+        return clients.by_name(values["client"])
+
+    def error_body(self, answer, detail):
+        """As quiva's."""
+        return {"error": answer.message}
+
+
+@pytest.fixture
+def two_clients(change):
+    """Two clients and, of each account and client, the token."""
+    change(CLIENTS=[{"name": "one", "default": True}, {"name": "two"}], LINK_POLICY="reuse")
+    tokens = {}
+    for name in ("ann", "bob"):
+        for client in ("one", "two"):
+            email = f"{name}.{client}@example.com"
+            start(UserFactory.create(username=f"{name}.{client}", email=email), client=client)
+            engine.drain()
+            tokens[name, client] = token_of(mail.outbox.pop())
+    return tokens
+
+
+@pytest.mark.parametrize("said", ["{}.{}", "{}.{}@example.com", " {}.{}@EXAMPLE.com "])
+def test_a_token_is_its_clients_and_its_accounts(rf, two_clients, said):
+    """A call that names client and account confirms by their own token alone, in FOREIGN's bytes.
+
+    Every other token is answered as one that was never sent.
+    """
+
+    def confirm(token, app, user):
+        body = json.dumps({"token": token, "app": app, "user": user})
+        response = NamingConfirm.as_view()(rf.post("/", body, content_type="application/json"))
+        response.render()
+        return response.status_code, response.content
+
+    foreign = confirm("x" * 43, "one", said.format("ann", "one"))
+    assert foreign == (400, b'{"error":"Invalid token"}')
+    for (name, client), token in two_clients.items():
+        for app in ("one", "two", "three"):
+            for user in [said.format(*key) for key in two_clients]:
+                if (app, user) != (client, said.format(name, client)):
+                    assert confirm(token, app, user) == foreign
+    assert set(Confirmation.objects.values_list("state", flat=True)) == {"pending"}
+    assert confirm(two_clients["bob", "two"], "two", said.format("bob", "two"))[0] == 200
+
+
+def test_a_token_of_another_client_than_the_default(client, two_clients):
+    """A call that cannot name a client is the default one's, and so must its tokens be."""
+    answer = confirm(client, {"token": two_clients["ann", "two"]})
+    assert (answer.status_code, answer.content) == (400, b'{"error":"Invalid token"}')
+    assert not Confirmation.objects.exclude(state="pending").exists()
+    assert confirm(client, {"token": two_clients["ann", "one"]}).status_code == 200
 
 
 # Strapi
@@ -219,6 +294,14 @@ def test_strapi_a_dead_link(client, ann, token, path, invalid, missing):
     withdraw(Confirmation.objects.get(account=ann))
     response = client.get(path, {"confirmation": token})
     assert (response.status_code, response.content) == (400, invalid)
+
+
+@generations
+def test_strapi_a_token_of_another_client(client, two_clients, path, invalid, missing):
+    """So is one of another client: the link is the default client's."""
+    response = client.get(path, {"confirmation": two_clients["ann", "two"]})
+    assert (response.status_code, response.content) == (400, invalid)
+    assert client.get(path, {"confirmation": two_clients["ann", "one"]}).status_code == 302
 
 
 @generations

@@ -10,7 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
-from ... import errors, failures
+from ... import clients, errors, failures
+from ...clients import Client
+from ...engine import Named
 from ...outcomes import Ending, Outcome, Refusal, Verdict
 from . import forms, throttle
 from .answers import Answer, Detail, Table, find
@@ -68,6 +70,10 @@ class Call(APIView):
 
     # What a dialect fills in
 
+    def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
+        """The calling application; by default the one that needs no naming."""
+        return clients.default()
+
     def success_body(self, answer: Answer, result: Any) -> Any:
         """The body of success and of quiet endings, for ``success_class``; None is no body."""
         return None
@@ -120,6 +126,11 @@ class Call(APIView):
     def ask(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
         """Do what the call is for, with what was read under our words."""
         raise NotImplementedError
+
+    def named(self, request: HttpRequest, values: Mapping[str, Any]) -> Named:
+        """Return what the call says of its client and account, for calls that take a token."""
+        client = self.find_client(request, values)
+        return Named(client.name if client else "", values.get("identity"))
 
     def reply(
         self,

@@ -49,10 +49,6 @@ class DialectView(Call):
 
     # What a dialect fills in
 
-    def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
-        """The calling application; by default the one that needs no naming."""
-        return clients.default()
-
     def success_body(self, answer: Answer, result: Result) -> Any:
         """The body of SENT and of quiet endings, for ``success_class``; None is no body."""
         return None

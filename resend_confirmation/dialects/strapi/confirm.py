@@ -60,7 +60,7 @@ class StrapiConfirm(Call):
 
     def ask(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
         """Look at the token and change nothing."""
-        opened = engine.inspect(values["token"])
+        opened = engine.inspect(values["token"], self.named(request, values))
         response = self.reply(opened.verdict, result=opened)
         if response.status_code == _TO_THE_PAGE.status:
             response["Location"] = links.url(opened.token)
