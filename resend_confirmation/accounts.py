@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -36,9 +36,9 @@ class Account:
     did not look, and costs a statement more.
     """
 
-    user: Any
-    address: str
-    username: str
+    user: Any = field(repr=False)
+    address: str = field(repr=False)
+    username: str = field(repr=False)
     standing: Standing
     confirmation_id: int | None = None
     cooldown: CooldownFacts | None = None

@@ -2,10 +2,12 @@
 
 import logging
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from django.http import HttpRequest, QueryDict
+from django.utils.functional import SimpleLazyObject
 from django.views.debug import SafeExceptionReporterFilter, get_default_exception_reporter_filter
 
 from . import tokens
@@ -18,8 +20,17 @@ _IN_URL = re.compile(
     rf"(?P<name>{tokens.NAME.pattern})(?P<value>[^\s\"'<>&]*)(?P<rest>[^\s\"'<>]*)", re.IGNORECASE
 )
 
-#: Who writes requested URLs, query included: Django's development server, Gunicorn, Uvicorn, ...
-ACCESS_LOGS = ("django.server", "gunicorn.access", "uvicorn.access", "hypercorn.access")
+#: Who writes requested URLs: servers, in their access logs and where a request crashes, and Django
+#: where a page was not found.
+ACCESS_LOGS = (
+    "django.request",
+    "django.server",
+    "granian.access",
+    "gunicorn.access",
+    "gunicorn.error",
+    "hypercorn.access",
+    "uvicorn.access",
+)
 
 
 class Secret(str):
@@ -30,6 +41,22 @@ class Secret(str):
     def __repr__(self) -> str:
         """Nothing of the text."""
         return SUBSTITUTE
+
+
+class Hidden(SimpleLazyObject):
+    """An object whose repr does not show it, and that is used like the object itself."""
+
+    def __init__(self, hidden: object) -> None:
+        super().__init__(lambda: hidden)
+
+    def __repr__(self) -> str:
+        """Nothing of the object."""
+        return SUBSTITUTE
+
+
+def hide(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with texts that a repr does not show."""
+    return {name: Secret(v) if isinstance(v, str) else v for name, v in values.items()}
 
 
 def take_token(request: HttpRequest, path: str = "") -> Secret:

@@ -74,7 +74,7 @@ class TokenView(View):
         context = {
             "verdict": opened.verdict.value,
             "token": opened.token,
-            "landing": landing,
+            "landing": redaction.Secret(landing) if landing else landing,
             "renewed": False,
             "retry_after": 0,
             "language": languages.of_our_texts(),
@@ -155,7 +155,8 @@ def _landing(opened: Opened) -> str | None:
     try:
         return landing_of(opened)
     except Exception:
-        failures.report("No landing address could be made")
+        client = opened.delivery.client if opened.delivery else ""
+        failures.report("No landing address could be made for the client %r", client)
         return None
 
 

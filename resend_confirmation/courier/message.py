@@ -37,8 +37,8 @@ def write(
         context = {
             "link": redaction.Secret(link),
             "expires_at": delivery.link_expires_at,
-            "address": account.address,
-            "user": account.user,
+            "address": redaction.Secret(account.address),
+            "user": redaction.Hidden(account.user),
             "client": delivery.client,
             "site": conf.get().BASE_URL,
             "language": languages.of_our_texts(),

@@ -26,8 +26,8 @@ class Result:
     """An ending; ``identity`` is as typed, ``address`` the account's own where it was found."""
 
     ending: Ending
-    identity: str = ""
-    address: str = ""
+    identity: str = field(default="", repr=False)
+    address: str = field(default="", repr=False)
     retry_after: int = 0
 
 
@@ -42,12 +42,12 @@ class ResendRequest:
     raises takes back everything that was written.
     """
 
-    identity: str
+    identity: str = field(repr=False)
     client: Client | None
     dialect: str = ""
     redirect: str | None = None
-    client_state: str = ""
-    payload: str = ""
+    client_state: str = field(default="", repr=False)
+    payload: str = field(default="", repr=False)
     language: str = ""
     quiet: frozenset[Ending] = field(default_factory=frozenset)
     before_commit: Callable[[Result], object] = _nothing

@@ -12,9 +12,12 @@ from django.test import Client, RequestFactory
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from resend_confirmation import engine, redaction, start, tokens
+from resend_confirmation.accounts import Account
 from resend_confirmation.courier import carry
 from resend_confirmation.dialects.base import DialectView
+from resend_confirmation.engine import ResendRequest, Result
 from resend_confirmation.models import Cooldown, Delivery
+from resend_confirmation.outcomes import Outcome, Standing
 from resend_confirmation.signals import confirmed as confirmed_signal
 from tests.factories import queued
 from tests.test_link import linked
@@ -139,18 +142,21 @@ def test_a_template_without_a_variable(token, browser, reports, settings, tmp_pa
 
 
 def test_a_message_without_a_variable(pending, reports, settings, tmp_path):
-    """So does a message of the host's: its link goes to the mailbox alone."""
+    """So does a message of the host's: neither its link nor its reader is logged."""
     (tmp_path / "resend_confirmation").mkdir()
-    (tmp_path / "resend_confirmation" / "message.txt").write_text("{{ missing }}{{ link }}")
+    page = "{{ missing }}{{ user.missing }}{{ link }} {{ user.username }}"
+    (tmp_path / "resend_confirmation" / "message.txt").write_text(page)
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [str(tmp_path)]}]
+    pending.username = "named-in-the-message"
+    pending.save()
     start(pending)
     carry()
     (letter,) = [message for message in mail.outbox if message.to == [ADDRESS]]
     text = reports()
     assert "Failed lookup for key [missing]" in text
-    token = str(letter.body).partition("token=")[2].strip()
-    assert len(token) == tokens.LENGTH
-    assert token not in text
+    token, _, name = str(letter.body).partition("token=")[2].partition(" ")
+    assert (len(token), name) == (tokens.LENGTH, "named-in-the-message")
+    assert not any(secret in text for secret in (token, ADDRESS, name))
 
 
 def test_a_courier_that_fails(pending, reports, monkeypatch):
@@ -310,6 +316,8 @@ def record(message, args):
         (f"GET /?token=%41{FORM[1:]} HTTP/1.1", (), "?token=... HTTP"),
         (f"GET /confirm/%3Ftoken={FORM} HTTP/1.1", (), "%3Ftoken=... HTTP"),
         (f"GET /?csrftoken={FORM}", (), f"?csrftoken={FORM}"),
+        ("Error handling request %s %s", ("GET", f"/c/?token={FORM}"), "/c/?token=..."),
+        ('"GET / HTTP/1.1" "%s"', (f"https://a.example/#token={FORM}",), "/#token=..."),
     ],
 )
 def test_access_log(message, args, text):
@@ -325,6 +333,22 @@ def test_access_logs_are_guarded(name):
     redaction.guard_access_logs()
     filters = logging.getLogger(name).filters
     assert sum(isinstance(each, redaction.AccessLogFilter) for each in filters) == 1
+
+
+def test_a_page_that_was_not_found(browser, caplog):
+    """Django's own log of a path that no page answers, since a mail program changed the link."""
+    assert browser.get(f"/confirmed%3Ftoken={FORM}").status_code == 404
+    assert caplog.messages == ["Not Found: /confirmed?token=..."]
+
+
+def test_reprs():
+    """What a caller typed, and whose address it is, shows in no repr."""
+    account = Account("a user", ADDRESS, ADDRESS, Standing.PENDING)
+    request = ResendRequest(identity=ADDRESS, client=None, payload=ADDRESS, client_state=ADDRESS)
+    result = Result(Outcome.SENT, ADDRESS, ADDRESS)
+    read = redaction.hide({"identity": ADDRESS, "number": 7})
+    assert ADDRESS not in repr([account, request, result, read])
+    assert read == {"identity": ADDRESS, "number": 7}
 
 
 def test_nothing_is_left_of_a_cooldown(token):

@@ -12,7 +12,7 @@ from django.http import HttpRequest, QueryDict, UnreadablePostError
 from django.utils import translation
 from rest_framework import serializers
 
-from ... import conf
+from ... import conf, redaction
 from ...outcomes import Refusal
 from . import faults, forms
 from .answers import Detail, Kind
@@ -280,7 +280,8 @@ def _validate(sources: Sequence[_Source]) -> Reading:
             errors.setdefault(source.spell(name), [str(detail) for detail in details])
             first = first or (source.spell(name), _kind(details[0].code, value), value)
     if first is None:
-        return Reading(values)
+        # No repr shows what a caller typed.
+        return Reading(redaction.hide(values))
     name, kind, value = first
     detail = Detail(name=name, kind=kind, value=value, errors=errors)
     return Reading(refusal=Refusal.INVALID, detail=detail)
