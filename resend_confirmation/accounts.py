@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any, Protocol
 
 from django.contrib.auth import get_user_model
@@ -86,7 +88,7 @@ class ConfirmationStore:
     """
 
     def find(self, identity: str) -> Sequence[Account]:
-        """One statement: the users with that address or user name and their confirmations.
+        """One statement: the users with that address, or else that user name, and all of ours.
 
         Those who wait are found by their confirmation's fingerprint too, which is exact where a
         database's ``iexact`` is not: capitals beyond ASCII, composed letters, IDNA. It is a UNION,
@@ -144,17 +146,20 @@ class ConfirmationStore:
             yield self._joined().filter(resend_confirmations__fingerprint=fingerprint)
 
     def _matches(self, identity: str) -> Q:
+        """Match addresses or user names, never both.
+
+        Otherwise an account could be reached, or not, because of another's user name.
+        """
         model: Any = get_user_model()
-        address_field = model.get_email_field_name()
-        matches = Q()
-        for spelling in addresses.spellings(identity):
-            matches |= Q(**{f"{address_field}__iexact": spelling})
-        if address_field != model.USERNAME_FIELD:
-            field = model._meta.get_field(model.USERNAME_FIELD)
-            # What this column cannot hold is nobody's user name.
-            with suppress(ValidationError):
-                matches |= Q(**{model.USERNAME_FIELD: field.to_python(identity)})
-        return matches
+        if addresses.is_address(identity):
+            field, spellings = model.get_email_field_name(), addresses.spellings(identity)
+            return reduce(or_, (Q(**{f"{field}__iexact": spelling}) for spelling in spellings))
+        name = model._meta.get_field(model.USERNAME_FIELD)
+        try:
+            return Q(**{model.USERNAME_FIELD: name.to_python(identity)})
+        except ValidationError:
+            # A value that this column cannot hold.
+            return Q(pk__in=[])
 
     def _accounts(self, users: Any) -> Iterator[Account]:
         """One account per user, from one row per user and confirmation."""

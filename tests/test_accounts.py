@@ -5,15 +5,16 @@ import re
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
+from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from resend_confirmation import accounts, engine, start, withdraw
+from resend_confirmation import accounts, clients, engine, start, withdraw
 from resend_confirmation.accounts import ConfirmationStore, FlagStore
-from resend_confirmation.engine import matching
+from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Cooldown
-from resend_confirmation.outcomes import ConfirmationState, Standing
+from resend_confirmation.outcomes import CONCEALED, ConfirmationState, Standing
 
 from .factories import PendingFactory, UserFactory
 
@@ -31,6 +32,14 @@ def flag_store(settings):
 
 def names(found):
     return [account.username for account in found]
+
+
+def test_a_user_name_field_of_addresses(monkeypatch):
+    """Where the user name's field holds other addresses, those of the e-mail field count."""
+    monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "last_name")
+    PendingFactory.create(username="x", last_name="bob@example.com", email="eve@example.com")
+    assert matching.find("bob@example.com") == []
+    assert [a.address for a in matching.find("eve@example.com")] == ["eve@example.com"]
 
 
 @pytest.mark.parametrize("identity", ["pending@example.com", "PENDING@Example.com", "pending"])
@@ -99,18 +108,38 @@ def test_several_accounts_of_one_address():
     assert names(matching.find("Shared@example.com")) == ["one", "two", "three"]
 
 
-def test_a_user_name_that_reads_like_an_address(pending):
-    """A user name that reads like another's address names nobody while the address is taken."""
-    UserFactory.create(username="pending@example.com", email="thief@example.com")
-    (account,) = matching.find("pending@example.com")
-    assert account.user == pending
+@pytest.mark.parametrize("store", ["ConfirmationStore", "FlagStore"])
+@pytest.mark.parametrize("owner", [None, "pending", "confirmed", "blocked"])
+def test_a_user_name_that_reads_like_an_address(change, store, owner):
+    """A user name that reads like an address names nobody, whoever has that address."""
+    change(ACCOUNTS=f"resend_confirmation.accounts.{store}")
+    waits = store == "ConfirmationStore"
+    PendingFactory.create(username="bob@example.com", email="eve@example.com", is_active=waits)
+    if owner:
+        user = PendingFactory.create(username="bob", email="bob@example.com", is_active=waits)
+        if owner == "confirmed":
+            assert engine.confirm_by_hand(Confirmation.objects.get(account=user))
+        if owner == "blocked":
+            withdraw(Confirmation.objects.get(account=user))
+    for typed in ("bob@example.com", "BOB@example.com", " bob\uff20example.com"):
+        found = matching.find(typed)
+        assert names(found) == (["bob"] if owner else [])
+        assert matching.key(typed, found) == "bob@example.com"
+    assert names(matching.find("bob")) == (["bob"] if owner else [])
 
 
-def test_a_user_name_that_is_an_address_of_nobody():
-    """A user name that reads like an address still names its owner when nobody has that address."""
-    PendingFactory.create(username="a@example.com", email="b@example.com")
-    (account,) = matching.find("a@example.com")
-    assert account.address == "b@example.com"
+@pytest.mark.parametrize("owner", [None, "waits", "confirmed"])
+@pytest.mark.parametrize("quiet", [CONCEALED, frozenset()], ids=["quiet", "candid"])
+def test_a_decoy_gets_no_message(owner, quiet):
+    """To sign up with somebody's address as the user name tells nothing of that address."""
+    PendingFactory.create(username="bob@example.com", email="eve@example.com")
+    if owner:
+        factory = PendingFactory if owner == "waits" else UserFactory
+        factory.create(username="bob", email="bob@example.com")
+    engine.resend(ResendRequest(identity="bob@example.com", client=clients.default(), quiet=quiet))
+    while not engine.drain().idle:
+        pass
+    assert [letter.to for letter in mail.outbox] == [["bob@example.com"]] * (owner == "waits")
 
 
 def test_one_statement(pending, django_assert_num_queries):
@@ -329,9 +358,11 @@ def test_a_user_name_column_of_numbers(monkeypatch):
     """An identity that the user name's column cannot hold is looked up by address alone."""
     user = UserFactory.create(username="x", email="x@example.com")
     monkeypatch.setattr(accounts, "get_user_model", lambda: Member)
-    by_word = get_user_model().objects.filter(ConfirmationStore()._matches("x@example.com"))
-    by_number = get_user_model().objects.filter(ConfirmationStore()._matches(str(user.pk)))
-    assert list(by_word) == list(by_number) == [user]
+    matches = ConfirmationStore()._matches
+    users = get_user_model().objects
+    assert list(users.filter(matches("x@example.com"))) == [user]
+    assert list(users.filter(matches(str(user.pk)))) == [user]
+    assert list(users.filter(matches("x"))) == []
 
 
 def test_a_user_name_that_is_the_address(monkeypatch):

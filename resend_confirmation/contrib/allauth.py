@@ -38,7 +38,9 @@ class AllauthStore(ConfirmationStore):
     def find(self, identity: str) -> Sequence[Account]:
         """One statement: the users with that address or user name, and all that we know of them."""
         found = super().find(identity)
-        return [a for a in found if addresses.same(a.address, identity) or _is_current(a)]
+        if addresses.is_address(identity):
+            return [a for a in found if addresses.same(a.address, identity)]
+        return [a for a in found if _is_current(a)]
 
     def lock(self, user_id: Any) -> None:
         """Lock the addresses and then the user.
@@ -91,6 +93,8 @@ class AllauthStore(ConfirmationStore):
 
     def _parts(self, identity: str) -> Iterator[QuerySet[Any]]:
         yield from super()._parts(identity)
+        if not addresses.is_address(identity):
+            return
         # As allauth looks addresses up: small letters, by the index.
         spellings = {spelling.lower() for spelling in addresses.spellings(identity)}
         theirs = EmailAddress.objects.filter(email__in=spellings)

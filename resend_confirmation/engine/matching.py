@@ -12,15 +12,14 @@ def find(identity: str) -> list[Account]:
     """The accounts that ``identity`` names, in one statement; ValueError never leaves here.
 
     Databases differ in which letters they take for equal, so that a look-up alone would reach
-    neighbours. An address wins over a user name that reads the same: a user name is free to
-    choose, an address is not.
+    neighbours. What reads as an address names accounts by their address alone: with a user name
+    to fall back to, a message would tell whether an account has the address.
     """
     identity = addresses.canonical_identity(identity)
     candidates = store().find(identity)
-    by_address = [a for a in candidates if addresses.same(a.address, identity)]
-    return by_address or [
-        a for a in candidates if addresses.canonical_identity(a.username) == identity
-    ]
+    if addresses.is_address(identity):
+        return [a for a in candidates if addresses.same(a.address, identity)]
+    return [a for a in candidates if addresses.canonical_identity(a.username) == identity]
 
 
 def names(identity: str, account: Account) -> bool:

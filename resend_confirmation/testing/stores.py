@@ -68,6 +68,14 @@ class AccountStoreContract:
         (account,) = matching.find(str(user.get_username()))
         _equal((account.user.pk, account.address), (user.pk, "jane@example.org"), "the account")
 
+    def test_user_names_are_no_addresses(self) -> None:
+        """A user name that reads as an address finds nothing, whoever has that address."""
+        self.make_pending("john@example.org", "jane@example.org")
+        _equal(_addresses("john@example.org"), [], "while it has no owner")
+        self.make_confirmed("john", "john@example.org")
+        _equal(_addresses("john@example.org"), ["john@example.org"], "once it has one")
+        _equal(_addresses("jane@example.org"), ["jane@example.org"], "the other's own address")
+
     def test_found_in_one_statement(self) -> None:
         """Finding takes one statement, for one who waits as for nobody."""
         self.make_pending("jane", "jane@example.org")
@@ -229,6 +237,13 @@ def _ask(address: str) -> Any:
     Cooldown.objects.all().delete()
     client = clients.default() or Client(name="contract")
     return engine.resend(ResendRequest(identity=address, client=client)).ending
+
+
+def _addresses(typed: str) -> list[str]:
+    """What the store finds for ``typed`` by itself, and so what the engine finds."""
+    found = [a.address for a in accounts.store().find(typed)]
+    _equal([a.address for a in matching.find(typed)], found, "what the engine finds")
+    return found
 
 
 def _account(user: Any, address: str) -> Account:
