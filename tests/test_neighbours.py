@@ -5,7 +5,7 @@ import pytest
 from .subprocesses import assert_passes
 
 
-@pytest.mark.parametrize("name", ["test_oauth_toolkit", "test_tokens"])
+@pytest.mark.parametrize("name", ["test_oauth_toolkit", "test_paths", "test_tokens"])
 def test_neighbours(name):
     """They pass with the other packages installed, warnings being errors there too."""
     # The other databases are this process's.

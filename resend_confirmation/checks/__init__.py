@@ -9,6 +9,7 @@ from . import (
     mailing,
     mounting,
     routing,
+    shadowing,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "mailing",
     "mounting",
     "routing",
+    "shadowing",
 ]

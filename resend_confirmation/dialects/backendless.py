@@ -205,6 +205,8 @@ def _decode(path: bytes) -> str:
 _TAIL = r"users/resend(?:c|EmailC)onfirmation(?:/(?P<identity>[\s\S]*))?\Z"
 _OTHER = BackendlessResend.as_view(schema=None)
 
+app_name = "resend_confirmation_backendless"
+
 urlpatterns = [
     path(
         "api/users/resendconfirmation/<path:identity>",

@@ -1,4 +1,4 @@
-"""A vendor's path, exactly, and with one trailing slash as well; nobody is redirected."""
+"""A vendor's path, exactly, and with one trailing slash as well, without redirects."""
 
 from collections.abc import Mapping
 from functools import wraps
@@ -6,9 +6,10 @@ from types import MappingProxyType
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import URLPattern, path, re_path
+from django.urls import path, re_path
 
 from .call import Call
+from .pages import READING, CallPattern, host_page
 
 Forms = Mapping[str, type[Call]]
 
@@ -16,29 +17,44 @@ _NONE: Forms = MappingProxyType({})
 
 
 def routes(
-    route: str, view: type[Call], name: str, *, header: str = "", forms: Forms = _NONE
+    route: str,
+    view: type[Call],
+    name: str,
+    *,
+    header: str = "",
+    forms: Forms = _NONE,
+    slashed: bool = True,
 ) -> list[Any]:
     """URL patterns for ``route``, which has no trailing slash; only the first is documented.
 
     Where a request's ``header`` is a key of ``forms`` that class answers it, refusals and all;
     every other request is ``view``'s. Clients repeat a redirected POST as GET and report
-    success, hence no ``APPEND_SLASH``.
+    success, hence no ``APPEND_SLASH``. ``slashed`` False leaves the path with a trailing slash
+    to a package that has a form there. A GET at the path of a POST is for the host's own page,
+    if there is one.
     """
-    exact: URLPattern = path(route, _choice(view, header, forms), name=name)
-    slashed = _choice(view, header, forms, schema=None)
-    # Django warns of a route that begins with a slash, which that of the root would.
-    return [exact, path(f"{route}/", slashed) if route else re_path(r"^[/]\Z", slashed)]
+    exact = path(route, _choice(view, header, forms), name=name)
+    patterns = [exact]
+    if slashed:
+        other = _choice(view, header, forms, schema=None)
+        # Django warns of a route that begins with a slash, which that of the root would.
+        patterns.append(path(f"{route}/", other) if route else re_path(r"^[/]\Z", other))
+    return [CallPattern(p.pattern, p.callback, p.default_args, p.name) for p in patterns]
 
 
 def _choice(view: type[Call], header: str, forms: Forms, **initial: Any) -> Any:
     """A view that lets ``header`` choose; for Django and drf-spectacular it is ``view``'s."""
-    if not forms:
-        return view.as_view(**initial)
-    otherwise = view.as_view(forms=tuple(dict.fromkeys((view, *forms.values()))), **initial)
+    if forms:
+        initial["forms"] = tuple(dict.fromkeys((view, *forms.values())))
+    otherwise = view.as_view(**initial)
     chosen = {value: form.as_view() for value, form in forms.items()}
 
     @wraps(otherwise)
     def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.method in READING and view.method != "get":
+            page = host_page(request)
+            if page is not None:
+                return page
         form = chosen.get(request.headers.get(header, ""), otherwise)
         return form(request, *args, **kwargs)
 

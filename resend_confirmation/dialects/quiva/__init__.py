@@ -9,7 +9,10 @@ from .resend import QuivaResend
 
 __all__ = ["QuivaConfirm", "QuivaResend", "urlpatterns"]
 
+app_name = "resend_confirmation_quiva"
+
 urlpatterns = [
     *routes("accounts/resend-confirmation", QuivaResend, "quiva"),
-    *routes("accounts/confirm-email", QuivaConfirm, "quiva-confirm"),
+    # With a slash it is the page of django-allauth where codes are typed.
+    *routes("accounts/confirm-email", QuivaConfirm, "quiva-confirm", slashed=False),
 ]

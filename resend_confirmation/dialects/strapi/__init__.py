@@ -10,6 +10,8 @@ from .resend import StrapiResend, StrapiV4Resend
 
 __all__ = ["StrapiConfirm", "StrapiResend", "StrapiV4Confirm", "StrapiV4Resend", "urlpatterns"]
 
+app_name = "resend_confirmation_strapi"
+
 urlpatterns = [
     *routes("auth/send-email-confirmation", StrapiResend, "strapi"),
     *routes("api/auth/send-email-confirmation", StrapiV4Resend, "strapi-v4"),

@@ -185,6 +185,8 @@ class XsollaJWTResend(XsollaResend):
         return [*found, checks.Warning(text, hint=hint, id="resend_confirmation.W002")]
 
 
+app_name = "resend_confirmation_xsolla"
+
 urlpatterns = [
     *routes("oauth2/user/resend_confirmation_link", XsollaOAuth2Resend, "xsolla-oauth2"),
     *routes("user/resend_confirmation_link", XsollaJWTResend, "xsolla-jwt"),

@@ -1,0 +1,114 @@
+"""Paths with two owners: the host's pages at the paths of calls, and what the check says."""
+
+import pytest
+from django.contrib.auth.decorators import login_not_required
+from django.core.checks import run_checks
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path, re_path, reverse
+
+OURS = path("", include("resend_confirmation.urls"))
+
+
+@login_not_required
+def page(request: HttpRequest, **_: str) -> HttpResponse:
+    """A page of the host's, which says where it was reached."""
+    return HttpResponse(f"page {request.resolver_match.route}")
+
+
+async def asynchronous(request: HttpRequest) -> HttpResponse:
+    """Another, which is asynchronous and for those who are logged in."""
+    return HttpResponse("asynchronous")
+
+
+@pytest.fixture
+def mount(settings):
+    """Put patterns at the site's root."""
+
+    def put(*patterns):
+        settings.ROOT_URLCONF = patterns
+
+    return put
+
+
+def told():
+    """What the check says."""
+    return [m.msg for m in run_checks() if m.id == "resend_confirmation.W034"]
+
+
+def test_get_falls_through(client, mount):
+    """GET and HEAD go to the host's page at a call's path; every other method is the vendor's."""
+    mount(OURS, path("accounts/resend-confirmation", page))
+    answer = client.get("/accounts/resend-confirmation")
+    assert answer.content == b"page accounts/resend-confirmation"
+    assert client.head("/accounts/resend-confirmation").status_code == 200
+    answer = client.post("/accounts/resend-confirmation", {}, "application/json")
+    assert answer.json() == {"error": "Email is required"}
+    assert client.delete("/accounts/resend-confirmation").status_code == 405
+    assert told() == [
+        (
+            "The site's pattern 'accounts/resend-confirmation' gets no POST, for this package has "
+            "/accounts/resend-confirmation"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "general", [re_path(r"^.*$", page), path("accounts/<slug:name>", page), path("a", page)]
+)
+def test_get_of_no_page(client, mount, general):
+    """Without a page of that path, a catch-all being none, GET is the vendor's wrong method."""
+    mount(OURS, general)
+    answer = client.get("/accounts/resend-confirmation")
+    assert (answer.status_code, answer.json()) == (405, {"error": "Method not allowed"})
+    assert told() == []
+
+
+def test_login_wall(client, mount, settings, admin_client):
+    """The page keeps the login that it needs; it may be asynchronous."""
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE,
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+    mount(OURS, path("accounts/confirm-email", asynchronous))
+    answer = client.get("/accounts/confirm-email")
+    assert (answer.status_code, answer["Location"]) == (
+        302,
+        "/accounts/login/?next=/accounts/confirm-email",
+    )
+    assert admin_client.get("/accounts/confirm-email").content == b"asynchronous"
+    assert client.post("/accounts/confirm-email").status_code == 400
+
+
+def test_w034_stands_before(mount):
+    """W034: a pattern in front of ours, by its route, with every path that it takes."""
+    mount(
+        path("api/", include([path("users/<path:rest>", page), re_path("^auth/", page)])),
+        OURS,
+        path("confirm/", page),
+    )
+    assert told() == [
+        (
+            "The site's pattern 'api/users/<path:rest>' stands before paths of this package: "
+            "/api/users/resendconfirmation/1"
+        ),
+        (
+            "The site's pattern 'api/^auth/' stands before paths of this package: "
+            "/api/auth/send-email-confirmation, /api/auth/send-email-confirmation/, "
+            "/api/auth/email-confirmation, /api/auth/email-confirmation/"
+        ),
+        "The site's pattern 'confirm/' gets no POST, for this package has /confirm/",
+    ]
+
+
+def test_names(mount):
+    """URL names are in the app's namespace, or in the dialect's where it is mounted alone."""
+    mount(OURS, path("mine", page, name="strapi"))
+    assert reverse("strapi") == "/mine"
+    assert reverse("resend_confirmation:strapi") == "/auth/send-email-confirmation"
+    assert reverse("resend_confirmation:confirm") == "/confirm/"
+    mount(
+        path("confirm/", include("resend_confirmation.views")),
+        path("v1/", include("resend_confirmation.dialects.strapi")),
+    )
+    assert reverse("resend_confirmation_strapi:strapi") == "/v1/auth/send-email-confirmation"
+    assert reverse("resend_confirmation:confirm") == "/confirm/"
