@@ -9,7 +9,7 @@ from django.db import router, transaction
 from django.db.models import Q
 from django.dispatch import receiver
 
-from . import addresses, clock, failures
+from . import addresses, clock, columns, failures
 from .models import Confirmation, Delivery, Suppression
 from .outcomes import DeliveryState, Reason
 from .signals import delivery_changed
@@ -101,7 +101,7 @@ def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> 
             ended_at=clock.now(),
             lease_owner="",
             lease_until=None,
-            error_code=str(event.reject_reason or "")[:32],
+            **columns.fit(Delivery, {"error_code": str(event.reject_reason or "")}),
         )
         if moved:
             Confirmation.objects.filter(pk=delivery.confirmation_id or 0).update(
@@ -122,13 +122,18 @@ def _delivery(event: AnymailTrackingEvent) -> Delivery | None:
             return found
     if not event.message_id:
         return None
-    return deliveries.filter(provider_id=str(event.message_id)[:255]).order_by("-pk").first()
+    return deliveries.filter(**_stored_id(event)).order_by("-pk").first()
+
+
+def _stored_id(event: AnymailTrackingEvent) -> dict[str, str]:
+    """Return the provider's id of a message in the form that the courier stored."""
+    return columns.fit(Delivery, {"provider_id": str(event.message_id)})
 
 
 def _is_about(delivery: Delivery, event: AnymailTrackingEvent) -> bool:
     """Whether number and message agree: other sites may share the provider's account."""
     if delivery.provider_id and event.message_id:
-        if delivery.provider_id == str(event.message_id):
+        if delivery.provider_id == _stored_id(event)["provider_id"]:
             return True
         if not delivery.doubts:
             return False

@@ -7,9 +7,20 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from anymail.backends.test import EmailBackend as AnymailBackend
+from anymail.signals import AnymailTrackingEvent, EventType, tracking
 from django.contrib.auth import get_user_model
 from django.core import mail
-from django.db import InterfaceError, OperationalError, connection, connections, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 from django.db.models import QuerySet
 
 from resend_confirmation.courier import Round, carry, claims, endurance, links, message
@@ -18,7 +29,7 @@ from resend_confirmation.outcomes import DeliveryState, Reason
 from resend_confirmation.signals import delivery_changed
 
 from .factories import UserFactory, queued
-from .mailers import ScriptedBackend, killed
+from .mailers import ScriptedBackend, killed, through
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -315,13 +326,93 @@ def cut(monkeypatch):
     return errors
 
 
-@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
-def test_marked_over_cut_sessions(pending, cut, told, error):
-    """The mark is repeated on new sessions until it is written, and told once."""
+def cut_after_the_hand_over(monkeypatch, cut, errors):
+    """Have the session cut when the backend has the message."""
+
+    class CutAfter:
+        def pop(self, place):
+            cut.extend(errors)
+
+        def __bool__(self):
+            return True
+
+    monkeypatch.setattr(ScriptedBackend, "script", CutAfter())
+
+
+@pytest.mark.parametrize("error", [*DatabaseError.__subclasses__(), InterfaceError])
+def test_marked_over_errors_of_the_database(pending, cut, script, monkeypatch, error):
+    """Whatever the database raises over the mark, the message is sent once and marked."""
+    queued(pending)
+    cut_after_the_hand_over(monkeypatch, cut, [error("no") for _ in range(3)])
+    assert carry() == Round(sent=1)
+    assert (cut, states(), len(mail.outbox)) == ([], [DeliveryState.SENT], 1)
+    assert row().doubts == 0
+    assert Confirmation.objects.get().sends == 1
+    assert carry() == Round()
+
+
+@pytest.mark.parametrize("lengthen", [claims.hand_over, claims.beat])
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError, InternalError])
+def test_a_lease_lengthened_over_cut_sessions(pending, cut, lengthen, error):
+    """A lease is lengthened on a new session, and the mark is tried for as long as it lasts."""
+    queued(pending)
+    made = claimed("one")
+    before = made.lease_ends
+    cut.extend([error("terminated")] * 2)
+    lengthen(made)
+    assert cut == []
+    assert made.lease_ends > before
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("x" * 300, "x" * 255),
+        ("a\0b", "a?b"),
+        ("a\ud800b", "a?b"),
+        ("\U0001f4e7" * 300, "\U0001f4e7" * 255),
+    ],
+    ids=["long", "NUL", "half a pair", "long in code points"],
+)
+def test_what_a_column_cannot_hold(pending, settings, monkeypatch, said, kept):
+    """A provider's id is fitted to its column, and the message goes out once."""
+    through(settings, "anymail.backends.test.EmailBackend")
+    monkeypatch.setattr(AnymailBackend, "get_esp_message_id", lambda self, message: said)
+    queued(pending)
+    assert carry() == Round(sent=1)
+    assert (row().state, row().provider_id, row().doubts) == (DeliveryState.SENT, kept, 0)
+    event = AnymailTrackingEvent(
+        event_type=EventType.DELIVERED, message_id=said, recipient="another@example.com"
+    )
+    tracking.send(object, event=event, esp_name="Test")
+    assert (row().state, len(mail.outbox)) == (DeliveryState.DELIVERED, 1)
+
+
+@pytest.mark.parametrize("error", [DataError("no"), ValueError("no")])
+def test_what_the_database_refuses_to_keep(pending, monkeypatch, caplog, error):
+    """A mark that is refused for what a mail server said is written without it."""
+    queued(pending)
+    made = claimed("one")
+    update = QuerySet.update
+
+    def refuse(self, **values):
+        if values.get("error_code"):
+            raise error
+        return update(self, **values)
+
+    monkeypatch.setattr(QuerySet, "update", refuse)
+    assert claims.mark(made, DeliveryState.FAILED, reason=Reason.REFUSED, error_code="550")
+    assert (row().state, row().reason) == (DeliveryState.FAILED, Reason.REFUSED)
+    assert row().error_code == ""
+    assert "cannot be kept" in caplog.text
+
+
+def test_told_once(pending, cut, told):
+    """A mark that had to be repeated is told once."""
     queued(pending)
     made = claimed("one")
     told.clear()
-    cut.extend([error("server closed the connection unexpectedly")] * 5)
+    cut.extend([OperationalError("server closed the connection unexpectedly")] * 5)
     assert claims.mark(made, DeliveryState.SENT, told={"sends": 1}) is True
     assert (cut, states()) == ([], [DeliveryState.SENT])
     assert Confirmation.objects.get().sends == 1
@@ -373,25 +464,6 @@ def test_not_repeated_within_a_transaction(pending, cut):
             endurance.persist(fail, time.monotonic() + 60)
     assert cut_inside.calls == 1
     assert claims.mark(made, DeliveryState.SENT) is True
-
-
-def test_the_session_is_cut_after_acceptance(pending, cut, script, monkeypatch):
-    """A message that was accepted is sent once, however often the session is cut meanwhile."""
-    queued(pending)
-
-    class CutAfter:
-        def pop(self, place):
-            cut.extend([OperationalError("terminated")] * 3)
-
-        def __bool__(self):
-            return True
-
-    monkeypatch.setattr(ScriptedBackend, "script", CutAfter())
-    assert carry() == Round(sent=1)
-    assert states() == [DeliveryState.SENT]
-    assert len(mail.outbox) == 1
-    assert Confirmation.objects.get().sends == 1
-    assert carry() == Round()
 
 
 def test_marks_and_tells_in_one_transaction(pending, monkeypatch):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import router, transaction
 from django.db.models import F
 from django.views.decorators.debug import sensitive_variables
 
@@ -157,14 +156,7 @@ def _accepted(claim: Claim, receipt: Receipt) -> None:
     values = {"reason": Reason.NONE, "error_class": "", "error_code": "", **facts}
     if not claims.mark(claim, DeliveryState.SENT, told=told, **values):
         # The provider's webhook was faster than the mark: the state is its, the facts are ours.
-        until = time.monotonic() + claims.lease().total_seconds()
-        persist(lambda: _note(claim, facts, told), until)
-
-
-def _note(claim: Claim, facts: dict[str, Any], told: dict[str, Any]) -> None:
-    with transaction.atomic(using=router.db_for_write(Delivery)):
-        if Delivery.objects.filter(pk=claim.delivery.pk, sent_at=None).update(**facts):
-            Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0).update(**told)
+        claims.note(claim, facts, told)
 
 
 def _not_accepted(claim: Claim, receipt: Receipt) -> None:
@@ -232,7 +224,7 @@ def _failed(claim: Claim, receipt: Receipt, reason: Reason) -> None:
 
 
 def _errors(receipt: Receipt) -> dict[str, Any]:
-    return {"error_class": receipt.error_class[:100], "error_code": receipt.error_code[:32]}
+    return {"error_class": receipt.error_class, "error_code": receipt.error_code}
 
 
 def _is_too_late(delivery: Delivery, when: datetime) -> bool:

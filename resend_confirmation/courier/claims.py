@@ -1,23 +1,32 @@
 """Claiming due deliveries one at a time by conditional UPDATE, and marking what became of them."""
 
+import logging
 import os
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db import connections, router, transaction
+from django.db import Error, connections, router, transaction
 from django.db.models import F, QuerySet
 
-from .. import clock, conf
+from .. import clock, columns, conf
 from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
 from . import slots
-from .endurance import persist
+from .deadline import BEATS
+from .endurance import OF_THE_SERVER, persist
+
+logger = logging.getLogger("resend_confirmation")
+
+T = TypeVar("T")
+
+#: Columns with words of mail servers and providers, which a message does not depend on.
+FROM_OUTSIDE = {"provider_id", "error_class", "error_code"}
 
 #: Said of a delivery whose courier never came back.
 LEASE_EXPIRED = "LeaseExpired"
@@ -29,7 +38,7 @@ MANY = 500
 FEW = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
     """A delivery that is this courier's alone until the lease ends (by ``time.monotonic()``)."""
 
@@ -142,13 +151,20 @@ def _give_up(row: Delivery) -> None:
 
 def hand_over(claim: Claim) -> bool:
     """Note that the message is about to be handed to the mail server; False: the lease is lost."""
-    now = clock.now()
-    return bool(_held(claim).update(handed_at=now, lease_until=now + lease()))
+    return _prolong(claim, claim.lease_ends, handed_at=clock.now())
 
 
 def beat(claim: Claim) -> None:
-    """Lengthen the lease while a send lasts."""
-    _held(claim).update(lease_until=clock.now() + lease())
+    """Lengthen the lease while a send lasts; the next beat is not to wait for this one."""
+    _prolong(claim, time.monotonic() + conf.get().SEND_DEADLINE.total_seconds() / BEATS)
+
+
+def _prolong(claim: Claim, until: float, **values: Any) -> bool:
+    ends = time.monotonic() + lease().total_seconds()
+    held = persist(lambda: _held(claim).update(lease_until=clock.now() + lease(), **values), until)
+    if held:
+        claim.lease_ends = ends
+    return bool(held)
 
 
 def mark(
@@ -168,9 +184,9 @@ def mark(
     if state not in {DeliveryState.QUEUED, DeliveryState.SENT}:
         values["ended_at"] = clock.now()
 
-    def write() -> int:
+    def write(facts: dict[str, Any]) -> int:
         with transaction.atomic(using=router.db_for_write(Delivery)):
-            held = _held(claim).update(state=state, lease_owner="", lease_until=None, **values)
+            held = _held(claim).update(state=state, lease_owner="", lease_until=None, **facts)
             if held and state in slots.UNSENT:
                 slots.give_back(claim.delivery)
             if held and state is not DeliveryState.QUEUED:
@@ -178,10 +194,44 @@ def mark(
                 rows.update(last_delivery_state=state, **(told or {}))
             return held
 
-    marked = persist(write, time.monotonic() + lease().total_seconds())
+    marked = _write_down(claim, write, values)
     if marked:
         _tell(claim.delivery.pk, state, values.get("reason", Reason.NONE))
     return bool(marked)
+
+
+def note(claim: Claim, facts: dict[str, Any], told: Mapping[str, Any]) -> None:
+    """Write what is known of a message whose state somebody else has written, once."""
+
+    def write(facts: dict[str, Any]) -> None:
+        with transaction.atomic(using=router.db_for_write(Delivery)):
+            if Delivery.objects.filter(pk=claim.delivery.pk, sent_at=None).update(**facts):
+                Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0).update(**told)
+
+    _write_down(claim, write, facts)
+
+
+def _write_down(claim: Claim, write: Callable[[dict[str, Any]], T], facts: dict[str, Any]) -> T:
+    """``write(facts)``, repeated until the lease ends, without those that the database refuses.
+
+    No error of the database may decide that a message is sent again.
+    """
+    facts = columns.fit(Delivery, facts)
+    certain = {name: value for name, value in facts.items() if name not in FROM_OUTSIDE}
+
+    def work() -> T:
+        try:
+            return write(facts)
+        except OF_THE_SERVER:
+            raise
+        except Exception as error:
+            if certain == facts:
+                raise
+            pk, name = claim.delivery.pk, type(error).__name__
+            logger.warning("What was said of delivery %d cannot be kept (%s)", pk, name)
+            return write(certain)
+
+    return persist(work, claim.lease_ends, errors=(Error,))
 
 
 def put_back(claim: Claim, wait: timedelta, **values: Any) -> bool:

@@ -28,6 +28,8 @@ class JobEnded(Exception):  # noqa: N818
 
 #: Seconds that aborted work gets to end.
 GRACE = 1.0
+#: Parts of the time, with a beat after each.
+BEATS = 4
 
 
 class _Job(threading.Thread, Generic[T]):
@@ -88,8 +90,8 @@ def within(
 def _wait(job: threading.Thread, seconds: float, beat: Callable[[], Any]) -> list[BaseException]:
     """Wait for the end of ``job``, with beats; return what was raised from outside over it."""
     outside: list[BaseException] = []
-    for _ in range(4):
-        outside += _join(job, seconds / 4)
+    for _ in range(BEATS):
+        outside += _join(job, seconds / BEATS)
         if not job.is_alive():
             break
         try:

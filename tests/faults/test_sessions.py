@@ -155,6 +155,43 @@ def test_cut_sessions(world):
     assert doubled <= 5, f"{doubled} doubled, {doubts} doubts, {sum(cuts)} sessions cut"
 
 
+# Sessions that may not write
+
+
+@contextmanager
+def read_only(world):
+    """Every session of a database is read-only, those that begin too."""
+    url = settings.DATABASE_URLS["postgres"].replace("postgres://", "postgresql://")
+    name = world.database_url.rpartition("/")[2]
+    cut, close = cutter_for_postgres(name)
+    with psycopg.connect(url, autocommit=True) as control:
+        control.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        cut()
+        try:
+            yield
+        finally:
+            # Sessions that began meanwhile stay read-only: whoever has one must leave it.
+            control.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+            close()
+
+
+@pytest.mark.parametrize("world", [on["postgres"]], indirect=True)
+def test_read_only_sessions(world):
+    """A database that takes no writes for a while, as in a switch-over, doubles no message."""
+    world.sink = SlowSink()
+    world.serve()
+    world.ask(60)
+    for _ in range(2):
+        world.start_courier(FAULTS_DEADLINE="4", FAULTS_SCHEDULE_SCALE="0.01")
+    for times in (1, 2, 3):
+        wait_until(lambda least=10 * times: len(world.sink.messages) >= least, world.log_text)
+        with read_only(world):
+            threading.Event().wait(2)
+    wait_until(lambda: is_done(world, addresses(60)), lambda: report(world))
+    assert_each_got_one(world, addresses(60))
+    assert {row["doubts"] for row in world.rows()} == {0}
+
+
 # Clocks that are wrong
 
 
