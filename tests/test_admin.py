@@ -740,3 +740,65 @@ class TestPaused:
         page = root.post(CONFIRMATIONS, data, follow=True).content.decode()
         assert page.count("No messages until") == 1
         assert "Withdrawn: 1." in page
+
+
+#: Models whose rows the admin shows, and their lists.
+LISTS = {Confirmation: CONFIRMATIONS, Delivery: DELIVERIES, Suppression: SUPPRESSIONS}
+#: What the query string of each list may ask: the key and its filters.
+KEYS = {"pk", "id", "pk__in", "id__in"}
+OFFERED = {
+    Confirmation: KEYS
+    | {"client", "state__exact", "state__isnull", "last_delivery_state__exact"}
+    | {"last_delivery_state__isnull", "requested_at__gte", "requested_at__lt"}
+    | {"last_sent_at__gte", "last_sent_at__lt", "last_sent_at__isnull"},
+    Delivery: KEYS
+    | {"client", "dialect", "state__exact", "state__isnull", "reason__exact", "reason__isnull"}
+    | {"asked_at__gte", "asked_at__lt", "sent_at__gte", "sent_at__lt", "sent_at__isnull"},
+    Suppression: KEYS | {"why__exact", "why__isnull", "since__gte", "since__lt"},
+}
+LOOKUPS = ["", "__exact", "__iexact", "__in", "__startswith", "__contains", "__regex", "__gt"]
+LOOKUPS += ["__gte", "__lt", "__range", "__isnull", "__year", "__length__gt"]
+
+
+class TestLookUps:
+    """A query string asks for nothing that no page offers."""
+
+    @pytest.mark.parametrize("model", LISTS, ids=lambda model: model.__name__)
+    def test_of_every_column(self, model, rf):
+        """Of every column, related ones too, each look-up is refused but for the listed ones."""
+        site = admin.site._registry[model]
+        names = [f.name for f in model._meta.get_fields()]
+        names += [f"confirmation__{f.name}" for f in Confirmation._meta.get_fields()]
+        names += ["account__password", "account__email", "cooldown__digest"]
+        asked = {f"{name}{lookup}" for name in names for lookup in LOOKUPS} | OFFERED[model]
+        request = rf.get("/")
+        assert {one for one in asked if site.lookup_allowed(one, "a", request)} == OFFERED[model]
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            f"{DELIVERIES}?identity__startswith=ann",
+            f"{DELIVERIES}?payload__contains=ann",
+            f"{DELIVERIES}?confirmation__selector__startswith=a",
+            f"{CONFIRMATIONS}?selector__startswith=a",
+            f"{CONFIRMATIONS}?account__password__startswith=a",
+            f"{SUPPRESSIONS}?digest__startswith=a",
+            "/admin/auth/user/?resend_confirmations__selector__startswith=a",
+            "/admin/auth/user/?resend_confirmations__deliveries__identity__startswith=a",
+            f"{CONFIRMATIONS}?_popup=1&_to_field=selector",
+        ],
+    )
+    def test_by_a_viewer(self, path):
+        """Staff who may only look get Django's refusal: no row, and no row's absence."""
+        models = ("confirmation", "delivery", "suppression", "user")
+        viewer = staff(*(f"view_{model}" for model in models))
+        waiting("ann")
+        delivery(state="asked", identity="ann@example.com", payload="ann")
+        assert viewer.get(path).status_code == 400
+
+    @pytest.mark.parametrize("model", LISTS, ids=lambda model: model.__name__)
+    def test_order(self, model, rf, root):
+        """A list is ordered by columns that it shows, and by no other."""
+        site = admin.site._registry[model]
+        request = root.get(LISTS[model]).wsgi_request
+        assert site.get_sortable_by(request) == site.get_list_display(request)

@@ -21,7 +21,7 @@ from . import acting, keeping, pausing
 from .acting import Done
 from .filters import ClientFilter
 from .history import History
-from .searching import by_address
+from .searching import by_address, is_offered
 
 if TYPE_CHECKING:
     ConfirmationBase = admin.ModelAdmin[Confirmation]
@@ -108,6 +108,10 @@ class ConfirmationAdmin(ConfirmationBase):
     def _may(self, request: HttpRequest, action: str) -> bool:
         codename = get_permission_codename(action, self.opts)
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """The filters and the key: a look-up may ask for what no page shows."""
+        return is_offered(self, request, lookup)
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """The confirmation's address, and the account's user name and address."""

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from ..models import Delivery
 from . import keeping, pausing
 from .filters import ClientFilter, DialectFilter, ReasonFilter
-from .searching import by_address
+from .searching import by_address, is_offered
 
 if TYPE_CHECKING:
     DeliveryBase = admin.ModelAdmin[Delivery]
@@ -35,7 +35,7 @@ class DeliveryAdmin(DeliveryBase):
     )
     list_filter = (
         "state",
-        "reason",
+        ("reason", ReasonFilter),
         DialectFilter,
         ClientFilter,
         "asked_at",
@@ -88,6 +88,10 @@ class DeliveryAdmin(DeliveryBase):
         if keeping.is_of_its_own(request, self.opts):
             return False
         return super().has_delete_permission(request, obj)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """The filters and the key: a look-up may ask for what no page shows."""
+        return is_offered(self, request, lookup)
 
     @admin.display(description=_("address"), ordering="confirmation__address")
     def address(self, delivery: Delivery) -> str | None:

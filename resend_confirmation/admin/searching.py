@@ -1,8 +1,11 @@
-"""Searching by an address, which may be written in other letters than it is stored in."""
+"""Searching and filtering: by an address in any spelling, and by nothing that no page offers."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from django.contrib.admin import FieldListFilter, ModelAdmin
 from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from .. import addresses
 
@@ -15,3 +18,23 @@ def by_address(queryset: QuerySet[Any], field: str, term: str) -> QuerySet[Any]:
     if not addresses.is_address(term):
         return queryset.none()
     return queryset.filter(**{field: addresses.fingerprint(term)})
+
+
+def is_offered(admin: "ModelAdmin[Any]", request: HttpRequest, lookup: str) -> bool:
+    """Return whether the query string may hold ``lookup``: the list's filters, and the key.
+
+    Django allows every look-up of every column, so that whoever may look could learn hidden ones
+    letter by letter.
+    """
+    return lookup in {"pk", "id", "pk__in", "id__in", *_parameters(admin, request)}
+
+
+def _parameters(admin: "ModelAdmin[Any]", request: HttpRequest) -> Iterator[str]:
+    for entry in admin.get_list_filter(request):
+        if isinstance(entry, type):
+            yield entry.parameter_name
+            continue
+        name, kind = (entry, FieldListFilter.create) if isinstance(entry, str) else entry
+        field = admin.opts.get_field(name)
+        made = kind(field, request, {}, admin.model, admin, field_path=name)
+        yield from made.expected_parameters()

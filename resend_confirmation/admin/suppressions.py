@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import addresses, clock
 from ..models import Suppression
+from .searching import is_offered
 
 if TYPE_CHECKING:
     SuppressionBase = admin.ModelAdmin[Suppression]
@@ -62,6 +63,10 @@ class SuppressionAdmin(SuppressionBase):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """It is there, or it is lifted."""
         return False
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """The filters and the key: a look-up may ask for what no page shows."""
+        return is_offered(self, request, lookup)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """An address is only ever typed."""
