@@ -11,11 +11,17 @@ from django.contrib.auth import get_user_model
 from django.core import mail
 
 from resend_confirmation import addresses, clients, engine, withdraw
-from resend_confirmation.courier import Round, carry, claims, message
+from resend_confirmation.courier import Round, carry, claims, links, message
 from resend_confirmation.courier.deadline import DeadlineExceeded
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
-from resend_confirmation.outcomes import CONCEALED, ConfirmationState, DeliveryState, Reason
+from resend_confirmation.outcomes import (
+    CONCEALED,
+    ConfirmationState,
+    DeliveryState,
+    Reason,
+    Verdict,
+)
 from resend_confirmation.signals import delivery_changed
 
 from .demonstration import free_port
@@ -358,6 +364,57 @@ def test_never_past_half_of_what_a_reused_link_has_left(pending, clock, script):
     carry()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.FAILED, Reason.TOO_LATE)
+
+
+@pytest.mark.parametrize("hours", [12.1, 24.1, 240], ids=["half", "expired", "long ago"])
+@pytest.mark.parametrize(
+    "error", [smtplib.SMTPSenderRefused(550, b"", "a@b.example"), ConnectionRefusedError()]
+)
+def test_a_link_that_is_late(pending, clock, script, hours, error):
+    """A message that waits too long for its first copy brings a new link, with all of its life."""
+    queued(pending)
+    script.extend([error, None])
+    carry()
+    clock.move(hours=hours)
+    assert carry() == Round(sent=1)
+    before, after = map(token_in, ScriptedBackend.seen)
+    assert before != after
+    assert column("link_expires_at") == [clock.now + timedelta(hours=24)]
+    assert engine.inspect(after).verdict is Verdict.READY
+
+
+def test_late_and_tried_again(pending, clock, script):
+    """A new link is tried for half of its own life."""
+    queued(pending)
+    script.extend([smtplib.SMTPSenderRefused(550, b"", "a@b.example"), ConnectionRefusedError()])
+    carry()
+    clock.move(days=10)
+    assert carry() == Round(unsent=1)
+    assert column("state") == [DeliveryState.QUEUED]
+    clock.move(hours=11)
+    assert carry() == Round(sent=1)
+    assert column("link_expires_at") == [clock.now + timedelta(hours=13)]
+
+
+def test_late_and_left_by_a_courier_that_died(pending, clock):
+    """What a courier left before it handed anything over brings a new link when that is late."""
+    queued(pending)
+    claim = claims.claim("killed")
+    links.assign(claim.delivery, claim.delivery.confirmation)
+    clock.move(hours=13)
+    assert carry() == Round(sent=1)
+    assert column("link_expires_at") == [clock.now + timedelta(hours=24)]
+
+
+def test_late_after_a_doubt(pending, clock, script):
+    """What may have gone out is repeated as it was, or not at all."""
+    queued(pending)
+    script.append(DeadlineExceeded())
+    carry()
+    clock.move(hours=13)
+    assert carry() == Round(unsent=1)
+    assert (column("state"), column("reason")) == ([DeliveryState.FAILED], [Reason.TOO_LATE])
+    assert len(ScriptedBackend.seen) == 1
 
 
 def test_jitter(clock, script):

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import F
@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from .. import accounts, addresses, clock, failures
 from ..accounts import Account
-from ..models import Confirmation, Delivery, Suppression
+from ..models import Confirmation, Suppression
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
 from . import claims, links, message, pause
 from .claims import Claim
@@ -102,6 +102,8 @@ def _work_off(claim: Claim, post: Post, done: Round) -> None:
 
 #: Stands for 'not now', without a word to the mail server.
 OVER_BUDGET = Receipt(Kind.NOT_ACCEPTED, error_class="HourlyBudget")
+#: Stands for a link that has too little of its life left to be worth receiving.
+TOO_LATE = Receipt(Kind.NOT_ACCEPTED, error_class="TooLate")
 #: Stands for an error that is no mail server's, such as a template's.
 CRASHED = Receipt(Kind.NOT_ACCEPTED, error_class="Crashed")
 
@@ -120,6 +122,11 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
         return failure
     if not pause.within_budget():
         return OVER_BUDGET
+    if links.is_late(delivery, clock.now()):
+        if delivery.doubts:
+            # Another link would not be a copy of what may have gone out.
+            return TOO_LATE
+        links.forget(delivery)
     token = links.assign(delivery, confirmation)
     if token is None:
         claims.mark(claim, DeliveryState.ABANDONED, reason=Reason.ADDRESS_CHANGED)
@@ -164,13 +171,16 @@ def _not_accepted(claim: Claim, receipt: Receipt) -> None:
     if receipt == OVER_BUDGET:
         _untouched(claim, receipt, wait=timedelta(minutes=1), reason=Reason.NONE)
         return
+    if receipt == TOO_LATE:
+        _failed(claim, receipt, Reason.TOO_LATE)
+        return
     tries = claim.delivery.attempts
     reason = Reason.CRASHED if receipt == CRASHED else Reason.NOT_ACCEPTED
     if tries > len(SCHEDULE):
         _failed(claim, receipt, reason)
         return
     wait = SCHEDULE[tries - 1] * random.uniform(1.0, 1.0 + JITTER)  # noqa: S311
-    if _is_too_late(claim.delivery, clock.now() + wait):
+    if links.is_late(claim.delivery, clock.now() + wait):
         _failed(claim, receipt, Reason.TOO_LATE)
         return
     claims.put_back(claim, wait, reason=reason, **_errors(receipt))
@@ -225,9 +235,3 @@ def _failed(claim: Claim, receipt: Receipt, reason: Reason) -> None:
 
 def _errors(receipt: Receipt) -> dict[str, Any]:
     return {"error_class": receipt.error_class, "error_code": receipt.error_code}
-
-
-def _is_too_late(delivery: Delivery, when: datetime) -> bool:
-    if delivery.link_expires_at is None:
-        return False
-    return when > delivery.asked_at + (delivery.link_expires_at - delivery.asked_at) / 2

@@ -44,6 +44,21 @@ def assign(delivery: Delivery, confirmation: Confirmation) -> str | None:
     return token
 
 
+def is_late(delivery: Delivery, when: datetime) -> bool:
+    """Return whether half of the life that the link had for ``delivery`` is over by ``when``."""
+    expires_at = delivery.link_expires_at
+    if expires_at is None:
+        return False
+    got_at = max(delivery.asked_at, expires_at - conf.get().LINK_LIFETIME)
+    return when > got_at + (expires_at - got_at) / 2
+
+
+def forget(delivery: Delivery) -> None:
+    """Let ``delivery``, of which nothing went out, be assigned another link and Message-ID."""
+    delivery.token_digest = ""
+    delivery.link_expires_at = None
+
+
 def _reusable(
     delivery: Delivery, confirmation: Confirmation, now: datetime
 ) -> tuple[int, datetime] | None:
