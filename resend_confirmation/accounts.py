@@ -35,7 +35,8 @@ class Account:
 
     ``user`` is an instance of the host's user model. ``confirmation_id`` and ``cooldown`` are
     what the same query learnt of our own rows; None means that there is none or that the store
-    did not look, and costs a statement more.
+    did not look, and costs a statement more. ``former_id`` is the confirmation of an address that
+    the account had before, where that says that it waits and there is none of this address.
     """
 
     user: Any = field(repr=False)
@@ -44,6 +45,7 @@ class Account:
     standing: Standing
     confirmation_id: int | None = None
     cooldown: CooldownFacts | None = None
+    former_id: int | None = None
 
 
 class AccountStore(Protocol):
@@ -72,6 +74,7 @@ _OURS = {
     "rc_id": "resend_confirmations__id",
     "rc_address": "resend_confirmations__address",
     "rc_state": "resend_confirmations__state",
+    "rc_requested_at": "resend_confirmations__requested_at",
     "rc_last_at": "resend_confirmations__cooldown__last_at",
     "rc_hour_from": "resend_confirmations__cooldown__hour_from",
     "rc_hour_count": "resend_confirmations__cooldown__hour_count",
@@ -83,8 +86,9 @@ _OURS = {
 class ConfirmationStore:
     """Django's user model, with our own Confirmation as the state.
 
-    An account whose current address has no confirmation counts as confirmed: nobody asked it to
-    confirm. A deactivated account is blocked.
+    Where the current address has no confirmation, the newest of a former address decides, so
+    that nobody gets in by a change of address; an account without any counts as confirmed.
+    A deactivated account is blocked.
     """
 
     def find(self, identity: str) -> Sequence[Account]:
@@ -96,7 +100,7 @@ class ConfirmationStore:
         """
         first, *others = (part.order_by() for part in self._parts(identity))
         users = first.union(*others, all=True) if others else first
-        return list(self._accounts(users.order_by("pk")))
+        return self._accounts(users.order_by("pk"))
 
     def get(self, user_id: Any, address: str) -> Account | None:
         """One statement: the user with that address as it is now."""
@@ -126,7 +130,7 @@ class ConfirmationStore:
             pks = list(users.filter(pk__gt=pks[-1]).values_list("pk", flat=True)[:_PIECE])
 
     def standing(self, user: Any, state: str | None) -> Standing:
-        """What ``user`` is, given the state of our confirmation of its address, if any."""
+        """What ``user`` is, given what our confirmations say of it, if there are any."""
         if not user.is_active or state == ConfirmationState.WITHDRAWN:
             return Standing.BLOCKED
         return Standing.PENDING if state == ConfirmationState.PENDING else Standing.CONFIRMED
@@ -161,28 +165,15 @@ class ConfirmationStore:
             # A value that this column cannot hold.
             return Q(pk__in=[])
 
-    def _accounts(self, users: Any) -> Iterator[Account]:
+    def _accounts(self, users: Any) -> list[Account]:
         """One account per user, from one row per user and confirmation."""
-        best: dict[Any, Account] = {}
-        for user in users:
-            account = self._account(user)
-            known = best.get(user.pk)
-            if known is None or known.confirmation_id is None:
-                best[user.pk] = account
-        yield from best.values()
+        return [self._account(rows) for rows in rows_of_users(users)]
 
-    def _account(self, user: Any) -> Account:
+    def _account(self, rows: Sequence[Any]) -> Account:
+        user = rows[0]
         address = getattr(user, user.get_email_field_name()) or ""
-        ours = user.rc_id is not None and addresses.same(user.rc_address, address)
-        standing = self.standing(user, user.rc_state if ours else None)
-        return Account(
-            user=user,
-            address=address,
-            username=str(user.get_username()),
-            standing=standing,
-            confirmation_id=reusable_id(user, standing) if ours else None,
-            cooldown=cooldown_facts(user) if ours else None,
-        )
+        ours = Ours.of(rows, address, [address])
+        return ours.account(user, address, self.standing(user, ours.state))
 
 
 class FlagStore(ConfirmationStore):
@@ -227,10 +218,57 @@ def _still(account: Account) -> QuerySet[Any]:
     return _users().filter(pk=account.user.pk, **{model.get_email_field_name(): account.address})
 
 
-def reusable_id(user: Any, standing: Standing) -> int | None:
-    """The id of our row; None where the account waits anew, so that the row is opened again."""
-    waits_anew = standing is Standing.PENDING and user.rc_state != ConfirmationState.PENDING
-    return None if waits_anew else user.rc_id
+def rows_of_users(users: Any) -> list[list[Any]]:
+    """The rows of each user, in the order of the first ones."""
+    rows_of: dict[Any, list[Any]] = {}
+    for row in users:
+        rows_of.setdefault(row.pk, []).append(row)
+    return list(rows_of.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What our confirmations say of one address of an account.
+
+    ``row`` has the confirmation of that address, ``former`` the newest of those of addresses
+    that the account does not have any more.
+    """
+
+    row: Any = None
+    former: Any = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Any], address: str, held: Sequence[str]) -> "Ours":
+        """Read off the rows of one user, which has the addresses ``held``."""
+        ours = [row for row in rows if row.rc_id is not None]
+        former = [
+            row for row in ours if not any(addresses.same(row.rc_address, each) for each in held)
+        ]
+        return cls(
+            row=next((row for row in ours if addresses.same(row.rc_address, address)), None),
+            former=max(former, key=lambda row: (row.rc_requested_at, row.rc_id), default=None),
+        )
+
+    @property
+    def state(self) -> str | None:
+        """The state of the address's own confirmation, else of the newest former one."""
+        counts = self.row or self.former
+        return str(counts.rc_state) if counts else None
+
+    def account(self, user: Any, address: str, standing: Standing) -> Account:
+        """The account with what is known of our rows."""
+        row, waits = self.row, standing is Standing.PENDING
+        # Where it waits anew there is none to name, so that the row is opened again.
+        reusable = row and not (waits and row.rc_state != ConfirmationState.PENDING)
+        return Account(
+            user=user,
+            address=address,
+            username=str(user.get_username()),
+            standing=standing,
+            confirmation_id=row.rc_id if reusable else None,
+            cooldown=cooldown_facts(row) if row else None,
+            former_id=self.former.rc_id if waits and self.former and not row else None,
+        )
 
 
 def cooldown_facts(user: Any) -> CooldownFacts | None:

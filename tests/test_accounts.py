@@ -187,14 +187,50 @@ def test_deactivated(blocked, confirmed):
     assert standings == [Standing.BLOCKED, Standing.BLOCKED]
 
 
-def test_changed_address(pending):
-    """A confirmation of a former address says nothing of the new one."""
+@pytest.mark.parametrize(
+    ("state", "standing"),
+    [
+        (ConfirmationState.PENDING, Standing.PENDING),
+        (ConfirmationState.WITHDRAWN, Standing.BLOCKED),
+        (ConfirmationState.CONFIRMED, Standing.CONFIRMED),
+    ],
+)
+def test_changed_address(pending, state, standing):
+    """The confirmation of a former address counts while there is none of the new one."""
+    Confirmation.objects.update(state=state)
     pending.email = "new@example.com"
     pending.save()
     (account,) = matching.find("new@example.com")
-    assert account.standing is Standing.CONFIRMED
-    assert account.confirmation_id is None
+    waits = Confirmation.objects.get().pk if state == ConfirmationState.PENDING else None
+    assert (account.standing, account.confirmation_id, account.former_id) == (standing, None, waits)
     assert matching.find("pending@example.com") == []
+
+
+def test_the_newest_former_address_counts(pending):
+    """Of several former addresses the one that was asked for last says whether it waits."""
+    assert engine.confirm_by_hand(Confirmation.objects.get())
+    for address in ("second@example.com", "third@example.com"):
+        pending.email = address
+        pending.save()
+        if address == "second@example.com":
+            start(pending, send=False)
+    (account,) = matching.find("third@example.com")
+    assert account.standing is Standing.PENDING
+
+
+def test_back_to_an_address_from_before_a_withdrawal(pending):
+    """Who was withdrawn does not wait again by going back to an earlier address."""
+    earlier = Confirmation.objects.get()
+    pending.email = "new@example.com"
+    pending.save()
+    assert withdraw(start(pending, send=False))
+    pending.email = "pending@example.com"
+    pending.save()
+    (account,) = matching.find("pending@example.com")
+    assert account.standing is Standing.BLOCKED
+    start(pending, send=False)
+    (account,) = matching.find("pending@example.com")
+    assert (account.standing, account.confirmation_id) == (Standing.PENDING, earlier.pk)
 
 
 @pytest.mark.parametrize("first", ["old@example.com", "new@example.com"])
@@ -232,7 +268,12 @@ def test_pending_are_those_who_wait(pending, confirmed, blocked):
     moved = PendingFactory.create(username="moved")
     moved.email = "elsewhere@example.com"
     moved.save()
-    assert [account.user for account in ConfirmationStore().pending()] == [pending, late]
+    waiting = [(account.user, account.address) for account in ConfirmationStore().pending()]
+    assert waiting == [
+        (pending, "pending@example.com"),
+        (late, "late@example.com"),
+        (moved, "elsewhere@example.com"),
+    ]
 
 
 def test_pending_of_more_than_one_piece(monkeypatch):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from django.db.models import QuerySet
 
 from .. import engine
-from ..engine.signup import account_of
+from ..engine.signup import account_of, moved_account_of
 from ..models import Confirmation
 from ..outcomes import Outcome
 
@@ -32,8 +32,8 @@ def in_pieces(queryset: QuerySet[Confirmation]) -> Iterator[Confirmation]:
 
 
 def resend(confirmation: Confirmation) -> Done:
-    """Send again, as the newest before it."""
-    account = account_of(confirmation)
+    """Send again, as the newest before it; to the address that the account has by now."""
+    account = account_of(confirmation) or moved_account_of(confirmation)
     if account is None:
         return Done.NOT_PENDING
     match engine.send_to(account).ending:

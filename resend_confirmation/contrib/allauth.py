@@ -23,7 +23,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from .. import accounts, addresses, conf, engine
-from ..accounts import Account, ConfirmationStore, cooldown_facts, reusable_id
+from ..accounts import Account, ConfirmationStore, Ours, rows_of_users
 from ..outcomes import ConfirmationState, Standing
 
 
@@ -100,34 +100,26 @@ class AllauthStore(ConfirmationStore):
         theirs = EmailAddress.objects.filter(email__in=spellings)
         yield self._joined().filter(pk__in=theirs.values("user_id"))
 
-    def _accounts(self, users: Any) -> Iterator[Account]:
+    def _accounts(self, users: Any) -> list[Account]:
         """One account per user and address, from one row per user, address and confirmation."""
-        rows_of: dict[Any, list[Any]] = {}
-        for row in users:
-            rows_of.setdefault(row.pk, []).append(row)
-        for rows in rows_of.values():
-            yield from _accounts_of(rows)
+        return [account for rows in rows_of_users(users) for account in _accounts_of(rows)]
 
 
-def _accounts_of(rows: list[Any]) -> Iterator[Account]:
+def _accounts_of(rows: list[Any]) -> list[Account]:
     """The accounts of one user, the one of the primary address first."""
     user = rows[0]
     own = getattr(user, user.get_email_field_name()) or ""
     known = {row.al_address: (row.al_verified, row.al_taken) for row in rows if row.al_address}
     if not any(addresses.same(own, address) for address in known) and (own or not known):
         known[own] = (False, user.al_own_taken)
+    # What a former address says counts until another is verified.
+    is_let_in = any(is_verified for is_verified, _ in known.values())
+    found = []
     for address in sorted(known, key=lambda each: not addresses.same(each, _current(user))):
-        is_verified, is_taken = known[address]
-        ours = next((r for r in rows if r.rc_id and addresses.same(r.rc_address, address)), None)
-        standing = _standing(user, ours.rc_state if ours else None, is_verified, is_taken)
-        yield Account(
-            user=user,
-            address=address,
-            username=str(user.get_username()),
-            standing=standing,
-            confirmation_id=reusable_id(ours, standing) if ours else None,
-            cooldown=cooldown_facts(ours) if ours else None,
-        )
+        ours = Ours.of(rows, address, list(known))
+        ours = Ours(ours.row) if is_let_in else ours
+        found.append(ours.account(user, address, _standing(user, ours.state, *known[address])))
+    return found
 
 
 def _standing(user: Any, state: str | None, is_verified: bool, is_taken: bool) -> Standing:

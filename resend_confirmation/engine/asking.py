@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import router, transaction
+from django.db.models import Q
 
 from .. import addresses, clients, clock, failures
 from ..accounts import Account
@@ -185,7 +186,8 @@ def send_to(account: Account, *, client: str = "", dialect: str = "", redirect: 
 def _usual_way(account: Account) -> dict[str, Any]:
     """The client, dialect and redirect of the newest message, else the confirmation's client."""
     ours = Confirmation.objects.filter(
-        account_id=account.user.pk, fingerprint=addresses.fingerprint(account.address)
+        Q(account_id=account.user.pk, fingerprint=addresses.fingerprint(account.address))
+        | Q(pk=account.former_id or 0)
     )
     newest = Delivery.objects.filter(confirmation__in=ours).order_by("-asked_at", "-pk")
     way = newest.values("client", "dialect", "redirect").first()

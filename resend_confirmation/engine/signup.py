@@ -118,11 +118,28 @@ def _redirect(client: Client, url: str) -> Redirect | Refusal | None:
 
 
 def ensure_confirmation(account: Account, *, client: str, language: str) -> Confirmation:
-    """The pending confirmation of an account that its store says is waiting."""
-    return reopen(account.user, account.address, client=client, language=language)
+    """The pending confirmation of an account that its store says is waiting.
+
+    One that changed its address goes on waiting as it did: for the same client, and in the same
+    language.
+    """
+    former = (
+        Confirmation.objects.filter(pk=account.former_id).first() if account.former_id else None
+    )
+    if former is None:
+        return reopen(account.user, account.address, client=client, language=language)
+    return reopen(
+        account.user,
+        account.address,
+        client=former.client,
+        language=former.language or language,
+        time_zone=former.time_zone,
+    )
 
 
-def reopen(user: Any, address: str, *, client: str, language: str) -> Confirmation:
+def reopen(
+    user: Any, address: str, *, client: str, language: str, time_zone: str = ""
+) -> Confirmation:
     """The confirmation of ``address``: made, or made pending again, or as it is while it waits."""
     now = clock.now()
     fresh = {
@@ -137,7 +154,9 @@ def reopen(user: Any, address: str, *, client: str, language: str) -> Confirmati
         "cooldown_id": cooldown.digest(addresses.canonical(address)),
     }
     confirmation, created = Confirmation.objects.get_or_create(
-        account=user, fingerprint=addresses.fingerprint(address), defaults=fresh
+        account=user,
+        fingerprint=addresses.fingerprint(address),
+        defaults={**fresh, "time_zone": time_zone},
     )
     if not created and confirmation.state != ConfirmationState.PENDING:
         for name, value in fresh.items():
@@ -150,15 +169,22 @@ def reopen(user: Any, address: str, *, client: str, language: str) -> Confirmati
 def withdraw(confirmation: Confirmation) -> bool:
     """Stop waiting for ``confirmation``: no message follows and every link is dead.
 
-    False when it was not pending any more. Raises TypeError for anything but a Confirmation:
-    a user has a key too, which may be that of somebody else's row.
+    Those of addresses that the account had before go with it, so that it does not wait again by
+    going back to one. False when it was not pending any more. Raises TypeError for anything but
+    a Confirmation: a user has a key too, which may be that of somebody else's row.
     """
     if not isinstance(confirmation, Confirmation):
         raise TypeError("withdraw takes the Confirmation that start returns")
-    withdrawn = Confirmation.objects.filter(
-        pk=confirmation.pk, state=ConfirmationState.PENDING
-    ).update(state=ConfirmationState.WITHDRAWN, selector=tokens.new_selector())
-    return bool(withdrawn)
+    waiting = Confirmation.objects.filter(
+        account_id=confirmation.account_id, state=ConfirmationState.PENDING
+    )
+    withdrawn = {"state": ConfirmationState.WITHDRAWN, "selector": tokens.new_selector()}
+    if not waiting.filter(pk=confirmation.pk).update(**withdrawn):
+        return False
+    former = [other.pk for other in waiting if account_of(other) is None]
+    if former:
+        waiting.filter(pk__in=former).update(**withdrawn)
+    return True
 
 
 def account_of(confirmation: Confirmation) -> Account | None:
@@ -170,3 +196,11 @@ def locked_account_of(confirmation: Confirmation) -> Account | None:
     """The same, locked until the transaction ends: nothing of it changes before."""
     accounts.store().lock(confirmation.account_id)
     return account_of(confirmation)
+
+
+def moved_account_of(confirmation: Confirmation) -> Account | None:
+    """The account that waits under another address by now, because of ``confirmation``."""
+    user = confirmation.account
+    address = getattr(user, user.get_email_field_name()) or ""
+    account = accounts.store().get(user.pk, address)
+    return account if account is not None and account.former_id == confirmation.pk else None

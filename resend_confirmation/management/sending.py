@@ -73,10 +73,13 @@ def send(identity: str, way: Way) -> Result:
 
 
 def _own_client(account: Account) -> Client | None:
-    row = Confirmation.objects.filter(pk=account.confirmation_id or 0).values_list(
-        "client", flat=True
-    )
+    row = Confirmation.objects.filter(pk=_row_of(account) or 0).values_list("client", flat=True)
     return clients.by_name(row.first() or "") or clients.default()
+
+
+def _row_of(account: Account) -> int | None:
+    """The confirmation that says since when it waits, and for which client."""
+    return account.confirmation_id or account.former_id
 
 
 def send_all(
@@ -106,9 +109,7 @@ def _pieces(waiting: Iterator[Account]) -> Iterator[list[Account]]:
 def _chosen(piece: list[Account], waiting: Waiting) -> Iterator[tuple[Account, str]]:
     """The accounts that are meant, each with the name of its confirmation's client."""
     now = clock.now()
-    rows = Confirmation.objects.filter(
-        pk__in=[a.confirmation_id for a in piece if a.confirmation_id]
-    )
+    rows = Confirmation.objects.filter(pk__in=[row for a in piece if (row := _row_of(a))])
     if waiting.older_than is not None:
         rows = rows.filter(requested_at__lt=now - waiting.older_than)
     if waiting.newer_than is not None:
@@ -117,8 +118,8 @@ def _chosen(piece: list[Account], waiting: Waiting) -> Iterator[tuple[Account, s
     # An account that our tables do not know yet has waited for no time that could be told.
     timed = waiting.older_than is not None or waiting.newer_than is not None
     for account in piece:
-        if account.confirmation_id in client_of or not timed:
-            yield account, client_of.get(account.confirmation_id or 0, "")
+        if _row_of(account) in client_of or not timed:
+            yield account, client_of.get(_row_of(account) or 0, "")
 
 
 def _send(account: Account, name: str, way: Way) -> Result:

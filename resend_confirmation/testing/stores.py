@@ -132,6 +132,35 @@ class AccountStoreContract:
         engine.confirm(token)
         _differs(_standing(user, "new@example.org"), Standing.CONFIRMED, "the new address")
 
+    def test_waits_under_another_address(self) -> None:
+        """Who waits and changes the address goes on waiting; the resend goes to the new one."""
+        user = self.make_pending("jane", "jane@example.org")
+        token = self._token(user, "jane@example.org")
+        self.change_address(user, "new@example.org")
+        _equal(_standing(user, "new@example.org"), Standing.PENDING, "the standing")
+        listed = [a.address for a in accounts.store().pending() if a.user.pk == user.pk]
+        _equal(listed, ["new@example.org"], "a bulk resend")
+        newer = self._token(user, "new@example.org")
+        _equal(engine.confirm(token).verdict, Verdict.DEAD, "the old link")
+        _equal(engine.confirm(newer).verdict, Verdict.CONFIRMED, "the new link")
+        _equal(_standing(user, "new@example.org"), Standing.CONFIRMED, "after the new link")
+
+    def test_blocked_under_another_address(self) -> None:
+        """Who was withdrawn or deactivated stays out under another address, and under the old."""
+        withdrawn = self.make_pending("jane", "jane@example.org")
+        self._token(withdrawn, "jane@example.org")
+        for row in Confirmation.objects.filter(account=withdrawn):
+            engine.withdraw(row)
+        deactivated = self.make_pending("john", "john@example.org")
+        self._token(deactivated, "john@example.org")
+        self.deactivate(deactivated)
+        for user in (withdrawn, deactivated):
+            for address in (f"new.{user.pk}@example.org", f"newer.{user.pk}@example.org"):
+                self.change_address(user, address)
+                _equal(_standing(user, address), Standing.BLOCKED, "the standing")
+                _equal(_ask(address), Outcome.BLOCKED, "a resend")
+        _equal(list(accounts.store().pending()), [], "a bulk resend")
+
     def test_without_an_address(self) -> None:
         """Who has no address is written to by no path."""
         user = self.make_without_address("jane")

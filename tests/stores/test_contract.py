@@ -32,10 +32,6 @@ class TestConfirmationStore(AccountStoreContract):
     def make_without_address(self, username):
         return UserFactory.create(username=username, email="")
 
-    def change_address(self, user, address):
-        super().change_address(user, address)
-        start(user, send=False)
-
 
 class TestFlagStore(AccountStoreContract):
     """Sites on which inactive means 'has not confirmed yet'."""

@@ -4,10 +4,12 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import IntegrityError
+from django.forms import modelform_factory
 from django.test import override_settings
-from django.urls import path
+from django.urls import path, reverse
 
-from resend_confirmation import start
+from resend_confirmation import start, withdraw
+from resend_confirmation.admin import acting
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState
 from tests.urls import urlpatterns as ours
@@ -117,24 +119,77 @@ def test_no_address(sign_up, arrived):
     assert not User.objects.exists()
 
 
-def test_who_waits(change, arrived, press, monkeypatch):
-    """The how-to's question is about the present address: a former one keeps nobody waiting."""
+@pytest.fixture(params=["form", "admin"])
+def profile(request, admin_client):
+    """Change somebody's address, as people do themselves or as staff do."""
+
+    def by_form(user, address):
+        form = modelform_factory(User, fields=["email"])({"email": address}, instance=user)
+        form.save()
+
+    def by_admin(user, address):
+        given = {
+            "username": user.username,
+            "email": address,
+            "is_active": "on",
+            "date_joined_0": "2026-01-01",
+            "date_joined_1": "12:00:00",
+        }
+        url = reverse("admin:auth_user_change", args=[user.pk])
+        assert admin_client.post(url, given).status_code == 302
+        user.refresh_from_db()
+
+    return by_form if request.param == "form" else by_admin
+
+
+def test_who_waits(change, arrived, press, monkeypatch, profile, ask):
+    """A change of address before the first click keeps the gate shut; the resend goes there."""
     change(CLIENTS=[{"name": "site"}])
     is_waiting = shown("shop.waiting", "def is_waiting", monkeypatch).is_waiting
     user = User.objects.create_user("jane", "jane@example.org")
     assert not is_waiting(user)
-    start(user)
+    start(user, language="de")
     assert is_waiting(user)
-    arrived()
-    user.email = "jane@example.com"
-    user.save()
-    start(user)
+    ((_, first),) = arrived()
+    profile(user, "jane@example.com")
     assert is_waiting(user)
-    ((_, body),) = arrived()
-    assert press(body) == "Thank you"
+    assert ask("jane@example.com") == (200, "sent")
+    ((to, second),) = arrived()
+    assert to == ["jane@example.com"]
+    assert press(first) == "This link is not valid"
+    assert is_waiting(user)
+    press(second)
     assert not is_waiting(user)
-    states = Confirmation.objects.values_list("address", "state")
-    assert set(states) == {("jane@example.org", "pending"), ("jane@example.com", "confirmed")}
+    states = Confirmation.objects.values_list("address", "state", "client", "language")
+    assert set(states) == {
+        ("jane@example.org", "pending", "site", "de"),
+        ("jane@example.com", "confirmed", "site", "de"),
+    }
+
+
+def test_who_was_withdrawn(change, arrived, monkeypatch, profile, ask):
+    """A change of address after a withdrawal lets nobody in, and sends nothing."""
+    change(CLIENTS=[{"name": "site"}])
+    user = User.objects.create_user("jane", "jane@example.org")
+    withdraw(start(user, send=False))
+    profile(user, "jane@example.com")
+    assert ask("jane@example.com") == (400, "blocked.user")
+    call_command("resend_confirmation", "send", "--pending", verbosity=0)
+    assert arrived() == []
+
+
+def test_admin_and_bulk_after_a_change_of_address(change, arrived, profile):
+    """Staff's resend of the former confirmation, and a bulk resend, go to the present address."""
+    change(CLIENTS=[{"name": "site"}])
+    user = User.objects.create_user("jane", "jane@example.org")
+    confirmation = start(user, send=False)
+    profile(user, "jane@example.com")
+    assert acting.confirm(confirmation) is acting.Done.NOT_PENDING
+    assert acting.resend(confirmation) is acting.Done.YES
+    assert [to for to, _ in arrived()] == [["jane@example.com"]]
+    profile(user, "jane@example.net")
+    call_command("resend_confirmation", "send", "--pending", "--newer-than", "1h", verbosity=0)
+    assert [to for to, _ in arrived()] == [["jane@example.net"]]
 
 
 def test_nobody_waits_without_an_address(monkeypatch):
