@@ -729,6 +729,16 @@ class TestPaused:
         assert "No messages until Jan. 1, 2030, 7 a.m.: this hour&#x27;s budget is used up." in page
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
+    def test_a_share_of_the_budget(self, clock, root, pending, path, change):
+        """Where first messages still go out, staff see that others wait."""
+        change(HOURLY_BUDGET=3)
+        engine.start(pending)
+        carry()
+        page = root.get(path).content.decode()
+        assert "No messages" not in page
+        assert "wait until Jan. 1, 2030, 7 a.m.: the rest of this hour&#x27;s budget is" in page
+
+    @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
     def test_nothing_to_say(self, root, path):
         """A queue that is not paused is not spoken of."""
         assert "messagelist" not in root.get(path).content.decode()

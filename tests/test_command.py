@@ -434,6 +434,8 @@ class TestStatus:
         for name in ("one", "two", "three"):
             waiting(name)
         Ran("send", "--pending")
+        Ran("drain", "--once", "--limit", "1")
+        assert "this hour: 1 of 2, resends wait" in Ran("status").lines
         Ran("drain")
         found = json.loads("\n".join(Ran("status", "--json").lines))
         until = "2030-01-01T13:00:00+00:00"

@@ -1,15 +1,18 @@
 """The queue as a whole: it rests while the settings do not work, and keeps to the hourly budget."""
 
 import smtplib
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core import mail
 
+from resend_confirmation import engine, start
+from resend_confirmation.accounts import store
 from resend_confirmation.courier import Round, carry, pause
 from resend_confirmation.models import Confirmation, Delivery
-from resend_confirmation.outcomes import DeliveryState, Reason
+from resend_confirmation.outcomes import DeliveryState, Origin, Reason
 
 from .factories import UserFactory, queued
 from .mailers import ScriptedBackend, through
@@ -182,3 +185,64 @@ def test_what_is_not_sent_costs_nothing(clock, budget):
     for _ in range(2):
         queued(UserFactory.create())
     assert carry() == Round(sent=2, needless=1)
+
+
+def waiting(sends=0, **given):
+    """A delivery of somebody who was written to so often, written by an ask."""
+    user = UserFactory.create()
+    start(user, send=False)
+    Confirmation.objects.filter(account=user).update(sends=sends)
+    engine.send_to(store().get(user.pk, user.email), **given)
+
+
+def count(name):
+    """How many messages of an hour with so many went out, by origin."""
+    rows = Delivery.objects.filter(state=name).values_list("origin", "confirmation__sends")
+    return Counter((Origin(origin).name, sends) for origin, sends in rows)
+
+
+def test_strangers_keep_no_sign_up_waiting(clock, change, caplog):
+    """However many ask before it, a sign-up's message goes out in this hour; one warning."""
+    change(HOURLY_BUDGET=2)
+    for _ in range(3):
+        waiting()
+    ann = queued(UserFactory.create())
+    assert carry() == Round(sent=2)
+    ann.refresh_from_db()
+    assert ann.state == DeliveryState.SENT
+    assert carry() == Round()
+    until = "2030-01-01T13:00:00+00:00"
+    expected = f"HOURLY_BUDGET: 1 of 2 messages were sent, and others wait until {until}"
+    assert caplog.messages == [expected]
+    clock.move(hours=1)
+    assert carry() == Round(sent=1)
+    assert len(caplog.messages) == 2
+
+
+def test_shares_of_the_budget(clock, change):
+    """A fifth is kept for sign-ups, another for those who were never written to."""
+    change(HOURLY_BUDGET=20)
+    for _ in range(21):
+        waiting(sends=1)
+    for _ in range(21):
+        waiting(sends=2, origin=Origin.RUN)
+    for _ in range(21):
+        waiting()
+    for _ in range(21):
+        queued(UserFactory.create())
+    assert carry() == Round(sent=20, paused=True)
+    assert count("sent") == {("ASK", 2): 12, ("ASK", 1): 4, ("SIGN_UP", 1): 4}
+    # Sign-ups were put off for a minute and come first; of the others each share has its rest.
+    clock.move(hours=1)
+    assert carry() == Round(sent=17)
+    clock.move(hours=1)
+    assert carry() == Round(sent=16)
+
+
+@pytest.mark.parametrize(("limit", "shares"), [(1, (1, 1, 1)), (2, (2, 1, 1)), (20, (20, 16, 12))])
+def test_every_share_has_one(limit, shares):
+    """The smallest budget still has a message for everybody."""
+    kinds = [(Origin.SIGN_UP, 0), (Origin.ASK, 0), (Origin.ASK, 1)]
+    assert tuple(pause.most(limit, origin, sends) for origin, sends in kinds) == shares
+    assert pause.most(limit, Origin.RUN, 0) == limit
+    assert pause.most(limit, Origin.RUN, 1) == pause.most(limit, Origin.SIGN_UP, 1) == shares[2]

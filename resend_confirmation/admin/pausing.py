@@ -1,22 +1,29 @@
 """Telling staff that nothing is sent at present, and why."""
 
+from datetime import datetime
+
 from django.contrib import messages
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
-from ..courier.pause import pause
+from ..courier.pause import budget, pause
 
 
 def warn(request: HttpRequest) -> None:
     """Add a warning to the page when the queue is paused."""
-    why = pause()
+    why, hour = pause(), budget()
     if why is None:
+        if hour and hour.until and hour.has_the_rest_kept:
+            text = gettext(
+                "Messages to people who were written to before wait until %(until)s: the rest of "
+                "this hour's budget is kept for first messages."
+            )
+            messages.info(request, text % {"until": _when(hour.until)})
         return
-    until = timezone.localtime(why.until) if timezone.is_aware(why.until) else why.until
     facts = {
-        "until": date_format(until, "DATETIME_FORMAT"),
+        "until": _when(why.until),
         "error": f"{why.error_class} {why.error_code}".strip(),
     }
     if why.reason == "budget":
@@ -27,3 +34,8 @@ def warn(request: HttpRequest) -> None:
             "work (%(error)s)."
         )
     messages.warning(request, text % facts)
+
+
+def _when(moment: datetime) -> str:
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return date_format(local, "DATETIME_FORMAT")

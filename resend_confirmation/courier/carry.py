@@ -62,8 +62,9 @@ def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> 
     """Claim and send up to ``limit`` due deliveries, one after the other.
 
     Ends early when nothing is due, when ``is_stopping`` says so, and when the queue is paused:
-    the settings do not work, or the hourly budget is used up. A signal, and what its handler
-    raises, waits until the message under way is finished and marked.
+    the settings do not work, or the hourly budget is used up. Where only a share of it is, the
+    deliveries that it is for wait for the next hour, and others go out. A signal, and what its
+    handler raises, waits until the message under way is finished and marked.
     """
     done = Round()
     claims.reclaim()
@@ -96,7 +97,8 @@ def _work_off(claim: Claim, post: Post, done: Round) -> None:
     SETTLE[receipt.kind](claim, receipt)
     done.sent += receipt.kind is Kind.ACCEPTED
     # What waits for the next hour was not tried.
-    done.unsent += receipt.kind is not Kind.ACCEPTED and receipt != OVER_BUDGET
+    waits = receipt in (OVER_BUDGET, OVER_SHARE)
+    done.unsent += receipt.kind is not Kind.ACCEPTED and not waits
     done.paused = receipt.kind is Kind.CONFIGURATION or receipt == OVER_BUDGET
 
 
@@ -104,6 +106,8 @@ def _work_off(claim: Claim, post: Post, done: Round) -> None:
 OVER_BUDGET = Receipt(Kind.NOT_ACCEPTED, error_class="HourlyBudget")
 #: Stands for a link that has too little of its life left to be worth receiving.
 TOO_LATE = Receipt(Kind.NOT_ACCEPTED, error_class="TooLate")
+#: Stands for 'not in this hour', while others may go out.
+OVER_SHARE = Receipt(Kind.NOT_ACCEPTED, error_class="HourlyBudget", error_code="share")
 #: Stands for an error that is no mail server's, such as a template's.
 CRASHED = Receipt(Kind.NOT_ACCEPTED, error_class="Crashed")
 
@@ -120,8 +124,8 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
     # First, whether anything can be sent: the life of the link begins when it is assigned.
     if failure := post.open():
         return failure
-    if not pause.within_budget():
-        return OVER_BUDGET
+    if budget := pause.over_budget(delivery, confirmation):
+        return OVER_BUDGET if budget.is_used_up else OVER_SHARE
     if links.is_late(delivery, clock.now()):
         if delivery.doubts:
             # Another link would not be a copy of what may have gone out.
@@ -173,6 +177,12 @@ def _not_accepted(claim: Claim, receipt: Receipt) -> None:
         return
     if receipt == TOO_LATE:
         _failed(claim, receipt, Reason.TOO_LATE)
+        return
+    if receipt == OVER_SHARE:
+        budget = pause.budget()
+        until = budget.until if budget else None
+        wait = max(timedelta(0), until - clock.now()) if until else timedelta(minutes=1)
+        _untouched(claim, receipt, wait=wait, reason=Reason.NONE)
         return
     tries = claim.delivery.attempts
     reason = Reason.CRASHED if receipt == CRASHED else Reason.NOT_ACCEPTED

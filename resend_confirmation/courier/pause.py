@@ -1,5 +1,6 @@
 """When nothing may be sent at all: settings that do not work, or an hour's budget used up."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,8 +8,10 @@ from django.db import IntegrityError, router, transaction
 from django.db.models import Case, F, Q, Value, When
 
 from .. import addresses, clock, conf
-from ..models import Cooldown, Delivery
-from ..outcomes import DeliveryState, Reason
+from ..models import Confirmation, Cooldown, Delivery
+from ..outcomes import DeliveryState, Origin, Reason
+
+logger = logging.getLogger("resend_confirmation")
 
 #: How long the queue rests after the mail server did not accept the settings.
 PAUSE = timedelta(minutes=1)
@@ -63,8 +66,25 @@ class Budget:
 
     @property
     def is_used_up(self) -> bool:
-        """Whether messages wait for the next hour."""
+        """Whether all messages wait for the next hour."""
         return self.used >= self.limit
+
+    @property
+    def has_the_rest_kept(self) -> bool:
+        """Whether resends wait for the next hour, and first messages still go out."""
+        return not self.is_used_up and self.used >= most(self.limit, Origin.ASK, sends=1)
+
+
+def most(limit: int, origin: int, sends: int) -> int:
+    """Return how many messages there may have been in this hour before a message like that.
+
+    A fifth is kept for sign-ups and for runs to people to whom nothing was ever sent, and
+    another for such people's own requests, so that strangers who ask on and on keep none waiting.
+    """
+    kept = max(1, limit // 5)
+    if sends:
+        return max(1, limit - 2 * kept)
+    return max(1, limit - kept) if origin == Origin.ASK else limit
 
 
 def budget() -> Budget | None:
@@ -92,25 +112,42 @@ def _key() -> str:
     return addresses.keyed_digests("everybody", "budget")[0]
 
 
-def within_budget() -> bool:
-    """Take one message out of this hour's budget; False when it is used up.
+def over_budget(delivery: Delivery, confirmation: Confirmation) -> Budget | None:
+    """Take one message out of this hour's budget, or return the budget if it has none for it.
 
     One row with a fixed key, counted by one conditional UPDATE, like an address's cooldown.
     """
     limit = conf.get().HOURLY_BUDGET
     if not limit:
-        return True
+        return None
     now = clock.now()
     key = _key()
     is_over = Q(hour_from__lte=now - HOUR)
-    row = Cooldown.objects.filter(is_over | Q(hour_count__lt=limit), digest=key)
-    # The count before the start: MariaDB assigns from left to right and would see the new start.
+    share = most(limit, delivery.origin, confirmation.sends)
+    row = Cooldown.objects.filter(is_over | Q(hour_count__lt=share), digest=key)
+    # Counts before the start: MariaDB assigns from left to right and would see the new start.
     taken = row.update(
         hour_count=Case(When(is_over, then=Value(1)), default=F("hour_count") + 1),
+        day_count=Case(When(is_over, then=Value(0)), default=F("day_count") + 0),
         hour_from=Case(When(is_over, then=Value(now)), default=F("hour_from")),
         last_at=now,
     )
-    return bool(taken) or _first(key, now)
+    if taken or _first(key, now):
+        return None
+    found = budget() or Budget(limit)
+    _tell_once(key, found)
+    return found
+
+
+def _tell_once(key: str, found: Budget) -> None:
+    """Log that messages wait, once in an hour by all couriers: the row's other count notes it."""
+    if found.until and Cooldown.objects.filter(digest=key, day_count=0).update(day_count=1):
+        logger.warning(
+            "HOURLY_BUDGET: %d of %d messages were sent, and others wait until %s",
+            found.used,
+            found.limit,
+            found.until.isoformat(timespec="seconds"),
+        )
 
 
 def _first(key: str, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from .. import addresses, clients, clock, failures
 from ..accounts import Account
 from ..clients import Client
 from ..models import Confirmation, Cooldown, Delivery
-from ..outcomes import CONCEALED, DeliveryState, Ending, Outcome, Reason, Refusal
+from ..outcomes import CONCEALED, DeliveryState, Ending, Origin, Outcome, Reason, Refusal
 from . import backlog, cooldown, matching, outbox
 from .deadlocks import retried
 from .signup import ensure_confirmation
@@ -155,6 +155,7 @@ def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
             client_state=draft.client_state,
             payload=draft.payload,
             language=language,
+            origin=draft.origin,
             slot_at=draft.slot_at,
         )
         _insert(delivery, DeliveryState.QUEUED)
@@ -162,7 +163,14 @@ def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
 
 @failures.discreet
 @retried
-def send_to(account: Account, *, client: str = "", dialect: str = "", redirect: str = "") -> Result:
+def send_to(
+    account: Account,
+    *,
+    client: str = "",
+    dialect: str = "",
+    redirect: str = "",
+    origin: Origin = Origin.ASK,
+) -> Result:
     """Queue the message for an account that staff or a command chose; the cooldown holds.
 
     Where no way is named it goes as the newest before it, so that its link is the same and lands
@@ -173,7 +181,8 @@ def send_to(account: Account, *, client: str = "", dialect: str = "", redirect: 
         return Result(matching.outcome_without_pending([account]))
     now = clock.now()
     named = {"client": client, "dialect": dialect, "redirect": redirect}
-    draft = Delivery(**(named if any(named.values()) else _usual_way(account)), slot_at=now)
+    way = named if any(named.values()) else _usual_way(account)
+    draft = Delivery(**way, origin=origin, slot_at=now)
     with transaction.atomic(using=router.db_for_write(Delivery)):
         if wait := cooldown.take(addresses.canonical(account.address), account.cooldown, now):
             draft.slot_at = _slot_of_another(account)

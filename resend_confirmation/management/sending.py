@@ -11,7 +11,7 @@ from ..accounts import Account
 from ..clients import Client
 from ..engine import ResendRequest, Result, cooldown, matching
 from ..models import Confirmation
-from ..outcomes import Ending, Outcome, Refusal
+from ..outcomes import Ending, Origin, Outcome, Refusal
 
 #: Accounts of a bulk resend that are in memory at once.
 PIECE = 500
@@ -132,6 +132,7 @@ def _send(account: Account, name: str, way: Way) -> Result:
         client=client.name if client else "",
         dialect=way.dialect,
         redirect=redirect.id if isinstance(redirect, clients.Redirect) else "",
+        origin=Origin.RUN,
     )
 
 

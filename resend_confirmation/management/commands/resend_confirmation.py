@@ -131,7 +131,8 @@ class Command(BaseCommand):
         self.stdout.write(f"to be tried again: {found.retrying}")
         self.stdout.write(f"unresolved asks: {found.unresolved}")
         if found.budget:
-            self.stdout.write(f"this hour: {found.budget.used} of {found.budget.limit}")
+            wait = ", resends wait" if found.budget.has_the_rest_kept else ""
+            self.stdout.write(f"this hour: {found.budget.used} of {found.budget.limit}{wait}")
         self.stdout.write("confirmations")
         self._table(found.confirmations)
 
