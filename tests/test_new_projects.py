@@ -1,6 +1,8 @@
 """How-tos followed to the letter: each in a new project that has nothing else."""
 
+import os
 import re
+import uuid
 from pathlib import Path
 
 import django
@@ -18,6 +20,9 @@ RESEND_CONFIRMATION = {
     "CLIENTS": [{"name": "default"}],
 }
 """
+
+
+BROKER = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 
 
 @pytest.fixture
@@ -107,3 +112,43 @@ def test_carrier_tasks(project):
     project.run(*worker.split()[1:], "--batch", "--no-startup-delay")
     (message,) = sent.iterdir()
     assert "To: ann@example.com" in message.read_text("utf-8")
+
+
+@pytest.mark.redis
+def test_carrier_celery(project, monkeypatch):
+    """Signing up publishes a task to the site's broker; the worker of the how-to sends."""
+    text = page("docs/how-to/carriers.md")
+    settings, application, init, _ = blocks(
+        text[text.index("## celery") : text.index("## none")], "python"
+    )
+    queue = f"CELERY_TASK_DEFAULT_QUEUE = 'docs-{uuid.uuid4().hex}'\n"
+    project.append("settings.py", settings, queue, TO_FILES if MAILERS else TO_FILES_BEFORE)
+    project.append("urls.py", blocks(page("README.md"), "python")[1])
+    project.append("settings.py", "INSTALLED_APPS = [*INSTALLED_APPS, 'resend_confirmation']\n")
+    project.write("celery.py", application)
+    monkeypatch.setenv("CELERY_BROKER_URL", BROKER)
+    project.manage("migrate", "--verbosity", "0")
+    monkeypatch.delenv("CELERY_BROKER_URL")
+    assert "(resend_confirmation.W035)" in project.ask("manage.py", "check", "--deploy").stderr
+    monkeypatch.setenv("CELERY_BROKER_URL", BROKER)
+    project.append("__init__.py", init)
+    assert "(resend_confirmation.W035)" not in project.ask("manage.py", "check", "--deploy").stderr
+    project.manage("shell", "-c", SIGN_UP)
+    # A worker that ends once the queue is empty.
+    project.run("-c", WORKER)
+    (message,) = (project.folder / "sent").iterdir()
+    assert "To: ann@example.com" in message.read_text("utf-8")
+
+
+#: The how-to's worker, until the first task is done.
+WORKER = """
+from celery.signals import task_postrun
+from shop import celery_app
+
+@task_postrun.connect
+def stop(sender, **kwargs):
+    from celery.worker import state
+    state.should_stop = 0
+
+celery_app.worker_main(["worker", "--pool", "solo", "--loglevel", "WARNING"])
+"""

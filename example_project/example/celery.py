@@ -8,4 +8,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example.settings")
 
 app = Celery("example")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.set_default()
 app.autodiscover_tasks(["resend_confirmation.carriers"], related_name="celery")

@@ -16,6 +16,16 @@ class Gate:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self._server = None
+        self._flows = threading.Event()
+        self._flows.set()
+
+    def freeze(self):
+        """Go silent: connections stay open and are accepted, and nothing gets through."""
+        self._flows.clear()
+
+    def thaw(self):
+        """Let new connections through; those of the silent time stay silent."""
+        self._flows.set()
 
     def open(self):
         """Let connections through."""
@@ -50,7 +60,10 @@ class Gate:
             self._sockets |= set(pair)
         with suppress(OSError):
             while True:
-                for readable in select.select(list(pair), [], [])[0]:
+                readables = select.select(list(pair), [], [])[0]
+                if not self._flows.is_set():
+                    threading.Event().wait()  # For ever, on a thread that holds up nothing.
+                for readable in readables:
                     data = readable.recv(65536)
                     if not data:
                         raise OSError

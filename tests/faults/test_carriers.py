@@ -136,6 +136,29 @@ def test_celery_wakes_the_worker(carried, broker):
 
 
 @pytest.mark.postgres
+def test_celery_silent_broker(carried, broker):
+    """A broker that goes silent is told of once; when it is back all is sent without an ask."""
+    gate, url = broker
+    more = {
+        "FAULTS_CARRIER": "celery",
+        "FAULTS_BROKER": url,
+        "FAULTS_QUEUE": f"faults-{uuid.uuid4().hex}",
+    }
+    gate.freeze()
+    start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
+    wait_until(lambda: "could not be told" in carried.log_text(), carried.log_text)
+    gate.thaw()
+    wait_until(lambda: "is told again" in carried.log_text(), carried.log_text)
+    assert carried.log_text().count("could not be told") == 1
+    start(
+        carried, "-m", "celery", "-A", "tests.faults.celery_app", "worker",
+        "--pool", "solo", "--loglevel", "WARNING", **more,
+    )  # fmt: skip
+    wait_until(lambda: sent_everything(carried), carried.log_text)
+    assert_each_got_one(carried)
+
+
+@pytest.mark.postgres
 def test_tasks(carried):
     """An ask enqueues a task in its own commit, and the tasks' worker carries it."""
     more = {"FAULTS_CARRIER": "tasks"}

@@ -1,0 +1,109 @@
+"""The carrier over Celery: one publication for many wakes, tried again until one succeeds."""
+
+import logging
+import threading
+
+import pytest
+from celery import Celery, _state
+
+from resend_confirmation.carriers import celery
+from resend_confirmation.carriers.celery import CeleryCarrier
+
+#: Seconds for anything to happen, on a machine that is busy with something else.
+DEADLINE = 60
+
+
+@pytest.fixture
+def apps(monkeypatch):
+    """Celery's own application alone, as in a process that loads none of the site's."""
+    monkeypatch.setattr(_state, "_apps", set())
+    monkeypatch.setattr(_state, "default_app", None)
+    monkeypatch.setattr(_state._tls, "current_app", None)
+
+
+@pytest.fixture
+def carrier(monkeypatch, apps, caplog):
+    """A carrier that rests for a moment only."""
+    monkeypatch.setattr(celery, "REST", 0.01)
+    caplog.set_level(logging.WARNING, "resend_confirmation")
+    made = CeleryCarrier()
+    yield made
+    made._end()
+
+
+class Broker:
+    """Publications, the first of which go as a test says."""
+
+    def __init__(self, *first):
+        self.first = list(first)
+        self.published = threading.Event()
+
+    def publish(self):
+        if self.first:
+            self.first.pop(0)()
+        else:
+            self.published.set()
+
+
+def refuse():
+    """What a publication comes to while there is no broker."""
+    raise ConnectionRefusedError
+
+
+def test_tried_again(carrier, monkeypatch, caplog):
+    """Publications fail until the broker is back: one line then, and one now; no wake is lost."""
+    Celery("site", broker="memory://")
+    broker = Broker(refuse, refuse, refuse)
+    monkeypatch.setattr(celery, "publish", broker.publish)
+    carrier.wake()
+    thread = carrier._thread
+    assert broker.published.wait(DEADLINE)
+    thread.join(DEADLINE)
+    assert caplog.messages == [
+        "The broker could not be told (ConnectionRefusedError); it is tried again until it is",
+        "The broker is told again",
+    ]
+
+
+def test_hangs(carrier, monkeypatch, caplog):
+    """A publication that never ends is given up at the next wake after its time."""
+    Celery("site", broker="memory://")
+    end = threading.Event()
+    hanging = threading.Event()
+    broker = Broker(lambda: (hanging.set(), end.wait(DEADLINE)))
+    monkeypatch.setattr(celery, "publish", broker.publish)
+    carrier.wake()
+    assert hanging.wait(DEADLINE)
+    first = carrier._thread
+    carrier.wake()
+    assert carrier._thread is first
+    monkeypatch.setattr(celery, "LONGEST", 0.0)
+    carrier.wake()
+    assert broker.published.wait(DEADLINE)
+    end.set()
+    first.join(DEADLINE)
+    assert caplog.messages[0] == (
+        "The broker could not be told (no answer); it is tried again until it is"
+    )
+
+
+def test_w035_no_broker(carrier, monkeypatch, caplog):
+    """W035: no application with a broker is loaded, which the log says once as an error, too."""
+    (message,) = carrier.check()
+    assert message.id == "resend_confirmation.W035"
+    monkeypatch.setattr(celery, "publish", Broker().publish)
+    for _ in range(2):
+        carrier.wake()
+        carrier._end()
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [("ERROR", message.msg)]
+
+
+def test_applications(carrier):
+    """The site's application is found from every thread, though Celery knows it in its own."""
+    site = Celery("site", broker="memory://")
+    assert carrier.check() == []
+    found = []
+    thread = threading.Thread(target=lambda: found.append(celery.application()))
+    thread.start()
+    thread.join()
+    assert found == [site]
