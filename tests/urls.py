@@ -9,6 +9,7 @@ urlpatterns = [
     path("confirm/", include("resend_confirmation.views")),
     path("schema/", SpectacularAPIView.as_view()),
     path("api/", include("resend_confirmation.dialects.xsolla")),
+    path("", include("resend_confirmation.dialects.xsolla.also")),
     path("", include("resend_confirmation.dialects.quiva")),
     path("", include("resend_confirmation.dialects.strapi")),
     path("", include("resend_confirmation.dialects.backendless")),

@@ -12,6 +12,7 @@ urlpatterns = [
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("confirm/", include("resend_confirmation.views")),
     path("api/", include("resend_confirmation.dialects.xsolla")),
+    path("", include("resend_confirmation.dialects.xsolla.also")),
     path("", include("resend_confirmation.dialects.quiva")),
     path("", include("resend_confirmation.dialects.strapi")),
     path("", include("resend_confirmation.dialects.backendless")),

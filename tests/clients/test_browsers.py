@@ -161,9 +161,9 @@ BACKENDLESS_CONFIRMED = (
     '{"message":"User has already confirmed the email address. Email confirmation will not be '
     'sent.","code":3102}'
 )
-XSOLLA_CONFIRMED = '{"error":{"code":"003-061","description":"User account is already confirmed."}}'
+XSOLLA_CONFIRMED = '{"error":{"code":"003-409","description":"User account is already confirmed."}}'
 ERRORS = [
-    (409, XSOLLA_CONFIRMED),
+    (422, XSOLLA_CONFIRMED),
     (422, XSOLLA_CONFIRMED),
     (400, BACKENDLESS_CONFIRMED),
     (400, BACKENDLESS_CONFIRMED),
@@ -360,6 +360,6 @@ def test_xsolla_in_a_page(chromium, load, open_site, sites, dialect, more):
     with sent_once(open_site, dialect, waiting):
         assert chromium.execute_async_script(XSOLLA, config, waiting) == {"returned": ""}
     assert chromium.execute_async_script(XSOLLA, config, "confirmed@example.com") == {
-        "code": "003-061",
-        "message": "003-061",
+        "code": "003-409",
+        "message": "003-409",
     }

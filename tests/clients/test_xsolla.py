@@ -111,7 +111,7 @@ def test_sent_with_all_options(ask, sites, mode, subject, more):
     ("username", "code"),
     [
         ("nobody@example.com", "003-002"),
-        ("confirmed@example.com", "003-061"),
+        ("confirmed@example.com", "003-409"),
         ("blocked@example.com", "002-040"),
         ("", "0"),
         ("a" * 256, "0"),
@@ -166,7 +166,7 @@ def test_cooling_down(ask, sites, mode):
 def test_throttled(ask, sites, mode):
     """Too many requests from one network."""
     site = sites["throttled"]
-    assert ask(mode, mode(site.url), "confirmed@example.com") == thrown("003-061")
+    assert ask(mode, mode(site.url), "confirmed@example.com") == thrown("003-409")
     with nothing_sent(site):
         assert ask(mode, mode(site.url), sites.waiting()) == thrown("002-057")
 

@@ -84,9 +84,9 @@ CALLS = [
     Call(
         OAUTH2,
         xsolla("confirmed@example.com"),
-        409,
+        422,
         "XsollaError",
-        {"error": {"code": "003-061", "description": "User account is already confirmed."}},
+        {"error": {"code": "003-409", "description": "User account is already confirmed."}},
         {"client_id": 57},
     ),
     Call(
@@ -133,7 +133,7 @@ CALLS = [
         xsolla("confirmed@example.com"),
         422,
         "XsollaError",
-        {"error": {"code": "003-061", "description": "User account is already confirmed."}},
+        {"error": {"code": "003-409", "description": "User account is already confirmed."}},
         {"project_id": PROJECT},
     ),
     Call(

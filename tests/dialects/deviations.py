@@ -90,7 +90,12 @@ DEVIATIONS: dict[str, Deviations] = {
             512,
             "our own limit: the value is kept until the link is used",
         ),
-        ("/responses/409/description", None, "User account is already confirmed.", _XSOLLA_TEXT),
+        (
+            "/responses/409/description",
+            None,
+            "Not answered here: an account that is already confirmed is told with 422.",
+            "the page says of no status what it is for, and an SDK has no case for 409",
+        ),
     ],
     "xsolla-jwt": [
         *XSOLLA,

@@ -18,6 +18,7 @@ import pytest
 
 from tests.demonstration import COMMAND, DEADLINE, environment, free_port, manage, wait_for
 
+from . import xsolla_sdks as sdks
 from .mailbox import Mailbox
 
 ROOT = "/F2FE78BB-5D08-44FE-B074-6E7C29B49B03/7C1A9E00-0000-4000-8000-000000000001"
@@ -25,7 +26,7 @@ ROOT = "/F2FE78BB-5D08-44FE-B074-6E7C29B49B03/7C1A9E00-0000-4000-8000-0000000000
 SEED = """
 from django.contrib.auth.models import User
 from resend_confirmation import start
-for number in range(40):
+for number in range(60):
     start(User.objects.create(username=f"p{number}", email=f"p{number}@example.com"), send=False)
 User.objects.create(username="done", email="done@example.com")
 """
@@ -254,6 +255,142 @@ CHECK = (
 )
 
 
+# Xsolla: how its SDKs ask; each reads the answers in ``xsolla_sdks``
+
+PROJECT = "projectId=40db2ea4-5d42-11e6-a3ff-005056a0e04a"
+RAW, ENCODED = "https://game.example/callback", "https%3A%2F%2Fgame.example%2Fcallback"
+CALL = "user/resend_confirmation_link"
+OAUTH2 = f"oauth2/{CALL}"
+OLD_JWT = f"{CALL}?{PROJECT}&login_url={ENCODED}"
+UUID4 = "state=0b1f7f6e-3d8e-4c9d-9d3e-1f0b8b9c7a11"
+UE4 = "engine=ue4&engine_v=4.26.2-0+++UE4+Release-4.26&sdk=login&sdk_v=0.6.0"
+OLD_ANDROID = "engine=android&engine_v=11&sdk=login&sdk_v=1.1.6"
+J = '{"username":"WHO"}'
+INDENTED = '{\r\n\t"username": "WHO"\r\n}'
+
+
+def of_sdk(target: str, body: str, *headers: str, media_type: str = "application/json") -> str:
+    named = ["X-SDK: LOGIN", *headers, f"Content-Type: {media_type}", LENGTH, HOST]
+    return request(f"POST {target}", *named, body=body)
+
+
+#: As OkHttp writes it.
+GSON = "application/json; charset=UTF-8"
+AXIOS_TYPE = "application/json;charset=utf-8"
+XSOLLA = {
+    "Unity 3": (
+        of_sdk(
+            f"/api/{OAUTH2}?client_id=57&state=xsollatest&redirect_uri={RAW}&locale=de_DE"
+            "&engine=unity&engine_v=2022.3.20f1&sdk=login&sdk_v=3.1.1"
+            "&build_platform=windowsplayer",
+            J,
+            "X-ENGINE: UNITY",
+            "X-BUILD-PLATFORM: WINDOWSPLAYER",
+        ),
+        sdks.unity,
+    ),
+    "Unity 0.7, JWT": (
+        of_sdk(
+            f"/api/{CALL}?{PROJECT}&login_url={RAW}&payload=&engine=unity"
+            "&engine_v=2019.4.40f1&sdk=login&sdk_v=0.7.1",
+            J,
+        ),
+        sdks.old_unity,
+    ),
+    "Unreal 4": (
+        of_sdk(
+            f"/api/{OAUTH2}?client_id=57&state=xsollatest&locale=de_DE&redirect_uri={RAW}"
+            "&engine=ue5&engine_v=5.4.1-0+++UE5+Release-5.4&sdk=login&sdk_v=4.2.3"
+            "&build_platform=windows&ref=partner&ref_v=1.0",
+            INDENTED,
+            "X-ENGINE-V: 5.4.1-0+++UE5+Release-5.4",
+        ),
+        sdks.unreal,
+    ),
+    "Unreal 0.8, JWT": (of_sdk(f"/api/{OLD_JWT}&payload=a=b,c&{UE4}", INDENTED), sdks.unreal),
+    "Unreal 0.8, proxy": (
+        of_sdk(
+            f"/api/proxy/registration/resend_confirmation_link?{PROJECT}&login_url={ENCODED}&{UE4}",
+            INDENTED,
+        ),
+        sdks.unreal,
+    ),
+    "Android 6": (
+        of_sdk(
+            f"/api/{OAUTH2}?client_id=58&redirect_uri=app%3A%2F%2Fxlogin.com.example.arcade"
+            f"&{UUID4}&locale=de_DE&engine=android&engine_v=14&sdk=login&sdk_v=6.0.14",
+            J,
+            "Accept-Charset: UTF-8",
+        ),
+        sdks.android,
+    ),
+    "Android 6, the engine first": (
+        of_sdk(
+            "/api/oauth2/user/resend_confirmation_link?engine=android&engine_v=14&sdk=login"
+            "&sdk_v=6.0.14&client_id=58&redirect_uri=app%3A%2F%2Fxlogin.com.example.arcade"
+            f"&{UUID4}",
+            J,
+            media_type=GSON,
+        ),
+        sdks.android,
+    ),
+    "Android 1.1, JWT": (
+        of_sdk(f"/{OLD_JWT}&payload=p1&{OLD_ANDROID}", J, media_type=GSON),
+        sdks.old_android,
+    ),
+    "Android 1.1, OAuth 2.0": (
+        of_sdk(
+            f"/{OAUTH2}?client_id=57&redirect_uri={ENCODED}&{UUID4}&{OLD_ANDROID}",
+            J,
+            media_type=GSON,
+        ),
+        sdks.old_android,
+    ),
+    "iOS": (
+        of_sdk(
+            f"/api/{OAUTH2}?locale=de_DE&state=xsollatest&client_id=57&redirect_uri={RAW}"
+            "&engine=ios&engine_v=17.5&sdk=login&sdk_v=1.0.2",
+            J,
+            "Accept: application/json",
+            "Cookie: ",
+        ),
+        sdks.ios,
+    ),
+    "Cocos": (
+        of_sdk(
+            f"/api/{OAUTH2}?client_id=57&redirect_uri={ENCODED}&state=xsollatest&locale=de_DE"
+            "&engine=cocos&engine_v=3.8.2&sdk=commerce&sdk_v=0.2.0_demo&build_platform=android",
+            J,
+        ),
+        sdks.cocos,
+    ),
+    "widget, JWT": (
+        of_sdk(
+            f"/api/{CALL}?{PROJECT}&locale=de_DE&login_url=https:%2F%2Fgame.example%2Fcallback"
+            "&payload=p+1&with_logout=1",
+            J,
+            media_type=AXIOS_TYPE,
+        ),
+        sdks.widget,
+    ),
+    "widget, OAuth 2.0": (
+        of_sdk(
+            f"/api/{OAUTH2}?{PROJECT}&client_id=57&state=xsollatest1"
+            "&redirect_uri=https:%2F%2Fgame.example%2Fcallback&response_type=code",
+            J,
+            media_type=AXIOS_TYPE,
+        ),
+        sdks.widget,
+    ),
+    # Where the base that the SDK was given ends in a slash.
+    "a base below api/ that ends in a slash": (
+        of_sdk(f"/api//{OAUTH2}?client_id=57", J),
+        sdks.android,
+    ),
+    "a base that ends in a slash": (of_sdk(f"//api/{OLD_JWT}&{OLD_ANDROID}", J), sdks.old_android),
+}
+
+
 @pytest.mark.parametrize(
     ("number", "name"),
     [*enumerate(BACKENDLESS)],
@@ -285,6 +422,33 @@ def test_strapi(site, number, name):
     assert site.mailbox.message_to(who)["Subject"]
 
 
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [*enumerate(XSOLLA, len(BACKENDLESS) + len(STRAPI))],
+    ids=[name.replace(" ", "-") for name in XSOLLA],
+)
+def test_xsolla(site, number, name):
+    """Each SDK's request sends one message; refusals are read with their code or text."""
+    recorded, read = XSOLLA[name]
+
+    def ask(identity: str) -> Any:
+        status, _, body = site.exchange(bytes_of(recorded, identity))
+        return read(status, body)
+
+    who = f"p{number}@example.com"
+    assert ask(who) == sdks.SENT
+    text, code = "User account is already confirmed.", "003-409"
+    assert ask("done@example.com") in [
+        text,
+        code,
+        (code, text),
+        ("UnknownError", code, text),
+        ("parameters", text, 3409),
+    ]
+    assert ask("a" * 256) != sdks.SENT
+    assert site.mailbox.message_to(who)["Subject"]
+
+
 def test_strapi_swift(site):
     """StrapiSwiftCross sends no JSON, which the vendor refuses as well."""
     body = '    { "email": WHO }\n'
@@ -293,7 +457,7 @@ def test_strapi_swift(site):
     assert (status, json.loads(answer)["data"]) == (400, None)
 
 
-@pytest.mark.parametrize("who", ["p39@example.com", "nobody@example.com", "done@example.com"])
+@pytest.mark.parametrize("who", ["p59@example.com", "nobody@example.com", "done@example.com"])
 def test_quiva(site, who):
     """A generated client reads the same words for every account; a pending one gets a message."""
     status, media_type, body = site.exchange(bytes_of(QUIVA, who))

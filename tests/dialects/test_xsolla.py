@@ -66,7 +66,7 @@ OAUTH2_ENDINGS: Endings = {
     Outcome.SENT: says(204),
     Outcome.UNKNOWN: says(404, b'{"error":{"code":"003-002","description":"User not found."}}'),
     Outcome.CONFIRMED: says(
-        409, b'{"error":{"code":"003-061","description":"User account is already confirmed."}}'
+        422, b'{"error":{"code":"003-409","description":"User account is already confirmed."}}'
     ),
     Outcome.BLOCKED: says(
         422, b'{"error":{"code":"002-040","description":"This user is banned."}}'
@@ -112,9 +112,6 @@ OAUTH2_ENDINGS: Endings = {
 }
 JWT_ENDINGS: Endings = {
     **OAUTH2_ENDINGS,
-    Outcome.CONFIRMED: says(
-        422, b'{"error":{"code":"003-061","description":"User account is already confirmed."}}'
-    ),
     Refusal.UNKNOWN_CLIENT: says(
         404, b'{"error":{"code":"003-061","description":"Object not found."}}'
     ),
@@ -628,7 +625,7 @@ def test_used_link(case, reply, pending, delivered, press, client):
     (message,) = delivered()
     press(message)
     landing = (
-        '<a href="https://game.example/callback?error_code=003-061&amp;'
+        '<a href="https://game.example/callback?error_code=003-409&amp;'
         'error_description=User+account+is+already+confirmed."'
     )
     again = client.post("/confirm/", {"token": token_of(message)})

@@ -1,0 +1,184 @@
+"""Xsolla Login: the OAuth 2.0 and the JWT call, and where their links land."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core import checks
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+from drf_spectacular.utils import OpenApiExample
+
+from ... import clients, conf
+from ...clients import Client
+from ...engine import Opened
+from ...outcomes import Outcome, Refusal, Verdict
+from ..base import Answer, Detail, DialectView, Operation, with_parameters
+from .inputs import XsollaError, XsollaJWTQuery, XsollaOAuth2Query, XsollaResendBody
+from .user_token import user_token
+
+#: Our own choice, since no source has the vendor's: a code that no SDK takes for something else
+#: (one reads 003-061 as wrong settings of the project), under a status whose text all show.
+ALREADY = ("003-409", "User account is already confirmed.")
+
+_NOT_FOUND = Answer(404, "003-002", "User not found.")
+_TOO_MANY = Answer(429, "002-057", "Too many attempts. Try again later.")
+_INVALID = Answer(400, "0", "Request has invalid parameters.")
+
+
+class XsollaResend(DialectView):
+    """What the vendor's two ways share."""
+
+    body_class = XsollaResendBody
+    error_class = XsollaError
+    answers = {
+        Outcome.SENT: Answer(204),
+        Outcome.UNKNOWN: _NOT_FOUND,
+        Outcome.CONFIRMED: Answer(422, *ALREADY),
+        Outcome.BLOCKED: Answer(422, "002-040", "This user is banned."),
+        Outcome.COOLING_DOWN: _TOO_MANY,
+        Refusal.THROTTLED: _TOO_MANY,
+        Refusal.INVALID: _INVALID,
+        Refusal.MALFORMED: _INVALID,
+        Refusal.UNKNOWN_CLIENT: Answer(400, "010-019", "Client authentication failed."),
+        Refusal.NOT_ENABLED: Answer(422, "003-020", "Call unavailable for this Login project."),
+        Refusal.REDIRECT_REQUIRED: Answer(
+            422,
+            "010-011",
+            "Callback URL is not specified for a client with several callback URLs.",
+        ),
+        Refusal.REDIRECT_NOT_ALLOWED: Answer(
+            422, "010-012", "Callback URL is not registered for this client."
+        ),
+        Refusal.WRONG_METHOD: Answer(405, "405", "Method not allowed."),
+        Refusal.TOO_LARGE: Answer(413, "0", "Request body is too large."),
+        Refusal.FAILED: Answer(500, "004-001", "Something went wrong."),
+    }
+
+    def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
+        """By the id in the query."""
+        return clients.by_id(self.dialect, str(values["client"]))
+
+    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+        """``details`` only when there is something to add."""
+        error: dict[str, Any] = {"code": answer.code, "description": answer.message}
+        why = {detail.name or "body": [detail.reason]} if detail.reason else {}
+        if details := detail.errors or why:
+            error["details"] = details
+        return {"error": error}
+
+    @classmethod
+    def landing(cls, opened: Opened, client: Client, url: str) -> str | None:
+        """The registered address, with what the client needs or why there is nothing."""
+        if opened.verdict is Verdict.CONFIRMED:
+            return with_parameters(url, **cls.granted(opened, client, url))
+        code, description = DEAD_LINKS[opened.verdict]
+        return with_parameters(url, error_code=code, error_description=description)
+
+    @classmethod
+    def granted(cls, opened: Opened, client: Client, url: str) -> Mapping[str, str]:
+        """What is handed to the client's address after a confirmation."""
+        raise NotImplementedError
+
+    @classmethod
+    def check(cls, client: Client) -> list[checks.CheckMessage]:
+        """Without a redirect there is nowhere to hand anything to."""
+        if client.redirects or "confirmed" in client.pages:
+            return []
+        text = f"{cls.dialect}: {client.name!r} has no redirects, so nobody gets back to it"
+        hint = "Register its callback address in 'redirects', or set its page 'confirmed'."
+        return [checks.Warning(text, hint=hint, id="resend_confirmation.W012")]
+
+
+#: What the client's address is told of a genuine link that confirms nothing (our own choice).
+DEAD_LINKS = {
+    Verdict.ALREADY: ALREADY,
+    Verdict.EXPIRED: ("010-017", "The link has expired."),
+    Verdict.DEAD: ("010-018", "The link is not valid any more."),
+}
+
+_DOCUMENTED: dict[int | str, str] = {
+    204: "The message is on its way.",
+    400: "Request has invalid parameters.",
+    404: "Object not found.",
+    409: "Not answered here: an account that is already confirmed is told with 422.",
+    422: "The call is not possible for this user or project.",
+    429: "Too many attempts.",
+}
+_EXAMPLE = OpenApiExample("Request", value={"username": "john-email@email.com"}, request_only=True)
+
+
+class XsollaOAuth2Resend(XsollaResend):
+    """Resends an account confirmation email to a user."""
+
+    dialect = "xsolla-oauth2"
+    lands_with_code = True
+    query_class = XsollaOAuth2Query
+    answers = XsollaResend.answers | {
+        (Refusal.INVALID, "state"): Answer(
+            400,
+            "010-022",
+            "Parameter state is missing or too weak: it must be longer than 8 characters.",
+        ),
+    }
+    operation = Operation(
+        id="oauth-20-resend-account-confirmation-email",
+        summary="[OAuth2.0] Resend account confirmation email",
+        description="Resends an account confirmation email to a user. To complete account "
+        "confirmation, the user should follow the link in the email.",
+        documented=(204, 400, 404, 409, 422, 429),
+        descriptions=_DOCUMENTED,
+        examples=(_EXAMPLE,),
+    )
+
+    @classmethod
+    def granted(cls, opened: Opened, client: Client, url: str) -> Mapping[str, str]:
+        """A code of the host's own OAuth server, where AUTHORIZATION_CODE names one."""
+        assert opened.delivery is not None
+        state = opened.delivery.client_state
+        issue = conf.get().AUTHORIZATION_CODE
+        code = import_string(issue)(opened.account, client, url, state) if issue else ""
+        return {"code": code, "state": state}
+
+    @classmethod
+    def check(cls, client: Client) -> list[checks.CheckMessage]:
+        """Without an issuer of codes the browser lands with ``state`` alone."""
+        found = super().check(client)
+        if conf.get().AUTHORIZATION_CODE:
+            return found
+        text = f"{cls.dialect}: no authorization code is put on the redirects of {client.name!r}"
+        hint = 'Set RESEND_CONFIRMATION["AUTHORIZATION_CODE"], or silence this check.'
+        return [*found, checks.Warning(text, hint=hint, id="resend_confirmation.W001")]
+
+
+class XsollaJWTResend(XsollaResend):
+    """Resends an account confirmation email to a user."""
+
+    dialect = "xsolla-jwt"
+    query_class = XsollaJWTQuery
+    answers = XsollaResend.answers | {
+        Refusal.UNKNOWN_CLIENT: Answer(404, "003-061", "Object not found."),
+    }
+    operation = Operation(
+        id="jwt-resend-account-confirmation-email",
+        summary="[JWT] Resend account confirmation email",
+        description="Resends an account confirmation email to a user. To complete account "
+        "confirmation, the user should follow the link in the email.",
+        documented=(204, 400, 404, 422, 429),
+        descriptions=_DOCUMENTED,
+        examples=(_EXAMPLE,),
+    )
+
+    @classmethod
+    def granted(cls, opened: Opened, client: Client, url: str) -> Mapping[str, str]:
+        """The user JWT, signed with the client's one algorithm."""
+        return {"token": user_token(opened, client)}
+
+    @classmethod
+    def check(cls, client: Client) -> list[checks.CheckMessage]:
+        """Without a key there is no user JWT, and people end on our own page."""
+        found = super().check(client)
+        if client.signing:
+            return found
+        text = f"{cls.dialect}: {client.name!r} has no 'signing', so no user JWT can be made"
+        hint = "Give the client the secret (HS256) or private key that its JWTs are signed with."
+        return [*found, checks.Warning(text, hint=hint, id="resend_confirmation.W002")]
