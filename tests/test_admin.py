@@ -17,7 +17,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from resend_confirmation import engine, urls
+from resend_confirmation import addresses, engine, urls
 from resend_confirmation.admin import acting, confirmations
 from resend_confirmation.courier import carry
 from resend_confirmation.dialects.base import DialectView
@@ -529,6 +529,21 @@ class TestActions:
         assert confirmation.state == "withdrawn"
 
 
+class TestSuppressed:
+    def test_sending_says_so_at_once(self, root):
+        """Nothing is queued for a suppressed address: staff read how many, and since when."""
+        digest = addresses.keyed_digests("ann@example.com", "suppression")[0]
+        Suppression.objects.create(digest=digest, why="bounced", since=NOON)
+        rows = [waiting("ann"), waiting("ben")]
+        response = press(root, "resend", *rows)
+        assert said(response) == [
+            "Queued: 1. Cooling down: 0. Not pending: 0.",
+            "Suppressed since Jan. 1, 2026, 6 a.m., so that no message follows: 1.",
+        ]
+        assert [row.confirmation for row in Delivery.objects.all()] == [rows[1]]
+        assert LogEntry.objects.count() == 1
+
+
 class TestDeliveries:
     def test_ignored_asks_are_listed_with_the_reason(self, root):
         """Nobody was meant, so there is no address; the reason is there in words."""
@@ -610,7 +625,7 @@ class TestSuppressions:
         entry = LogEntry.objects.get()
         assert entry.action_flag == ADDITION
         assert "player" not in f"{entry.object_repr} {entry.change_message}".lower()
-        press(root, "resend", confirmation)
+        engine.start(confirmation.account)
         engine.drain()
         assert mail.outbox == []
         assert Delivery.objects.get().state == "suppressed"

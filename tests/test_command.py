@@ -5,7 +5,7 @@ import os
 import smtplib
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from resend_confirmation import accounts, engine
+from resend_confirmation import accounts, addresses, engine
 from resend_confirmation.management import sending
 from resend_confirmation.management.commands.resend_confirmation import Command
-from resend_confirmation.models import Confirmation, Cooldown, Delivery
+from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 
 from .factories import PendingFactory, UserFactory
 from .mailers import ScriptedBackend, through
 
 ROOT = Path(__file__).parent.parent
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 pytestmark = pytest.mark.django_db
 
@@ -137,6 +139,77 @@ class TestSend:
         assert ran.code == 0
         assert not Delivery.objects.exists()
         assert not Cooldown.objects.exists()
+
+
+class TestSuppressed:
+    """An address that gets no more messages is named at once, and nothing is queued."""
+
+    @pytest.fixture(autouse=True)
+    def suppressed(self, pending):
+        digest = addresses.keyed_digests("pending@example.com", "suppression")[0]
+        Suppression.objects.create(digest=digest, why="bounced", since=NOON)
+
+    @pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=repr)
+    def test_one(self, options):
+        """With since when; not queued is exit code 1, but for a dry run."""
+        ran = Ran("send", "pending@example.com", *options)
+        assert ran.lines == [
+            "pending@example.com: suppressed, no message: since 2026-01-01 12:00+00:00"
+        ]
+        assert ran.code == (0 if options else 1)
+        assert not Delivery.objects.exists()
+        assert not Cooldown.objects.exists()
+
+    @pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=repr)
+    def test_all(self, options):
+        """In bulk with how many, and since when the first of them is."""
+        waiting("other")
+        ran = Ran("send", "--pending", *options)
+        queued = "would be queued" if options else "queued"
+        assert ran.lines == [
+            "suppressed, no message: since 2026-01-01 12:00+00:00: 1",
+            f"{queued}: 1",
+        ]
+        assert Delivery.objects.count() == (0 if options else 1)
+
+
+#: Control characters of both sets, what turns the direction of text, a line break, no UTF-8.
+HOSTILE = "x\x1b[2J\n\x9b31mann: queued\u202e\x00\x7f\udcff"
+WRITTEN_OUT = r"x\x1b[2J\n\x9b31mann: queued\u202e\x00\x7f\udcff"
+
+
+class TestPrinting:
+    """What others have typed does not act on a terminal, nor forge a line."""
+
+    @pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=repr)
+    def test_identities(self, options):
+        """Each identity is one line, with what is not printed written out."""
+        (line,) = Ran("send", HOSTILE, *options).lines
+        assert line == f"{WRITTEN_OUT}: this cannot be anybody's identity"
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["send", "--pending", "--client", HOSTILE],
+            ["send", "--pending", "--dialect", HOSTILE],
+            ["send", "--pending", "--older-than", HOSTILE],
+            ["send", "--pending", "--limit", HOSTILE],
+            ["drain", HOSTILE],
+            ["drain", f"--{HOSTILE}"],
+            ["drain", f"--o{HOSTILE}"],
+            ["work", "--poll", HOSTILE],
+            [HOSTILE],
+        ],
+        ids=ascii,
+    )
+    def test_complaints(self, arguments, capsys):
+        """Nor does a complaint about any argument."""
+        with pytest.raises((CommandError, SystemExit)) as raised:
+            Command().run_from_argv(["manage.py", "resend_confirmation", *arguments])
+        text = "".join([*capsys.readouterr(), str(raised.value)])
+        assert WRITTEN_OUT[:10] in text
+        assert [c for c in text if not c.isprintable() and c != "\n"] == []
+        assert not any(line.startswith("ann: queued") for line in text.splitlines())
 
 
 class TestPending:

@@ -2,13 +2,15 @@
 
 import enum
 from collections.abc import Iterator
+from datetime import datetime
 
 from django.db.models import QuerySet
 
-from .. import engine
+from .. import addresses, engine
+from ..accounts import Account
 from ..engine.signup import account_of, moved_account_of
-from ..models import Confirmation
-from ..outcomes import Outcome
+from ..models import Confirmation, Suppression
+from ..outcomes import Outcome, Standing
 
 #: Rows of a selection that are in memory at once.
 PIECE = 200
@@ -20,6 +22,7 @@ class Done(enum.Enum):
     YES = "done"
     COOLING_DOWN = "cooling"
     NOT_PENDING = "other"
+    SUPPRESSED = "suppressed"
 
 
 def in_pieces(queryset: QuerySet[Confirmation]) -> Iterator[Confirmation]:
@@ -33,15 +36,30 @@ def in_pieces(queryset: QuerySet[Confirmation]) -> Iterator[Confirmation]:
 
 def resend(confirmation: Confirmation) -> Done:
     """Send again, as the newest before it; to the address that the account has by now."""
-    account = account_of(confirmation) or moved_account_of(confirmation)
-    if account is None:
+    account = _account_of(confirmation)
+    if account is None or account.standing is not Standing.PENDING:
         return Done.NOT_PENDING
+    if suppressed_since(confirmation):
+        return Done.SUPPRESSED
     match engine.send_to(account).ending:
         case Outcome.SENT:
             return Done.YES
         case Outcome.COOLING_DOWN:
             return Done.COOLING_DOWN
     return Done.NOT_PENDING
+
+
+def suppressed_since(confirmation: Confirmation) -> list[datetime]:
+    """Return since when the address gets no messages; an empty list if it gets them."""
+    account = _account_of(confirmation)
+    if account is None or not addresses.is_address(account.address):
+        return []
+    found = Suppression.of(account.address)
+    return [found.since] if found else []
+
+
+def _account_of(confirmation: Confirmation) -> Account | None:
+    return account_of(confirmation) or moved_account_of(confirmation)
 
 
 def withdraw(confirmation: Confirmation) -> Done:

@@ -1,6 +1,7 @@
 """Confirmations in the admin: who waits, what was sent, and three actions on it."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -155,12 +156,20 @@ class ConfirmationAdmin(ConfirmationBase):
     ) -> HttpResponse | None:
         """Do it to each, with an entry in the log where it was done, and say how it went."""
         counts = dict.fromkeys((done.value for done in Done), 0)
+        suppressed: list[datetime] = []
         for confirmation in acting.in_pieces(queryset):
-            counts[self._one(request, confirmation, act, entry).value] += 1
+            done = self._one(request, confirmation, act, entry)
+            counts[done.value] += 1
+            if done is Done.SUPPRESSED:
+                suppressed = sorted([*suppressed, *acting.suppressed_since(confirmation)])[:1]
         complete = counts[Done.YES.value] == sum(counts.values())
         self.message_user(
             request, text % counts, messages.SUCCESS if complete else messages.WARNING
         )
+        if suppressed:
+            facts = {"count": counts[Done.SUPPRESSED.value], "since": pausing.date(suppressed[0])}
+            told = gettext("Suppressed since %(since)s, so that no message follows: %(count)d.")
+            self.message_user(request, told % facts, messages.WARNING)
         return self._back(request)
 
     @retried

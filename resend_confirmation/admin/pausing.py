@@ -20,10 +20,10 @@ def warn(request: HttpRequest) -> None:
                 "Messages to people who were written to before wait until %(until)s: the rest of "
                 "this hour's budget is kept for first messages."
             )
-            messages.info(request, text % {"until": _when(hour.until)})
+            messages.info(request, text % {"until": date(hour.until)})
         return
     facts = {
-        "until": _when(why.until),
+        "until": date(why.until),
         "error": f"{why.error_class} {why.error_code}".strip(),
     }
     if why.reason == "budget":
@@ -36,6 +36,7 @@ def warn(request: HttpRequest) -> None:
     messages.warning(request, text % facts)
 
 
-def _when(moment: datetime) -> str:
+def date(moment: datetime) -> str:
+    """Return ``moment`` as the reader's language and time zone write it."""
     local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
     return date_format(local, "DATETIME_FORMAT")

@@ -3,11 +3,13 @@
 import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from datetime import timedelta
+from typing import NoReturn
 
 from django.core.management import BaseCommand
-from django.core.management.base import DjangoHelpFormatter
+from django.core.management.base import CommandParser, DjangoHelpFormatter
 
 from .. import conf
+from .printing import printable
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -75,6 +77,14 @@ def seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or not float(text):
         raise ArgumentTypeError(f"{text!r} is no number of seconds above 0")
     return float(text)
+
+
+class Parser(CommandParser):
+    """Django's, whose complaints quote what was typed and are printed safely."""
+
+    def error(self, message: str) -> NoReturn:
+        """Complain of the arguments, and end."""
+        super().error(printable(message))
 
 
 class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):

@@ -1,23 +1,32 @@
 """What ``resend_confirmation send`` does: one message for an identity, or one for all who wait."""
 
+import enum
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import islice
 
 from .. import accounts, addresses, clients, clock, engine
 from ..accounts import Account
 from ..clients import Client
 from ..engine import ResendRequest, Result, cooldown, matching
-from ..models import Confirmation
+from ..models import Confirmation, Suppression
 from ..outcomes import Ending, Origin, Outcome, Refusal
 
 #: Accounts of a bulk resend that are in memory at once.
 PIECE = 500
 
+
+class Kept(enum.Enum):
+    """An ending that operators are told of, and callers never."""
+
+    SUPPRESSED = "suppressed"
+
+
 #: What an operator reads of an ending.
-WORDS: dict[Ending, str] = {
+WORDS: dict[Ending | Kept, str] = {
+    Kept.SUPPRESSED: "suppressed, no message",
     Outcome.SENT: "queued",
     Outcome.UNKNOWN: "nobody has this identity",
     Outcome.CONFIRMED: "already confirmed",
@@ -51,25 +60,64 @@ class Waiting:
     limit: int | None = None
 
 
-def describe(ending: Ending, way: Way, retry_after: int = 0) -> str:
-    """An ending in words, with the seconds to wait where waiting helps."""
-    words = f"would be {WORDS[ending]}" if way.dry and ending is Outcome.SENT else WORDS[ending]
-    return f"{words}: wait {retry_after} s" if retry_after else words
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How one of them ended: how long to wait, or since when the address is suppressed."""
+
+    ending: Ending | Kept
+    retry_after: int = 0
+    since: datetime | None = None
 
 
-def send(identity: str, way: Way) -> Result:
+@dataclass(slots=True)
+class Sums:
+    """How many ended how, and since when the first of the suppressed is."""
+
+    endings: Counter[Ending | Kept] = field(default_factory=Counter)
+    since: datetime | None = None
+
+    def add(self, told: Told) -> None:
+        """Count one more."""
+        self.endings[told.ending] += 1
+        if told.since is not None:
+            self.since = min(told.since, self.since or told.since)
+
+
+def describe(told: Told, way: Way) -> str:
+    """Return an ending in words, with the seconds to wait where waiting helps."""
+    words = WORDS[told.ending]
+    if way.dry and told.ending is Outcome.SENT:
+        words = f"would be {words}"
+    if told.since:
+        words = f"{words}: since {told.since.isoformat(' ', 'minutes')}"
+    return f"{words}: wait {told.retry_after} s" if told.retry_after else words
+
+
+def send(identity: str, way: Way) -> Told:
     """Send to every pending account that ``identity`` names; they share one cooldown."""
+    result = _send_to(identity, way)
+    return result if isinstance(result, Told) else Told(result.ending, result.retry_after)
+
+
+def _send_to(identity: str, way: Way) -> Result | Told:
     if not identity or len(identity) > addresses.MAX_LENGTH or not addresses.is_clean(identity):
         return Result(Refusal.INVALID, identity)
     found = matching.find(identity)
     waiting = matching.pending(found)
     if not waiting:
         return Result(matching.outcome_without_pending(found), identity)
+    if told := _suppressed(waiting[0]):
+        return told
     if way.dry:
         return _foresee(waiting[0])
     client = way.client or _own_client(waiting[0])
     # As a dialect that cannot name a redirect: the client's first is where the link leads.
     return engine.resend(ResendRequest(identity=identity, client=client, dialect=way.dialect))
+
+
+def _suppressed(account: Account) -> Told | None:
+    found = Suppression.of(account.address)
+    return Told(Kept.SUPPRESSED, since=found.since) if found else None
 
 
 def _own_client(account: Account) -> Client | None:
@@ -82,23 +130,21 @@ def _row_of(account: Account) -> int | None:
     return account.confirmation_id or account.former_id
 
 
-def send_all(
-    waiting: Waiting, way: Way, report: Callable[[Counter[Ending]], None]
-) -> Counter[Ending]:
+def send_all(waiting: Waiting, way: Way, report: Callable[[Sums], None]) -> Sums:
     """Send to everybody who waits, in memory that does not grow with their number.
 
     Each in a transaction of its own, so that an interruption loses nothing and a second run
     goes on: the cooldown holds back those that were served. ``report`` is told how far it is.
     Returns how many ended how.
     """
-    endings: Counter[Ending] = Counter()
+    sums = Sums()
     for piece in _pieces(accounts.store().pending()):
         for account, client in _chosen(piece, waiting):
-            if waiting.limit is not None and endings[Outcome.SENT] >= waiting.limit:
-                return endings
-            endings[_send(account, client, way).ending] += 1
-        report(endings)
-    return endings
+            if waiting.limit is not None and sums.endings[Outcome.SENT] >= waiting.limit:
+                return sums
+            sums.add(_send(account, client, way))
+        report(sums)
+    return sums
 
 
 def _pieces(waiting: Iterator[Account]) -> Iterator[list[Account]]:
@@ -122,9 +168,14 @@ def _chosen(piece: list[Account], waiting: Waiting) -> Iterator[tuple[Account, s
             yield account, client_of.get(_row_of(account) or 0, "")
 
 
-def _send(account: Account, name: str, way: Way) -> Result:
-    if way.dry:
-        return _foresee(account)
+def _send(account: Account, name: str, way: Way) -> Told:
+    if matching.pending([account]) and (told := _suppressed(account)):
+        return told
+    result = _foresee(account) if way.dry else _queue(account, name, way)
+    return Told(result.ending, result.retry_after)
+
+
+def _queue(account: Account, name: str, way: Way) -> Result:
     client = way.client or clients.by_name(name) or clients.default()
     redirect = clients.find_redirect(client, None) if client else None
     return engine.send_to(

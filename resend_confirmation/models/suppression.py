@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .. import addresses
 from .primary import PrimaryManager
 
 
@@ -27,3 +28,9 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return f"{self.digest[:8]}… ({self.get_why_display()})"
+
+    @classmethod
+    def of(cls, address: str) -> "Suppression | None":
+        """Return the oldest suppression of ``address``, or None if mail may go to it."""
+        digests = addresses.keyed_digests(addresses.canonical(address), "suppression")
+        return cls.objects.filter(digest__in=digests).order_by("since").first()

@@ -2,7 +2,6 @@
 
 import json
 from argparse import ArgumentParser
-from collections import Counter
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
@@ -12,8 +11,9 @@ from ... import clients, engine, failures
 from ...clients import Client
 from ...courier.pause import pause
 from ...dialects.base import DialectView
-from ...outcomes import Ending, Outcome
+from ...outcomes import Outcome
 from .. import arguments, sending, status, working
+from ..printing import printable
 
 #: Exit code of a queue that is paused.
 PAUSED = 3
@@ -25,6 +25,12 @@ class Command(BaseCommand):
     """Send confirmation messages again, carry them out, and see how it stands."""
 
     help = "Send confirmation messages again, carry them out, and see how it stands."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+        """Make one whose complaints are printed safely, as everything is."""
+        parser: Any = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.__class__ = arguments.Parser
+        return parser
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """A subcommand is required."""
@@ -54,37 +60,35 @@ class Command(BaseCommand):
             dry=options["dry_run"],
         )
         if is_bulk:
-            endings = self._send_all(options, way)
+            endings = self._send_all(options, way).endings
         else:
-            endings = self._send_each(options["identities"], way)
+            endings = self._send_each(options["identities"], way).endings
         unsent = endings.total() - endings[Outcome.SENT]
         if unsent and not way.dry:
             raise CommandError(f"{unsent} of {endings.total()} were not queued.")
 
-    def _send_each(self, identities: list[str], way: sending.Way) -> Counter[Ending]:
-        endings: Counter[Ending] = Counter()
+    def _send_each(self, identities: list[str], way: sending.Way) -> sending.Sums:
+        sums = sending.Sums()
         for identity in identities:
-            result = sending.send(identity, way)
-            endings[result.ending] += 1
-            # What is no UTF-8 came in as lone surrogates and cannot be printed as it is.
-            typed = identity.encode(errors="backslashreplace").decode()
-            self.stdout.write(
-                f"{typed}: {sending.describe(result.ending, way, result.retry_after)}"
-            )
-        return endings
+            told = sending.send(identity, way)
+            sums.add(told)
+            self._say(f"{identity}: {sending.describe(told, way)}")
+        return sums
 
-    def _send_all(self, options: dict[str, Any], way: sending.Way) -> Counter[Ending]:
+    def _send_all(self, options: dict[str, Any], way: sending.Way) -> sending.Sums:
         waiting = sending.Waiting(options["older_than"], options["newer_than"], options["limit"])
         is_told = options["verbosity"] > 0
-        endings = sending.send_all(waiting, way, self._progress if is_told else _nothing)
-        for ending, count in endings.items():
-            self.stdout.write(f"{sending.describe(ending, way)}: {count}")
-        if not endings:
-            self.stdout.write("nobody waits")
-        return endings
+        sums = sending.send_all(waiting, way, self._progress if is_told else _nothing)
+        for ending, count in sums.endings.items():
+            since = sums.since if ending is sending.Kept.SUPPRESSED else None
+            self._say(f"{sending.describe(sending.Told(ending, since=since), way)}: {count}")
+        if not sums.endings:
+            self._say("nobody waits")
+        return sums
 
-    def _progress(self, endings: Counter[Ending]) -> None:
-        so_far = f"{endings.total()} looked at, {endings[Outcome.SENT]} for a message"
+    def _progress(self, sums: sending.Sums) -> None:
+        queued = sums.endings[Outcome.SENT]
+        so_far = f"{sums.endings.total()} looked at, {queued} for a message"
         self.stderr.write(so_far, style_func=str)
 
     def _drain(self, options: dict[str, Any]) -> None:
@@ -93,10 +97,10 @@ class Command(BaseCommand):
             total += tally
             if options["once"]:
                 break
-        self.stdout.write(working.describe(total))
+        self._say(working.describe(total))
         why = pause() if total.paused else None
         if why and why.reason == "configuration":
-            raise CommandError(f"The queue is {why}.", returncode=PAUSED)
+            raise CommandError(printable(f"The queue is {why}."), returncode=PAUSED)
         if total.unsent:
             raise CommandError(f"{total.unsent} could not be sent; the admin says why.")
 
@@ -104,7 +108,7 @@ class Command(BaseCommand):
         working.work(options["concurrency"], options["poll"], self._say)
 
     def _say(self, line: str) -> None:
-        self.stdout.write(line)
+        self.stdout.write(printable(line))
         # Whoever reads a pipe wants the line now.
         self.stdout.flush()
 
@@ -114,7 +118,7 @@ class Command(BaseCommand):
             total += deleted
             if options["verbosity"] > 0:
                 self.stderr.write(f"{total} so far", style_func=str)
-        self.stdout.write(f"deleted: {total}")
+        self._say(f"deleted: {total}")
 
     def _status(self, options: dict[str, Any]) -> None:
         found = status.read()
@@ -122,26 +126,26 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(found.as_dict(), indent=2))
             return
         if found.pause:
-            self.stdout.write(f"{found.pause}")
-        self.stdout.write("deliveries")
+            self._say(str(found.pause))
+        self._say("deliveries")
         self._table(found.deliveries)
         age = found.oldest_due_seconds
         since = "" if age is None else f", the oldest for {age:.0f} s"
-        self.stdout.write(f"due now: {found.due}{since}")
-        self.stdout.write(f"to be tried again: {found.retrying}")
-        self.stdout.write(f"unresolved asks: {found.unresolved}")
+        self._say(f"due now: {found.due}{since}")
+        self._say(f"to be tried again: {found.retrying}")
+        self._say(f"unresolved asks: {found.unresolved}")
         if found.budget:
             wait = ", resends wait" if found.budget.has_the_rest_kept else ""
-            self.stdout.write(f"this hour: {found.budget.used} of {found.budget.limit}{wait}")
-        self.stdout.write("confirmations")
+            self._say(f"this hour: {found.budget.used} of {found.budget.limit}{wait}")
+        self._say("confirmations")
         self._table(found.confirmations)
 
     def _table(self, counts: dict[str, int]) -> None:
         for state, count in counts.items():
-            self.stdout.write(f"  {state:<12}{count:>9}")
+            self._say(f"  {state:<12}{count:>9}")
 
 
-def _nothing(endings: Counter[Ending]) -> None:
+def _nothing(sums: sending.Sums) -> None:
     """Report no progress."""
 
 
