@@ -11,7 +11,7 @@ from django.contrib.auth import get_permission_codename, get_user_model
 from django.db import router, transaction
 from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -71,6 +71,10 @@ class ConfirmationAdmin(ConfirmationBase):
     )
     inlines = (History,)
     actions = ("resend", "withdraw", "confirm")
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages, whose errors quote no rows."""
+        return keeping.discreet(super().get_urls())
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

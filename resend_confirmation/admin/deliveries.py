@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Delivery
@@ -66,6 +67,10 @@ class DeliveryAdmin(DeliveryBase):
         "message_id",
         "provider_id",
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages, whose errors quote no rows."""
+        return keeping.discreet(super().get_urls())
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

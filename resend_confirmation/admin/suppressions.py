@@ -6,10 +6,12 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
 from .. import addresses, clock
 from ..models import Suppression
+from . import keeping
 from .searching import is_offered
 
 if TYPE_CHECKING:
@@ -59,6 +61,10 @@ class SuppressionAdmin(SuppressionBase):
     search_help_text = _("The whole address")
     #: A search box needs one; the search is by digest alone.
     search_fields = ("digest",)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages, whose errors quote no rows."""
+        return keeping.discreet(super().get_urls())
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """It is there, or it is lifted."""
