@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import smtplib
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -19,7 +21,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from resend_confirmation import accounts, addresses, engine
-from resend_confirmation.management import sending
+from resend_confirmation.management import sending, stopping
 from resend_confirmation.management.commands.resend_confirmation import Command
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 
@@ -543,7 +545,7 @@ class TestArguments:
         assert {
             "send": "Exit code 0 when every\nmessage was queued, 1 otherwise.",
             "drain": "3 when the queue is\npaused",
-            "work": "SIGTERM and SIGINT let it finish the message under way",
+            "work": "SIGTERM, SIGINT and SIGHUP let it finish the message under way",
             "prune": "It may be interrupted at any time and run again.",
             "status": "oldest_due_seconds",
         }[subcommand] in text
@@ -622,3 +624,58 @@ class TestCommonOptions:
             call_command("resend_confirmation", "drain", "--help")
         text = capsys.readouterr().out
         assert text.index("--once ") < text.rindex("--settings ") < text.rindex("--skip-checks ")
+
+
+class TestSignals:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_prune_ends_with_its_batch(self, clock, monkeypatch, number):
+        """A signal ends it after a batch, with the count and the exit code of shells."""
+        for _ in range(5):
+            Delivery.objects.create(state="ignored", asked_at=clock.now, not_before=clock.now)
+        clock.move(days=8)
+        before = signal.getsignal(number)
+        prune = engine.prune
+
+        def prune_with_a_signal(batch):
+            for deleted in prune(batch):
+                signal.raise_signal(number)
+                yield deleted
+
+        monkeypatch.setattr(engine, "prune", prune_with_a_signal)
+        ran = Ran("prune", "--batch", "2")
+        assert (ran.lines, ran.code) == (["deleted: 2"], 128 + number)
+        assert ran.complaint == f"Stopped by {number.name}."
+        assert signal.getsignal(number) is before
+
+    def test_send_ends_between_two(self, monkeypatch):
+        """A signal ends it after the identity at hand, and says what became of it."""
+        send = sending.send
+
+        def send_with_a_signal(identity, way):
+            signal.raise_signal(signal.SIGINT)
+            return send(identity, way)
+
+        monkeypatch.setattr(sending, "send", send_with_a_signal)
+        ran = Ran("send", "ann", "ben")
+        assert (ran.lines, ran.code) == (["ann: nobody has this identity"], 130)
+
+    def test_what_is_ignored_stays_so(self, monkeypatch):
+        """Under nohup SIGHUP is ignored, by a command too."""
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            with stopping.heeding() as stop:
+                signal.raise_signal(signal.SIGHUP)
+                assert not stop.is_set()
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+    def test_work_without_threads(self, monkeypatch):
+        """Where no thread can be started it ends, and whoever supervises it hears."""
+
+        def fail(self):
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", fail)
+        ran = Ran("work")
+        assert (ran.lines, ran.code) == (["couriers: 1", "stopped"], 1)
+        assert ran.complaint == "A courier ended by itself; the log says why."

@@ -191,17 +191,25 @@ def test_never_blocks(drains, carrier):
     wait_for(lambda: len(calls) == 2)
 
 
-def test_started_anew_when_it_ended(drains, carrier):
-    """A thread that ended is replaced at the next wake."""
+def test_survives_what_would_end_it(drains, carrier, caplog):
+    """What is raised to end a thread or a process is logged, and the same thread drains again."""
     calls, script = drains
     script.append(Ended())
     carrier.wake()
-    first = carrier._thread
-    first.join(30)
-    assert not first.is_alive()
+    wait_for(lambda: "it goes on" in caplog.text)
     carrier.wake()
-    assert carrier._thread is not first
     wait_for(lambda: len(calls) == 2)
+    assert len(set(calls)) == 1
+
+
+def test_started_anew_when_it_ended(drains, carrier):
+    """A thread that ended is replaced at the next wake."""
+    carrier._thread = ended = threading.Thread(target=lambda: None)
+    ended.start()
+    ended.join()
+    carrier.wake()
+    assert carrier._thread is not ended
+    wait_for(lambda: len(drains[0]) == 1)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -6,7 +6,8 @@ import random
 import threading
 import time
 
-from .. import conf, engine
+from .. import conf, engine, failures
+from ..courier.interruptions import Held
 from ..engine.draining import BATCH, Tally
 
 #: Seconds between a wake and the work, drawn anew each time, so that the request after an ask
@@ -42,7 +43,9 @@ class ThreadCarrier:
         """Finish the message under way: cut off it would be in doubt, and go out twice."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(conf.get().SEND_DEADLINE.total_seconds() + GRACE)
+            # A signal waits as well.
+            with Held():
+                self._thread.join(conf.get().SEND_DEADLINE.total_seconds() + GRACE)
 
     def wake(self) -> None:
         """Have the thread drain soon; starts it where it does not run."""
@@ -66,8 +69,15 @@ class ThreadCarrier:
             if self._woken or time.monotonic() > look_at:
                 self._woken = False
                 self._wait(JITTER)
-                engine.drain_all(self._stopping, self._rest)
+                self._drain()
                 look_at = time.monotonic() + random.uniform(*IDLE)  # noqa: S311
+
+    def _drain(self) -> None:
+        try:
+            engine.drain_all(self._stopping, self._rest)
+        except BaseException:
+            # Such as a SystemExit of the site's own code: nothing would start the thread again.
+            failures.report("The courier was to end; it goes on")
 
     def _rest(self, done: Tally) -> None:
         """After a small round wait as before the first one: an ask that came meanwhile has to.

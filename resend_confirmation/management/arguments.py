@@ -18,7 +18,8 @@ Queue the confirmation message again, as staff would: the cooldown holds, and ac
 not wait get nothing. The site's carrier or 'drain' carries what was queued.
 
 Prints a line for each identity: what was typed, and what came of it. Exit code 0 when every
-message was queued, 1 otherwise."""
+message was queued, 1 otherwise. A signal ends it after what it has begun, with the lines and
+counts so far; the exit code is 128 and the signal's number then (Ctrl-C: 130)."""
 
 DRAIN = """\
 Resolve what was asked and send what is due, round after round, until nothing is due any more.
@@ -26,18 +27,21 @@ Any number of couriers may run at once. For cron, or by hand.
 
 Exit code 0 when everything was sent, nothing was due, or the hourly budget is used up; 1 when
 a message could not be sent (it is tried again later where that can help); 3 when the queue is
-paused, because the e-mail settings do not work."""
+paused, because the e-mail settings do not work. A signal lets it finish the message under way
+and print the counts; the exit code is 128 and the signal's number then (Ctrl-C: 130)."""
 
 WORK = """\
 Drain as 'drain' does, and again and again: a process of the courier's own, for systemd or a
 container. Prints a line for each round that did something.
 
-SIGTERM and SIGINT let it finish the message under way and end with exit code 0; a second one
-ends it at once. What it had claimed then is taken over when its lease is over."""
+SIGTERM, SIGINT and SIGHUP let it finish the message under way and end with exit code 0; a
+second one ends it at once. What it had claimed then is taken over when its lease is over. Exit
+code 1 when a courier ended by itself."""
 
 PRUNE = """\
 Delete what is past its retention: deliveries, ignored asks and cooldowns, batch by batch, each
-in a transaction of its own. It may be interrupted at any time and run again."""
+in a transaction of its own. It may be interrupted at any time and run again. After a signal it
+ends with its batch."""
 
 STATUS = """\
 Count what is on its way. With --json, one object with these keys:

@@ -130,17 +130,23 @@ def _row_of(account: Account) -> int | None:
     return account.confirmation_id or account.former_id
 
 
-def send_all(waiting: Waiting, way: Way, report: Callable[[Sums], None]) -> Sums:
+def send_all(
+    waiting: Waiting,
+    way: Way,
+    report: Callable[[Sums], None],
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> Sums:
     """Send to everybody who waits, in memory that does not grow with their number.
 
     Each in a transaction of its own, so that an interruption loses nothing and a second run
     goes on: the cooldown holds back those that were served. ``report`` is told how far it is.
-    Returns how many ended how.
+    ``is_stopping`` is asked before each. Returns how many ended how.
     """
     sums = Sums()
     for piece in _pieces(accounts.store().pending()):
         for account, client in _chosen(piece, waiting):
-            if waiting.limit is not None and sums.endings[Outcome.SENT] >= waiting.limit:
+            is_enough = waiting.limit is not None and sums.endings[Outcome.SENT] >= waiting.limit
+            if is_enough or is_stopping():
                 return sums
             sums.add(_send(account, client, way))
         report(sums)

@@ -31,15 +31,16 @@ class Slow(Sink):
 
 
 class Work:
-    """A process that works, and what it prints."""
+    """A process of the command, and what it prints."""
 
-    def __init__(self, world, folder, *arguments):
+    def __init__(self, world, folder, *arguments, subcommand="work", started=(), **more):
         self.output = folder / "output"
+        command = ["-m", "django", "resend_confirmation", subcommand, *arguments]
         with self.output.open("w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "django", "resend_confirmation", "work", *arguments],
+                [sys.executable, *(started or command)],
                 cwd=ROOT,
-                env=world.environment(FAULTS_DEADLINE="30"),
+                env=world.environment(**{"FAULTS_DEADLINE": "30"} | more),
                 stdout=out,
                 stderr=world.log,
             )
@@ -60,7 +61,12 @@ def slow(world):
     made.go.set()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+on_sqlite = pytest.mark.parametrize("world", ["sqlite"], indirect=True)
+
+
+@on_sqlite
+@pytest.mark.parametrize("number", SIGNALS, ids=["term", "int", "hup"])
 def test_it_finishes_the_message_under_way(number, world, slow, tmp_path):
     """Told to end, it sends the message it has begun, begins no other, and exits with 0."""
     work = Work(world, tmp_path, "--poll", "0.1")
@@ -74,6 +80,111 @@ def test_it_finishes_the_message_under_way(number, world, slow, tmp_path):
     assert len(slow.messages) == 1
     assert Counter(row["state"] for row in world.rows()) == {"sent": 1, "queued": 2}
     assert {row["lease_owner"] for row in world.rows()} == {""}
+
+
+@on_sqlite
+@pytest.mark.parametrize("number", SIGNALS, ids=["term", "int", "hup"])
+def test_drain_finishes_the_message_under_way(number, world, slow, tmp_path):
+    """Drain does the same, prints its counts and tells the shell which signal it was."""
+    drain = Work(world, tmp_path, subcommand="drain")
+    wait_until(lambda: slow.waiting, world.log_text)
+    drain.process.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        drain.process.wait(0.5)
+    slow.go.set()
+    assert drain.process.wait(30) == 128 + number, world.log_text()
+    assert drain.lines == ["resolved: 0, sent: 1, not sent: 0"]
+    assert "Traceback" not in world.log_text()
+    assert len(slow.messages) == 1
+    assert Counter(row["state"] for row in world.rows()) == {"sent": 1, "queued": 2}
+
+
+SEND = """
+import threading
+import django
+django.setup()
+from django.contrib.auth import get_user_model
+from django.core.management import call_command, execute_from_command_line
+from resend_confirmation import start
+from resend_confirmation.carriers import thread
+from resend_confirmation.management import sending
+call_command("migrate", verbosity=0)
+for number in range(100):
+    name = f"player{number}"
+    user = get_user_model().objects.create(username=name, email=f"{name}@example.com")
+    start(user, send=False)
+thread.JITTER = thread.TICK = (0.0, 0.01)
+send = sending._send
+def send_slowly(*given):
+    threading.Event().wait(0.1)
+    return send(*given)
+sending._send = send_slowly
+execute_from_command_line(["manage.py", "resend_confirmation", "send", "--pending"])
+"""
+
+
+@on_sqlite
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+def test_send_finishes_what_it_has_begun(number, world, tmp_path):
+    """A bulk resend says how far it came, and the thread carrier finishes its message."""
+    slow = Slow()
+    world.serve(slow)
+    send = Work(
+        world,
+        tmp_path,
+        started=["-c", SEND],
+        DJANGO_SETTINGS_MODULE="tests.faults.settings_carriers",
+        FAULTS_CARRIER="thread",
+    )
+    wait_until(lambda: slow.waiting, world.log_text)
+    send.process.send_signal(number)
+    wait_until(lambda: send.lines, world.log_text)
+    # It waits for its carrier, and another signal does not change that.
+    other = signal.SIGHUP if number == signal.SIGTERM else signal.SIGTERM
+    send.process.send_signal(other)
+    with pytest.raises(subprocess.TimeoutExpired):
+        send.process.wait(0.5)
+    slow.go.set()
+    assert send.process.wait(30) == -other, world.log_text()
+    assert f"Stopped by {number.name}." in world.log_text()
+    assert "Traceback" not in world.log_text()
+    states = Counter(row["state"] for row in world.rows())
+    assert send.lines == [f"queued: {states.total()}"]
+    assert (len(slow.messages), states["sent"], states["sending"]) == (1, 1, 0)
+    assert states.total() < 100
+
+
+# Couriers that end by themselves
+
+
+ENDING = """
+import os, sys
+import django
+django.setup()
+from django.core.management import execute_from_command_line
+from resend_confirmation import engine
+from resend_confirmation.courier import message
+from resend_confirmation.management import working
+write = message.write
+def write_or_end(delivery, *given):
+    if delivery.pk == 1:
+        raise SystemExit(7)
+    return write(delivery, *given)
+message.write = write_or_end
+execute_from_command_line(["manage.py", "resend_confirmation", "work", "--concurrency", "2"])
+"""
+
+
+@on_sqlite
+def test_a_courier_that_ends_by_itself(world, slow, tmp_path):
+    """When one courier ends, the other finishes its message, and whoever supervises them hears."""
+    work = Work(world, tmp_path, started=["-c", ENDING])
+    wait_until(lambda: slow.waiting, world.log_text)
+    wait_until(lambda: "A courier ended (SystemExit)" in world.log_text(), world.log_text)
+    slow.go.set()
+    assert work.process.wait(30) == 1, world.log_text()
+    assert work.lines[-1] == "stopped"
+    assert Counter(row["state"] for row in world.rows()) == {"sent": 1, "sending": 1, "queued": 1}
 
 
 def test_the_second_time_it_ends_at_once(world, slow, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from itertools import takewhile
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
@@ -12,8 +13,9 @@ from ...clients import Client
 from ...courier.pause import pause
 from ...dialects.base import DialectView
 from ...outcomes import Outcome
-from .. import arguments, sending, status, working
+from .. import arguments, sending, status, stopping, working
 from ..printing import printable
+from ..stopping import Stop
 
 #: Exit code of a queue that is paused.
 PAUSED = 3
@@ -59,30 +61,32 @@ class Command(BaseCommand):
             dialect=_dialect(options["dialect"]),
             dry=options["dry_run"],
         )
-        if is_bulk:
-            endings = self._send_all(options, way).endings
-        else:
-            endings = self._send_each(options["identities"], way).endings
+        with stopping.interruptible() as stop:
+            if is_bulk:
+                endings = self._send_all(options, way, stop).endings
+            else:
+                endings = self._send_each(options["identities"], way, stop).endings
         unsent = endings.total() - endings[Outcome.SENT]
         if unsent and not way.dry:
             raise CommandError(f"{unsent} of {endings.total()} were not queued.")
 
-    def _send_each(self, identities: list[str], way: sending.Way) -> sending.Sums:
+    def _send_each(self, identities: list[str], way: sending.Way, stop: Stop) -> sending.Sums:
         sums = sending.Sums()
-        for identity in identities:
+        for identity in takewhile(lambda _: not stop.is_set(), identities):
             told = sending.send(identity, way)
             sums.add(told)
             self._say(f"{identity}: {sending.describe(told, way)}")
         return sums
 
-    def _send_all(self, options: dict[str, Any], way: sending.Way) -> sending.Sums:
+    def _send_all(self, options: dict[str, Any], way: sending.Way, stop: Stop) -> sending.Sums:
         waiting = sending.Waiting(options["older_than"], options["newer_than"], options["limit"])
         is_told = options["verbosity"] > 0
-        sums = sending.send_all(waiting, way, self._progress if is_told else _nothing)
+        report = self._progress if is_told else _nothing
+        sums = sending.send_all(waiting, way, report, stop.is_set)
         for ending, count in sums.endings.items():
             since = sums.since if ending is sending.Kept.SUPPRESSED else None
             self._say(f"{sending.describe(sending.Told(ending, since=since), way)}: {count}")
-        if not sums.endings:
+        if not sums.endings and not stop.is_set():
             self._say("nobody waits")
         return sums
 
@@ -93,11 +97,12 @@ class Command(BaseCommand):
 
     def _drain(self, options: dict[str, Any]) -> None:
         total = engine.Tally()
-        for tally in engine.rounds(options["limit"]):
-            total += tally
-            if options["once"]:
-                break
-        self._say(working.describe(total))
+        with stopping.interruptible() as stop:
+            for tally in engine.rounds(options["limit"], stop.is_set):
+                total += tally
+                if options["once"]:
+                    break
+            self._say(working.describe(total))
         why = pause() if total.paused else None
         if why and why.reason == "configuration":
             raise CommandError(printable(f"The queue is {why}."), returncode=PAUSED)
@@ -105,7 +110,8 @@ class Command(BaseCommand):
             raise CommandError(f"{total.unsent} could not be sent; the admin says why.")
 
     def _work(self, options: dict[str, Any]) -> None:
-        working.work(options["concurrency"], options["poll"], self._say)
+        if not working.work(options["concurrency"], options["poll"], self._say):
+            raise CommandError("A courier ended by itself; the log says why.")
 
     def _say(self, line: str) -> None:
         self.stdout.write(printable(line))
@@ -114,11 +120,14 @@ class Command(BaseCommand):
 
     def _prune(self, options: dict[str, Any]) -> None:
         total = 0
-        for deleted in engine.prune(options["batch"]):
-            total += deleted
-            if options["verbosity"] > 0:
-                self.stderr.write(f"{total} so far", style_func=str)
-        self._say(f"deleted: {total}")
+        with stopping.interruptible() as stop:
+            for deleted in engine.prune(options["batch"]):
+                total += deleted
+                if options["verbosity"] > 0:
+                    self.stderr.write(f"{total} so far", style_func=str)
+                if stop.is_set():
+                    break
+            self._say(f"deleted: {total}")
 
     def _status(self, options: dict[str, Any]) -> None:
         found = status.read()
