@@ -14,6 +14,9 @@ from django.utils.crypto import salted_hmac
 #: Longest identity or address in characters: Django's and the vendors' own limit is 254 or 255.
 MAX_LENGTH = 255
 
+#: What keyboards and clipboards put around an address, and no address has.
+BLANKS = " \t\r\n"
+
 _validate = EmailValidator()
 _LETTERS = {"L", "M", "N"}
 _NOT_TEXT = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp"}
@@ -41,6 +44,7 @@ def canonical(address: str) -> str:
     NFKC, stripped, the local part casefolded, the domain in IDNA 2008 (RFC 5891). Raises
     ValueError for anything that is not exactly one address, without quoting it.
     """
+    address = address.strip(BLANKS)
     if len(address) > MAX_LENGTH or not is_clean(address):
         raise ValueError("not an address")
     text = unicodedata.normalize("NFKC", address).strip()
@@ -151,3 +155,14 @@ def mask(text: str) -> str:
     """``text`` as a log may show it: ``j***@e***`` for an address, ``j***`` otherwise."""
     local, at, domain = text.rpartition("@")
     return f"{local[:1]}***@{domain[:1]}***" if at else f"{text[:1]}***"
+
+
+def mask_name(name: str) -> str:
+    """Return a user name as a stranger may see it: its length, first and last letter."""
+    if len(name) < 3:  # noqa: PLR2004
+        return f"{_letter(name[:1])}*"
+    return f"{_letter(name[0])}{'*' * min(len(name) - 2, 20)}{_letter(name[-1])}"
+
+
+def _letter(character: str) -> str:
+    return character if unicodedata.category(character or " ")[0] in _LETTERS else "*"

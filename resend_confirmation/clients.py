@@ -1,8 +1,8 @@
 """Clients: the calling applications, their keys at each dialect and their registered redirects."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,8 +39,8 @@ class Client:
 
     ``ids`` maps a dialect's name to the client's id there, ``keys`` to the keys that must come
     with it. ``pages`` maps ``confirm`` (where links lead), ``confirmed``, ``expired`` and
-    ``failed`` to addresses of the client's own. ``required`` False means that confirmations are
-    switched off for it.
+    ``failed`` to addresses of the client's own. ``base_url`` stands in for BASE_URL.
+    ``required`` False means that confirmations are switched off for it.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Client:
     hosts: Sequence[str] = ()
     redirects: Sequence[Redirect] = ()
     pages: Mapping[str, str] = field(default_factory=dict)
+    base_url: str = ""
     signing: Signing | None = None
 
 
@@ -92,7 +93,10 @@ def _read(raw: object) -> Client:
     client = raw if isinstance(raw, Client) else _from_dict(raw)
     for url in (*(redirect.url for redirect in client.redirects), *client.pages.values()):
         _check_url(url)
-    return client
+    try:
+        return replace(client, base_url=conf.base_url(client.base_url))
+    except conf.WrongValueError as error:
+        raise UnusableURLError(f"'base_url' {error}") from None
 
 
 def _check_url(url: object) -> None:
@@ -127,6 +131,7 @@ def _from_dict(raw: object) -> Client:
         hosts=[host.lower() for host in _strings(raw.get("hosts", ()), "hosts")],
         redirects=_redirects(raw.get("redirects", ())),
         pages=_pages(_mapping(raw, "pages")),
+        base_url=raw.get("base_url", ""),
         signing=_signing(raw.get("signing")),
     )
 
@@ -219,15 +224,11 @@ def registry() -> Registry:
     if isinstance(raw, str):
         raw = import_string(raw)
     if callable(raw):
-        raw = _call(raw)
+        raw = raw()
     last = _last
     if last is None or last[0] is not raw:
         last = _last = (raw, _index(raw))
     return last[1]
-
-
-def _call(function: Callable[[], object]) -> object:
-    return function()
 
 
 def _index(raw: object) -> Registry:

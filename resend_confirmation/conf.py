@@ -4,10 +4,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from ipaddress import IPv6Address
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
+import idna
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.encoding import iri_to_uri
 
 LinkPolicy = Literal["reuse", "newest"]
 OpenApiAnswers = Literal["vendor", "all"]
@@ -19,6 +23,16 @@ LONGEST = timedelta(days=10 * 366)
 #: Calls, then a period that may be a multiple: "60/m", "10/5m".
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 _RATE = re.compile(r"[1-9][0-9]*/(?:[1-9][0-9]*)?[smhd]")
+
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII | re.IGNORECASE)
+#: Ends the path, or is dropped or read as another character by browsers.
+_NOT_IN_A_BASE = re.compile(r"[?#\\\s\x00-\x1f\x7f]")
+_BASE = (
+    "takes the site's address, such as 'https://site.example', without user, query, fragment "
+    "and blanks"
+)
 
 
 class WrongValueError(ValueError):
@@ -35,11 +49,35 @@ def _optional_text(value: object) -> str | None:
     return None if value is None else _text(value)
 
 
-def _url(value: object) -> str:
+def base_url(value: object) -> str:
+    """Read the address of a site: its host in IDNA (RFC 5891), without a slash at the end.
+
+    Links are made by putting a path and a query behind it, so that it can have neither a query
+    nor a fragment, and Message-IDs have its host. Raises WrongValueError.
+    """
     text = _text(value)
-    if text and not text.startswith(("https://", "http://")):
-        raise WrongValueError("takes the site's address, such as 'https://site.example'")
-    return text.rstrip("/")
+    if not text:
+        return ""
+    try:
+        parts = urlsplit(text)
+        host, port = _host(parts.hostname or ""), parts.port
+    except (ValueError, UnicodeError):
+        raise WrongValueError(_BASE) from None
+    if parts.scheme not in {"http", "https"} or "@" in parts.netloc or _NOT_IN_A_BASE.search(text):
+        raise WrongValueError(_BASE)
+    place = host if port is None else f"{host}:{port}"
+    return f"{parts.scheme}://{place}{iri_to_uri(parts.path)}".rstrip("/")
+
+
+def _host(name: str) -> str:
+    """Return a host as URLs and Message-IDs have it; raise ValueError for what is not one."""
+    if ":" in name:
+        return f"[{IPv6Address(name)}]"
+    name = name.removesuffix(".")
+    name = name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+    if not _HOST.fullmatch(name):
+        raise ValueError
+    return name
 
 
 def _count(value: object) -> int:
@@ -136,13 +174,14 @@ def _setting(read: Callable[[object], Any], default: Any) -> Any:
 class Settings:
     """Every setting with its default; docs/reference/settings.md explains them one by one."""
 
-    BASE_URL: str = _setting(_url, "")
+    BASE_URL: str = _setting(base_url, "")
     CLIENTS: Sequence[Any] | str = _setting(_clients, ())
     ACCOUNTS: str = _setting(_text, "resend_confirmation.accounts.ConfirmationStore")
     QUIET: bool | frozenset[str] = _setting(_quiet, frozenset())
     CARRIER: str = _setting(_text, "thread")
     MAILER: str = _setting(_text, "default")
     FROM_EMAIL: str | None = _setting(_optional_text, None)
+    REPLY_TO: str | None = _setting(_optional_text, None)
     LINK_LIFETIME: timedelta = _setting(_lasting, 24 * 3600)
     LINK_POLICY: LinkPolicy = _setting(_policy, "reuse")
     COOLDOWN: timedelta = _setting(_seconds, 60)

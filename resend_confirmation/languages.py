@@ -3,19 +3,31 @@
 from contextlib import suppress
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils import translation
 from django.utils.translation import pgettext
+from django.utils.translation.trans_real import parse_accept_lang_header
 
 
-def of_the_site(code: str) -> str:
-    """The language of LANGUAGES that fits ``code`` best, else LANGUAGE_CODE.
+def of_the_site(*codes: str) -> str:
+    """The language of LANGUAGES that fits the first of ``codes`` that has one, else LANGUAGE_CODE.
 
     The others have no pages, as ``i18n_patterns`` has no paths for them.
     """
-    for wanted in (code, settings.LANGUAGE_CODE):
+    for wanted in (*codes, settings.LANGUAGE_CODE):
         with suppress(LookupError):
             return translation.get_supported_language_variant(wanted)
     return settings.LANGUAGE_CODE
+
+
+def of_request(request: HttpRequest) -> str:
+    """Return the language of LANGUAGES that the browser asks for, or an empty string."""
+    header = request.headers.get("Accept-Language", "")
+    for code, _ in parse_accept_lang_header(header):
+        if code != "*":
+            with suppress(LookupError):
+                return translation.get_supported_language_variant(code)
+    return ""
 
 
 def of_our_texts() -> str:

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest, QueryDict
 from django.utils.functional import SimpleLazyObject
@@ -59,8 +59,15 @@ def hide(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: Secret(v) if isinstance(v, str) else v for name, v in values.items()}
 
 
-def take_token(request: HttpRequest, path: str = "") -> Secret:
-    """Take the token off ``request`` and return it, or the text that it must be read from.
+class Taken(NamedTuple):
+    """What a request to a page brought: a token, or a text to read it from; an address."""
+
+    token: Secret
+    address: Secret
+
+
+def take(request: HttpRequest, path: str = "") -> Taken:
+    """Take the token off ``request``, and the address that somebody typed into a page.
 
     A POST brings it in the body alone, every other method in the query, or in the ``path`` behind
     the page's own where a program encoded the question mark. Afterwards neither ``GET``, ``POST``,
@@ -74,18 +81,19 @@ def take_token(request: HttpRequest, path: str = "") -> Secret:
     scope = getattr(request, "scope", None)
     if scope is not None:
         scope["query_string"] = b""
-    text, body = f"{path}?{query}" if path else query, ""
+    text, body, address = f"{path}?{query}" if path else query, "", ""
     try:
         if request.method == "POST":
             named = request.POST.get("token", "")
             text = body = named or request.POST.urlencode()
+            address = request.POST.get("address", "")
     finally:
         _clear_body(request)
         if path:
             _clear_paths(request, path)
         _clear_meta(request, [query, body])
     read = tokens.readings(text)
-    return Secret(text if read and named not in read else named)
+    return Taken(Secret(text if read and named not in read else named), Secret(address))
 
 
 def _clear_body(request: HttpRequest) -> None:

@@ -775,7 +775,8 @@ OFFERED = {
     Confirmation: KEYS
     | {"client", "state__exact", "state__isnull", "last_delivery_state__exact"}
     | {"last_delivery_state__isnull", "requested_at__gte", "requested_at__lt"}
-    | {"last_sent_at__gte", "last_sent_at__lt", "last_sent_at__isnull"},
+    | {"last_sent_at__gte", "last_sent_at__lt", "last_sent_at__isnull"}
+    | {"disowned_at__gte", "disowned_at__lt", "disowned_at__isnull"},
     Delivery: KEYS
     | {"client", "dialect", "state__exact", "state__isnull", "reason__exact", "reason__isnull"}
     | {"asked_at__gte", "asked_at__lt", "sent_at__gte", "sent_at__lt", "sent_at__isnull"},

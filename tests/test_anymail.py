@@ -348,6 +348,7 @@ SENT: dict[str, tuple[str, Any]] = {
             "headers": {
                 "Message-ID": "MESSAGE-ID",
                 "Auto-Submitted": "auto-generated",
+                "X-Auto-Response-Suppress": "All",
                 "idempotencyKey": "KEY",
                 "X-Mailin-custom": '{"delivery": "PK"}',
             },
@@ -377,6 +378,7 @@ SENT: dict[str, tuple[str, Any]] = {
             "html": ["HTML"],
             "h:Message-Id": ["MESSAGE-ID"],
             "h:Auto-Submitted": ["auto-generated"],
+            "h:X-Auto-Response-Suppress": ["All"],
             "v:delivery": ["PK"],
             "o:tag": ["confirmation"],
             "o:tracking-clicks": ["no"],
@@ -390,7 +392,7 @@ SENT: dict[str, tuple[str, Any]] = {
             "Globals": {
                 "From": {"Email": "site@site.example"},
                 "Subject": SUBJECT,
-                "Headers": {"Auto-Submitted": "auto-generated"},
+                "Headers": {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"},
                 "TextPart": "TEXT",
                 "HTMLPart": "HTML",
                 "EventPayload": '{"delivery": "PK"}',
@@ -409,7 +411,11 @@ SENT: dict[str, tuple[str, Any]] = {
             "subject": SUBJECT,
             "text": "TEXT",
             "html": "HTML",
-            "headers": {"Message-ID": "MESSAGE-ID", "Auto-Submitted": "auto-generated"},
+            "headers": {
+                "Message-ID": "MESSAGE-ID",
+                "Auto-Submitted": "auto-generated",
+                "X-Auto-Response-Suppress": "All",
+            },
             "custom_variables": {"delivery": "PK"},
             "category": "confirmation",
         },
@@ -424,7 +430,11 @@ SENT: dict[str, tuple[str, Any]] = {
                 "subject": SUBJECT,
                 "text": "TEXT",
                 "html": "HTML",
-                "headers": {"Message-ID": "MESSAGE-ID", "Auto-Submitted": "auto-generated"},
+                "headers": {
+                    "Message-ID": "MESSAGE-ID",
+                    "Auto-Submitted": "auto-generated",
+                    "X-Auto-Response-Suppress": "All",
+                },
                 "metadata": {"delivery": "PK"},
                 "tags": ["confirmation"],
                 "track_clicks": False,
@@ -443,7 +453,11 @@ SENT: dict[str, tuple[str, Any]] = {
             "subject": SUBJECT,
             "plain_body": "TEXT",
             "html_body": "HTML",
-            "headers": {"Message-ID": "MESSAGE-ID", "Auto-Submitted": "auto-generated"},
+            "headers": {
+                "Message-ID": "MESSAGE-ID",
+                "Auto-Submitted": "auto-generated",
+                "X-Auto-Response-Suppress": "All",
+            },
             "tag": "confirmation",
         },
     ),
@@ -458,6 +472,7 @@ SENT: dict[str, tuple[str, Any]] = {
             "Headers": [
                 {"Name": "Message-ID", "Value": "MESSAGE-ID"},
                 {"Name": "Auto-Submitted", "Value": "auto-generated"},
+                {"Name": "X-Auto-Response-Suppress", "Value": "All"},
                 {"Name": "X-PM-KeepID", "Value": "true"},
             ],
             "Metadata": {"delivery": "PK"},
@@ -477,6 +492,7 @@ SENT: dict[str, tuple[str, Any]] = {
             "headers": {
                 "Message-ID": "MESSAGE-ID",
                 "Auto-Submitted": "auto-generated",
+                "X-Auto-Response-Suppress": "All",
                 "X-Metadata": '{"delivery": "PK"}',
                 "X-Tags": '["confirmation"]',
             },
@@ -494,6 +510,7 @@ SENT: dict[str, tuple[str, Any]] = {
             "additional_headers": [
                 {"key": "Message-ID", "value": "MESSAGE-ID"},
                 {"key": "Auto-Submitted", "value": "auto-generated"},
+                {"key": "X-Auto-Response-Suppress", "value": "All"},
                 {"key": "X-Metadata", "value": '{"delivery": "PK"}'},
                 {"key": "X-Tags", "value": '["confirmation"]'},
             ],
@@ -514,7 +531,11 @@ SENT: dict[str, tuple[str, Any]] = {
                 {"type": "text/plain", "value": "TEXT"},
                 {"type": "text/html", "value": "HTML"},
             ],
-            "headers": {"Message-ID": "MESSAGE-ID", "Auto-Submitted": "auto-generated"},
+            "headers": {
+                "Message-ID": "MESSAGE-ID",
+                "Auto-Submitted": "auto-generated",
+                "X-Auto-Response-Suppress": "All",
+            },
             "custom_args": {"delivery": "PK"},
             "categories": ["confirmation"],
             "tracking_settings": {
@@ -531,7 +552,11 @@ SENT: dict[str, tuple[str, Any]] = {
                 "subject": SUBJECT,
                 "text": "TEXT",
                 "html": "HTML",
-                "headers": {"Message-ID": "MESSAGE-ID", "Auto-Submitted": "auto-generated"},
+                "headers": {
+                    "Message-ID": "MESSAGE-ID",
+                    "Auto-Submitted": "auto-generated",
+                    "X-Auto-Response-Suppress": "All",
+                },
             },
             "recipients": [
                 {"address": {"email": "pending@example.com", "header_to": "pending@example.com"}}
@@ -553,6 +578,7 @@ SENT: dict[str, tuple[str, Any]] = {
                     "to": "pending@example.com",
                     "Message-ID": "MESSAGE-ID",
                     "Auto-Submitted": "auto-generated",
+                    "X-Auto-Response-Suppress": "All",
                 },
                 "global_metadata": {"delivery": "PK"},
                 "tags": ["confirmation"],

@@ -48,6 +48,7 @@ KEYS = [
     "MAX_BODY",
     "OPENAPI_ANSWERS",
     "QUIET",
+    "REPLY_TO",
     "RETENTION",
     "RETENTION_IGNORED",
     "SEND_DEADLINE",
@@ -684,3 +685,40 @@ def test_test_site_is_sound(capsys):
     """``manage.py check`` has nothing to say of the test site."""
     call_command("check")
     assert "no issues" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("base", "client", "found"),
+    [
+        ("https://site.example:8443", {}, []),
+        ("https://www.site.example", {}, ["W027"]),
+        (BASE, {"base_url": "https://b\xfccher.example"}, []),
+        (BASE, {"base_url": "https://shop.example"}, ["W027"]),
+        (BASE, {"pages": {"confirm": "https://shop.example/confirm/"}}, ["W027"]),
+        (BASE, {"pages": {"confirm": "https://shop.example/a-front-end"}}, []),
+    ],
+)
+def test_w027_a_host_that_is_not_allowed(ids, settings, base, client, found):
+    """W027: the host of a link must be one that Django answers."""
+    settings.ALLOWED_HOSTS = ["site.example", "xn--bcher-kva.example"]
+    assert ids(BASE_URL=base, CLIENTS=[{"name": "default", **client}]) == found
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "https://site.example/?shop=1",
+        "https://site.example/#x",
+        "https://site.example ",
+        "https://site .example",
+        "https://user@site.example",
+        "https://site.example\\@evil.example",
+        "https://site.example:port",
+        "https://",
+        "https://-site.example",
+    ],
+)
+def test_e002_no_base(ids, settings, base):
+    """E002, and E009 for a client's: what no link can begin with."""
+    assert ids(BASE_URL=base) == ["E002"]
+    assert ids(CLIENTS=[{"name": "default", "base_url": base}]) == ["E009"]

@@ -105,8 +105,8 @@ PROBLEMS = {
     "a key of another kind": (
         {"name": "a", 5: 5},
         (
-            "there is no key 5, only 'default', 'hosts', 'ids', 'keys', 'name', 'pages', "
-            "'redirects', 'required', 'signing'"
+            "there is no key 5, only 'base_url', 'default', 'hosts', 'ids', 'keys', 'name', "
+            "'pages', 'redirects', 'required', 'signing'"
         ),
     ),
     "no name": ({}, "it needs a 'name'"),

@@ -529,7 +529,8 @@ def test_expired_page(clock, token, client):
     assert f'<input type="hidden" name="token" value="{token}">' in text
     assert client.post(PAGE, {"token": token}).status_code == 410
     response = client.post(NEW, {"token": token})
-    assert (response.status_code, title(response)) == (200, SENT)
+    assert (response.status_code, response["Location"]) == (303, "/confirm/sent/?language=en")
+    assert title(client.get(response["Location"])) == SENT
     assert client.post(PAGE, {"token": carried()}).status_code == 303
     assert state() == ConfirmationState.CONFIRMED
 
@@ -566,12 +567,12 @@ def test_new_link_for_what_is_not_expired(token, pending, client, meanwhile, sta
 
 @pytest.mark.parametrize("meanwhile", [withdraw_it, deactivate, move_away])
 def test_dead_page(token, pending, client, meanwhile):
-    """A dead link says so, and offers no button."""
+    """A dead link says so, and offers nothing but to ask for a new message."""
     meanwhile(pending)
     before = rows()
     for response in (client.get(PAGE, {"token": token}), client.post(PAGE, {"token": token})):
         assert (response.status_code, title(response)) == (410, INVALID)
-        assert "<form" not in response.content.decode()
+        assert re.findall('action="([^"]*)"', response.content.decode()) == ["/confirm/ask/"]
     assert rows() == before
 
 
@@ -675,7 +676,6 @@ def form_action(response):
     [
         ("https://arcade.example/a", "'self' https://arcade.example"),
         ("https://arcade.example/b?keep=1", "'self' https://arcade.example"),
-        ("app://xlogin.com.example.arcade", "'self' app:"),
     ],
 )
 def test_form_action(pending, client, redirect, action):
@@ -684,6 +684,19 @@ def test_form_action(pending, client, redirect, action):
     assert form_action(client.get(PAGE, {"token": token})) == [action]
     response = client.post(PAGE, {"token": token})
     assert response["Location"] == redirect
+
+
+def test_an_apps_scheme(pending, client):
+    """To an app's own scheme the browser goes by a link alone, and the page says thank you."""
+    redirect = "app://xlogin.com.example.arcade"
+    token = linked(pending, client="arcade", redirect=redirect)
+    assert form_action(client.get(PAGE, {"token": token})) == ["'self'"]
+    response = client.post(PAGE, {"token": token})
+    assert (response.status_code, title(response)) == (200, THANKS)
+    assert f'<a href="{redirect}" rel="noreferrer">' in response.content.decode()
+    for response in (client.get(PAGE, {"token": token}), client.post(PAGE, {"token": token})):
+        assert title(response) == ALREADY
+        assert f'<a href="{redirect}" rel="noreferrer">' in response.content.decode()
 
 
 def test_form_action_without_a_landing(client, db):
@@ -824,7 +837,7 @@ def test_login_required_middleware(clock, token, client, settings):
     assert client.get("/confirm/style.css").status_code == 200
     assert title(client.get(PAGE, {"token": token})) == READY
     clock.move(hours=24)
-    assert title(client.post(NEW, {"token": token})) == SENT
+    assert title(client.post(NEW, {"token": token}, follow=True)) == SENT
     assert client.post(PAGE, {"token": carried()}).status_code == 303
 
 
@@ -877,3 +890,116 @@ def test_on_commit_of_a_receiver(pending, client):
     finally:
         confirmed_signal.disconnect(later)
     assert seen == [ConfirmationState.CONFIRMED]
+
+
+# The ways on
+
+
+def test_not_me(token, pending, client):
+    """Who did not sign up says so by POST alone: it is withdrawn, and staff see it."""
+    before = rows()
+    assert client.get("/confirm/not-me/", {"token": token}).status_code == 405
+    assert client.head(f"/confirm/not-me/?token={token}").status_code == 405
+    assert rows() == before
+    page = client.get(PAGE, {"token": token}).content.decode()
+    assert '<section id="not-me">' in page
+    assert '<form method="post" action="/confirm/not-me/">' in page
+    response = client.post("/confirm/not-me/", {"token": token}, follow=True)
+    assert title(response) == "Thank you for telling us"
+    confirmation = Confirmation.objects.get()
+    assert confirmation.state == ConfirmationState.WITHDRAWN
+    assert confirmation.disowned_at is not None
+    for path in (PAGE, "/confirm/not-me/"):
+        response = client.post(path, {"token": token})
+        assert (response.status_code, title(response)) == (410, INVALID)
+    start(pending, send=False)
+    assert Confirmation.objects.get().disowned_at is None
+
+
+def test_not_me_after_a_confirmation(token, client):
+    """What is confirmed is not withdrawn by a link."""
+    client.post(PAGE, {"token": token})
+    assert title(client.post("/confirm/not-me/", {"token": token})) == ALREADY
+    assert state() == ConfirmationState.CONFIRMED
+
+
+def test_two_accounts_with_one_address(client, clock):
+    """The pages and messages of two accounts say which is which, and show neither user name."""
+    users = [
+        UserFactory.create(username=name, email="ann@example.com") for name in ("ann", "mallory")
+    ]
+    seen = []
+    for user in users:
+        token = linked(user)
+        body = str(mail.outbox[-1].body).replace(token, "")
+        html = mail.outbox[-1].alternatives[0][0]
+        assert f'/confirm/?token={token}#not-me"' in html
+        ready = client.get(PAGE, {"token": token})
+        client.post(PAGE, {"token": token})
+        already = client.get(PAGE, {"token": token})
+        seen += [body, *(page.content.decode().replace(token, "") for page in (ready, already))]
+        clock.move(days=1)
+    assert len(set(seen)) == 6
+    assert all("Account a*n, signed up on Jan. 1, 2030." in text for text in seen[:3])
+    assert all("Account m*****y, signed up on Jan. 2, 2030." in text for text in seen[3:])
+    assert not any("mallory" in text for text in seen)
+
+
+ASKED = "Check your inbox"
+
+
+@pytest.mark.parametrize("typed", ["pending@example.com\t", "nobody@example.com", "\x00", ""])
+def test_ask_for_a_new_message(client, pending, typed):
+    """A page that cannot go on has a field, which answers the same whatever is typed."""
+    page = client.get(PAGE, {"token": "x" * 43}).content.decode()
+    assert '<form method="post" action="/confirm/ask/">' in page
+    assert '<label for="address">' in page
+    response = client.post("/confirm/ask/", {"address": typed})
+    assert (response.status_code, response["Location"]) == (303, "/confirm/asked/?language=en")
+    assert title(client.get(response["Location"])) == ASKED
+    engine.drain()
+    assert [letter.to for letter in mail.outbox] == (
+        [["pending@example.com"]] if typed.startswith("pending") else []
+    )
+
+
+def test_asking_too_often(client, pending, change):
+    """The field obeys the throttle, and says so; the cooldown holds in silence."""
+    change(THROTTLE="2/m")
+    for _ in range(2):
+        assert client.post("/confirm/ask/", {"address": pending.email}).status_code == 303
+    response = client.post("/confirm/ask/", {"address": pending.email})
+    assert response.status_code == 429
+    assert 0 < int(response["Retry-After"]) <= 60
+    assert "Too many attempts." in response.content.decode()
+    engine.drain()
+    assert len(mail.outbox) == 1
+
+
+def test_asking_from_a_dead_link(client, pending, change):
+    """A dead link's own client sends the new message."""
+    token = linked(pending, client="arcade", redirect="https://arcade.example/a")
+    withdraw(Confirmation.objects.get())
+    start(pending, client="arcade", send=False)
+    Cooldown.objects.all().delete()
+    client.post("/confirm/ask/", {"address": pending.email, "token": token})
+    assert Delivery.objects.latest("pk").client == "arcade"
+
+
+def test_a_form_by_get(client, db):
+    """Whoever comes back to a form's address without the form is shown a way on."""
+    for path in (NEW, "/confirm/ask/", "/confirm/not-me/"):
+        response = client.get(path)
+        assert (response.status_code, response["Allow"]) == (405, "POST")
+        assert '<form method="post" action="/confirm/ask/">' in response.content.decode()
+
+
+def test_loading_again_asks_nothing(pending, client, clock):
+    """The page behind a button's answer does nothing when it is loaded again."""
+    token = linked(pending)
+    clock.move(hours=25)
+    response = client.post(NEW, {"token": token})
+    before = rows()
+    for _ in range(2):
+        assert title(client.get(response["Location"])) == SENT
+    assert rows() == before

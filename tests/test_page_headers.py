@@ -115,6 +115,22 @@ def renewed(browser, token, clock):
     return browser.post(NEW, {"token": token})
 
 
+def renewed_and_on(browser, token, clock):
+    return browser.get("/confirm/sent/?language=en")
+
+
+def disowned(browser, token, clock):
+    return browser.post("/confirm/not-me/", {"token": token})
+
+
+def asked(browser, token, clock):
+    return browser.post("/confirm/ask/", {"address": "pending@example.com"})
+
+
+def by_get(browser, token, clock):
+    return browser.get(NEW)
+
+
 def renewed_too_soon(browser, token, clock):
     clock.move(hours=24)
     browser.post(NEW, {"token": token})
@@ -138,8 +154,12 @@ STATES = [
     (expired, (410, LANDING, {})),
     (dead, (410, LANDING, {})),
     (dead_post, (410, LANDING, {})),
-    (renewed, (200, POLICY, {})),
-    (renewed_too_soon, (429, POLICY, {"Retry-After": "60"})),
+    (renewed, (303, POLICY, {"Location": "/confirm/sent/?language=en"})),
+    (renewed_and_on, (200, POLICY, {})),
+    (renewed_too_soon, (429, LANDING, {"Retry-After": "60"})),
+    (disowned, (303, POLICY, {"Location": "/confirm/disowned/?language=en"})),
+    (asked, (303, POLICY, {"Location": "/confirm/asked/?language=en"})),
+    (by_get, (405, POLICY, {"Allow": "POST"})),
     (renewed_foreign, (404, POLICY, {})),
 ]
 
@@ -167,7 +187,7 @@ REFUSED = [
         (PAGE, method, "GET, HEAD, POST")
         for method in ("OPTIONS", "PUT", "PATCH", "DELETE", "TRACE")
     ),
-    *((NEW, method, "POST") for method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")),
+    *((NEW, method, "POST") for method in ("HEAD", "OPTIONS", "PUT", "DELETE")),
 ]
 
 

@@ -66,9 +66,8 @@ def heading(browser):
 
 
 def press(browser, text):
-    """Press the page's one button, and wait until it has gone."""
-    (button,) = browser.find_elements(By.TAG_NAME, "button")
-    assert button.text == text
+    """Press the page's button of that text, and wait until it has gone."""
+    (button,) = [b for b in browser.find_elements(By.TAG_NAME, "button") if b.text == text]
     page = browser.find_element(By.TAG_NAME, "html")
     button.click()
     WebDriverWait(browser, 30).until(lambda _: is_gone(page))
@@ -263,3 +262,56 @@ def test_another_frame(browser, landing, pending, elsewhere):
         lambda _: any("frame-ancestors" in text for text in complaints(browser))
     )
     assert state() == ConfirmationState.PENDING
+
+
+APP = "app://login.example"
+
+
+@pytest.mark.usefixtures("landing")
+def test_an_apps_scheme(browser, live_server, change, pending, tmp_path):
+    """Where the app is missing the page says thank you, and its link has what the app needs."""
+    change(BASE_URL=live_server.url, CLIENTS=[{"name": "default", "redirects": [APP]}])
+    browser.get(link_for(pending, redirect=APP))
+    press(browser, "Confirm my address")
+    browser.save_screenshot(str(tmp_path / "thanks.png"))
+    assert heading(browser) == "Thank you"
+    assert browser.find_element(By.LINK_TEXT, "Continue").get_attribute("href") == APP
+    assert state() == ConfirmationState.CONFIRMED
+
+
+@pytest.mark.usefixtures("landing")
+def test_not_me(browser, pending):
+    """The link of the message leads to the button that withdraws; a click on it does."""
+    link = link_for(pending)
+    browser.get(f"{link}#not-me")
+    assert state() == ConfirmationState.PENDING
+    press(browser, "This was not me")
+    assert heading(browser) == "Thank you for telling us"
+    assert state() == ConfirmationState.WITHDRAWN
+
+
+def asks():
+    return Delivery.objects.count()
+
+
+@pytest.mark.usefixtures("landing")
+def test_reload_and_back(chromium, pending):
+    """Neither a reload of the page behind a form nor the way back asks for anything."""
+    link = link_for(pending)
+    Delivery.objects.update(link_expires_at=timezone.now() - timedelta(seconds=1))
+    Cooldown.objects.all().delete()
+    chromium.get(link)
+    press(chromium, "Send me a new link")
+    before = asks()
+    chromium.refresh()
+    assert heading(chromium) == "A new link is on its way"
+    chromium.back()
+    assert heading(chromium) == "This link has expired"
+    chromium.get(link.replace("token=", "token=x")[:-1])
+    chromium.find_element(By.NAME, "address").send_keys("nobody@example.com")
+    press(chromium, "Send me a new message")
+    assert heading(chromium) == "Check your inbox"
+    chromium.refresh()
+    assert heading(chromium) == "Check your inbox"
+    assert asks() == before + 1
+    chromium.get_log("browser")

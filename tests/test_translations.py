@@ -222,13 +222,14 @@ Se não foi você, não precisa fazer nada."""
 
 ENGLISH = """\
 Somebody, most likely you, gave this address to https://site.example.
+Account NAME, signed up on Jan. 1, 2030.
 
 To confirm that it is yours, open this link and press the button there:
 
 LINK
 
 The link works until Jan. 2, 2030, 9 p.m. (JST).
-If it was not you, you need not do anything."""
+If it was not you, you need not do anything. To end this, open the link and press “This was not me” there."""  # noqa: E501
 
 SENT = {
     "de": ("Bitte bestätigen Sie Ihre E-Mail-Adresse", GERMAN),
@@ -262,8 +263,8 @@ def letter(clock, db):
         (link,) = re.findall(r"https://\S+/confirm/\?\S+", sent.body)
         return (
             sent.subject,
-            sent.body.replace(link, "LINK").rstrip("\n"),
-            html.replace(link, "LINK"),
+            re.sub(r"\w\*+\w", "NAME", sent.body.replace(link, "LINK").rstrip("\n")),
+            re.sub(r"\w\*+\w", "NAME", html.replace(link, "LINK")),
         )
 
     return letter

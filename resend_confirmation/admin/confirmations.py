@@ -45,7 +45,14 @@ class ConfirmationAdmin(ConfirmationBase):
         "last_sent_at",
         "last_delivery_state",
     )
-    list_filter = ("state", ClientFilter, "last_delivery_state", "requested_at", "last_sent_at")
+    list_filter = (
+        "state",
+        ClientFilter,
+        "last_delivery_state",
+        "requested_at",
+        "last_sent_at",
+        "disowned_at",
+    )
     list_select_related = ("account",)
     ordering = (
         Case(When(state=ConfirmationState.PENDING, then=Value(0)), default=Value(1)),
@@ -64,6 +71,7 @@ class ConfirmationAdmin(ConfirmationBase):
         "time_zone",
         "requested_at",
         "confirmed_at",
+        "disowned_at",
         "expires_at",
         "sends",
         "last_sent_at",

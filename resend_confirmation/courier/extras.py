@@ -35,6 +35,8 @@ def send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) -> 
         "track_clicks": False,
         "track_opens": False,
     }
+    # A provider's own says to Gmail which of its customers it is.
+    message.extra_headers.pop("Feedback-ID", None)
     if adapt := _PECULIAR.get(connection.esp_name):
         adapt(connection, message)
     while True:

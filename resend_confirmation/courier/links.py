@@ -9,7 +9,7 @@ from django.db import router
 from django.db.models import F
 from django.urls import get_script_prefix, reverse, set_script_prefix
 
-from .. import addresses, clock, conf, tokens
+from .. import addresses, clients, clock, conf, tokens
 from ..clients import Client
 from ..models import Confirmation, Delivery
 
@@ -30,12 +30,13 @@ def assign(delivery: Delivery, confirmation: Confirmation) -> str | None:
     now = clock.now()
     generation, expires_at = _reusable(delivery, confirmation, now) or _next(confirmation, now)
     token = tokens.make(confirmation.selector, generation, canonical)
-    host = urlsplit(conf.get().BASE_URL).hostname or "localhost"
+    host = urlsplit(base_url(clients.by_name(delivery.client))).hostname or "localhost"
     values = {
         "generation": generation,
         "link_expires_at": expires_at,
         "token_digest": tokens.digest(token),
-        "message_id": f"<{uuid.uuid4()}@{host}>",
+        # An IPv6 address is a literal (RFC 5322, section 3.6.4).
+        "message_id": f"<{uuid.uuid4()}@{f'[{host}]' if ':' in host else host}>",
     }
     Delivery.objects.filter(pk=delivery.pk).update(**values)
     # Only now: where the session was cut over it, the next try must not find it done.
@@ -98,13 +99,22 @@ def _next(confirmation: Confirmation, now: datetime) -> tuple[int, datetime]:
 
 
 def url(token: str, client: Client | None = None) -> str:
-    """The link: to the page that ``client`` has for it, else to ours.
-
-    Ours is on the configured base, never on a request's Host header. Under ``i18n_patterns`` it
-    is in the active language.
-    """
+    """The link: to the page that ``client`` has for it, else to ours."""
     own = client.pages.get("confirm") if client else None
-    return with_parameters(own or f"{conf.get().BASE_URL}{_path()}", token=token)
+    return with_parameters(own, token=token) if own else page(token, client)
+
+
+def page(token: str, client: Client | None = None) -> str:
+    """The link to our page, on the client's base or the site's, never on a request's Host header.
+
+    Under ``i18n_patterns`` it is in the active language.
+    """
+    return with_parameters(f"{base_url(client)}{_path()}", token=token)
+
+
+def base_url(client: Client | None) -> str:
+    """Where the site is, as ``client`` names it, else by the settings."""
+    return (client.base_url if client else "") or conf.get().BASE_URL
 
 
 def _path() -> str:
@@ -113,7 +123,7 @@ def _path() -> str:
     A thread's own script prefix and URLconf are those of the last request, of a command, or none.
     """
     before = get_script_prefix()
-    set_script_prefix(django_settings.FORCE_SCRIPT_NAME or "/")
+    set_script_prefix(f"/{(django_settings.FORCE_SCRIPT_NAME or '').lstrip('/')}")
     try:
         return reverse("resend_confirmation:confirm", urlconf=django_settings.ROOT_URLCONF)
     finally:

@@ -1,6 +1,9 @@
 """Writing the message: one recipient, a text and an HTML part, no user text in any header."""
 
 import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.mail import EmailMultiAlternatives
@@ -16,6 +19,12 @@ logger = logging.getLogger("resend_confirmation")
 
 TEMPLATES = "resend_confirmation/message"
 
+#: Where the page has the button for those who did not sign up.
+DISOWN = "not-me"
+
+#: Gmail reads it of senders that sign their mail; a provider writes one that it can sort by.
+FEEDBACK_ID = "Feedback-ID"
+
 
 def write(
     delivery: Delivery, confirmation: Confirmation, account: Account, token: str
@@ -26,35 +35,65 @@ def write(
     may override each, or one of a client's own under ``resend_confirmation/<client>/``. Raises
     ValueError when the address cannot be mailed.
     """
-    language = languages.of_the_site(delivery.language or confirmation.language)
-    with translation.override(language), timezone.override(_zone(confirmation.time_zone)):
-        client = clients.by_name(delivery.client)
-        if client is None and delivery.client:
-            logger.warning(
-                "CLIENTS has no client %r any more: a link leads to our own page", delivery.client
-            )
-        link = links.url(token, client)
-        context = {
-            "link": redaction.Secret(link),
+    client = clients.by_name(delivery.client)
+    if client is None and delivery.client:
+        logger.warning(
+            "CLIENTS has no client %r any more: a link leads to our own page", delivery.client
+        )
+    with speaking(delivery, confirmation):
+        context: dict[str, object] = {
+            "link": redaction.Secret(links.url(token, client)),
+            "disown_link": redaction.Secret(f"{links.page(token, client)}#{DISOWN}"),
             "expires_at": delivery.link_expires_at,
             "address": redaction.Secret(account.address),
             "user": redaction.Hidden(account.user),
+            "user_name": addresses.mask_name(account.username),
+            "signed_up_at": confirmation.requested_at,
+            "number": confirmation.sends + 1,
+            "asked_at": delivery.asked_at,
             "client": delivery.client,
-            "site": conf.get().BASE_URL,
+            "site": links.base_url(client),
             "language": languages.of_our_texts(),
         }
         subject = " ".join(_render("_subject.txt", context).split())
         text = _render(".txt", context)
         html = _render(".html", context)
+    reply_to = conf.get().REPLY_TO
     message = EmailMultiAlternatives(
         subject=subject,
         body=text,
         from_email=conf.get().FROM_EMAIL,
         to=[addresses.deliverable(account.address)],
-        headers={"Message-ID": delivery.message_id, "Auto-Submitted": "auto-generated"},
+        reply_to=[reply_to] if reply_to else None,
+        headers={
+            "Message-ID": delivery.message_id,
+            # RFC 3834, and what Exchange reads in its place.
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "All",
+            FEEDBACK_ID: _feedback_id(delivery),
+        },
     )
     message.attach_alternative(html, "text/html")
     return message
+
+
+@contextmanager
+def speaking(delivery: Delivery, confirmation: Confirmation, browser: str = "") -> Iterator[None]:
+    """Write in the language and time zone of a delivery, as its message and its pages do.
+
+    ``browser`` is the language of a page where none was named that the site has.
+    """
+    named = delivery.language or confirmation.language or delivery.accept_language
+    language = languages.of_the_site(named, browser)
+    with translation.override(language), timezone.override(_zone(confirmation.time_zone)):
+        yield
+
+
+def _feedback_id(delivery: Delivery) -> str:
+    """Return what Gmail counts complaints by: three optional names, then the sender's."""
+    host = delivery.message_id.strip("<>").rpartition("@")[2].strip("[]")
+    names = (delivery.client, delivery.dialect, "confirmation", host)
+    return ":".join(re.sub(r"[^A-Za-z0-9._-]", "_", name)[-15:] for name in names)
 
 
 def _render(suffix: str, context: dict[str, object]) -> str:

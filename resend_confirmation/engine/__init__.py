@@ -3,7 +3,7 @@
 from .asking import ResendRequest, Result, resend, send_to
 from .draining import Tally, drain, drain_all, rounds
 from .elsewhere import note_confirmed, note_deactivated
-from .link import Named, Opened, confirm, confirm_by_hand, inspect, renew
+from .link import Named, Opened, confirm, confirm_by_hand, disown, inspect, renew
 from .pruning import prune
 from .resolving import resolve
 from .signup import start, withdraw
@@ -16,6 +16,7 @@ __all__ = [
     "Tally",
     "confirm",
     "confirm_by_hand",
+    "disown",
     "drain",
     "drain_all",
     "inspect",

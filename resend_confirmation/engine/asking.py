@@ -38,9 +38,10 @@ class ResendRequest:
 
     ``identity`` is what the caller typed, at most 255 characters; ``redirect`` the URL it named,
     an empty string for none, None where the dialect has no such parameter; ``client_state`` and
-    ``payload`` are handed back on landing. ``quiet`` are the endings answered as SENT.
-    ``before_commit`` is called with SENT's Result in the transaction that wrote for it; what it
-    raises takes back everything that was written.
+    ``payload`` are handed back on landing. ``language`` is what the call names; where it names
+    none the account's goes before ``accept_language``, the browser's. ``quiet`` are the endings
+    answered as SENT. ``before_commit`` is called with SENT's Result in the transaction that wrote
+    for it; what it raises takes back everything that was written.
     """
 
     identity: str = field(repr=False)
@@ -50,6 +51,7 @@ class ResendRequest:
     client_state: str = field(default="", repr=False)
     payload: str = field(default="", repr=False)
     language: str = ""
+    accept_language: str = ""
     quiet: frozenset[Ending] = field(default_factory=frozenset)
     before_commit: Callable[[Result], object] = _nothing
 
@@ -62,6 +64,7 @@ def resend(request: ResendRequest) -> Result:
     Quiet requests are written down unread, in one INSERT, and resolved by the courier; candid
     ones are looked up here. Nothing is sent before the caller's transaction commits.
     """
+    request = replace(request, identity=request.identity.strip(addresses.BLANKS))
     if len(request.identity) > addresses.MAX_LENGTH or not addresses.is_clean(request.identity):
         # No database could look it up, nor keep it: nobody's, like an empty one.
         request = replace(request, identity="")
@@ -80,6 +83,7 @@ def resend(request: ResendRequest) -> Result:
         client_state=request.client_state,
         payload=request.payload,
         language=request.language,
+        accept_language=request.accept_language,
     )
     if request.quiet >= CONCEALED:
         return _ask(request, draft)
@@ -156,6 +160,7 @@ def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
             payload=draft.payload,
             language=language,
             origin=draft.origin,
+            accept_language=draft.accept_language,
             slot_at=draft.slot_at,
         )
         _insert(delivery, DeliveryState.QUEUED)

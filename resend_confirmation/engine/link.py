@@ -12,7 +12,7 @@ from ..signals import confirmed
 from . import cooldown, matching
 from .asking import Result, queue
 from .deadlocks import retried
-from .signup import account_of, locked_account_of
+from .signup import account_of, locked_account_of, withdraw
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +165,22 @@ def renew(token: str) -> Result | None:
             return None
         queue(opened.delivery, [account])
     return Result(Outcome.SENT, account.address, account.address)
+
+
+@failures.discreet
+@retried
+def disown(token: str) -> Opened:
+    """Withdraw the confirmation behind ``token``, as the recipient who did not sign up asks for.
+
+    Return what the link was worth before: READY and EXPIRED ones are withdrawn, others left alone.
+    """
+    opened = inspect(token)
+    confirmation = opened.confirmation
+    if confirmation and opened.verdict in {Verdict.READY, Verdict.EXPIRED}:
+        with transaction.atomic(using=router.db_for_write(Confirmation)):
+            if withdraw(confirmation):
+                mine = Confirmation.objects.filter(pk=confirmation.pk)
+                mine.update(disowned_at=clock.now())
+                return opened
+        return inspect(token)
+    return opened

@@ -53,6 +53,7 @@ def start(
     if not isinstance(user, get_user_model()):
         raise TypeError(f"start takes a user or an Account, not {user.__class__.__name__}")
     address = (account.address if is_one_of_several else _own_address(user)) or ""
+    address = address.strip(addresses.BLANKS)
     language, zone = _language(language), _time_zone(time_zone)
     owner = clients.by_name(client) if client else clients.default()
     if client and owner is None:
@@ -150,6 +151,7 @@ def reopen(
         "selector": tokens.new_selector(),
         "requested_at": now,
         "confirmed_at": None,
+        "disowned_at": None,
         "expires_at": None,
         "cooldown_id": cooldown.digest(addresses.canonical(address)),
     }

@@ -100,6 +100,7 @@ def send(identity: str, way: Way) -> Told:
 
 
 def _send_to(identity: str, way: Way) -> Result | Told:
+    identity = identity.strip(addresses.BLANKS)
     if not identity or len(identity) > addresses.MAX_LENGTH or not addresses.is_clean(identity):
         return Result(Refusal.INVALID, identity)
     found = matching.find(identity)

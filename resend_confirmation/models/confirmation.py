@@ -46,6 +46,8 @@ class Confirmation(models.Model):
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     requested_at = models.DateTimeField(_("requested at"))
     confirmed_at = models.DateTimeField(_("confirmed at"), null=True, blank=True)
+    #: When the recipient said, by the page's button, that this sign-up was not theirs.
+    disowned_at = models.DateTimeField(_("disowned at"), null=True, blank=True)
     expires_at = models.DateTimeField(_("newest link expires at"), null=True, blank=True)
     sends = models.PositiveIntegerField(_("messages sent"), default=0)
     last_sent_at = models.DateTimeField(_("last sent at"), null=True, blank=True)

@@ -29,6 +29,8 @@ class Delivery(models.Model):
     origin = models.PositiveSmallIntegerField(
         _("origin"), choices=Origin, default=Origin.ASK, editable=False
     )
+    #: What the browser asked for; counts where neither the call nor the sign-up named a language.
+    accept_language = models.CharField(max_length=16, blank=True, editable=False)
     #: What the caller typed, only while nobody has looked it up; erased after.
     identity = models.CharField(max_length=255, blank=True, editable=False)
 

@@ -247,7 +247,7 @@ def test_a_request_after_its_token_was_taken():
         HTTP_REFERER=f"https://site.example/confirm/?token={FORM}",
     )
     assert request.body
-    assert redaction.take_token(request) == FORM
+    assert redaction.take(request).token == FORM
     seen = [request.GET, request.POST, request.META, request.get_full_path(), request, request.body]
     assert not any(FORM in repr(part) for part in seen)
     assert request.META["RAW_URI"] == "/confirm/?token=..."
@@ -264,14 +264,14 @@ def test_a_request_over_asgi():
         "headers": [],
     }
     request = ASGIRequest(scope, BytesIO())
-    assert redaction.take_token(request) == FORM
+    assert redaction.take(request).token == FORM
     assert FORM not in repr([scope, request, request.META, request.GET])
 
 
 def test_what_is_no_token_changes_nothing_else():
     """A word in place of a token is not looked for elsewhere."""
     request = RequestFactory().get("/confirm/?token=e", HTTP_ACCEPT="text/html, e")
-    assert redaction.take_token(request) == "e"
+    assert redaction.take(request).token == "e"
     assert request.META["HTTP_ACCEPT"] == "text/html, e"
     assert request.path == "/confirm/"
 
@@ -286,7 +286,7 @@ def test_filter_of_the_host(monkeypatch, rf):
     """A host's own filter of error reports stays in force, under DEBUG too."""
     monkeypatch.setattr(redaction, "get_default_exception_reporter_filter", HostFilter)
     request = rf.get("/confirm/")
-    redaction.take_token(request)
+    redaction.take(request)
     reporter = ExceptionReporter(request, None, None, None)
     assert isinstance(reporter.filter, HostFilter)
     assert reporter.filter.is_active(request) is True

@@ -5,7 +5,7 @@ from .answers import QUIET, Answer, Detail, Kind, Table
 from .call import Call
 from .confirming import ConfirmCall
 from .fields import AddressField, IdentityField, LanguageField, StrictCharField, TokenField
-from .landing import landing_of
+from .landing import is_web, landing_of
 from .operation import Operation
 from .routing import routes
 from .view import DialectView
@@ -25,6 +25,7 @@ __all__ = [
     "StrictCharField",
     "Table",
     "TokenField",
+    "is_web",
     "landing_of",
     "routes",
     "with_parameters",

@@ -33,6 +33,10 @@ class IdentityField(StrictCharField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=addresses.MAX_LENGTH, **kwargs)
 
+    def to_internal_value(self, data: Any) -> str:
+        """The identity without the blanks around it."""
+        return super().to_internal_value(_stripped(data))
+
 
 class TokenField(serializers.CharField):
     """The token of a link, or a text that it can be read from; the engine reads it.
@@ -64,7 +68,7 @@ class AddressField(StrictCharField):
 
     def to_internal_value(self, data: Any) -> str:
         """The address as typed; a ValidationError when it is not exactly one."""
-        address = super().to_internal_value(data)
+        address = super().to_internal_value(_stripped(data))
         if not addresses.is_address(address):
             raise serializers.ValidationError("Enter a valid email address.", code="address")
         return address
@@ -81,3 +85,8 @@ class LanguageField(serializers.CharField):
             return get_supported_language_variant(data.replace("_", "-").lower())
         except LookupError:
             return ""
+
+
+def _stripped(data: Any) -> Any:
+    """Take off what keyboards put around an address; not every control character is allowed."""
+    return data.strip(addresses.BLANKS) if isinstance(data, str) else data

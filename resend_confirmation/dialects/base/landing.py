@@ -1,6 +1,7 @@
 """Where a browser lands after the click: a registered address, and what the dialect adds to it."""
 
 import logging
+from urllib.parse import urlsplit
 
 from ... import clients
 from ...engine import Opened
@@ -47,5 +48,14 @@ def landing_of(opened: Opened) -> str | None:
         logger.warning(
             "The dialect %r is not mounted: a browser lands as without one", delivery.dialect
         )
+    if opened.verdict is Verdict.ALREADY and not is_web(redirect.url):
+        # The page with the button stayed open in front of the app: pressed again, or opened
+        # again by the browser that confirmed, it has no error to report.
+        return redirect.url
     dialect = DialectView.by_name.get(delivery.dialect, DialectView)
     return dialect.landing(opened, client, redirect.url)
+
+
+def is_web(url: str) -> bool:
+    """Return whether every browser can go to ``url`` by itself; other schemes need their app."""
+    return urlsplit(url).scheme in {"http", "https"}

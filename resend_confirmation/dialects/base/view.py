@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from ... import clients, conf, engine
+from ... import clients, conf, engine, languages
 from ...clients import Client
 from ...engine import Opened, ResendRequest, Result
 from ...outcomes import CONCEALED, Ending, Outcome, Verdict
@@ -97,6 +97,7 @@ class DialectView(Call):
                 client_state=_text(values, "client_state"),
                 payload=_text(values, "payload"),
                 language=_text(values, "language"),
+                accept_language=languages.of_request(request),
                 quiet=self.quiet(),
                 before_commit=self._rehearse,
             )

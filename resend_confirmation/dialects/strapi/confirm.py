@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from ... import engine
+from ... import clients, engine
 from ...courier import links
 from ...outcomes import Refusal, Verdict
 from ..base import Answer, Call, Detail, Kind, Operation, TokenField
@@ -63,7 +63,8 @@ class StrapiConfirm(Call):
         opened = engine.inspect(values["token"], self.named(request, values))
         response = self.reply(opened.verdict, result=opened)
         if response.status_code == _TO_THE_PAGE.status:
-            response["Location"] = links.url(opened.token)
+            owner = clients.by_name(opened.delivery.client) if opened.delivery else None
+            response["Location"] = links.page(opened.token, owner)
         return response
 
     def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:

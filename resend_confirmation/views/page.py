@@ -1,0 +1,179 @@
+"""What the pages share: a token comes in, a page in the message's language goes out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import translation
+from django.utils.decorators import method_decorator
+from django.utils.encoding import iri_to_uri
+from django.views import View
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters
+
+from .. import addresses, errors, failures, languages, redaction
+from ..courier import message
+from ..dialects.base import is_web, landing_of, with_parameters
+from ..engine import Opened
+from ..outcomes import Verdict
+
+TEMPLATE = "resend_confirmation/page.html"
+
+STATUSES = {
+    Verdict.READY: HTTPStatus.OK,
+    Verdict.CONFIRMED: HTTPStatus.OK,
+    Verdict.ALREADY: HTTPStatus.OK,
+    Verdict.EXPIRED: HTTPStatus.GONE,
+    Verdict.DEAD: HTTPStatus.GONE,
+    Verdict.FOREIGN: HTTPStatus.NOT_FOUND,
+}
+
+
+class SeeOther(HttpResponse):
+    """303 (RFC 9110): the browser follows with GET. Only for registered addresses."""
+
+    status_code = HTTPStatus.SEE_OTHER
+
+    def __init__(self, url: str) -> None:
+        # Django's redirect refuses custom schemes, and apps register them.
+        super().__init__()
+        self["Location"] = iri_to_uri(url)
+
+    @property
+    def url(self) -> str:
+        """The address, as tests of a host's follow it."""
+        return str(self["Location"])
+
+
+# The token is the authority, and there is no session that a forged request could ride on.
+@method_decorator([csrf_exempt, login_not_required], name="dispatch")
+class PageView(View):
+    """A page without third parties; the token and the address that come in stay here."""
+
+    http_method_names = ["get", "head", "post"]
+    token: redaction.Secret
+    address: redaction.Secret
+
+    @method_decorator(sensitive_post_parameters())
+    @method_decorator(failures.discreet)
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer with headers that keep the token here (CSP level 3, Referrer Policy)."""
+        # First of all, so that whatever fails from here on reports a request without it.
+        try:
+            self.token, self.address = redaction.take(request, *kwargs.values())
+            response: HttpResponse = super().dispatch(request)  # type: ignore[assignment]
+        except Exception:
+            errors.guard()
+            raise
+        errors.keep(request, response)
+        for name, value in errors.HEADERS.items():
+            response[name] = value
+        if "Content-Security-Policy" not in response:
+            response["Content-Security-Policy"] = _policy(None)
+        return response
+
+    def http_method_not_allowed(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Refuse; whoever comes back to a form's address by GET is shown a way on."""
+        refused: HttpResponse = super().http_method_not_allowed(request, *args, **kwargs)
+        if request.method == "GET":
+            page = self.page(Opened(Verdict.FOREIGN), status=HTTPStatus.METHOD_NOT_ALLOWED)
+            page["Allow"] = refused["Allow"]
+            return page
+        return refused
+
+    def page(self, opened: Opened, status: HTTPStatus | None = None, **more: Any) -> HttpResponse:
+        """The page for a verdict, with the way on that its client has for it."""
+        return self.render(opened, landing(opened), status, **more)
+
+    def render(
+        self,
+        opened: Opened,
+        target: str | None,
+        status: HTTPStatus | None = None,
+        *,
+        language: str = "",
+        **more: Any,
+    ) -> HttpResponse:
+        """Write the page, in the language of the message whose link was opened."""
+        delivery, confirmation = opened.delivery, opened.confirmation
+        with speaking(self.request, opened, language):
+            context = {
+                "verdict": opened.verdict.value,
+                "token": opened.token,
+                "landing": redaction.Secret(target) if target else target,
+                "retry_after": 0,
+                "expires_at": delivery and delivery.link_expires_at,
+                "signed_up_at": confirmation and confirmation.requested_at,
+                "user_name": addresses.mask_name(opened.account.username) if opened.account else "",
+                "language": languages.of_our_texts(),
+                **more,
+            }
+            body = render_to_string(TEMPLATE, context, request=self.request)
+            response = HttpResponse(body, status=status or STATUSES[opened.verdict])
+            if hasattr(self.request, "LANGUAGE_CODE"):
+                # LocaleMiddleware would say the browser's.
+                response["Content-Language"] = translation.get_language() or ""
+        response["Content-Security-Policy"] = _policy(target)
+        if context["retry_after"]:
+            response["Retry-After"] = str(context["retry_after"])
+        return response
+
+    def done(self, name: str, opened: Opened) -> SeeOther:
+        """Lead on to a page that says what was done, and does nothing when it is loaded again."""
+        with speaking(self.request, opened):
+            where = reverse(f"resend_confirmation:{name}", urlconf=_urlconf(self.request))
+            language = translation.get_language() or ""
+        return SeeOther(with_parameters(where, language=language))
+
+
+@contextmanager
+def speaking(request: HttpRequest, opened: Opened, language: str = "") -> Iterator[None]:
+    """Write as the message did whose link was opened; else in ``language``, else the browser's."""
+    # LocaleMiddleware has chosen, by the path or a cookie as well.
+    chosen = getattr(request, "LANGUAGE_CODE", "") or languages.of_request(request)
+    if opened.delivery and opened.confirmation:
+        with message.speaking(opened.delivery, opened.confirmation, chosen):
+            yield
+        return
+    with translation.override(languages.of_the_site(language or chosen)):
+        yield
+
+
+def _urlconf(request: HttpRequest) -> Any:
+    return getattr(request, "urlconf", None)
+
+
+def landing(opened: Opened) -> str | None:
+    """Where to go on; our own page where the dialect cannot say, since the click has counted."""
+    if opened.verdict is Verdict.READY:
+        # The button's answer will be a redirect there, which the page's policy must allow.
+        opened = Opened(Verdict.ALREADY, opened.delivery, opened.account)
+    try:
+        return landing_of(opened)
+    except Exception:
+        client = opened.delivery.client if opened.delivery else ""
+        failures.report("No landing address could be made for the client %r", client)
+        return None
+
+
+def _policy(landing: str | None) -> str:
+    """A policy that allows our stylesheet, our form and the redirect that answers it.
+
+    Chromium holds a form's redirects to ``form-action`` too.
+    """
+    target = ""
+    if landing and is_web(landing):
+        parts = urlsplit(landing)
+        target = f" {parts.scheme}://{parts.netloc}"
+    return (
+        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        f"form-action 'self'{target}"
+    )

@@ -1,0 +1,199 @@
+"""What a message says and brings along: where from, which one it is, and in which language."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from django.core import mail
+from django.core.management import call_command
+from django.test import Client, RequestFactory
+from django.utils import translation
+
+from resend_confirmation import clients, engine, languages, start
+from resend_confirmation.engine import ResendRequest
+from resend_confirmation.models import Cooldown, Delivery
+from resend_confirmation.outcomes import CONCEALED, Outcome
+
+from .factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def restored_language():
+    """LocaleMiddleware leaves its choice in the thread."""
+    yield
+    translation.deactivate()
+
+
+def carried():
+    """The newest message and the link in it."""
+    engine.drain()
+    letter = mail.outbox[-1]
+    (link,) = re.findall(r"https?://\S+/confirm/\?\S+", str(letter.body))
+    return letter, link
+
+
+# Where from
+
+
+@pytest.mark.parametrize(
+    ("base", "host", "page"),
+    [
+        ("https://b\xfccher.example", "xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("https://B\xfccher.example.", "xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("http://[::1]:8000", "[::1]", "http://[::1]:8000"),
+        ("https://site.example:8443/", "site.example", "https://site.example:8443"),
+        ("https://site.example/sh\xf6p", "site.example", "https://site.example/sh%C3%B6p"),
+    ],
+)
+@pytest.mark.parametrize("whose", ["site", "client"])
+def test_base_url(pending, change, base, host, page, whose):
+    """Link, text and Message-ID have the host as URLs have it, the site's or the client's own."""
+    change(**{"BASE_URL": base} if whose == "site" else {})
+    change(CLIENTS=[{"name": "a", **({"base_url": base} if whose == "client" else {})}])
+    start(pending, client="a")
+    letter, link = carried()
+    message_id = letter.message()["Message-ID"]
+    assert re.fullmatch(r"<[0-9a-f-]{36}@" + re.escape(host) + ">", message_id)
+    assert message_id.isascii()
+    assert link.startswith(f"{page}/confirm/?token=")
+    assert f"gave this address to {page}." in letter.body
+    query = urlsplit(link).query
+    assert Client().get(f"/confirm/?{query}").status_code == 200
+
+
+def test_script_name_without_a_slash(pending, settings):
+    """FORCE_SCRIPT_NAME without a slash in front makes no host of its own."""
+    settings.FORCE_SCRIPT_NAME = "shop"
+    start(pending)
+    assert carried()[1].startswith("https://site.example/shop/confirm/?token=")
+
+
+# Which one it is
+
+
+def test_headers(pending, change):
+    """No program answers a message, Gmail can sort complaints, and people's answers have a way."""
+    change(REPLY_TO="Help <help@site.example>")
+    start(pending)
+    letter, _ = carried()
+    written = letter.message()
+    assert written["Auto-Submitted"] == "auto-generated"
+    assert written["X-Auto-Response-Suppress"] == "All"
+    assert written["Feedback-ID"] == "game::confirmation:site.example"
+    assert written["Reply-To"] == "Help <help@site.example>"
+    change(REPLY_TO=None)
+    start(pending)
+    Delivery.objects.update(not_before="2020-01-01T00:00Z")
+    assert "Reply-To" not in carried()[0].message()
+
+
+def test_second_message(pending, clock):
+    """A resend says which message it is, in its subject and text, so that Gmail folds neither."""
+    start(pending, time_zone="Asia/Tokyo")
+    first, _ = carried()
+    clock.move(minutes=90)
+    start(pending)
+    second, _ = carried()
+    assert first.subject == "Please confirm your e-mail address"
+    assert second.subject == "Please confirm your e-mail address (2)"
+    assert "This is message" not in first.body
+    said = "This is message 2, requested on Jan. 1, 2030, 10:30 p.m. (JST)."
+    assert said in second.body
+    assert said in second.alternatives[0][0]
+
+
+BLANKS = ["\t", "\r", "\n", " ", " \r\n\t"]
+
+
+@pytest.mark.parametrize("blanks", BLANKS, ids=repr)
+@pytest.mark.parametrize("before", [True, False])
+def test_blanks_around_an_address(pending, blanks, before):
+    """What a keyboard puts around an address is taken off, whoever asks."""
+    typed = f"{blanks}pending@example.com" if before else f"pending@example.com{blanks}"
+    for quiet in (frozenset(), CONCEALED):
+        Cooldown.objects.all().delete()
+        asked = ResendRequest(identity=typed, client=clients.default(), quiet=quiet)
+        assert engine.resend(asked).ending is Outcome.SENT
+        engine.drain()
+    Cooldown.objects.all().delete()
+    call_command("resend_confirmation", "send", typed)
+    engine.drain()
+    start(UserFactory.create(email=typed.replace("pending", "other")))
+    engine.drain()
+    assert [letter.to[0] for letter in mail.outbox] == [
+        "pending@example.com",
+        "pending@example.com",
+        "pending@example.com",
+        "other@example.com",
+    ]
+
+
+# In which language
+
+
+GERMAN = "Bitte bestätigen Sie Ihre E-Mail-Adresse"
+ENGLISH = "Please confirm your e-mail address"
+#: A page is asked for by a browser of yet another language.
+BROWSER = {"accept-language": "pt-BR, en;q=0.5"}
+
+
+@pytest.mark.parametrize(
+    ("sign_up", "call", "browser", "subject", "lang"),
+    [
+        ("de", "", "pt-br", GERMAN, "de"),
+        ("en", "de", "pt-br", GERMAN, "de"),
+        ("", "", "de-DE, de;q=0.9, en;q=0.8", GERMAN, "de"),
+        ("", "", "*", ENGLISH, "pt-br"),
+        ("", "", "xx, *;q=0.5", ENGLISH, "pt-br"),
+    ],
+)
+@pytest.mark.parametrize("quiet", [frozenset(), CONCEALED], ids=["candid", "quiet"])
+@pytest.mark.parametrize("middleware", [True, False])
+def test_language(settings, sign_up, call, browser, subject, lang, quiet, middleware):
+    """The call's language goes first, then the account's, then the browser's; the page's is it."""
+    if middleware:
+        settings.MIDDLEWARE = ["django.middleware.locale.LocaleMiddleware", *settings.MIDDLEWARE]
+    user = UserFactory.create()
+    start(user, language=sign_up, send=False)
+    request = ResendRequest(
+        identity=user.email,
+        client=clients.default(),
+        language=call,
+        accept_language=of(browser),
+        quiet=quiet,
+    )
+    assert engine.resend(request).ending is Outcome.SENT
+    letter, link = carried()
+    assert letter.subject == subject
+    page = Client().get(f"/confirm/?{urlsplit(link).query}", headers=BROWSER)
+    assert f'<html lang="{lang}">' in page.content.decode()
+    if middleware:
+        assert page["Content-Language"] == lang
+
+
+def of(header):
+    """What a dialect reads from a header."""
+    return languages.of_request(RequestFactory().get("/", headers={"accept-language": header}))
+
+
+def test_renewal_keeps_the_language(clock, client):
+    """A new link, the page that announces it and a dead link's field stay in the language."""
+    start(UserFactory.create(), language="de", time_zone="Asia/Tokyo")
+    token = carried()[1].partition("token=")[2]
+    ready = client.get("/confirm/", {"token": token}, headers=BROWSER).content.decode()
+    assert "2. Januar 2030 21:00 (JST)" in ready
+    clock.move(hours=25)
+    sent = client.post("/confirm/new/", {"token": token}, headers=BROWSER, follow=True)
+    assert '<html lang="de">' in sent.content.decode()
+    assert carried()[0].subject.startswith(GERMAN)
+
+
+@pytest.mark.parametrize("middleware", [True, False])
+def test_foreign_pages_are_the_browsers(settings, client, middleware):
+    """A link that was never sent is answered in the browser's language."""
+    if middleware:
+        settings.MIDDLEWARE = ["django.middleware.locale.LocaleMiddleware", *settings.MIDDLEWARE]
+    page = client.get("/confirm/", {"token": "x" * 43}, headers=BROWSER)
+    assert '<html lang="pt-br">' in page.content.decode()
