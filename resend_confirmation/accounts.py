@@ -179,19 +179,17 @@ class ConfirmationStore:
 class FlagStore(ConfirmationStore):
     """Sites on which ``is_active=False`` means 'has not confirmed yet'.
 
-    Pending are accounts that are inactive and never logged in; one that logged in before and is
-    inactive was deactivated by staff, and so was one whose confirmation was withdrawn.
+    Pending are accounts that are inactive, never logged in, and were started: by ``start``, or at
+    a sign-up of a package that this one listens to. Any other inactive account was imported, or
+    deactivated by staff: it is blocked.
     """
 
     def standing(self, user: Any, state: str | None) -> Standing:
-        """Read off ``is_active`` and ``last_login``; our row only adds a withdrawal."""
+        """Read ``is_active``; an inactive account waits only where our row does."""
         if user.is_active:
             return Standing.CONFIRMED
-        if user.last_login is not None or (
-            state is not None and state != ConfirmationState.PENDING
-        ):
-            return Standing.BLOCKED
-        return Standing.PENDING
+        waits = user.last_login is None and state == ConfirmationState.PENDING
+        return Standing.PENDING if waits else Standing.BLOCKED
 
     def confirm(self, account: Account) -> bool:
         """Activate the account, unless it was activated, used or deactivated meanwhile."""
@@ -203,7 +201,7 @@ class FlagStore(ConfirmationStore):
         return True
 
     def _waits(self) -> Q:
-        return Q(is_active=False, last_login=None)
+        return super()._waits() & Q(is_active=False, last_login=None)
 
 
 def _users() -> QuerySet[Any]:

@@ -24,6 +24,7 @@ class ResendConfirmationConfig(AppConfig):
         # Without a sender: proxies of the user model are saved under their own names.
         pre_save.connect(elsewhere.before_save)
         post_save.connect(elsewhere.after_save)
+        elsewhere.listen()
         if registration_redux.is_installed():
             registration_redux.connect()
         # Its module may listen to the package that it reads; what is wrong with it E007 says.

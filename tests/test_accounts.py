@@ -14,7 +14,7 @@ from resend_confirmation import accounts, clients, engine, start, withdraw
 from resend_confirmation.accounts import ConfirmationStore, FlagStore
 from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Cooldown
-from resend_confirmation.outcomes import CONCEALED, ConfirmationState, Standing
+from resend_confirmation.outcomes import CONCEALED, ConfirmationState, Outcome, Standing
 
 from .factories import PendingFactory, UserFactory
 
@@ -296,7 +296,7 @@ def test_an_account_without_address_does_not_wait():
 
 
 def sign_up(**fields):
-    return UserFactory.create(is_active=False, **fields)
+    return PendingFactory.create(is_active=False, **fields)
 
 
 @pytest.mark.parametrize(
@@ -309,10 +309,25 @@ def sign_up(**fields):
     ],
 )
 def test_flag_standing(flag_store, fields, standing):
-    """Inactive and never logged in is pending; inactive after a login is deactivated."""
-    UserFactory.create(username="flagged", **fields)
+    """Inactive, started here and never logged in is pending; after a login it is deactivated."""
+    PendingFactory.create(username="flagged", **fields)
     (account,) = matching.find("flagged")
     assert account.standing is standing
+
+
+@pytest.mark.parametrize("quiet", [CONCEALED, frozenset()], ids=["quiet", "candid"])
+def test_flag_imported(flag_store, quiet):
+    """An inactive account that was never started here is blocked, and no message goes to it."""
+    UserFactory.create(username="old", email="old@example.com", is_active=False)
+    (account,) = matching.find("old@example.com")
+    assert account.standing is Standing.BLOCKED
+    request = ResendRequest(identity="old@example.com", client=clients.default(), quiet=quiet)
+    assert engine.resend(request).ending is (Outcome.SENT if quiet else Outcome.BLOCKED)
+    assert list(flag_store.pending()) == []
+    while not engine.drain().idle:
+        pass
+    assert mail.outbox == []
+    assert not Confirmation.objects.exists()
 
 
 @pytest.mark.parametrize("state", [ConfirmationState.WITHDRAWN, ConfirmationState.CONFIRMED])
@@ -362,23 +377,13 @@ def test_flag_confirm_refused_undoes_ours(flag_store):
 
 
 def test_flag_pending(flag_store):
-    """Those who wait are inactive accounts, with or without a confirmation of ours."""
-    bare, asked = sign_up(username="bare"), sign_up(username="asked")
-    start(asked, send=False)
-    gone = sign_up(username="gone")
-    withdraw(start(gone, send=False))
-    UserFactory.create(username="active")
+    """Those who wait are inactive accounts that were started and not withdrawn."""
+    asked = sign_up(username="asked")
+    withdraw(start(sign_up(username="gone"), send=False))
+    PendingFactory.create(username="active")
+    UserFactory.create(username="imported", is_active=False)
     sign_up(username="used", last_login=timezone.now())
-    assert [account.user for account in flag_store.pending()] == [bare, asked]
-
-
-def test_flag_resend_starts_a_confirmation(flag_store):
-    """The first resend for an inactive account of the host's makes the confirmation."""
-    user = sign_up(username="flagged")
-    (account,) = matching.find("flagged")
-    assert engine.send_to(account).ending.value == "sent"
-    confirmation = Confirmation.objects.get()
-    assert (confirmation.account, confirmation.address) == (user, user.email)
+    assert [account.user for account in flag_store.pending()] == [asked]
 
 
 # Other user models

@@ -17,13 +17,16 @@ from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from resend_confirmation import accounts, addresses, engine
+from resend_confirmation.accounts import ConfirmationStore
 from resend_confirmation.management import sending, stopping
 from resend_confirmation.management.commands.resend_confirmation import Command
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
+from resend_confirmation.outcomes import Standing
 
 from .factories import PendingFactory, UserFactory
 from .mailers import ScriptedBackend, through
@@ -214,6 +217,16 @@ class TestPrinting:
         assert not any(line.startswith("ann: queued") for line in text.splitlines())
 
 
+class Unknown(ConfirmationStore):
+    """A site whose accounts wait by a mark of its own."""
+
+    def standing(self, user, state):
+        return Standing.PENDING
+
+    def _waits(self):
+        return Q(is_active=True)
+
+
 class TestPending:
     def test_everybody_who_waits_gets_a_message(self, pending, confirmed, blocked):
         """And nobody else, nor anybody twice; how far it is goes to stderr."""
@@ -290,12 +303,12 @@ class TestPending:
         assert sum("LIMIT 2" in sql for sql in reads) == 4
 
     def test_accounts_unknown_to_our_tables_are_sent_to_as_well(self, settings):
-        """Where being inactive means waiting, a row begins with the first message."""
+        """Where the site's own mark means waiting, a row begins with the first message."""
         settings.RESEND_CONFIRMATION = {
             **settings.RESEND_CONFIRMATION,
-            "ACCOUNTS": "resend_confirmation.accounts.FlagStore",
+            "ACCOUNTS": f"{__name__}.Unknown",
         }
-        UserFactory(username="imported", is_active=False)
+        UserFactory(username="imported")
         assert Ran("send", "--pending", "--newer-than", "7d").lines == ["nobody waits"]
         assert Ran("send", "--pending").lines == ["queued: 1"]
         assert Delivery.objects.get().client == "game"

@@ -4,10 +4,10 @@ import pytest
 from django.core import mail
 
 from resend_confirmation import clients, engine
-from resend_confirmation.accounts import FlagStore
+from resend_confirmation.accounts import ConfirmationStore
 from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Delivery
-from resend_confirmation.outcomes import CONCEALED, Outcome
+from resend_confirmation.outcomes import CONCEALED, Outcome, Standing
 
 from .factories import PendingFactory, UserFactory
 
@@ -205,12 +205,19 @@ WITHOUT = {
 }
 
 
+class Everybody(ConfirmationStore):
+    """A site whose accounts wait by a mark of its own, whatever our rows say."""
+
+    def standing(self, user, state):
+        return Standing.PENDING
+
+
 @HOW
 @pytest.mark.parametrize(("stored", "typed", "recipient"), WITHOUT.values(), ids=WITHOUT)
 def test_found_without_a_confirmation(ask, change, stored, typed, recipient):
     """An account that never had a message is found by its spellings."""
-    change(ACCOUNTS=f"{FlagStore.__module__}.{FlagStore.__name__}")
-    UserFactory.create(username="owner", email=stored, is_active=False)
+    change(ACCOUNTS=f"{__name__}.Everybody")
+    UserFactory.create(username="owner", email=stored)
     ask(typed)
     assert recipients() == [[recipient]]
 

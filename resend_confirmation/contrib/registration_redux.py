@@ -6,8 +6,10 @@ https://django-registration-redux.readthedocs.io/en/latest/default-backend.html
 from typing import Any
 
 from django.apps import apps
+from django.db.models.signals import post_save
 
 from .. import signals
+from ..engine import elsewhere
 
 #: The package's app and model; another app with this label has no such model.
 PROFILE = ("registration", "RegistrationProfile")
@@ -20,8 +22,15 @@ def is_installed() -> bool:
 
 
 def connect() -> None:
-    """Mark profiles from now on, in the transaction that confirms."""
+    """Follow new profiles; mark profiles from now on, in the transaction that confirms."""
+    post_save.connect(start_waiting, sender=apps.get_model(*PROFILE))
     signals.confirmed.connect(mark_activated)
+
+
+def start_waiting(sender: Any, instance: Any, created: bool, raw: bool, **_: Any) -> None:
+    """With FlagStore, an account waits from the moment it has a profile to activate."""
+    if created and not raw and not instance.activated:
+        elsewhere.after_sign_up(sender, instance.user)
 
 
 def mark_activated(sender: Any, user: Any, **_: Any) -> None:

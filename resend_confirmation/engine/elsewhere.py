@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
+from django.utils.module_loading import import_string
+from django.utils.translation import get_language
 
 from .. import accounts, addresses, clock, failures
 from ..accounts import FlagStore
@@ -12,11 +15,37 @@ from ..outcomes import ConfirmationState, Standing
 from ..signals import confirmed
 from .signup import reopen, withdraw
 
+#: Signals of packages whose sign-ups make inactive accounts, by the app that sends them.
+SIGN_UPS = {
+    "djoser": "djoser.signals.user_registered",
+    "django_registration": "django_registration.signals.user_registered",
+}
+
 #: Set on an instance while a save activates it: the address that the save leaves as it was.
 _ACTIVATED = "_resend_confirmation_activated"
 #: Set on an instance that was just inserted as active, until it is saved again: sign-ups that
 #: make the account first and take ``is_active`` away in a second save deactivate nobody.
 _INSERTED = "_resend_confirmation_inserted"
+
+
+def listen() -> None:
+    """Connect to the sign-ups of the packages that are installed."""
+    for app, signal in SIGN_UPS.items():
+        if apps.is_installed(app):
+            import_string(signal).connect(after_sign_up)
+
+
+@failures.discreet
+def after_sign_up(sender: Any, user: Any, **_: Any) -> None:
+    """Receiver of a package's sign-up: with FlagStore, an inactive account waits from now on.
+
+    ``is_active=False`` alone cannot tell a new account from an imported one that may not be used.
+    """
+    if user.is_active or not isinstance(accounts.store(), FlagStore):
+        return
+    address = _address(user)
+    if addresses.is_address(address):
+        reopen(user, address, client="", language=get_language() or "")
 
 
 @failures.discreet

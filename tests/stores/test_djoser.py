@@ -5,6 +5,7 @@ import re
 import pytest
 from django.contrib.auth import get_user_model
 from django.urls import reverse
+from django.utils import translation
 
 from resend_confirmation.models import Confirmation, Cooldown
 from resend_confirmation.outcomes import ConfirmationState
@@ -65,6 +66,22 @@ class TestContract(AccountStoreContract):
             again.is_active = is_active
             again.save()
         user.refresh_from_db()
+
+
+def test_imported(client, ask, arrived):
+    """Beside djoser too, an inactive account that nobody registered gets no message."""
+    User.objects.create_user("old", "old@example.org", is_active=False)
+    assert ask("old@example.org") == (400, "blocked.user")
+    assert client.post("/djoser/users/", {}).status_code == 400
+    assert arrived() == []
+
+
+def test_language_of_the_sign_up(client):
+    """The account waits from the sign-up on, in the language of that request."""
+    with translation.override("de"):
+        register(client, "jane", "jane@example.org")
+    row = Confirmation.objects.values("state", "language", "client", "sends").get()
+    assert row == {"state": "pending", "language": "de", "client": "", "sends": 0}
 
 
 def test_sign_up_there_resend_and_confirm_here_log_in_there(client, ask, arrived, press):

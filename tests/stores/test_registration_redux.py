@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from registration.models import RegistrationProfile
 
-from resend_confirmation import engine, start
+from resend_confirmation import engine, start, withdraw
 from resend_confirmation.models import Confirmation
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,3 +86,10 @@ def test_its_own_link_still_works(theirs, client, ask):
     assert User.objects.get().is_active
     assert RegistrationProfile.objects.get().activated
     assert ask("jane@example.org") == (400, "already.confirmed")
+
+
+def test_its_resend_lets_nobody_wait_again(theirs, ask):
+    """What staff withdrew stays withdrawn when the package sends its own message once more."""
+    withdraw(Confirmation.objects.get())
+    RegistrationProfile.objects.resend_activation_mail("jane@example.org", None)
+    assert ask("jane@example.org") == (400, "blocked.user")
