@@ -1,4 +1,4 @@
-"""The one promise that no database can keep: what an error says when the answer to COMMIT is lost."""
+"""What no database can promise: an error that is true when the answer to COMMIT is lost."""
 
 import json
 import select

@@ -18,6 +18,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import jwt
 import pytest
 from django.contrib.auth.hashers import check_password
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.demonstration import Reply, Site, manage, running, wait_for
 
@@ -484,6 +487,25 @@ def test_tables_on_a_narrow_screen(chromium, inbox_site):
         [0, "region", "Accounts"],
         [0, "region", "Clients"],
     ]
+
+
+FOCUSED = "return document.activeElement.getAttribute('aria-label')"
+SCROLLED = "return document.activeElement.scrollLeft"
+
+
+@pytest.mark.chromium
+def test_tables_by_keyboard(chromium, inbox_site):
+    """The tabulator reaches each table, and an arrow scrolls it."""
+    chromium.set_window_size(390, 800)
+    chromium.get(f"{inbox_site.url}/")
+    for name in ("Accounts", "Clients"):
+        for _ in range(40):
+            if chromium.execute_script(FOCUSED) == name:
+                break
+            ActionChains(chromium).send_keys(Keys.TAB).perform()
+        assert chromium.execute_script(FOCUSED) == name
+        ActionChains(chromium).send_keys(Keys.ARROW_RIGHT).perform()
+        WebDriverWait(chromium, 30).until(lambda browser: browser.execute_script(SCROLLED) > 0)
 
 
 def test_seed_sets_admins_password(tmp_path, settings):
