@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
+from django.core import mail
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
@@ -169,6 +171,7 @@ def test_not_enabled_quiet_alone(pending):
     quiet = frozenset({Refusal.NOT_ENABLED})
     result = ask("pending", client=clients.by_name("kiosk"), quiet=quiet)
     assert result.ending is Outcome.SENT
+    engine.resolve()
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.reason) == (DeliveryState.IGNORED, Reason.NOT_ENABLED)
 
@@ -286,6 +289,7 @@ def test_what_an_ignored_ask_brought(pending, confirmed):
     assert brought() == ["", "", kept, ""]
     quiet = frozenset({Outcome.UNKNOWN})
     assert ask("stranger", quiet=quiet, **BROUGHT).ending is Outcome.SENT
+    engine.resolve()
     assert brought() == ["", "", kept, "", ""]
 
 
@@ -313,11 +317,13 @@ def test_resolving_crashes(pending, clock, monkeypatch, caplog):
 
 
 def test_some_endings_quiet(pending):
-    """An ending that is quiet by itself costs the statements of SENT and sends nothing."""
+    """An ending that is quiet by itself is written down as SENT is, and sends nothing."""
     quiet = frozenset({Outcome.UNKNOWN})
     assert ask("nobody@example.com", quiet=quiet) == Result(
         Outcome.SENT, "nobody@example.com", "nobody@example.com"
     )
+    assert Delivery.objects.get().state == DeliveryState.ASKED
+    engine.resolve()
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.reason) == (DeliveryState.IGNORED, Reason.UNKNOWN)
     assert ask("Nobody@example.com", quiet=quiet).ending is Outcome.COOLING_DOWN
@@ -403,8 +409,11 @@ def test_one_slot_for_user_name_and_address(pending, clock, how):
     assert Cooldown.objects.get().hour_count == 1
 
 
-@pytest.mark.parametrize("first", [ask_half_quietly, ask_quietly])
-def test_one_cooldown_known_or_not(pending, clock, first):
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [(ask_half_quietly, Outcome.COOLING_DOWN), (ask_quietly, Outcome.SENT)],
+)
+def test_one_cooldown_known_or_not(pending, clock, first, then):
     """Asking again where only UNKNOWN is concealed does not tell whom somebody asked for before.
 
     Not when that was through a quiet dialect either.
@@ -416,14 +425,53 @@ def test_one_cooldown_known_or_not(pending, clock, first):
         told[identity] = [ask_half_quietly(identity).ending]
         clock.move(seconds=61)
         told[identity].append(ask_half_quietly(identity).ending)
-    assert list(told.values()) == [[Outcome.COOLING_DOWN, Outcome.SENT]] * 2
+    assert list(told.values()) == [[then, Outcome.SENT]] * 2
 
 
-def test_one_slot_for_a_confirmed_account(clock, confirmed):
-    """Where it is concealed that an account is confirmed, its names share a slot as well."""
-    quiet = frozenset({Outcome.UNKNOWN, Outcome.CONFIRMED})
-    assert ask("confirmed", quiet=quiet).ending is Outcome.SENT
-    assert ask("Confirmed@example.com", quiet=quiet).ending is Outcome.COOLING_DOWN
+ORDERS = [("ann@example.com", "bob"), ("bob", "ann@example.com"), ("bob", "bob")]
+
+
+@pytest.mark.parametrize("quiet", [{Outcome.UNKNOWN}, {Outcome.UNKNOWN, Outcome.CONFIRMED}])
+@pytest.mark.parametrize("standing", ["pending", "confirmed", "just signed up"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_no_name_is_linked_to_an_address(clock, quiet, standing, order):
+    """Where UNKNOWN is concealed and the cooldown told, it is that of what was typed.
+
+    Asked by address and by name, in any order, an account is answered as nobody is, with as many
+    statements; its address is sent one message.
+    """
+    told = {}
+    for name, address in (("bob", "ann@example.com"), ("carl", "eve@example.com")):
+        if name == "bob":
+            user = UserFactory.create(username=name, email=address)
+            if standing != "confirmed":
+                start(user, send=standing == "just signed up")
+        elif standing == "confirmed" and Outcome.CONFIRMED not in quiet:
+            return
+        own = {"bob": name, "ann@example.com": address}
+        told[name] = []
+        for _ in range(2):
+            for identity in order:
+                with CaptureQueriesContext(connection) as captured:
+                    result = ask(own[identity], quiet=frozenset(quiet))
+                shown = (result.ending, result.retry_after, result.address == own[identity])
+                told[name].append((*shown, len(captured)))
+                engine.resolve()
+                clock.move(seconds=1)
+            clock.move(seconds=70)
+    assert told["bob"] == told["carl"]
+    second = Outcome.COOLING_DOWN if order == ("bob", "bob") else Outcome.SENT
+    assert [ending for ending, *_ in told["bob"]] == [Outcome.SENT, second] * 2
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_cooldown_that_is_not_told_holds(clock, order):
+    """One message in a cooldown, however an account was named."""
+    start(UserFactory.create(username="bob", email="ann@example.com"), send=False)
+    for identity in order:
+        ask_half_quietly(identity)
+    engine.drain()
+    assert [message.to for message in mail.outbox] == [["ann@example.com"]]
 
 
 def test_a_flushed_cache_changes_nothing(pending, clock):
@@ -602,7 +650,8 @@ def test_start_after_asks_for_nobody(clock, how):
         how("new@example.com")
         engine.resolve()
         clock.move(minutes=5)
-    assert Cooldown.objects.get().day_count == 12
+    row = Cooldown.objects.get(digest=cooldown.digest("new@example.com"))
+    assert row.day_count == 12
     start(UserFactory.create(email="new@example.com"))
     late = Delivery.objects.latest("pk")
     assert late.not_before <= clock.now + timedelta(seconds=60)

@@ -17,6 +17,9 @@ from . import backlog, cooldown, matching, outbox
 from .deadlocks import retried
 from .signup import ensure_confirmation
 
+#: The outcomes that say what an account is.
+_OF_ACCOUNTS = frozenset({Outcome.UNKNOWN, Outcome.CONFIRMED, Outcome.BLOCKED})
+
 
 def _nothing(result: "Result") -> None:
     """Nobody wants to know before the commit."""
@@ -85,63 +88,54 @@ def resend(request: ResendRequest) -> Result:
         language=request.language,
         accept_language=request.accept_language,
     )
-    if request.quiet >= CONCEALED:
+    if request.quiet >= CONCEALED or not client.required:
         return _ask(request, draft)
-    if not client.required:
-        return _pretend(request, draft, Reason.NOT_ENABLED)
     return _look_up(request, draft)
 
 
 def _ask(request: ResendRequest, draft: Delivery) -> Result:
-    """Write the ask down; the account is not looked up, so that time cannot tell of it."""
+    """Write the ask down for the courier, so that nothing here can tell of an account.
+
+    The cooldown that is told is that of what was typed. The address has its own, which the
+    courier takes: told, it would link a user name to an address.
+    """
     result = Result(Outcome.SENT, request.identity, request.identity)
     if not backlog.admits():
         return result
     draft.identity = request.identity
+    tells = Outcome.COOLING_DOWN not in request.quiet
     with transaction.atomic(using=router.db_for_write(Delivery)):
+        if tells and (wait := cooldown.take(_typed(request.identity))):
+            return Result(Outcome.COOLING_DOWN, retry_after=wait)
         _insert(draft, DeliveryState.ASKED)
         backlog.inserted()
         request.before_commit(result)
     return result
 
 
+def _typed(identity: str) -> str:
+    """Return the key of the cooldown of what was typed; no address and no name has a line break."""
+    is_address = addresses.is_address(identity)
+    form = addresses.canonical(identity) if is_address else addresses.canonical_identity(identity)
+    return f"typed\n{form}"
+
+
 def _look_up(request: ResendRequest, draft: Delivery) -> Result:
     accounts = matching.find(request.identity)
-    if waiting := matching.pending(accounts):
-        # Where UNKNOWN must look like SENT, both take the same statements: no hint. Nor is the
-        # slot given back: who may ask again at once would be known to have an account.
-        conceals = Outcome.UNKNOWN in request.quiet
-        hint = None if conceals else waiting[0].cooldown
-        now = clock.now()
-        draft.slot_at = None if conceals else now
-        with transaction.atomic(using=router.db_for_write(Delivery)):
-            if wait := cooldown.take(addresses.canonical(waiting[0].address), hint, now):
-                return Result(Outcome.COOLING_DOWN, retry_after=wait)
-            queue(draft, waiting)
-            result = Result(Outcome.SENT, request.identity, waiting[0].address)
-            request.before_commit(result)
-        return result
-    outcome = matching.outcome_without_pending(accounts)
-    if outcome in request.quiet:
-        return _pretend(request, draft, matching.REASONS[outcome], accounts)
-    return Result(outcome)
-
-
-def _pretend(
-    request: ResendRequest, draft: Delivery, reason: Reason, accounts: Sequence[Account] = ()
-) -> Result:
-    """Do for an identity that gets no message what is done for one that does.
-
-    The row is for staff and for silence; it holds nothing that the caller brought.
-    """
-    draft.client_state = draft.payload = draft.language = ""
-    result = Result(Outcome.SENT, request.identity, request.identity)
+    waiting = matching.pending(accounts)
+    outcome = Outcome.SENT if waiting else matching.outcome_without_pending(accounts)
+    # Where another outcome must look like SENT, SENT has to look like it.
+    if outcome in request.quiet or (waiting and request.quiet & _OF_ACCOUNTS):
+        return _ask(request, draft)
+    if not waiting:
+        return Result(outcome)
+    now = draft.slot_at = clock.now()
     with transaction.atomic(using=router.db_for_write(Delivery)):
-        if wait := cooldown.take(matching.key(request.identity, accounts)):
+        canonical = addresses.canonical(waiting[0].address)
+        if wait := cooldown.take(canonical, waiting[0].cooldown, now):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
-        draft.reason = reason
-        draft.ended_at = clock.now()
-        _insert(draft, DeliveryState.IGNORED)
+        queue(draft, waiting)
+        result = Result(Outcome.SENT, request.identity, waiting[0].address)
         request.before_commit(result)
     return result
 

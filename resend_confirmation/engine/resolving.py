@@ -66,7 +66,9 @@ def _look_up(ask: Delivery) -> None:
         _end(ask, matching.REASONS[matching.outcome_without_pending(accounts)], key)
         return
     first, *others = waiting
-    ask.slot_at = clock.now()
+    # The slot is that of the ask: a caller who waited as told is not refused for the courier's
+    # own delay.
+    ask.slot_at = ask.asked_at
     with transaction.atomic(using=router.db_for_write(Delivery)):
         # Looking up is not sending: the courier counts anew.
         if not _move(ask, state=DeliveryState.QUEUED, attempts=0):

@@ -54,7 +54,7 @@ class Delivery(models.Model):
     error_code = models.CharField(_("error code"), max_length=32, blank=True)
 
     #: When the slot of the address's cooldown was taken that this message came by; null where
-    #: none was, or where giving it back would tell somebody of the account.
+    #: none was.
     slot_at = models.DateTimeField(null=True, editable=False)
 
     asked_at = models.DateTimeField(_("asked at"))

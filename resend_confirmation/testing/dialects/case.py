@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.datastructures import CaseInsensitiveMapping
 from rest_framework import serializers
 
-from ...dialects.base import QUIET, DialectView
+from ...dialects.base import QUIET, AddressField, DialectView
 from ...outcomes import CONCEALED, Ending, Outcome
 
 ADDRESS = "pending@example.com"
@@ -115,6 +115,14 @@ class Case:
     def is_in_path(self) -> bool:
         """Whether the identity is a part of the path."""
         return _names_identity(self.view.path_class)
+
+    @property
+    def takes_names(self) -> bool:
+        """Whether the identity may be a user name."""
+        view = self.view
+        forms = (view.path_class, view.header_class, view.query_class, view.body_class)
+        fields = [field for form in forms if form for field in form().fields.values()]
+        return any(f.source == "identity" and not isinstance(f, AddressField) for f in fields)
 
     @property
     def is_quiet(self) -> bool:

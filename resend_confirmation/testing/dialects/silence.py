@@ -17,7 +17,7 @@ from ...models import Confirmation, Cooldown, Delivery, Suppression
 from ...outcomes import DeliveryState, Ending, Outcome, Refusal
 from ...signals import delivery_changed, ended
 from .case import ADDRESS, Ask, Case
-from .contract import Contract, expand
+from .contract import Contract, expand, where
 from .endings import OURS
 from .site import Site
 
@@ -203,6 +203,27 @@ class Silence(Contract):
         assert_one_and_the_same(found)
         statements = found["unknown"][0].statements
         assert [sql.split()[0] for sql in statements if not CONTROL.match(sql)].count("INSERT") == 1
+
+    @where(lambda case: case.hides_unknown and case.takes_names)
+    @pytest.mark.parametrize("order", [(ADDRESS, "pending"), ("pending", ADDRESS)], ids=repr)
+    @pytest.mark.django_db(transaction=True)
+    def test_no_name_is_linked_to_an_address(
+        self, case: Case, order: Sequence[str], site: Site
+    ) -> None:
+        """Asked by address and by user name, an account is answered as nobody is.
+
+        So the cooldown that is told is that of what was typed.
+        """
+        assert site.clock.epoch
+        found = {}
+        for kind in ("unknown", "pending"):
+            self.bring_about(site, case, kind)
+            found[kind] = []
+            for identity in (*order, *order):
+                found[kind].append(look(site, case.ask(identity)))
+                site.delivered()
+                site.clock.epoch += 1
+        assert found["pending"] == found["unknown"]
 
     @expand("quiet", rows=quietly)
     def test_a_host_that_listens(self, case: Case, quiet: Any, site: Site) -> None:

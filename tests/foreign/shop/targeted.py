@@ -106,8 +106,8 @@ class TargetedResend(DialectView):
         return clients.by_id(self.dialect, values["client"])
 
     def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
-        """Where the message went, as little of it as tells it to its owner."""
-        name, _, domain = result.address.partition("@")
+        """What was typed, masked: the account's address would tell that there is one."""
+        name, _, domain = result.identity.partition("@")
         return {
             "CodeDeliveryDetails": {
                 "AttributeName": "email",
