@@ -20,7 +20,7 @@ logger = logging.getLogger("resend_confirmation")
 ATTEMPTS = 5
 PAUSE = timedelta(minutes=1)
 #: What a caller brought for the message and the landing, as it is once there will be neither.
-BROUGHT = {"client_state": "", "payload": "", "language": ""}
+BROUGHT = {"client_state": "", "payload": "", "language": "", "accept_language": ""}
 
 
 @failures.discreet
