@@ -30,7 +30,7 @@ class Talker:
     """
 
     def __init__(self, **said: str | None):
-        self.said = {"data": "354 go on"} | said
+        self.said: dict[str, str | None] = {"data": "354 go on", **said}
         self.most = 1000
         self.bodies: list[bytes] = []
         self.sessions = 0

@@ -400,6 +400,8 @@ def test_late_and_left_by_a_courier_that_died(pending, clock):
     """What a courier left before it handed anything over brings a new link when that is late."""
     queued(pending)
     claim = claims.claim("killed")
+    assert claim
+    assert claim.delivery.confirmation
     links.assign(claim.delivery, claim.delivery.confirmation)
     clock.move(hours=13)
     assert carry() == Round(sent=1)

@@ -49,7 +49,7 @@ class Interrupted(EmailBackend):
         sent = super().send_messages(messages)
         came = threading.Event()
         # The main thread waits for this one.
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
         came.wait(0.2)
         return sent
 
@@ -123,7 +123,7 @@ def test_the_second_time():
 
 def test_raised_in_the_wait_itself():
     """What is raised in a wait by other means than signals is raised when the work has ended."""
-    reached = []
+    reached: list[object] = []
     go_on = threading.Event()
 
     def beat():

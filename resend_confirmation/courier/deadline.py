@@ -75,9 +75,9 @@ def within(
         with suppress(Exception):
             abort()
         outside += _join(job, GRACE)
-    for error in outside:
-        if not interruptions.keep(error):
-            raise error
+    for each in outside:
+        if not interruptions.keep(each):
+            raise each
     if is_late and (job.is_alive() or job.error is not None):
         raise DeadlineExceeded from job.error
     if job.error is not None:

@@ -52,8 +52,8 @@ def _name_of(error: Exception | None) -> str:
 class SMTPWire(Wire):
     """Django's SMTP backend or a subclass: the replies in the sessions that it opens decide."""
 
-    def __init__(self, backend: SMTPBackend) -> None:
-        self._backend: Any = backend
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
         self._open = backend.open
         # The backend opens its later sessions by this too.
         self._backend.open = self._open_and_listen
