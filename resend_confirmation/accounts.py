@@ -105,7 +105,7 @@ class ConfirmationStore:
     def get(self, user_id: Any, address: str) -> Account | None:
         """One statement: the user with that address as it is now."""
         accounts = self._accounts(self._joined().filter(pk=user_id))
-        return next((a for a in accounts if addresses.same(a.address, address)), None)
+        return next((a for a in accounts if addresses.spelt_alike(a.address, address)), None)
 
     def lock(self, user_id: Any) -> None:
         """Lock the user's row, where the database locks rows."""
@@ -239,11 +239,10 @@ class Ours:
     def of(cls, rows: Sequence[Any], address: str, held: Sequence[str]) -> "Ours":
         """Read off the rows of one user, which has the addresses ``held``."""
         ours = [row for row in rows if row.rc_id is not None]
-        former = [
-            row for row in ours if not any(addresses.same(row.rc_address, each) for each in held)
-        ]
+        alike = addresses.spelt_alike
+        former = [row for row in ours if not any(alike(row.rc_address, each) for each in held)]
         return cls(
-            row=next((row for row in ours if addresses.same(row.rc_address, address)), None),
+            row=next((row for row in ours if alike(row.rc_address, address)), None),
             former=max(former, key=lambda row: (row.rc_requested_at, row.rc_id), default=None),
         )
 
@@ -286,3 +285,10 @@ def store() -> AccountStore:
     """The store that ``ACCOUNTS`` names."""
     made: AccountStore = import_string(conf.get().ACCOUNTS)()
     return made
+
+
+def of(user_id: Any, address: str) -> Account | None:
+    """The account as it is now, if its address is spelt as ``address``."""
+    account = store().get(user_id, address)
+    alike = account is not None and addresses.spelt_alike(account.address, address)
+    return account if alike else None

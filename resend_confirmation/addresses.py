@@ -18,6 +18,11 @@ MAX_LENGTH = 255
 BLANKS = " \t\r\n"
 
 _validate = EmailValidator()
+#: RFC 5322 section 3.2: a character that is quoted by a backslash, those that have to be, and a
+#: local part without quotes.
+_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_SPECIAL = re.compile(r'(["\\])')
+_DOT_ATOM = re.compile(r"[-!#$%&'*+/=?^_`{}|~\w]+(\.[-!#$%&'*+/=?^_`{}|~\w]+)*", re.ASCII)
 _LETTERS = {"L", "M", "N"}
 _NOT_TEXT = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp"}
 
@@ -41,8 +46,9 @@ def canonical_identity(identity: str) -> str:
 def canonical(address: str) -> str:
     """The form in which addresses are compared, limited and hashed; never where mail goes.
 
-    NFKC, stripped, the local part casefolded, the domain in IDNA 2008 (RFC 5891). Raises
-    ValueError for anything that is not exactly one address, without quoting it.
+    NFKC, stripped, the local part casefolded and quoted only where it has to be, the domain in
+    IDNA 2008 (RFC 5891). Raises ValueError for anything that is not exactly one address, without
+    quoting it, and for address literals: no mail of a site goes to a machine by its number.
     """
     address = address.strip(BLANKS)
     if len(address) > MAX_LENGTH or not is_clean(address):
@@ -56,16 +62,39 @@ def canonical(address: str) -> str:
     local = unicodedata.normalize("NFKC", local.casefold())
     # Not casefolded: that makes one domain of straße.de and strasse.de, which have two owners.
     domain = _ascii_domain(domain).lower()
+    _check(local, domain)
+    if local.startswith('"'):
+        local = unicodedata.normalize("NFKC", _unquoted(local))
+        _check(local, domain)
+    return f"{local}@{domain}"
+
+
+def _check(local: str, domain: str) -> None:
     # Python's mail parser decodes encoded words (RFC 2047) and would write to another mailbox.
-    if "=?" in local or len(local) + 1 + len(domain) > MAX_LENGTH:
+    if "=?" in local or domain.startswith("[") or len(local) + 1 + len(domain) > MAX_LENGTH:
         raise ValueError("not an address")
-    # EmailValidator knows ASCII alone: letters beyond it stand in as one that it accepts.
-    stand_in = re.sub(r"[^\x00-\x7f]", lambda match: _stand_in(match[0]), local)
     try:
-        _validate(f"{stand_in}@{domain}")
+        _validate(f"{_in_ascii(local)}@{domain}")
     except ValidationError:
         raise ValueError("not an address") from None
-    return f"{local}@{domain}"
+
+
+def _unquoted(local: str) -> str:
+    """Return a quoted local part in one form, without quotes where it can be.
+
+    Quoting does not change the mailbox, and mail programs take it away (RFC 5321 section 4.1.2).
+    """
+    content = _PAIR.sub(r"\1", local[1:-1])
+    if _DOT_ATOM.fullmatch(_in_ascii(content)):
+        return content
+    if not content:
+        raise ValueError("not an address")
+    return '"' + _SPECIAL.sub(r"\\\1", content) + '"'
+
+
+def _in_ascii(local: str) -> str:
+    """Write a letter that EmailValidator accepts for each beyond ASCII, which it does not know."""
+    return re.sub(r"[^\x00-\x7f]", lambda match: _stand_in(match[0]), local)
 
 
 def _stand_in(character: str) -> str:
@@ -89,7 +118,27 @@ def deliverable(address: str) -> str:
     """
     canonical(address)
     local, _, domain = address.strip().rpartition("@")
+    if local.startswith('"') and local.isascii():
+        local = _unquoted(local)
     return f"{local}@{_ascii_domain(domain)}"
+
+
+def spelt_alike(one: str, other: str) -> bool:
+    """Return whether a link that went to ``one`` proves ``other``.
+
+    Addresses with one canonical form share limits, but a mail server may know them for two
+    mailboxes: only the case of ASCII and the form of the domain are passed over.
+    """
+    try:
+        return _proof(one) == _proof(other)
+    except ValueError:
+        return False
+
+
+def _proof(address: str) -> str:
+    canonical(address)
+    local, _, domain = address.strip().rpartition("@")
+    return f"{_ascii_lower(local)}@{_ascii_domain(domain).lower()}"
 
 
 def spellings(identity: str) -> list[str]:
@@ -99,7 +148,7 @@ def spellings(identity: str) -> list[str]:
     only one when it is ASCII throughout and has no Punycode.
     """
     try:
-        ascii_domain = canonical(identity).rpartition("@")[2]
+        form, _, ascii_domain = canonical(identity).rpartition("@")
     except ValueError:
         return [identity]
     local, _, domain = identity.rpartition("@")
@@ -107,7 +156,8 @@ def spellings(identity: str) -> list[str]:
     # What cannot be decoded has one form.
     with suppress(idna.IDNAError):
         domains.append(idna.decode(ascii_domain))
-    found = [f"{before}@{behind}" for before in (local, local.lower()) for behind in domains]
+    locals_ = [local, local.lower(), *([form] if local.startswith('"') else [])]
+    found = [f"{before}@{behind}" for before in locals_ for behind in domains]
     return list({_ascii_lower(spelling): spelling for spelling in reversed(found)}.values())
 
 

@@ -5,6 +5,8 @@ import hmac
 import re
 
 import pytest
+from django.core.mail import EmailMessage
+from django.core.mail.backends.smtp import EmailBackend
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,7 +45,11 @@ CANONICAL = {
     "quoted local part": ('"a..b"@example.com', '"a..b"@example.com'),
     "quoted comma": ('"a,b"@example.com', '"a,b"@example.com'),
     "quoted at": ('"a@b"@example.com', '"a@b"@example.com'),
-    "address literal": ("a@[127.0.0.1]", "a@[127.0.0.1]"),
+    "quoted for nothing": ('"Mike.B"@example.com', "mike.b@example.com"),
+    "escaped for nothing": ('"m\\ike"@example.com', "mike@example.com"),
+    "escaped for nothing in quotes": ('"a\\,b"@example.com', '"a,b"@example.com'),
+    "escaped for a reason": (r'"a\"\\b"@example.com', r'"a\"\\b"@example.com'),
+    "quoted umlaut": ('"\u00c4"@example.com', "\u00e4@example.com"),
     "longest": ("a" * 64 + "@" + "b" * 60 + "." + "c" * 60 + ".example",) * 2,
 }
 
@@ -63,7 +69,6 @@ NO_ADDRESS = {
     "a quoted space": '"ja ne"@example.com',
     "a line break": "jane@example.com\nBcc: b@example.com",
     "a carriage return": "jane\r@example.com",
-    "a line break at the end": "jane@example.com\n",
     "a line separator": "jane\u2028@example.com",
     "a next-line control": "jane\u0085@example.com",
     "NUL": "jane\x00@example.com",
@@ -86,6 +91,11 @@ NO_ADDRESS = {
     "a full-width at": "jane\uff20example.com",
     "a full-width comma": "a\uff0cb@example.com",
     "a full-width line of two": 'a"@b"\uff20example.com',
+    "an address literal": "a@[127.0.0.1]",
+    "an IPv6 literal": "a@[IPv6:::1]",
+    "nothing in quotes": '""@example.com',
+    "an escaped space in quotes": '"a\\ b"@example.com',
+    "an encoded word in quotes": r'"=\?utf-8?q?a?="@example.com',
     "a label of 64": "jane@" + "b" * 64 + ".com",
 }
 
@@ -148,12 +158,29 @@ def test_not_the_same(one, other):
         ("x@stra\u00dfe.de", "x@xn--strae-oqa.de"),
         ("X@STRASSE.de", "X@STRASSE.de"),
         ('"a,b"@example.com', '"a,b"@example.com'),
+        ('"Mike"@example.com', "Mike@example.com"),
         ("\uff4a@example.com", "\uff4a@example.com"),
     ],
 )
 def test_deliverable(stored, recipient):
     """Mail goes to the local part as stored and the domain in IDNA 2008."""
     assert addresses.deliverable(stored) == recipient
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("jane@example.com", " JANE@Example.com", True),
+        ("x@b\u00fccher.example", "x@xn--bcher-kva.example", True),
+        ("stra\u00dfe@example.com", "strasse@example.com", False),
+        ("\uff4aane@example.com", "jane@example.com", False),
+        ('"mike"@example.com', "mike@example.com", False),
+        ("jane", "jane", False),
+    ],
+)
+def test_spelt_alike(one, other, alike):
+    """A link proves the spelling that it went to, whatever the case of ASCII."""
+    assert addresses.spelt_alike(one, other) is alike
 
 
 def test_fingerprint():
@@ -282,6 +309,42 @@ def test_every_address_can_be_mailed(text):
     recipient = addresses.deliverable(text)
     assert addresses.canonical(recipient) == form
     assert recipient.rpartition("@")[2].isascii()
+
+
+#: Quoted local parts, with and without need.
+QUOTED = st.builds(
+    '"{}"@example.com'.format,
+    st.lists(
+        st.one_of(
+            st.sampled_from("abcXYZ.@,;:<>()[]=?_ "),
+            st.characters(codec="ascii").map("\\{}".format),
+        ),
+        max_size=6,
+    ).map("".join),
+)
+
+
+class Session:
+    """Where Django's SMTP backend leaves its recipients."""
+
+    def sendmail(self, sender, recipients, message):
+        self.recipients = recipients
+
+
+@given(st.one_of(QUOTED, ALMOST))
+def test_canonical_form_is_that_of_the_wire(text):
+    """What Django's SMTP backend says in RCPT has the canonical form of what is stored."""
+    try:
+        form = addresses.canonical(text)
+    except ValueError:
+        return
+    recipient = addresses.deliverable(text)
+    if not recipient.isascii():
+        return  # That backend cannot carry it, and is not given it.
+    backend = EmailBackend()
+    backend.connection = session = Session()
+    backend._send(EmailMessage("Subject", "Body", "site@site.example", [recipient]))
+    assert [addresses.canonical(each) for each in session.recipients] == [form]
 
 
 @given(ANYTHING)

@@ -144,7 +144,7 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
 def _account(confirmation: Confirmation | None) -> Account | None:
     if confirmation is None:
         return None
-    return accounts.store().get(confirmation.account_id, confirmation.address)
+    return accounts.of(confirmation.account_id, confirmation.address)
 
 
 def _objection(confirmation: Confirmation | None, account: Account | None) -> Reason | None:

@@ -71,11 +71,12 @@ def note_confirmed(user: Any, address: str) -> bool:
         # The address may have changed since it was confirmed.
         if store.get(user.pk, address) is None:
             return False
-        pks = list(waiting.values_list("pk", flat=True))
-        now = clock.now()
-        if not pks or not waiting.update(state=ConfirmationState.CONFIRMED, confirmed_at=now):
+        confirmation = waiting.first()
+        if confirmation is None or not addresses.spelt_alike(confirmation.address, address):
             return False
-        confirmation = Confirmation.objects.using(using).get(pk=pks[0])
+        if not waiting.update(state=ConfirmationState.CONFIRMED, confirmed_at=clock.now()):
+            return False
+        confirmation.refresh_from_db(using=using)
         confirmed.send(Confirmation, confirmation=confirmation, user=user)
     return True
 

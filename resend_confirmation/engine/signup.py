@@ -141,7 +141,10 @@ def ensure_confirmation(account: Account, *, client: str, language: str) -> Conf
 def reopen(
     user: Any, address: str, *, client: str, language: str, time_zone: str = ""
 ) -> Confirmation:
-    """The confirmation of ``address``: made, or made pending again, or as it is while it waits."""
+    """The confirmation of ``address``: made, or made pending again, or as it is while it waits.
+
+    One that waits for another spelling of the address begins again: its links went elsewhere.
+    """
     now = clock.now()
     fresh = {
         "address": address,
@@ -155,12 +158,13 @@ def reopen(
         "expires_at": None,
         "cooldown_id": cooldown.digest(addresses.canonical(address)),
     }
-    confirmation, created = Confirmation.objects.get_or_create(
+    confirmation, _ = Confirmation.objects.get_or_create(
         account=user,
         fingerprint=addresses.fingerprint(address),
         defaults={**fresh, "time_zone": time_zone},
     )
-    if not created and confirmation.state != ConfirmationState.PENDING:
+    waits = confirmation.state == ConfirmationState.PENDING
+    if not waits or not addresses.spelt_alike(confirmation.address, address):
         for name, value in fresh.items():
             setattr(confirmation, name, value)
         confirmation.save(update_fields=list(fresh))
@@ -191,7 +195,7 @@ def withdraw(confirmation: Confirmation) -> bool:
 
 def account_of(confirmation: Confirmation) -> Account | None:
     """The account of ``confirmation`` as its store knows it now."""
-    return accounts.store().get(confirmation.account_id, confirmation.address)
+    return accounts.of(confirmation.account_id, confirmation.address)
 
 
 def locked_account_of(confirmation: Confirmation) -> Account | None:
