@@ -97,6 +97,7 @@ class DeliveryState(models.TextChoices):
     FAILED = "failed", _("failed")
     ABANDONED = "abandoned", _("abandoned")
     SUPPRESSED = "suppressed", _("suppressed")
+    SUPERSEDED = "superseded", _("superseded")
     UNKNOWN = "unknown", _("unknown")
 
 
@@ -122,4 +123,6 @@ class Reason(models.TextChoices):
     CRASHED = "crashed", _("an unexpected error")
     INTERRUPTED = "interrupted", _("the courier was stopped while sending")
     DOUBTFUL = "doubtful", _("the mail server took it and did not say so; it may have gone out")
+    SUPERSEDED = "superseded", _("a newer message to this account took its place")
+    TURN = "turn", _("waits for its turn: another message goes to this address first")
     TOO_LATE = "too_late", _("half of the link's life had passed")

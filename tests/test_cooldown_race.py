@@ -14,7 +14,8 @@ from django.db.models import F
 from django.test import Client
 
 from resend_confirmation import clients, engine
-from resend_confirmation.engine import ResendRequest, cooldown
+from resend_confirmation.engine import ResendRequest
+from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Cooldown, Delivery
 from resend_confirmation.outcomes import Outcome
 

@@ -192,9 +192,7 @@ def waiting(sends=0, **given):
     user = UserFactory.create()
     start(user, send=False)
     Confirmation.objects.filter(account=user).update(sends=sends)
-    account = store().get(user.pk, user.email)
-    assert account is not None
-    engine.send_to(account, **given)
+    engine.send_to(store().get(user.pk, user.email), **given)
 
 
 def count(name):

@@ -1,8 +1,10 @@
 """Asking again: what the engine finds, what it writes, and what a refused ask leaves untouched."""
 
+import importlib
 import time
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core import mail
 from django.core.cache import cache
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
@@ -18,7 +20,8 @@ from django.utils.functional import SimpleLazyObject
 from resend_confirmation import clients, engine, start, withdraw
 from resend_confirmation.accounts import Account
 from resend_confirmation.clients import Client, Redirect
-from resend_confirmation.engine import ResendRequest, Result, backlog, cooldown, matching
+from resend_confirmation.engine import ResendRequest, Result, backlog, matching
+from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import (
     CONCEALED,
@@ -233,13 +236,23 @@ def test_resolved(pending, confirmed, blocked, identity, state, reason):
 
 
 def test_resolved_for_several_accounts():
-    """A quiet ask reaches every account of the address, for one slot of the cooldown."""
+    """A quiet ask queues the newest account's message; the others' wait, each for a slot."""
     users = [PendingFactory.create(email="shared@example.com") for _ in range(3)]
     ask_quietly("shared@example.com", dialect="acme", client_state="s")
     engine.resolve()
     found = Delivery.objects.order_by("pk")
-    assert [each.confirmation.account for each in found if each.confirmation] == users
-    assert {each.state for each in found} == {DeliveryState.QUEUED}
+    assert [each.confirmation.account for each in found if each.confirmation] == [
+        users[2],
+        users[0],
+        users[1],
+    ]
+    assert [(each.state, each.reason) for each in found] == [
+        (DeliveryState.QUEUED, Reason.NONE),
+        (DeliveryState.QUEUED, Reason.TURN),
+        (DeliveryState.QUEUED, Reason.TURN),
+    ]
+    waits = [(each.not_before - found[0].asked_at).total_seconds() for each in found[1:]]
+    assert waits == pytest.approx([120, 60], abs=30)
     assert {(each.dialect, each.client_state) for each in found} == {("acme", "s")}
     assert Cooldown.objects.get().hour_count == 1
 
@@ -272,12 +285,7 @@ def test_resolving_a_client_that_is_gone(pending, change, caplog):
     assert caplog.messages == ["3 asks got no message: CLIENTS has no client 'old' any more"]
 
 
-BROUGHT = {
-    "client_state": "s",
-    "payload": "p" * 2000,
-    "language": "de",
-    "accept_language": "fr",
-}
+BROUGHT = {"client_state": "s", "payload": "p" * 2000, "language": "de"}
 
 
 def brought():
@@ -290,7 +298,7 @@ def test_what_an_ignored_ask_brought(pending, confirmed):
     for name in ("nobody", "confirmed", "pending", "pending"):
         ask_quietly(name, **BROUGHT)
     engine.resolve()
-    kept = "s" + "p" * 2000 + "de" + "fr"
+    kept = "s" + "p" * 2000 + "de"
     assert brought() == ["", "", kept, ""]
     quiet = frozenset({Outcome.UNKNOWN})
     assert ask("stranger", quiet=quiet, **BROUGHT).ending is Outcome.SENT
@@ -299,7 +307,7 @@ def test_what_an_ignored_ask_brought(pending, confirmed):
 
 
 def test_resolving_crashes(pending, clock, monkeypatch, caplog):
-    """An ask that cannot be resolved is tried again, five times in all, and stops nothing else."""
+    """An ask that cannot be resolved is tried again as messages are, and stops nothing else."""
     ask_quietly("poison")
     ask_quietly("pending")
     find = matching.find
@@ -310,11 +318,13 @@ def test_resolving_crashes(pending, clock, monkeypatch, caplog):
         return find(identity)
 
     monkeypatch.setattr(matching, "find", fail)
-    tries = []
-    for _ in range(7):
-        tries.append(engine.resolve())
-        clock.move(minutes=1)
-    assert tries == [2, 1, 1, 1, 1, 0, 0]
+    assert engine.resolve() == 2
+    for wait in (timedelta(seconds=30), *(timedelta(minutes=m) for m in (2, 10, 30, 120))):
+        clock.move(seconds=wait.total_seconds() - 1)
+        assert engine.resolve() == 0
+        # And up to a fifth more, by chance.
+        clock.move(seconds=wait.total_seconds() / 5 + 1)
+        assert engine.resolve() == 1
     poison, good = Delivery.objects.order_by("pk")
     assert (good.state, poison.state) == (DeliveryState.QUEUED, DeliveryState.FAILED)
     assert (poison.reason, poison.identity) == (Reason.CRASHED, "")
@@ -645,6 +655,9 @@ def test_start_within_a_cooldown(pending, clock):
     late.refresh_from_db()
     assert late.state == DeliveryState.QUEUED
     clock.move(seconds=40)
+    # The courier was late with the first: the distance is that of messages, not of asks.
+    assert engine.drain().sent == 0
+    clock.move(seconds=20)
     assert engine.drain().sent == 1
 
 
@@ -858,3 +871,57 @@ def test_send_to(pending, confirmed, clock):
     (other,) = matching.find("confirmed")
     assert engine.send_to(other) == Result(Outcome.CONFIRMED)
     assert Delivery.objects.count() == 1
+
+
+@pytest.mark.parametrize("how", [ask, ask_quietly])
+def test_a_store_that_is_away(how, pending, clock, script, monkeypatch):
+    """Ten minutes without the account store lose neither a candid ask nor a quiet one."""
+    carrying = importlib.import_module("resend_confirmation.courier.carry")
+    monkeypatch.setattr(carrying, "PATIENCE", 0)
+    assert how("pending").ending is Outcome.SENT
+    with monkeypatch.context() as away:
+        for look_up in ("find", "get"):
+            fail = mock.Mock(side_effect=OperationalError("no connection"))
+            away.setattr(f"resend_confirmation.accounts.ConfirmationStore.{look_up}", fail)
+        for _ in range(10):
+            engine.drain()
+            Delivery.objects.update(not_before=clock.now)
+            clock.move(minutes=1)
+    waits = Delivery.objects.get()
+    assert waits.attempts == 0
+    assert (waits.identity == "pending") is (how is ask_quietly)
+    engine.drain()
+    assert Delivery.objects.get().state == DeliveryState.SENT
+
+
+def test_a_store_that_stays_away(clock, monkeypatch):
+    """A quiet ask is given up when a link of its would have expired, and not before."""
+    ask_quietly("pending")
+    fail = mock.Mock(side_effect=OperationalError("no connection"))
+    monkeypatch.setattr("resend_confirmation.accounts.ConfirmationStore.find", fail)
+    for _ in range(47):
+        clock.move(minutes=30)
+        engine.resolve()
+        assert Delivery.objects.get().state == DeliveryState.ASKED
+    clock.move(minutes=30)
+    engine.resolve()
+    given_up = Delivery.objects.get()
+    assert (given_up.state, given_up.reason) == (DeliveryState.FAILED, Reason.TOO_LATE)
+    assert given_up.identity == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_is_cut_while_resolving(pending, monkeypatch):
+    """The ask is looked up again at once, on a new session."""
+    ask_quietly("pending")
+    find, cuts = matching.find, [OperationalError("terminated")]
+
+    def cut(identity):
+        if cuts:
+            raise cuts.pop()
+        return find(identity)
+
+    monkeypatch.setattr(matching, "find", cut)
+    engine.drain()
+    sent = Delivery.objects.get()
+    assert (sent.state, sent.attempts) == (DeliveryState.SENT, 1)

@@ -3,6 +3,7 @@
 import re
 import smtplib
 from collections import Counter
+from datetime import datetime
 from typing import Any, ClassVar
 
 import pytest
@@ -21,9 +22,10 @@ from hypothesis.stateful import (
 )
 from requests.exceptions import ReadTimeout
 
-from resend_confirmation import addresses, clients, engine, start, withdraw
+import resend_confirmation.clock
+from resend_confirmation import addresses, clients, conf, engine, start, withdraw
 from resend_confirmation.courier.receipts import Kind
-from resend_confirmation.engine import ResendRequest
+from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, ConfirmationState, DeliveryState
 from resend_confirmation.signals import delivery_changed
@@ -33,13 +35,12 @@ from .factories import PendingFactory
 from .mailers import killed, through
 
 S = DeliveryState
-S_PENDING = ConfirmationState.PENDING
 #: From where to where a delivery may go in one step; what is not here is an end.
 STEPS: dict[str, set[DeliveryState]] = {
     S.ASKED: {S.QUEUED, S.IGNORED, S.FAILED},
-    # To the last three only in doubt: when it may have gone out already.
-    S.QUEUED: {S.SENDING, S.DELIVERED, S.BOUNCED, S.COMPLAINED},
-    S.SENDING: {S.QUEUED, S.SENT, S.FAILED, S.ABANDONED, S.SUPPRESSED, S.UNKNOWN}
+    # To the last four only in doubt: when it may have gone out already.
+    S.QUEUED: {S.SENDING, S.SUPERSEDED, S.UNKNOWN, S.DELIVERED, S.BOUNCED, S.COMPLAINED},
+    S.SENDING: {S.QUEUED, S.SENT, S.FAILED, S.ABANDONED, S.SUPPRESSED, S.SUPERSEDED, S.UNKNOWN}
     | {S.DELIVERED, S.BOUNCED, S.COMPLAINED},
     S.SENT: {S.DELIVERED, S.BOUNCED, S.COMPLAINED},
     S.UNKNOWN: {S.DELIVERED, S.BOUNCED, S.COMPLAINED},
@@ -50,7 +51,9 @@ STEPS: dict[str, set[DeliveryState]] = {
 MOST_ATTEMPTS = 7
 #: The first send that nobody answered, and the one repeat.
 MOST_SILENT = 2
-NAMES = ("ann", "ben")
+NAMES = ("ann", "ben", "bob")
+#: Two of the accounts share an address.
+MAILBOXES = {"ann": "ann", "ben": "ben", "bob": "ben"}
 
 
 class Provider(BaseEmailBackend):
@@ -61,6 +64,8 @@ class Provider(BaseEmailBackend):
     silent: ClassVar[Counter[str]] = Counter()
     #: Message-ID and recipient of each copy that went out.
     copies: ClassVar[list[tuple[str, str]]] = []
+    #: When each of them did.
+    times: ClassVar[list[datetime]] = []
 
     def send_messages(self, messages):
         (message,) = messages
@@ -68,6 +73,7 @@ class Provider(BaseEmailBackend):
         is_out, error = self.answers.pop(0) if self.answers else (True, None)
         if is_out:
             self.copies.append((message.extra_headers["Message-ID"], recipient))
+            self.times.append(resend_confirmation.clock.now())
         if isinstance(error, ReadTimeout):
             self.silent[message.extra_headers["Message-ID"]] += 1
         if error is not None:
@@ -114,6 +120,7 @@ class Deliveries(RuleBasedStateMachine):
         self.beginning = self.clock.now
         Provider.answers.clear()
         Provider.copies.clear()
+        Provider.times.clear()
         Provider.silent.clear()
         #: Last state of each delivery that was told.
         self.states: dict[int, DeliveryState] = {}
@@ -129,7 +136,10 @@ class Deliveries(RuleBasedStateMachine):
 
     @initialize()
     def sign_up(self):
-        self.users = {name: PendingFactory.create(username=name) for name in NAMES}
+        self.users = {
+            name: PendingFactory.create(username=name, email=f"{MAILBOXES[name]}@example.com")
+            for name in NAMES
+        }
 
     def step(self, delivery_id, state, **_):
         """Note a change of a state."""
@@ -146,12 +156,23 @@ class Deliveries(RuleBasedStateMachine):
     @rule(name=names)
     def start(self, name):
         self.users[name].refresh_from_db()
-        start(self.users[name])
+        with self.example.captureOnCommitCallbacks(execute=True):
+            start(self.users[name])
 
     @rule(name=names, quiet=st.booleans())
     def resend(self, name, quiet):
         quiet = CONCEALED if quiet else frozenset()
         engine.resend(ResendRequest(identity=name, client=clients.default(), quiet=quiet))
+
+    @rule(name=names)
+    def ask_for_the_address(self, name):
+        identity = f"{MAILBOXES[name]}@example.com"
+        engine.resend(ResendRequest(identity=identity, client=clients.default()))
+
+    @rule(name=names)
+    def send_to(self, name):
+        for account in matching.find(name):
+            engine.send_to(account)
 
     @rule(name=names)
     def withdraw(self, name):
@@ -170,7 +191,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule(name=names, host=st.sampled_from(["example.com", "example.com", "example.org"]))
     def move(self, name, host):
         users = type(self.users[name]).objects.filter(pk=self.users[name].pk)
-        users.update(email=f"{name}@{host}")
+        users.update(email=f"{MAILBOXES[name]}@{host}")
 
     @rule()
     def lift(self):
@@ -227,20 +248,18 @@ class Deliveries(RuleBasedStateMachine):
     def watched(self, drain):
         """Whoever gets a message now waits for one, and may get it."""
         suppressed = set(Suppression.objects.values_list("digest", flat=True))
-        rows = list(Confirmation.objects.select_related("account"))
-        ended = {(row.account_id, row.address) for row in rows if row.state != S_PENDING}
-        # A change of address before the confirmation takes the wait along.
         allowed = {
-            row.account.email
-            for row in rows
-            if row.state == S_PENDING
-            and row.account.is_active
-            and (row.account_id, row.account.email) not in ended
+            confirmation.address
+            for confirmation in Confirmation.objects.select_related("account")
+            if confirmation.state == ConfirmationState.PENDING
+            and confirmation.account.is_active
+            and confirmation.account.email == confirmation.address
             and not suppressed
-            & set(addresses.keyed_digests(addresses.canonical(row.account.email), "suppression"))
+            & set(addresses.keyed_digests(addresses.canonical(confirmation.address), "suppression"))
         }
         before = len(Provider.copies)
-        drain()
+        with self.example.captureOnCommitCallbacks(execute=True):
+            drain()
         recipients = {recipient for _, recipient in Provider.copies[before:]}
         assert recipients <= allowed, f"{recipients} of {allowed}"
 
@@ -278,6 +297,16 @@ class Deliveries(RuleBasedStateMachine):
             assert re.fullmatch(r"<[0-9a-f-]{36}@site\.example>", row.message_id)
 
     @invariant()
+    def copies_keep_their_distance(self):
+        """No two messages reach an address within the cooldown, unless they are identical."""
+        gap = conf.get().COOLDOWN
+        newest: dict[str, tuple[str, datetime]] = {}
+        for (message_id, recipient), at in zip(Provider.copies, Provider.times, strict=True):
+            other, before = newest.get(recipient, (message_id, at))
+            assert other == message_id or at - before >= gap
+            newest[recipient] = (message_id, at)
+
+    @invariant()
     def attempts_are_bounded(self):
         """No row is tried for ever."""
         for row in Delivery.objects.all():
@@ -295,11 +324,12 @@ class Deliveries(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-def test_deliveries(clock, settings):
-    """No end is left, nobody who may not be written to is, and copies and attempts are bounded."""
+@pytest.mark.parametrize("gap", [0, 60])
+def test_deliveries(gap, clock, settings):
+    """No end is left, nobody who may not be written to is, copies are bounded and apart."""
     through(settings, "tests.test_state_machine.Provider")
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {
-        "COOLDOWN": 0,
+        "COOLDOWN": gap,
         "COOLDOWN_PER_HOUR": 0,
         "COOLDOWN_PER_DAY": 0,
     }
@@ -327,6 +357,6 @@ def test_faults_of_two_kinds_are_counted_together(pending, clock, settings):
 
 
 LIMITS = settings(
-    max_examples=examples(40),
+    max_examples=examples(20),
     stateful_step_count=40,
 )

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils.crypto import get_random_string
 
 from resend_confirmation import addresses, engine, tokens
-from resend_confirmation.engine import cooldown
+from resend_confirmation.limits import cooldown
 
 from .bulk import copy_row
 from .data import ACCOUNTS, DemoAccount, Standing, bulk_account

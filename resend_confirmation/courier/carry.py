@@ -11,11 +11,11 @@ from typing import Any
 from django.db.models import F
 from django.views.decorators.debug import sensitive_variables
 
-from .. import accounts, addresses, clock, failures
+from .. import accounts, addresses, clock, conf, failures
 from ..accounts import Account
 from ..models import Confirmation, Suppression
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
-from . import claims, links, message, pause
+from . import claims, endurance, links, message, pause, superseding
 from .claims import Claim
 from .endurance import persist
 from .interruptions import Held
@@ -88,11 +88,13 @@ def _work_off(claim: Claim, post: Post, done: Round) -> None:
     try:
         # Safe to repeat: once the message is handed over no error of the database's comes out.
         receipt = persist(lambda: _carry(claim, post), time.monotonic() + PATIENCE)
-    except Exception:
+    except Exception as error:
         failures.report("Delivery %d could not be carried", claim.delivery.pk)
-        receipt = CRASHED
+        receipt = AWAY if endurance.is_of_the_site(error) else CRASHED
     if receipt is None:
         done.needless += 1
+        return
+    if receipt == OUT_OF_TURN:
         return
     SETTLE[receipt.kind](claim, receipt)
     done.sent += receipt.kind is Kind.ACCEPTED
@@ -108,6 +110,10 @@ OVER_BUDGET = Receipt(Kind.NOT_ACCEPTED, error_class="HourlyBudget")
 TOO_LATE = Receipt(Kind.NOT_ACCEPTED, error_class="TooLate")
 #: Stands for 'not in this hour', while others may go out.
 OVER_SHARE = Receipt(Kind.NOT_ACCEPTED, error_class="HourlyBudget", error_code="share")
+#: Stands for a delivery that was put back, because another goes to its address first.
+OUT_OF_TURN = Receipt(Kind.NOT_ACCEPTED, error_class="Turn")
+#: Stands for an error of the site's own servers, such as the account store's.
+AWAY = Receipt(Kind.NOT_ACCEPTED, error_class="Away")
 #: Stands for an error that is no mail server's, such as a template's.
 CRASHED = Receipt(Kind.NOT_ACCEPTED, error_class="Crashed")
 
@@ -115,6 +121,8 @@ CRASHED = Receipt(Kind.NOT_ACCEPTED, error_class="Crashed")
 def _carry(claim: Claim, post: Post) -> Receipt | None:
     """Send one message; None when there was none to send, and the row says why."""
     delivery, confirmation = claim.delivery, claim.delivery.confirmation
+    if _is_superseded(claim):
+        return None
     account = _account(confirmation)
     stop = _objection(confirmation, account)
     if stop or confirmation is None or account is None:
@@ -124,13 +132,8 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
     # First, whether anything can be sent: the life of the link begins when it is assigned.
     if failure := post.open():
         return failure
-    if budget := pause.over_budget(delivery, confirmation):
-        return OVER_BUDGET if budget.is_used_up else OVER_SHARE
-    if links.is_late(delivery, clock.now()):
-        if delivery.doubts:
-            # Another link would not be a copy of what may have gone out.
-            return TOO_LATE
-        links.forget(delivery)
+    if hindrance := _hindrance(claim, confirmation):
+        return hindrance
     token = links.assign(delivery, confirmation)
     if token is None:
         claims.mark(claim, DeliveryState.ABANDONED, reason=Reason.ADDRESS_CHANGED)
@@ -139,6 +142,36 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
     if not claims.hand_over(claim):
         return None
     return post.send(letter, delivery.pk, beat=lambda: claims.beat(claim))
+
+
+def _is_superseded(claim: Claim) -> bool:
+    """End ``claim`` if a newer delivery of its confirmation follows; if older wait, end those."""
+    delivery = claim.delivery
+    if claim.is_superseded:
+        claims.mark(claim, superseding.end_of(delivery), reason=Reason.SUPERSEDED)
+        return True
+    if claim.supersedes and delivery.confirmation_id:
+        superseding.end_older(delivery.confirmation_id, delivery.pk)
+    return False
+
+
+def _hindrance(claim: Claim, confirmation: Confirmation) -> Receipt | None:
+    """Return why the message cannot leave now, or not at all, before it has a link."""
+    delivery = claim.delivery
+    if wait := claims.pass_gate(claim, addresses.canonical(confirmation.address)):
+        # For as long as a link would have lived.
+        if clock.now() + wait > delivery.asked_at + conf.get().LINK_LIFETIME:
+            return TOO_LATE
+        claims.put_back(claim, wait, reason=Reason.TURN, attempts=F("attempts") - 1)
+        return OUT_OF_TURN
+    if budget := pause.over_budget(delivery, confirmation):
+        return OVER_BUDGET if budget.is_used_up else OVER_SHARE
+    if links.is_late(delivery, clock.now()):
+        if delivery.doubts:
+            # Another link would not be a copy of what may have gone out.
+            return TOO_LATE
+        links.forget(delivery)
+    return None
 
 
 def _account(confirmation: Confirmation | None) -> Account | None:
@@ -178,6 +211,9 @@ def _not_accepted(claim: Claim, receipt: Receipt) -> None:
     if receipt == TOO_LATE:
         _failed(claim, receipt, Reason.TOO_LATE)
         return
+    if receipt == AWAY:
+        _wait_for_the_site(claim, receipt)
+        return
     if receipt == OVER_SHARE:
         budget = pause.budget()
         until = budget.until if budget else None
@@ -194,6 +230,15 @@ def _not_accepted(claim: Claim, receipt: Receipt) -> None:
         _failed(claim, receipt, Reason.TOO_LATE)
         return
     claims.put_back(claim, wait, reason=reason, **_errors(receipt))
+
+
+def _wait_for_the_site(claim: Claim, receipt: Receipt) -> None:
+    now, asked_at = clock.now(), claim.delivery.asked_at
+    wait = endurance.wait_for_the_site(now - asked_at)
+    if now + wait > asked_at + conf.get().LINK_LIFETIME:
+        _failed(claim, receipt, Reason.TOO_LATE)
+        return
+    _untouched(claim, receipt, wait=wait, reason=Reason.CRASHED)
 
 
 def _refused(claim: Claim, receipt: Receipt) -> None:

@@ -14,10 +14,11 @@ from django.db import Error, connections, router, transaction
 from django.db.models import F, QuerySet
 
 from .. import clock, columns, conf
+from ..limits import gate
 from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
-from . import slots
+from . import slots, superseding
 from .deadline import BEATS
 from .endurance import OF_THE_SERVER, persist
 
@@ -34,17 +35,26 @@ LEASE_EXPIRED = "LeaseExpired"
 MAX_INTERRUPTIONS = 5
 #: Rows of dead couriers that one round makes due again.
 MANY = 500
+#: States of a message that went out, or may have.
+GONE = frozenset({DeliveryState.SENT, DeliveryState.UNKNOWN})
 #: Candidates that are read at once where rows cannot be locked and skipped.
 FEW = 8
 
 
 @dataclass(slots=True)
 class Claim:
-    """A delivery that is this courier's alone until the lease ends (by ``time.monotonic()``)."""
+    """A delivery that is this courier's alone until the lease ends (by ``time.monotonic()``).
+
+    ``is_superseded`` and ``supersedes`` say whether a newer delivery of its confirmation follows
+    and whether older ones wait; ``passed`` is the address whose gate it passed, empty before.
+    """
 
     delivery: Delivery
     owner: str
     lease_ends: float
+    is_superseded: bool = False
+    supersedes: bool = False
+    passed: str = ""
 
 
 def new_owner() -> str:
@@ -67,12 +77,13 @@ def claim(owner: str) -> Claim | None:
     pk = _lock_one(owner) if _skips_locked() else _win_one(owner)
     if pk is None:
         return None
-    delivery = Delivery.objects.select_related("confirmation").filter(pk=pk).first()
+    rows = superseding.with_others(Delivery.objects.select_related("confirmation"))
+    delivery = rows.filter(pk=pk).first()
     if delivery is None:
         # Its account was deleted just now.
         return claim(owner)
     _tell(pk, DeliveryState.SENDING, Reason.NONE)
-    return Claim(delivery, owner, ends)
+    return Claim(delivery, owner, ends, delivery.is_superseded, delivery.supersedes)
 
 
 def _skips_locked() -> bool:
@@ -149,6 +160,14 @@ def _give_up(row: Delivery) -> None:
         mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL)
 
 
+def pass_gate(claim: Claim, canonical: str) -> timedelta:
+    """Take the turn of the address; return zero, or how long to wait for the next."""
+    # A send ends before its lease does, whatever becomes of this process.
+    wait = gate.enter(claim.delivery, canonical, clock.now() + lease())
+    claim.passed = "" if wait else canonical
+    return wait
+
+
 def hand_over(claim: Claim) -> bool:
     """Note that the message is about to be handed to the mail server; False: the lease is lost."""
     return _prolong(claim, claim.lease_ends, handed_at=clock.now())
@@ -183,13 +202,21 @@ def mark(
     """
     if state not in {DeliveryState.QUEUED, DeliveryState.SENT}:
         values["ended_at"] = clock.now()
+    # The newer delivery's state is the confirmation's.
+    superseded = values.get("reason") is Reason.SUPERSEDED
 
     def write(facts: dict[str, Any]) -> int:
         with transaction.atomic(using=router.db_for_write(Delivery)):
             held = _held(claim).update(state=state, lease_owner="", lease_until=None, **facts)
-            if held and state in slots.UNSENT:
+            # A provider's webhook may have been faster than the mark.
+            if claim.passed and (held or state is DeliveryState.SENT):
+                maybe = state in GONE or "doubts" in values or claim.delivery.doubts > 0
+                gate.leave(claim.delivery, claim.passed, may_be_out=maybe)
+            if held and state is DeliveryState.SUPERSEDED:
+                slots.give_back_unit(claim.delivery)
+            elif held and state in gate.UNSENT:
                 slots.give_back(claim.delivery)
-            if held and state is not DeliveryState.QUEUED:
+            if held and state is not DeliveryState.QUEUED and not superseded:
                 rows = Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0)
                 rows.update(last_delivery_state=state, **(told or {}))
             return held

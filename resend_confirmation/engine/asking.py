@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 from django.db import router, transaction
 from django.db.models import Q
 
-from .. import addresses, clients, clock, failures
+from .. import addresses, clients, clock, conf, failures
 from ..accounts import Account
 from ..clients import Client
+from ..limits import cooldown
 from ..models import Confirmation, Cooldown, Delivery
 from ..outcomes import CONCEALED, DeliveryState, Ending, Origin, Outcome, Reason, Refusal
-from . import backlog, cooldown, matching, outbox
+from . import backlog, matching, outbox
 from .deadlocks import retried
 from .signup import ensure_confirmation
 
@@ -43,9 +44,8 @@ class ResendRequest:
     an empty string for none, None where the dialect has no such parameter; ``client_state`` and
     ``payload`` are handed back on landing. ``language`` is what the call names; where it names
     none the account's goes before ``accept_language``, the browser's. ``quiet`` are the endings
-    answered as SENT. ``caller`` tells of the network that asks, for quiet requests: what one can
-    have stored is bounded. ``before_commit`` is called with SENT's Result in the transaction that
-    wrote for it; what it raises takes back everything that was written.
+    answered as SENT. ``before_commit`` is called with SENT's Result in the transaction that wrote
+    for it; what it raises takes back everything that was written.
     """
 
     identity: str = field(repr=False)
@@ -57,7 +57,6 @@ class ResendRequest:
     language: str = ""
     accept_language: str = ""
     quiet: frozenset[Ending] = field(default_factory=frozenset)
-    caller: backlog.Caller = backlog.UNKNOWN
     before_commit: Callable[[Result], object] = _nothing
 
 
@@ -102,7 +101,7 @@ def _ask(request: ResendRequest, draft: Delivery) -> Result:
     courier takes: told, it would link a user name to an address.
     """
     result = Result(Outcome.SENT, request.identity, request.identity)
-    if not backlog.admits(request.caller):
+    if not backlog.admits():
         return result
     draft.identity = request.identity
     tells = Outcome.COOLING_DOWN not in request.quiet
@@ -143,23 +142,50 @@ def _look_up(request: ResendRequest, draft: Delivery) -> Result:
 
 
 def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
-    """One delivery like ``draft`` for each of ``accounts``, in the caller's transaction."""
+    """Queue a delivery like ``draft`` for the first account; the others', if any, wait for theirs.
+
+    In the caller's transaction, which took the slot of ``draft``.
+    """
+    first, *others = accounts
+    queue_others(draft, others)
+    _insert(_copy(draft, first, slot_at=draft.slot_at), DeliveryState.QUEUED)
+
+
+def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
+    """Queue deliveries without a slot: one leaves in each next slot of the address, newest first.
+
+    An account whose delivery waits already keeps its place.
+    """
+    if not others:
+        return
+    waiting = set(
+        Delivery.objects.filter(
+            confirmation__in=[account.confirmation_id for account in others],
+            state=DeliveryState.QUEUED,
+        ).values_list("confirmation", flat=True)
+    )
+    new = [a for a in others if a.confirmation_id is None or a.confirmation_id not in waiting]
+    # The newest last, so that the keys' order is theirs.
+    for place, account in reversed(list(enumerate(new, start=1))):
+        delivery = _copy(draft, account, reason=Reason.TURN)
+        _insert(delivery, DeliveryState.QUEUED, place * conf.get().COOLDOWN)
+
+
+def _copy(draft: Delivery, account: Account, **values: Any) -> Delivery:
     client, language = draft.client, draft.language
-    for account in accounts:
-        delivery = Delivery(
-            confirmation_id=account.confirmation_id
-            or ensure_confirmation(account, client=client, language=language).pk,
-            dialect=draft.dialect,
-            client=client,
-            redirect=draft.redirect,
-            client_state=draft.client_state,
-            payload=draft.payload,
-            language=language,
-            origin=draft.origin,
-            accept_language=draft.accept_language,
-            slot_at=draft.slot_at,
-        )
-        _insert(delivery, DeliveryState.QUEUED)
+    return Delivery(
+        confirmation_id=account.confirmation_id
+        or ensure_confirmation(account, client=client, language=language).pk,
+        dialect=draft.dialect,
+        client=client,
+        redirect=draft.redirect,
+        client_state=draft.client_state,
+        payload=draft.payload,
+        language=language,
+        origin=draft.origin,
+        accept_language=draft.accept_language,
+        **values,
+    )
 
 
 @failures.discreet
@@ -175,8 +201,8 @@ def send_to(
     """Queue the message for an account that staff or a command chose; the cooldown holds.
 
     Where no way is named it goes as the newest before it, so that its link is the same and lands
-    in the same place. Accounts that share an address share a slot of its cooldown, as when
-    somebody asks for the address: each gets one message in it.
+    in the same place. If the slot was taken for another account with this address, the delivery
+    waits for the next.
     """
     if not matching.pending([account]):
         return Result(matching.outcome_without_pending([account]))
@@ -186,10 +212,12 @@ def send_to(
     draft = Delivery(**way, origin=origin, slot_at=now)
     with transaction.atomic(using=router.db_for_write(Delivery)):
         if wait := cooldown.take(addresses.canonical(account.address), account.cooldown, now):
-            draft.slot_at = _slot_of_another(account)
-            if draft.slot_at is None:
+            if not _may_wait(account):
                 return Result(Outcome.COOLING_DOWN, retry_after=wait)
-        queue(draft, [account])
+            delivery = _copy(draft, account, reason=Reason.TURN)
+            _insert(delivery, DeliveryState.QUEUED, timedelta(seconds=wait))
+        else:
+            queue(draft, [account])
     return Result(Outcome.SENT, account.address, account.address)
 
 
@@ -204,19 +232,21 @@ def _usual_way(account: Account) -> dict[str, Any]:
     return dict(way) if way else {"client": ours.values_list("client", flat=True).first() or ""}
 
 
-def _slot_of_another(account: Account) -> datetime | None:
-    """The newest slot of the address, where another account's message took it and none of ours."""
+def _may_wait(account: Account) -> bool:
+    """Return whether another account took the newest slot, and nothing is under way for this."""
     canonical = addresses.canonical(account.address)
     last = Cooldown.objects.filter(digest=cooldown.digest(canonical)).values("last_at")
     sharing = Delivery.objects.filter(
-        slot_at__in=last, confirmation__fingerprint=addresses.fingerprint(account.address)
+        Q(slot_at__in=last) | Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING]),
+        confirmation__fingerprint=addresses.fingerprint(account.address),
     )
-    takers = dict(sharing.values_list("confirmation__account_id", "slot_at"))
-    return None if account.user.pk in takers else next(iter(takers.values()), None)
+    busy = set(sharing.values_list("confirmation__account_id", flat=True))
+    return bool(busy) and account.user.pk not in busy
 
 
-def _insert(delivery: Delivery, state: DeliveryState) -> None:
+def _insert(delivery: Delivery, state: DeliveryState, wait: timedelta = timedelta(0)) -> None:
     delivery.state = state
     delivery.reason = delivery.reason or Reason.NONE
-    delivery.asked_at = delivery.not_before = clock.now()
+    delivery.asked_at = clock.now()
+    delivery.not_before = delivery.asked_at + wait
     outbox.insert(delivery)

@@ -6,10 +6,11 @@ from django.db import router, transaction
 
 from .. import accounts, addresses, clock, conf, failures, redaction, tokens
 from ..accounts import Account
+from ..limits import cooldown
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, Outcome, Standing, Verdict
 from ..signals import confirmed
-from . import cooldown, matching
+from . import matching
 from .asking import Result, queue
 from .deadlocks import retried
 from .signup import account_of, locked_account_of, withdraw

@@ -30,10 +30,13 @@ def names(identity: str, account: Account) -> bool:
 
 
 def pending(accounts: Sequence[Account]) -> list[Account]:
-    """Those that wait and have an address to write to."""
-    return [
+    """Return those that wait and have an address to write to, the newest first."""
+    waiting = [
         a for a in accounts if a.standing is Standing.PENDING and addresses.is_address(a.address)
     ]
+    # Stores hand out the oldest account first; their keys need not say which that is.
+    waiting.reverse()
+    return sorted(waiting, key=lambda a: -(a.confirmation_id or 0))
 
 
 def key(identity: str, accounts: Sequence[Account]) -> str:

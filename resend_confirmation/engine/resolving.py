@@ -1,50 +1,58 @@
 """Resolving quiet asks, away from the request: who was meant, and does a message follow."""
 
 import logging
+import random
+import time
 from collections import Counter
 from datetime import timedelta
 
 from django.db import router, transaction
 
-from .. import addresses, clients, clock, failures
+from .. import addresses, clients, clock, conf, failures
+from ..courier import endurance
+from ..courier.carry import JITTER, SCHEDULE
+from ..limits import cooldown
 from ..models import Delivery
 from ..outcomes import DeliveryState, Outcome, Reason
 from ..signals import delivery_changed
-from . import cooldown, matching
-from .asking import queue
+from . import matching
+from .asking import queue_others
+from .deadlocks import retried
 from .signup import ensure_confirmation
 
 logger = logging.getLogger("resend_confirmation")
 
-#: An ask that cannot be resolved is tried again after a minute, so often.
-ATTEMPTS = 5
-PAUSE = timedelta(minutes=1)
+#: Seconds of one round for which errors of a connection are no reason to put asks off.
+PATIENCE = 5.0
 #: What a caller brought for the message and the landing, as it is once there will be neither.
-BROUGHT = {"client_state": "", "payload": "", "language": "", "accept_language": ""}
+BROUGHT = {"client_state": "", "payload": "", "language": ""}
 
 
 @failures.discreet
 def resolve(limit: int = 100) -> int:
     """Resolve up to ``limit`` due asks; each becomes queued, or ignored with the reason.
 
-    Safe beside other couriers: a row belongs to whoever moves it out of 'asked'. Returns how
+    Safe beside other couriers: a row belongs to the one that moves it out of 'asked'. Returns how
     many rows were looked at.
     """
     due = Delivery.objects.filter(state=DeliveryState.ASKED, not_before__lte=clock.latest())
     asks = list(due.order_by("not_before", "pk")[:limit])
+    until = time.monotonic() + PATIENCE
     gone: Counter[str] = Counter()
     for ask in asks:
         try:
-            if not _resolve(ask):
+            # Safe to repeat: an ask that was resolved is not 'asked' any more.
+            if not endurance.persist(lambda ask=ask: _resolve(ask), until):
                 gone[ask.client] += 1
-        except Exception:
+        except Exception as error:
             failures.report("Ask %d could not be resolved", ask.pk)
-            _postpone(ask)
+            _postpone(ask, error)
     for name, count in gone.items():
         logger.warning("%d asks got no message: CLIENTS has no client %r any more", count, name)
     return len(asks)
 
 
+@retried
 def _resolve(ask: Delivery) -> bool:
     """Look one ask up; False if its client was removed from the settings."""
     client = clients.by_name(ask.client)
@@ -70,7 +78,7 @@ def _look_up(ask: Delivery) -> None:
     # own delay.
     ask.slot_at = ask.asked_at
     with transaction.atomic(using=router.db_for_write(Delivery)):
-        # Looking up is not sending: the courier counts anew.
+        # Looking up is not sending: the courier counts from the start.
         if not _move(ask, state=DeliveryState.QUEUED, attempts=0):
             return
         confirmation_id = (
@@ -90,7 +98,7 @@ def _look_up(ask: Delivery) -> None:
             )
         else:
             mine.update(confirmation_id=confirmation_id, slot_at=ask.slot_at)
-            queue(ask, others)
+            queue_others(ask, others)
     if is_cooling_down:
         _tell(ask, DeliveryState.IGNORED, Reason.COOLING_DOWN)
     else:
@@ -119,12 +127,20 @@ def _move(ask: Delivery, **values: object) -> bool:
     return bool(asked.update(identity="", **values))
 
 
-def _postpone(ask: Delivery) -> None:
-    if ask.attempts + 1 >= ATTEMPTS:
-        ended = {"reason": Reason.CRASHED, "ended_at": clock.now(), **BROUGHT}
-        if _move(ask, state=DeliveryState.FAILED, **ended):
-            _tell(ask, DeliveryState.FAILED, Reason.CRASHED)
+def _postpone(ask: Delivery, error: Exception) -> None:
+    """Try again later; faults of the site cost the ask none of its tries."""
+    now = clock.now()
+    tries = ask.attempts + 1
+    if endurance.is_of_the_site(error):
+        tries, wait = ask.attempts, endurance.wait_for_the_site(now - ask.asked_at)
+    else:
+        wait = SCHEDULE[tries - 1] if tries <= len(SCHEDULE) else timedelta.max
+    reason = Reason.CRASHED if tries > len(SCHEDULE) else Reason.TOO_LATE
+    if wait > ask.asked_at + conf.get().LINK_LIFETIME - now:
+        if _move(ask, state=DeliveryState.FAILED, reason=reason, ended_at=now, **BROUGHT):
+            _tell(ask, DeliveryState.FAILED, reason)
         return
     Delivery.objects.filter(pk=ask.pk, state=DeliveryState.ASKED).update(
-        attempts=ask.attempts + 1, not_before=clock.now() + PAUSE
+        attempts=tries,
+        not_before=now + wait * random.uniform(1.0, 1.0 + JITTER),  # noqa: S311
     )

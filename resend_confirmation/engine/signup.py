@@ -2,7 +2,7 @@
 
 import re
 from contextlib import suppress
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,9 +12,11 @@ from django.db import router, transaction
 from .. import accounts, addresses, clients, clock, conf, failures, tokens
 from ..accounts import Account
 from ..clients import Client, Redirect
+from ..courier import slots, superseding
+from ..limits import cooldown
 from ..models import Confirmation, Delivery
-from ..outcomes import ConfirmationState, DeliveryState, Origin, Refusal
-from . import cooldown, outbox
+from ..outcomes import ConfirmationState, DeliveryState, Origin, Reason, Refusal
+from . import outbox
 from .deadlocks import retried
 
 #: A language, and what narrows it: as a tag (pt-BR) or as a locale (pt_BR, sr@latin).
@@ -41,8 +43,9 @@ def start(
     client), ``redirect`` one of its registered URLs. ``language`` and ``time_zone`` are the
     message's; what the site or Python does not have, empty or None is the site's own.
     ``send=False`` only writes the row. Calling again for an address that was confirmed or
-    withdrawn makes it pending anew and kills old links. Within a cooldown the message is delayed,
-    by COOLDOWN at most, and never dropped.
+    withdrawn makes it pending anew and kills old links. A message of it that still waits ends as
+    superseded. Within a cooldown the new one waits, for COOLDOWN and for its turn among other
+    accounts' with that address.
 
     Raises ValueError when the user has no address that mail can go to, there is no such client,
     ``language`` is no language code, or the redirect is not registered; TypeError for anything
@@ -72,9 +75,7 @@ def start(
             # A redirect's id means something only beside the client that registered it.
             sender = owner if client or redirect else clients.by_name(confirmation.client)
             target = _redirect(sender, redirect) if sender else None
-            # Who asked for the address before there was an account can put its first message off
-            # by one gap, not until the hour or the day is over.
-            wait = min(timedelta(seconds=cooldown.take(canonical, at=now)), conf.get().COOLDOWN)
+            older = superseding.end_waiting(confirmation.pk)
             outbox.insert(
                 Delivery(
                     confirmation=confirmation,
@@ -85,11 +86,28 @@ def start(
                     origin=Origin.SIGN_UP,
                     state=DeliveryState.QUEUED,
                     asked_at=now,
-                    not_before=now + wait,
-                    slot_at=None if wait else now,
+                    **_slot(canonical, now, older),
                 )
             )
     return confirmation
+
+
+def _slot(canonical: str, now: datetime, older: list[Delivery]) -> dict[str, Any]:
+    """Return a message's fields that say when it leaves: in a new slot, or one of ``older``.
+
+    Without a slot the message waits for one gap, and takes one when it goes out. Asks for the
+    address from before there was an account cannot put it off until the hour or day is over.
+    """
+    wait = timedelta(seconds=cooldown.take(canonical, at=now))
+    unused = [row for row in older if row.slot_at and not row.doubts]
+    heir = unused.pop() if wait and unused else None
+    for row in unused:
+        slots.give_back_unit(row)
+    if heir is not None:
+        return {"not_before": now, "slot_at": heir.slot_at}
+    if wait:
+        return {"not_before": now + min(wait, conf.get().COOLDOWN), "reason": Reason.TURN}
+    return {"not_before": now, "slot_at": now}
 
 
 def _own_address(user: Any) -> str | None:

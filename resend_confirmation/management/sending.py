@@ -10,7 +10,8 @@ from itertools import islice
 from .. import accounts, addresses, clients, clock, engine
 from ..accounts import Account
 from ..clients import Client
-from ..engine import ResendRequest, Result, cooldown, matching
+from ..engine import ResendRequest, Result, matching
+from ..limits import cooldown
 from ..models import Confirmation, Suppression
 from ..outcomes import Ending, Origin, Outcome, Refusal
 

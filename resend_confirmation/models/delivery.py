@@ -53,8 +53,7 @@ class Delivery(models.Model):
     error_class = models.CharField(_("error"), max_length=100, blank=True)
     error_code = models.CharField(_("error code"), max_length=32, blank=True)
 
-    #: When the slot of the address's cooldown was taken that this message came by; null where
-    #: none was.
+    #: When this message's slot of the address's cooldown was taken; null until there is one.
     slot_at = models.DateTimeField(null=True, editable=False)
 
     asked_at = models.DateTimeField(_("asked at"))

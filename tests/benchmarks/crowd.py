@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from resend_confirmation import addresses, tokens
-from resend_confirmation.engine import cooldown
+from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Suppression
 
 #: Each kind is told from the first, if it can be.

@@ -2,7 +2,7 @@
 
 import math
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings as django_settings
 from django.db import IntegrityError, router, transaction
@@ -35,21 +35,26 @@ def digest(text: str) -> str:
     return addresses.keyed_digests(text, "cooldown")[0]
 
 
+def current_digest(text: str) -> str:
+    """Return ``digest(text)``; a row that an older key named has it from now on."""
+    if django_settings.SECRET_KEY_FALLBACKS:
+        _carry_over(text)
+    return digest(text)
+
+
 def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> int:
     """Take a slot for a canonical address or identity: 0, or the seconds until there is one.
 
     A refused call changes nothing. ``hint`` is the row as just read, if it was: when it says
     'too soon' that is believed, since waiting is safe; a grant always takes the statement.
-    ``at``, by default now, names the slot: ``Delivery.slot_at`` of the messages that share it,
-    so that the courier can give it back when none of them went out.
+    ``at``, by default now, names the slot: ``Delivery.slot_at`` of its message, so that the courier
+    can give it back when that did not go out.
     """
     now = at or clock.now()
     if hint is not None and (wait := seconds_left(hint, now)):
         return wait
-    key = digest(text)
-    if django_settings.SECRET_KEY_FALLBACKS:
-        _carry_over(text)
-    if _update(key, now) or _insert(key, now):
+    key = current_digest(text)
+    if _update(key, now) or insert(key, now):
         return 0
     row = Cooldown.objects.filter(digest=key).first()
     if row is None:
@@ -93,23 +98,36 @@ def _update(key: str, now: datetime) -> bool:
         free &= hour_over | Q(hour_count__lt=settings.COOLDOWN_PER_HOUR)
     if settings.COOLDOWN_PER_DAY:
         free &= day_over | Q(day_count__lt=settings.COOLDOWN_PER_DAY)
+    return bool(Cooldown.objects.filter(free).update(**one_more(now)))
+
+
+def one_more(now: datetime) -> dict[str, Any]:
+    """Return the values of an UPDATE that counts one more slot, taken ``now``."""
+    hour_over = Q(hour_from__lte=now - HOUR)
+    day_over = Q(day_from__lte=now - DAY)
     # Counts before starts: MariaDB assigns from left to right and would see the new start.
-    taken = Cooldown.objects.filter(free).update(
-        hour_count=Case(When(hour_over, then=Value(1)), default=F("hour_count") + 1),
-        day_count=Case(When(day_over, then=Value(1)), default=F("day_count") + 1),
-        hour_from=Case(When(hour_over, then=Value(now)), default=F("hour_from")),
-        day_from=Case(When(day_over, then=Value(now)), default=F("day_from")),
-        last_at=now,
-    )
-    return bool(taken)
+    return {
+        "hour_count": Case(When(hour_over, then=Value(1)), default=F("hour_count") + 1),
+        "day_count": Case(When(day_over, then=Value(1)), default=F("day_count") + 1),
+        "hour_from": Case(When(hour_over, then=Value(now)), default=F("hour_from")),
+        "day_from": Case(When(day_over, then=Value(now)), default=F("day_from")),
+        "last_at": now,
+    }
 
 
-def _insert(key: str, now: datetime) -> bool:
+def insert(key: str, now: datetime, **values: Any) -> bool:
+    """Write the row of an address's first slot; False where it has one."""
     try:
         # A savepoint, so that a lost race leaves the caller's transaction usable.
         with transaction.atomic(using=router.db_for_write(Cooldown)):
             Cooldown.objects.create(
-                digest=key, last_at=now, hour_from=now, hour_count=1, day_from=now, day_count=1
+                digest=key,
+                last_at=now,
+                hour_from=now,
+                hour_count=1,
+                day_from=now,
+                day_count=1,
+                **values,
             )
     except IntegrityError:
         return False

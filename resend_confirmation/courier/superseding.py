@@ -1,0 +1,64 @@
+"""At most one delivery of a confirmation waits: a newer one takes the place of the older."""
+
+from functools import partial
+from typing import Any
+
+from django.db import router, transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from .. import clock
+from ..models import Delivery
+from ..outcomes import DeliveryState, Reason
+from ..signals import delivery_changed
+from . import slots
+
+
+def with_others(deliveries: QuerySet[Delivery]) -> Any:
+    """Annotate whether a newer delivery of the confirmation follows, and whether older wait."""
+    same = Delivery.objects.filter(confirmation=OuterRef("confirmation_id"))
+    newer = same.filter(pk__gt=OuterRef("pk")).exclude(state=DeliveryState.IGNORED)
+    older = same.filter(pk__lt=OuterRef("pk"), state=DeliveryState.QUEUED)
+    return deliveries.annotate(is_superseded=Exists(newer), supersedes=Exists(older))
+
+
+def end_of(delivery: Delivery) -> DeliveryState:
+    """Return how a superseded delivery ends: one that may have gone out is not known to."""
+    return DeliveryState.UNKNOWN if delivery.doubts else DeliveryState.SUPERSEDED
+
+
+def end_older(confirmation_id: int, newer: int) -> None:
+    """End the deliveries that wait and are older than ``newer``, which has its own slot."""
+    with transaction.atomic(using=router.db_for_write(Delivery)):
+        for older in _end_all(_waiting(confirmation_id).filter(pk__lt=newer)):
+            slots.give_back_unit(older)
+
+
+def end_waiting(confirmation_id: int) -> list[Delivery]:
+    """End the deliveries that wait and return them; the caller says what becomes of their slots.
+
+    One that a courier has is left: the gate keeps its distance.
+    """
+    return _end_all(_waiting(confirmation_id))
+
+
+def _waiting(confirmation_id: int) -> QuerySet[Delivery]:
+    rows = Delivery.objects.select_related("confirmation")
+    return rows.filter(confirmation=confirmation_id, state=DeliveryState.QUEUED)
+
+
+def _end_all(rows: QuerySet[Delivery]) -> list[Delivery]:
+    return [row for row in rows.order_by("pk") if _end(row)]
+
+
+def _end(row: Delivery) -> bool:
+    using, state = router.db_for_write(Delivery), end_of(row)
+    with transaction.atomic(using=using):
+        ended = Delivery.objects.filter(pk=row.pk, state=DeliveryState.QUEUED).update(
+            state=state, reason=Reason.SUPERSEDED, ended_at=clock.now()
+        )
+        if not ended:
+            return False
+        told = {"delivery_id": row.pk, "state": state, "reason": Reason.SUPERSEDED}
+        tell = partial(delivery_changed.send_robust, Delivery, **told)
+        transaction.on_commit(tell, using=using, robust=True)
+    return True

@@ -1,0 +1,105 @@
+"""The gate before the mail server: two messages to one address keep COOLDOWN between them.
+
+The cooldown bounds how often an address is asked for. A message can leave long after its ask, so
+that alone does not keep messages apart: the courier passes this gate for each of them.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import router, transaction
+from django.db.models import Q
+
+from .. import addresses, clock, conf
+from ..models import Cooldown, Delivery
+from ..outcomes import DeliveryState
+from . import cooldown
+
+#: States without a message, unless an earlier try left a doubt.
+UNSENT = frozenset(
+    {
+        DeliveryState.FAILED,
+        DeliveryState.ABANDONED,
+        DeliveryState.SUPPRESSED,
+        DeliveryState.SUPERSEDED,
+    }
+)
+
+
+def enter(delivery: Delivery, canonical: str, until: datetime) -> timedelta:
+    """Pass the gate for ``delivery``: return zero, or how long to wait for the next turn.
+
+    From now on other messages to the address wait: until ``leave``, or COOLDOWN after ``until``
+    if this process is killed. The delivery that passed last may pass again, since its repeat is
+    identical. A delivery whose ask took no slot of the cooldown takes one here, within the limits
+    of the hour and the day. Safe to repeat.
+    """
+    now, gap = clock.now(), conf.get().COOLDOWN
+    key = cooldown.current_digest(canonical)
+    ahead, free_at = 0, now
+    if delivery.slot_at is None:
+        ahead, free_at = _others(delivery, now)
+    if not ahead and free_at <= now and _pass(delivery, key, until, now):
+        return timedelta(0)
+    sent_at = Cooldown.objects.filter(digest=key).values_list("sent_at", flat=True).first()
+    if sent_at is not None:
+        # In the future while a message is under way, which may end at any moment.
+        free_at = max(free_at, min(sent_at, now) + gap)
+    return max(free_at - now + ahead * gap, timedelta(seconds=1))
+
+
+def leave(delivery: Delivery, canonical: str, *, may_be_out: bool) -> None:
+    """Note that the send for which ``delivery`` passed has ended.
+
+    The next message waits for COOLDOWN from now if this one may have gone out.
+    """
+    rows = Cooldown.objects.filter(
+        digest__in=addresses.keyed_digests(canonical, "cooldown"), holder=delivery.pk
+    )
+    if may_be_out:
+        rows.update(sent_at=clock.now())
+    else:
+        rows.update(sent_at=None, holder=None)
+
+
+def _pass(delivery: Delivery, key: str, until: datetime, now: datetime) -> bool:
+    gap = conf.get().COOLDOWN
+    free = Q(sent_at=None) | Q(sent_at__lte=now - gap) | Q(holder=delivery.pk)
+    using = router.db_for_write(Cooldown)
+    with transaction.atomic(using=using):
+        # First, so that a repeat of this transaction counts nothing twice.
+        takes_slot = delivery.slot_at is None and bool(
+            Delivery.objects.filter(pk=delivery.pk, slot_at=None).update(slot_at=now)
+        )
+        rows = Cooldown.objects.filter(free if gap else Q(), digest=key)
+        values = {**(cooldown.one_more(now) if takes_slot else {})}
+        passed = rows.update(**values, sent_at=until, holder=delivery.pk) or cooldown.insert(
+            key, now, sent_at=until, holder=delivery.pk
+        )
+        if not passed:
+            transaction.set_rollback(True, using=using)
+    if passed and takes_slot:
+        delivery.slot_at = now
+    return bool(passed)
+
+
+def _others(delivery: Delivery, now: datetime) -> tuple[int, datetime]:
+    """Newer deliveries to the address that are due, and when hour and day have room for one more.
+
+    Messages count by when they were handed over. Asks for the address do not count here: those
+    made before there was an account must not keep its first message waiting.
+    """
+    settings, confirmation = conf.get(), delivery.confirmation
+    sharing = Delivery.objects.filter(
+        confirmation__fingerprint=confirmation.fingerprint if confirmation else ""
+    )
+    newer = sharing.filter(state=DeliveryState.QUEUED, not_before__lte=now, pk__gt=delivery.pk)
+    ahead = newer.count() if settings.COOLDOWN else 0
+    limits = {cooldown.HOUR: settings.COOLDOWN_PER_HOUR, cooldown.DAY: settings.COOLDOWN_PER_DAY}
+    went_out = sharing.filter(handed_at__gt=now - cooldown.DAY).exclude(pk=delivery.pk)
+    went_out = went_out.exclude(state__in=[*UNSENT, DeliveryState.QUEUED], doubts=0)
+    newest = went_out.order_by("-handed_at").values_list("handed_at", flat=True)
+    handed = list(newest[: max(limits.values())])
+    free_at = [
+        handed[limit - 1] + window for window, limit in limits.items() if 0 < limit <= len(handed)
+    ]
+    return ahead, max([now, *free_at])

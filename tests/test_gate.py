@@ -1,0 +1,247 @@
+"""The gate before the mail server: one message to an address in a cooldown, whatever asked."""
+
+import smtplib
+from collections import Counter
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from django.core import mail
+from django.core.management import call_command
+
+from resend_confirmation import clients, engine, start
+from resend_confirmation.admin import acting
+from resend_confirmation.courier import claims
+from resend_confirmation.engine import ResendRequest, matching
+from resend_confirmation.models import Confirmation, Cooldown, Delivery
+from resend_confirmation.outcomes import CONCEALED, DeliveryState, Reason
+
+from .dialects.cases import token_of
+from .factories import PendingFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+ADDRESS = "shared@example.com"
+GAP = timedelta(seconds=60)
+
+
+def ask(identity=ADDRESS, quiet=frozenset()):
+    return engine.resend(
+        ResendRequest(identity=identity, client=clients.default(), quiet=quiet)
+    ).ending
+
+
+@pytest.fixture
+def carried(clock):
+    """Drain every ten seconds for some minutes; return when messages went out."""
+
+    def carry(minutes):
+        times = []
+        for _ in range(minutes * 6):
+            before = len(mail.outbox)
+            engine.drain()
+            times += [clock.now] * (len(mail.outbox) - before)
+            clock.move(seconds=10)
+        return times
+
+    return carry
+
+
+def gaps(times):
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+# A confirmation
+
+
+def test_five_starts_with_a_courier_at_work(clock, carried):
+    """One message now, one a cooldown later; those in between are superseded."""
+    user = UserFactory.create(email=ADDRESS)
+    start(user)
+    engine.drain()
+    for _ in range(4):
+        start(user)
+    times = carried(10)
+    assert (len(mail.outbox), len(times)) == (2, 1)
+    assert times[0] - Delivery.objects.earliest("pk").sent_at >= GAP
+    assert Counter(Delivery.objects.values_list("state", "reason")) == {
+        ("sent", ""): 2,
+        ("superseded", "superseded"): 3,
+    }
+    assert Confirmation.objects.get().last_delivery_state == DeliveryState.SENT
+
+
+def test_five_starts_before_a_courier_comes(clock, carried):
+    """The newest has the slot of the first and goes at once, alone."""
+    user = UserFactory.create(email=ADDRESS)
+    for _ in range(5):
+        start(user)
+    assert Delivery.objects.get(state="queued") == Delivery.objects.latest("pk")
+    assert len(carried(10)) == 1
+    assert Cooldown.objects.values_list("hour_count", "day_count").get() == (1, 1)
+
+
+def test_asks_of_an_outage(pending, clock, script, carried):
+    """What was asked for while the mail server was away leaves once it is back, once."""
+    script.extend([ConnectionRefusedError()] * 5)
+    for _ in range(5):
+        ask("pending")
+        engine.drain()
+        clock.move(minutes=1)
+    times = carried(30)
+    assert len(times) == 1
+    assert Counter(Delivery.objects.values_list("state", flat=True)) == {"sent": 1, "superseded": 4}
+    # Those that were superseded cost the hour nothing.
+    assert Cooldown.objects.get().hour_count == 1
+
+
+def test_a_doubt_that_was_superseded(pending, clock, script):
+    """A message that may have gone out ends as unknown, and its repeat is not needed."""
+    script.append(TimeoutError("lost"))
+    ask("pending")
+    first = claims.claim("killed")
+    assert first is not None
+    assert claims.pass_gate(first, "pending@example.com") == timedelta(0)
+    assert claims.hand_over(first)
+    clock.move(minutes=5)
+    ask("pending")
+    script.clear()
+    engine.drain()
+    clock.move(minutes=5)
+    engine.drain()
+    states = Delivery.objects.order_by("pk").values_list("state", "reason")
+    assert list(states) == [("unknown", "superseded"), ("sent", "")]
+
+
+def test_a_courier_that_was_killed(clock, script):
+    """While it is unknown whether a message went out another account's waits; its repeat may go."""
+    one, two = (PendingFactory.create(email=ADDRESS) for _ in range(2))
+    accounts = {a.user.pk: a for a in matching.find(ADDRESS)}
+    engine.send_to(accounts[one.pk])
+    killed = claims.claim("killed")
+    assert killed is not None
+    assert claims.pass_gate(killed, ADDRESS) == timedelta(0)
+    assert claims.hand_over(killed)
+    engine.send_to(accounts[two.pk])
+    clock.move(seconds=61)
+    engine.drain()
+    assert Delivery.objects.get(state="sent").pk == killed.delivery.pk
+    waits = Delivery.objects.latest("pk")
+    assert (waits.state, waits.reason, waits.attempts) == ("queued", Reason.TURN, 0)
+    clock.move(seconds=59)
+    engine.drain()
+    assert len(mail.outbox) == 1
+    clock.move(seconds=1)
+    engine.drain()
+    assert len(mail.outbox) == 2
+
+
+def test_a_message_that_was_refused_keeps_nobody_waiting(clock, script):
+    """The next may leave at once when nothing went out."""
+    one, two = (PendingFactory.create(email=ADDRESS) for _ in range(2))
+    script.append(smtplib.SMTPRecipientsRefused({ADDRESS: (550, b"no")}))
+    for account in matching.find(ADDRESS):
+        engine.send_to(account)
+        engine.drain()
+    assert Counter(Delivery.objects.values_list("state", flat=True)) == {"failed": 1, "sent": 1}
+    assert one != two
+
+
+# Addresses that accounts share
+
+
+def by_dialect(accounts, users):
+    ask()
+
+
+def by_quiet_dialect(accounts, users):
+    ask(quiet=CONCEALED)
+
+
+def by_start(accounts, users):
+    for user in users:
+        start(user)
+
+
+def by_command(accounts, users):
+    call_command("resend_confirmation", "send", ADDRESS, verbosity=0)
+
+
+def by_bulk(accounts, users):
+    call_command("resend_confirmation", "send", "--pending", verbosity=0)
+
+
+def by_admin(accounts, users):
+    for confirmation in Confirmation.objects.all():
+        acting.resend(confirmation)
+
+
+@pytest.mark.parametrize(
+    "how", [by_dialect, by_quiet_dialect, by_start, by_command, by_bulk, by_admin]
+)
+def test_accounts_that_share_an_address(how, clock, carried):
+    """However they were asked for, one message leaves in each cooldown; each can be confirmed."""
+    users = [PendingFactory.create(email=ADDRESS) for _ in range(3)]
+    how(matching.find(ADDRESS), users)
+    assert Delivery.objects.exclude(reason=Reason.TURN).count() == 1
+    times = carried(10)
+    assert len(times) == 3
+    assert min(gaps(times)) >= GAP
+    assert Cooldown.objects.values_list("hour_count", "day_count").get() == (3, 3)
+    for letter in mail.outbox:
+        engine.confirm(token_of(letter))
+    states = Confirmation.objects.values_list("account", "state")
+    assert dict(states) == {user.pk: "confirmed" for user in users}
+
+
+def test_the_newest_account_first(clock, carried):
+    """Who signed up last hears first, then the others, newest first."""
+    users = [PendingFactory.create(email=ADDRESS) for _ in range(4)]
+    ask()
+    carried(10)
+    sent = Delivery.objects.order_by("sent_at").values_list("confirmation__account", flat=True)
+    assert list(sent) == [user.pk for user in reversed(users)]
+
+
+def test_renewed(clock, carried):
+    """The page of an expired link obeys the same slots."""
+    for _ in range(2):
+        PendingFactory.create(email=ADDRESS)
+    ask()
+    assert len(carried(5)) == 2
+    clock.move(hours=24)
+    results = [engine.renew(token_of(letter)) for letter in list(mail.outbox)]
+    assert [result.ending.value for result in results if result] == ["sent", "cooling_down"]
+    assert len(carried(5)) == 1
+
+
+def test_many_accounts(clock, carried):
+    """Thirty accounts get no more than one would: five messages an hour, twelve a day."""
+    for _ in range(10):
+        start(UserFactory.create(email=ADDRESS))
+    for _ in range(20):
+        PendingFactory.create(email=ADDRESS)
+    clock.move(minutes=1)
+    ask()
+    times = carried(59)
+    assert len(times) == 5
+    assert min(gaps(times)) >= GAP
+    for _ in range(23):
+        carried(1)
+        clock.move(minutes=59)
+    assert len(mail.outbox) == 12
+    for _ in range(3):
+        carried(1)
+        clock.move(minutes=59)
+    assert not Delivery.objects.filter(state__in=["queued", "sending"]).exists()
+    assert Delivery.objects.filter(state="failed", reason=Reason.TOO_LATE).count() >= 15
+
+
+def test_asks_for_nobody_put_a_sign_up_off_by_one_gap(clock, carried):
+    """A stranger who used up the day of an address does not keep its first message waiting."""
+    for _ in range(12):
+        ask("new@example.com", quiet=CONCEALED)
+        engine.drain()
+        clock.move(minutes=13)
+    start(UserFactory.create(email="new@example.com"))
+    assert len(carried(2)) == 1
