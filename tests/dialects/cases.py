@@ -3,7 +3,11 @@
 Each vendor's test module says what the contract needs to know in ``CASES``.
 """
 
+import re
+from html import unescape
 from importlib import import_module
+
+from django.http import HttpResponse
 
 from resend_confirmation.dialects.base import DialectView
 from resend_confirmation.testing.dialects import (
@@ -33,6 +37,7 @@ __all__ = [
     "says",
     "seen",
     "token_of",
+    "way_on",
 ]
 
 PACKAGE = "resend_confirmation.dialects."
@@ -53,3 +58,13 @@ def all_cases() -> list[Case]:
     """Every case of every test module that a dialect of the package must have."""
     modules = dict.fromkeys(module_of(view) for view in package_dialects())
     return [case for module in modules for case in import_module(module).CASES]
+
+
+def way_on(response: HttpResponse) -> str:
+    """Where the browser goes after the button: by itself, or to an app by the page's link."""
+    if "Location" in response:
+        return str(response["Location"])
+    (found,) = re.findall(
+        r'<a href="([^"]*)" rel="noreferrer">Continue</a>', response.content.decode()
+    )
+    return unescape(found)

@@ -11,6 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from django.test import Client
 from django.utils import timezone
 
 from resend_confirmation import start
@@ -19,7 +20,7 @@ from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import ENDINGS, ConfirmationState, Outcome, Refusal
 from tests.factories import PendingFactory
 
-from .cases import ADDRESS, Ask, Case, Endings, link_of, says, token_of
+from .cases import ADDRESS, Ask, Case, Endings, link_of, says, token_of, way_on
 
 OAUTH2_PATH = "/api/oauth2/user/resend_confirmation_link"
 JWT_PATH = "/api/user/resend_confirmation_link"
@@ -506,7 +507,19 @@ def test_landing_oauth2_with_a_code(reply, pending, delivered, press, configure)
 def test_landing_keeps_the_query(redirect, landing, reply, pending, delivered, press):
     """Parameters go behind those that the redirect has, into custom schemes too, encoded."""
     reply(ask_oauth2(ADDRESS, client="arcade", redirect=redirect, state="a b&c=d_9"))
-    assert press(delivered()[0])["Location"] == landing
+    assert way_on(press(delivered()[0])) == landing
+
+
+def test_landing_of_an_app_twice(reply, pending, delivered, press):
+    """Pressed or opened again the link of an app's address has no error, and no second code."""
+    redirect = "app://xlogin.com.example.arcade"
+    reply(ask_oauth2(ADDRESS, client="arcade", redirect=redirect, state="state-of-mine"))
+    message = delivered()[0]
+    assert way_on(press(message)) == f"{redirect}?state=state-of-mine"
+    browser = Client()
+    token = {"token": token_of(message)}
+    for again in (browser.post("/confirm/", token), browser.get("/confirm/", token)):
+        assert way_on(again) == redirect
 
 
 def test_landing_jwt(reply, pending, delivered, press):
