@@ -32,7 +32,7 @@ from .factories import UserFactory
 pytestmark = [
     pytest.mark.django_db,
     # Anymail says so of SendGrid, and still brings it.
-    pytest.mark.filterwarnings("ignore::anymail.exceptions.AnymailNotSupportedWarning"),
+    pytest.mark.filterwarnings("ignore::anymail.exceptions.AnymailWarning"),
 ]
 
 LOCMEM = "django.core.mail.backends.locmem.EmailBackend"

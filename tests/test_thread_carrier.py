@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sys
 import threading
 import time
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -294,3 +296,31 @@ def test_a_wake_wakes_nobody(drains, carrier, monkeypatch):
         carrier.wake()
         time.sleep(0.001)
     assert drains[0] == []
+
+
+@pytest.mark.parametrize(
+    ("server", "stands_still"),
+    [
+        ({"has_threads": 0, "opt": {}}, True),
+        ({"has_threads": 1, "opt": {}}, False),
+        ({"opt": {b"module": b"site.wsgi"}}, True),
+        ({"opt": {b"enable-threads": True}}, False),
+        ({"opt": {"threads": "2"}}, False),
+    ],
+)
+def test_w036_server_without_threads(drains, monkeypatch, caplog, server, stands_still):
+    """W036: uWSGI without threads is told of at the first wake, once, as an error."""
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(**server))
+    carrier = ThreadCarrier()
+    carrier.wake()
+    carrier.wake()
+    carrier._end()
+    text = (
+        "uWSGI runs this process without threads, so that the carrier's thread stands still and "
+        "nothing is sent"
+    )
+    errors = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert errors == ([text] if stands_still else [])
+    assert [(m.id, m.msg) for m in carrier.check()] == (
+        [("resend_confirmation.W036", text)] if stands_still else []
+    )

@@ -23,7 +23,7 @@ from .factories import UserFactory
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.urls("tests.anymail_urls"),
-    pytest.mark.filterwarnings("ignore::anymail.exceptions.AnymailNotSupportedWarning"),
+    pytest.mark.filterwarnings("ignore::anymail.exceptions.AnymailWarning"),
 ]
 
 SECRET = "user:password"

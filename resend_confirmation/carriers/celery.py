@@ -13,6 +13,7 @@ from django.core import checks
 from django.core.checks import CheckMessage
 
 from .. import conf, engine
+from . import servers
 
 logger = logging.getLogger("resend_confirmation")
 
@@ -108,23 +109,26 @@ class CeleryCarrier:
                     return
                 self._warn("no answer")
             self._since = time.monotonic()
+            self._tell()
             self._thread = threading.Thread(
                 target=self._run, name="resend-confirmation-waker", daemon=True
             )
             self._thread.start()
 
     def check(self) -> list[CheckMessage]:
-        """Return a warning where no Celery application has a broker set."""
+        """Return warnings where there is no broker, or the server does not run threads."""
         if has_broker(application()):
-            return []
+            return servers.check()
         hint = (
             "Load the site's Celery application in each process, in the __init__.py of the "
             "settings' package, and set its broker: docs/how-to/carriers.md has the lines."
         )
-        return [checks.Warning(NO_BROKER, hint=hint, id="resend_confirmation.W035")]
+        return [
+            checks.Warning(NO_BROKER, hint=hint, id="resend_confirmation.W035"),
+            *servers.check(),
+        ]
 
     def _run(self) -> None:
-        self._tell()
         while self._take():
             try:
                 publish()
@@ -135,8 +139,9 @@ class CeleryCarrier:
                 self._worked()
 
     def _tell(self) -> None:
-        if not self._is_told and not has_broker(application()):
-            logger.error(NO_BROKER)
+        if not self._is_told:
+            for message in self.check():
+                logger.error(message.msg)
         self._is_told = True
 
     def _take(self) -> bool:

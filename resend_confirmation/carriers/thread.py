@@ -1,14 +1,20 @@
 """The default carrier: one daemon thread in each web process, which needs no service."""
 
 import atexit
+import logging
 import os
 import random
 import threading
 import time
 
+from django.core.checks import CheckMessage
+
 from .. import conf, engine, failures
 from ..courier.interruptions import Held
 from ..engine.draining import BATCH, Tally
+from . import servers
+
+logger = logging.getLogger("resend_confirmation")
 
 #: Seconds between a wake and the work, drawn anew each time, so that the request after an ask
 #: cannot feel the work that the ask caused.
@@ -35,6 +41,7 @@ class ThreadCarrier:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
+        self._is_told = False
         self._woken = False
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -54,10 +61,20 @@ class ThreadCarrier:
             return
         with self._lock:
             if not self._is_running():
+                self._tell()
                 self._thread = threading.Thread(
                     target=self._run, name="resend-confirmation-courier", daemon=True
                 )
                 self._thread.start()
+
+    def check(self) -> list[CheckMessage]:
+        """Return a warning where the server does not run threads."""
+        return servers.check()
+
+    def _tell(self) -> None:
+        if not self._is_told and servers.lacks_threads():
+            logger.error(servers.NO_THREADS)
+        self._is_told = True
 
     def _is_running(self) -> bool:
         thread = self._thread
