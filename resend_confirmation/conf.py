@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.encoding import iri_to_uri
 
 LinkPolicy = Literal["reuse", "newest"]
-OpenApiAnswers = Literal["vendor", "all"]
+OpenApiAnswers = Literal["vendor", "all", "none"]
 
 NAME = "RESEND_CONFIRMATION"
 
@@ -127,7 +127,9 @@ def _answers(value: object) -> OpenApiAnswers:
         return "vendor"
     if value == "all":
         return "all"
-    raise WrongValueError("takes 'vendor' or 'all'")
+    if value == "none":
+        return "none"
+    raise WrongValueError("takes 'vendor', 'all' or 'none'")
 
 
 def _quiet(value: object) -> bool | frozenset[str]:

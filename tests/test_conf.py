@@ -109,7 +109,7 @@ BAD = [
     ("SEND_DEADLINE", 0, "takes seconds, or a timedelta, of one second to ten years"),
     ("SEND_DEADLINE", 0.2, "takes seconds, or a timedelta, of one second to ten years"),
     ("COOLDOWN", -1, "takes seconds, or a timedelta, of 0 to ten years"),
-    ("OPENAPI_ANSWERS", "some", "takes 'vendor' or 'all'"),
+    ("OPENAPI_ANSWERS", "some", "takes 'vendor', 'all' or 'none'"),
     ("LINK_POLICY", "oldest", "takes 'reuse' or 'newest'"),
     ("COOLDOWN_PER_HOUR", -1, "takes a whole number, 0 or more"),
     ("COOLDOWN_PER_HOUR", 1.5, "takes a whole number, 0 or more"),

@@ -3,7 +3,13 @@
 import pytest
 import yaml
 from django.test import Client
+from django.urls import include, path
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
 from openapi_spec_validator import validate
+from rest_framework.response import Response
+from rest_framework.schemas.generators import EndpointEnumerator
+from rest_framework.views import APIView
 
 
 def operation(document, path):
@@ -52,6 +58,28 @@ def test_no_operation_needs_credentials(document):
     """Vendors' clients bring none, whatever the host's own API wants."""
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     assert [operation["security"] for operation in operations] == [[]] * 9
+
+
+class HostView(APIView):
+    """A view of the host's own API."""
+
+    @extend_schema(responses={204: None})
+    def get(self, request):
+        """Nothing."""
+        return Response(status=204)
+
+
+def test_left_out(configure, settings):
+    """Under OPENAPI_ANSWERS "none" the host's document has the host's operations alone."""
+    patterns = [path("mine", HostView.as_view()), path("", include("resend_confirmation.urls"))]
+    configure(OPENAPI_ANSWERS="none")
+    found = SchemaGenerator(patterns=patterns).get_schema(public=True)
+    assert list(found["paths"]) == ["/mine"]
+    # What drf-yasg asks as well, and Django REST framework's own generators.
+    assert [place for place, *_ in EndpointEnumerator(patterns).get_api_endpoints()] == ["/mine"]
+    configure(OPENAPI_ANSWERS="vendor")
+    found = SchemaGenerator(patterns=patterns).get_schema(public=True)
+    assert len(found["paths"]) == 10
 
 
 #: What each operation can answer beyond its vendor's document, and the headers of its 429.
