@@ -136,6 +136,11 @@ class Provider:
     provider_id: str
 
 
+#: Whether anymail is older than its version 14.
+OLD = int(anymail.__version__.partition(".")[0]) < 14
+#: The backends of the anymail that is installed: older ones have fewer.
+HERE = {module.name for module in iter_modules(anymail.backends.__path__)}
+
 PROVIDERS = {
     "brevo": Provider(
         {"BREVO_API_KEY": "key"},
@@ -291,7 +296,7 @@ def use(settings, name, url, **more):
     settings.ANYMAIL = {f"{name.upper()}_API_URL": url, "REQUESTS_TIMEOUT": 5, **known, **more}
 
 
-@pytest.fixture(params=sorted(PROVIDERS))
+@pytest.fixture(params=sorted(HERE & set(PROVIDERS)))
 def provider(request, settings, api):
     """Each of anymail's providers in turn, which takes every message."""
     use(settings, request.param, api.url)
@@ -593,8 +598,7 @@ SENT: dict[str, tuple[str, Any]] = {
 
 def test_every_provider_is_here():
     """A backend that anymail adds is one that these tests miss."""
-    modules = {module.name for module in iter_modules(anymail.backends.__path__)}
-    assert modules == set(PROVIDERS) | OTHERS
+    assert sorted(HERE - set(PROVIDERS) - OTHERS) == []
     assert set(SENT) == set(PROVIDERS)
 
 
@@ -640,10 +644,14 @@ def test_a_comma_makes_no_second_recipient(provider, api):
     (request,) = api.requests
     sent = {leaf for leaf in leaves(request.data) if "@example.com" in str(leaf)}
     told = {str(leaf) for leaf in sent if "token=" not in leaf}
-    assert told == {'"a,b"@example.com'}
+    assert told
+    # Before 14 anymail quotes the name twice for some providers, which is one mailbox, too.
+    doubled = {'"\\"a,b\\""@example.com'} if OLD else set()
+    assert told <= {'"a,b"@example.com'} | doubled
     assert delivery.confirmation
 
 
+@pytest.mark.skipif("scaleway" not in HERE, reason="this anymail does not have it")
 def test_an_address_that_the_provider_cannot_carry(settings, api):
     """It ends alone, with the reason, and nobody else's message waits for it."""
     use(settings, "scaleway", api.url)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.signals import got_request_exception
 from django.http import HttpRequest
 from rest_framework import exceptions, serializers
