@@ -4,13 +4,18 @@ import logging
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.http import HttpRequest, QueryDict
 from django.utils.functional import SimpleLazyObject
 from django.views.debug import SafeExceptionReporterFilter, get_default_exception_reporter_filter
 
 from . import tokens
+
+if TYPE_CHECKING:
+    LazyObject = SimpleLazyObject[Any]
+else:
+    LazyObject = SimpleLazyObject
 
 #: What stands in place of a token.
 SUBSTITUTE = "..."
@@ -43,7 +48,7 @@ class Secret(str):
         return SUBSTITUTE
 
 
-class Hidden(SimpleLazyObject):
+class Hidden(LazyObject):
     """An object whose repr does not show it, and that is used like the object itself."""
 
     def __init__(self, hidden: object) -> None:

@@ -30,11 +30,12 @@ def is_offered(admin: "ModelAdmin[Any]", request: HttpRequest, lookup: str) -> b
 
 
 def _parameters(admin: "ModelAdmin[Any]", request: HttpRequest) -> Iterator[str]:
-    for entry in admin.get_list_filter(request):
-        if isinstance(entry, type):
+    entries: Any = admin.get_list_filter(request)
+    for entry in entries:
+        if not isinstance(entry, str | tuple):
             yield entry.parameter_name
             continue
         name, kind = (entry, FieldListFilter.create) if isinstance(entry, str) else entry
-        field = admin.opts.get_field(name)
-        made = kind(field, request, {}, admin.model, admin, field_path=name)
+        field: Any = admin.opts.get_field(name)
+        made: Any = kind(field, request, {}, admin.model, admin, field_path=name)
         yield from made.expected_parameters()
