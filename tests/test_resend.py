@@ -95,7 +95,7 @@ def test_sent(pending, clock):
     delivery = Delivery.objects.get()
     assert delivery.confirmation == Confirmation.objects.get()
     assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.NONE)
-    assert (delivery.dialect, delivery.client, delivery.redirect) == ("acme", "game", "0")
+    assert (delivery.dialect, delivery.client, delivery.redirect) == ("acme", "game", "")
     assert (delivery.client_state, delivery.payload, delivery.identity) == ("s", "p", "")
     assert delivery.asked_at == delivery.not_before == NOON
 
@@ -186,7 +186,7 @@ REDIRECTS = Client(name="game", redirects=[Redirect("0", "https://a"), Redirect(
     ("typed", "ending", "id_"),
     [
         ("app://b", Outcome.SENT, "1"),
-        (None, Outcome.SENT, "0"),
+        (None, Outcome.SENT, ""),
         ("", Refusal.REDIRECT_REQUIRED, None),
         ("app://b/", Refusal.REDIRECT_NOT_ALLOWED, None),
     ],
@@ -195,7 +195,8 @@ REDIRECTS = Client(name="game", redirects=[Redirect("0", "https://a"), Redirect(
 def test_redirect(pending, typed, ending, id_, quiet):
     """A delivery remembers a registered redirect's id; what is not registered is refused."""
     assert ask("pending", client=REDIRECTS, redirect=typed, quiet=quiet).ending is ending
-    assert list(Delivery.objects.values_list("redirect", flat=True)) == ([id_] if id_ else [])
+    expected = [] if id_ is None else [id_]
+    assert list(Delivery.objects.values_list("redirect", flat=True)) == expected
 
 
 # Quiet
@@ -784,6 +785,7 @@ def test_start_for_the_user_of_a_request():
 def test_start_without_a_redirect(given, redirect):
     """A sign-up's message leads to the client's first redirect, as a resend's does."""
     start(UserFactory.create(), **given)
+    engine.drain()
     assert Delivery.objects.get().redirect == redirect
 
 
@@ -791,6 +793,7 @@ def test_start_without_a_redirect_to_register(change):
     """A client that registered none ends on our own page."""
     change(CLIENTS=[{"name": "default"}])
     start(UserFactory.create())
+    engine.drain()
     assert Delivery.objects.get().redirect == ""
 
 

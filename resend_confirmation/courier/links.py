@@ -12,6 +12,7 @@ from django.urls import get_script_prefix, reverse, set_script_prefix
 from .. import addresses, clients, clock, conf, tokens
 from ..clients import Client
 from ..models import Confirmation, Delivery
+from ..outcomes import DeliveryState
 
 #: Deliveries share a link only when it leads to the same place afterwards.
 _LANDING = ("dialect", "client", "redirect", "client_state", "payload")
@@ -28,10 +29,13 @@ def assign(delivery: Delivery, confirmation: Confirmation) -> str | None:
         candidates = tokens.make_all(confirmation.selector, delivery.generation or 0, canonical)
         return next((t for t in candidates if tokens.digest(t) == delivery.token_digest), None)
     now = clock.now()
-    generation, expires_at = _reusable(delivery, confirmation, now) or _next(confirmation, now)
+    landing = _landing(delivery, confirmation)
+    reusable = _reusable(landing, confirmation, now)
+    generation, expires_at = reusable or _next(confirmation, now)
     token = tokens.make(confirmation.selector, generation, canonical)
     host = urlsplit(base_url(clients.by_name(delivery.client))).hostname or "localhost"
     values = {
+        **landing,
         "generation": generation,
         "link_expires_at": expires_at,
         "token_digest": tokens.digest(token),
@@ -60,13 +64,39 @@ def forget(delivery: Delivery) -> None:
     delivery.link_expires_at = None
 
 
+def _landing(delivery: Delivery, confirmation: Confirmation) -> dict[str, str]:
+    """Return where the link leads afterwards.
+
+    What a delivery without a redirect does not say is as in the newest of its account and client:
+    the redirect if it is still registered, else the client's first; and the rest.
+    """
+    own = {name: getattr(delivery, name) for name in _LANDING}
+    client = clients.by_name(delivery.client)
+    if delivery.redirect or client is None or not client.redirects:
+        return own
+    before: dict[str, str] = {}
+    if len(client.redirects) > 1 or not delivery.dialect:
+        newest = (
+            Delivery.objects.filter(
+                confirmation__account_id=confirmation.account_id, client=client.name
+            )
+            .exclude(redirect="")
+            .exclude(state=DeliveryState.IGNORED)
+            .exclude(pk=delivery.pk)
+            .order_by("-pk")
+        )
+        before = newest.values(*_LANDING).first() or {}
+    if not clients.redirect_by_id(client, before.get("redirect", "")):
+        before = {**before, "redirect": client.redirects[0].id}
+    return {name: value or before.get(name, "") for name, value in own.items()}
+
+
 def _reusable(
-    delivery: Delivery, confirmation: Confirmation, now: datetime
+    landing: dict[str, str], confirmation: Confirmation, now: datetime
 ) -> tuple[int, datetime] | None:
     settings = conf.get()
     if settings.LINK_POLICY != "reuse":
         return None
-    landing = {name: getattr(delivery, name) for name in _LANDING}
     newest = (
         Delivery.objects.filter(
             confirmation=confirmation,

@@ -83,7 +83,8 @@ def resend(request: ResendRequest) -> Result:
     draft = Delivery(
         dialect=request.dialect,
         client=client.name,
-        redirect=redirect.id if redirect else "",
+        # Where none can be named, the courier takes that of the newest message before.
+        redirect=redirect.id if redirect and request.redirect is not None else "",
         client_state=request.client_state,
         payload=request.payload,
         language=request.language,
@@ -222,13 +223,13 @@ def send_to(
 
 
 def _usual_way(account: Account) -> dict[str, Any]:
-    """The client, dialect and redirect of the newest message, else the confirmation's client."""
+    """The newest message's client and where it lands, else the confirmation's client."""
     ours = Confirmation.objects.filter(
         Q(account_id=account.user.pk, fingerprint=addresses.fingerprint(account.address))
         | Q(pk=account.former_id or 0)
     )
     newest = Delivery.objects.filter(confirmation__in=ours).order_by("-asked_at", "-pk")
-    way = newest.values("client", "dialect", "redirect").first()
+    way = newest.values("client", "dialect", "redirect", "client_state", "payload").first()
     return dict(way) if way else {"client": ours.values_list("client", flat=True).first() or ""}
 
 

@@ -40,7 +40,8 @@ def start(
     ``account`` is a user, or where the store knows several addresses of one an ``Account`` of its.
     Call it in the transaction that signs the user up: the message goes out after the commit and
     not at all when it is rolled back. ``client`` is a client's name (default: the default
-    client), ``redirect`` one of its registered URLs. ``language`` and ``time_zone`` are the
+    client), ``redirect`` one of its registered URLs, by default that of the account's
+    newest message for this client, else the first. ``language`` and ``time_zone`` are the
     message's; what the site or Python does not have, empty or None is the site's own.
     ``send=False`` only writes the row. Calling again for an address that was confirmed or
     withdrawn makes it pending anew and kills old links. A message of it that still waits ends as
@@ -74,7 +75,7 @@ def start(
             now = clock.now()
             # A redirect's id means something only beside the client that registered it.
             sender = owner if client or redirect else clients.by_name(confirmation.client)
-            target = _redirect(sender, redirect) if sender else None
+            target = _redirect(sender, redirect) if sender and redirect else None
             older = superseding.end_waiting(confirmation.pk)
             outbox.insert(
                 Delivery(
@@ -132,8 +133,8 @@ def _time_zone(given: str | tzinfo | None) -> str:
 
 
 def _redirect(client: Client, url: str) -> Redirect | Refusal | None:
-    """Where to land: without a URL, where a resend that names none would."""
-    return clients.find_redirect(client, url or None)
+    """The registered redirect with a URL."""
+    return clients.find_redirect(client, url)
 
 
 def ensure_confirmation(account: Account, *, client: str, language: str) -> Confirmation:

@@ -113,7 +113,7 @@ def _send_to(identity: str, way: Way) -> Result | Told:
     if way.dry:
         return _foresee(waiting[0])
     client = way.client or _own_client(waiting[0])
-    # As a dialect that cannot name a redirect: the client's first is where the link leads.
+    # As a dialect that cannot name a redirect: the link leads where the newest one did.
     return engine.resend(ResendRequest(identity=identity, client=client, dialect=way.dialect))
 
 
@@ -185,12 +185,10 @@ def _send(account: Account, name: str, way: Way) -> Told:
 
 def _queue(account: Account, name: str, way: Way) -> Result:
     client = way.client or clients.by_name(name) or clients.default()
-    redirect = clients.find_redirect(client, None) if client else None
     return engine.send_to(
         account,
         client=client.name if client else "",
         dialect=way.dialect,
-        redirect=redirect.id if isinstance(redirect, clients.Redirect) else "",
         origin=Origin.RUN,
     )
 
