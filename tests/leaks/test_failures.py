@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.core.signals import got_request_exception
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from django.views.debug import ExceptionReporter
 
@@ -90,6 +91,17 @@ def press():
     Client(raise_request_exception=False).post("/confirm/", {"token": SECRETS[2]})
 
 
+def disown():
+    Client(raise_request_exception=False).post(
+        reverse("resend_confirmation:disown"), {"token": SECRETS[2]}
+    )
+
+
+def ask_on_the_page():
+    data = {"token": SECRETS[2], "address": ADDRESS}
+    Client(raise_request_exception=False).post(reverse("resend_confirmation:ask"), data)
+
+
 def look():
     Client(raise_request_exception=False).get("/confirm/", {"token": SECRETS[2]})
 
@@ -111,7 +123,19 @@ def staff():
     browser.get("/admin/resend_confirmation/delivery/")
 
 
-WORKS = [ask, ask_quietly, engine.resolve, carry, press, look, sign_up, withdraw_and_note, staff]
+WORKS = [
+    disown,
+    ask_on_the_page,
+    ask,
+    ask_quietly,
+    engine.resolve,
+    carry,
+    press,
+    look,
+    sign_up,
+    withdraw_and_note,
+    staff,
+]
 
 
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.__name__)
