@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 
 from django.db import router, transaction
 
@@ -42,7 +43,7 @@ def resolve(limit: int = 100) -> int:
     for ask in asks:
         try:
             # Safe to repeat: an ask that was resolved is not 'asked' any more.
-            if not endurance.persist(lambda ask=ask: _resolve(ask), until):
+            if not endurance.persist(partial(_resolve, ask), until):
                 gone[ask.client] += 1
         except Exception as error:
             failures.report("Ask %d could not be resolved", ask.pk)

@@ -98,7 +98,7 @@ def _others(delivery: Delivery, now: datetime) -> tuple[int, datetime]:
     went_out = sharing.filter(handed_at__gt=now - cooldown.DAY).exclude(pk=delivery.pk)
     went_out = went_out.exclude(state__in=[*UNSENT, DeliveryState.QUEUED], doubts=0)
     newest = went_out.order_by("-handed_at").values_list("handed_at", flat=True)
-    handed = list(newest[: max(limits.values())])
+    handed = [at for at in newest[: max(limits.values())] if at is not None]
     free_at = [
         handed[limit - 1] + window for window, limit in limits.items() if 0 < limit <= len(handed)
     ]
