@@ -56,7 +56,7 @@ def leave(delivery: Delivery, canonical: str, *, may_be_out: bool) -> None:
         digest__in=addresses.keyed_digests(canonical, "cooldown"), holder=delivery.pk
     )
     if may_be_out:
-        rows.update(sent_at=clock.now())
+        rows.update(sent_at=clock.latest())
     else:
         rows.update(sent_at=None, holder=None)
 

@@ -11,8 +11,6 @@ import os
 import random
 import signal
 import sys
-import time
-from datetime import timedelta
 from threading import Event
 from typing import Any
 
@@ -21,11 +19,12 @@ import django
 django.setup()
 
 from django.db import Error, connections  # noqa: E402
-from django.utils import timezone  # noqa: E402
 
-from resend_confirmation import clock, engine  # noqa: E402
+from resend_confirmation import engine  # noqa: E402
 from resend_confirmation.courier import claims, pause, post  # noqa: E402
 from resend_confirmation.courier.receipts import Kind  # noqa: E402
+
+from .clocks import set_the_clock_wrong  # noqa: E402
 
 POINTS = ("before_claim_commits", "after_claim", "after_acceptance", "before_mark", "after_mark")
 
@@ -87,15 +86,6 @@ around(claims, "_take", take)
 around(claims, "claim", claim)
 around(claims, "mark", mark)
 around(post.Post, "send", send)
-
-
-def set_the_clock_wrong(offset):
-    """Move this process's clock; the database's stays right."""
-    right_time, right_now = time.time, timezone.now
-    time.time = lambda: right_time() + offset
-    timezone.now = lambda: right_now() + timedelta(seconds=offset)
-    off_by = (timezone.now() - clock.now()).total_seconds()
-    sys.stderr.write(f"this clock and the database's differ by {off_by:.0f} s\n")
 
 
 def shorten_the_waits(scale):

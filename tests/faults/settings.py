@@ -31,12 +31,11 @@ SMTP: Any = {
     "username": os.environ.get("FAULTS_SMTP_USER", ""),
     "password": os.environ.get("FAULTS_SMTP_PASSWORD", ""),
 }
+BACKEND = os.environ.get("FAULTS_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
 if django.VERSION >= (6, 1):
-    MAILERS = {
-        "default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": SMTP}
-    }
+    MAILERS = {"default": {"BACKEND": BACKEND, "OPTIONS": SMTP}}
 else:
-    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_BACKEND = BACKEND
     EMAIL_HOST, EMAIL_PORT = SMTP["host"], SMTP["port"]
     EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = SMTP["username"], SMTP["password"]
 
@@ -46,6 +45,12 @@ RESEND_CONFIRMATION = {
     # Longer than a busy machine stalls, except where tests wait for what a dead courier held.
     "SEND_DEADLINE": float(os.environ.get("FAULTS_DEADLINE", "10")),  # type: ignore[dict-item]
 }
+if "FAULTS_COOLDOWN" in os.environ:
+    RESEND_CONFIRMATION |= {
+        "COOLDOWN": float(os.environ["FAULTS_COOLDOWN"]),
+        "COOLDOWN_PER_HOUR": 0,
+        "COOLDOWN_PER_DAY": 0,
+    }
 LOGGING = {
     "version": 1,
     "handlers": {"stderr": {"class": "logging.StreamHandler"}},
