@@ -86,7 +86,7 @@ def seconds(text: str) -> float:
 class Parser(CommandParser):
     """Django's, whose complaints quote what was typed and are printed safely."""
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str) -> NoReturn:  # type: ignore[misc]
         """Complain of the arguments, and end."""
         super().error(printable(message))
 
