@@ -151,21 +151,21 @@ def confirm_by_hand(confirmation: Confirmation) -> bool:
 def renew(token: str) -> Result | None:
     """Send a new link in place of an expired one; None unless ``token`` is genuine and expired."""
     opened = inspect(token)
-    if opened.verdict is not Verdict.EXPIRED or not opened.delivery or not opened.account:
+    delivery, confirmation, account = opened.delivery, opened.confirmation, opened.account
+    if opened.verdict is not Verdict.EXPIRED or not (delivery and confirmation and account):
         return None
-    account, now = opened.account, clock.now()
-    opened.delivery.slot_at = now
+    delivery.slot_at = now = clock.now()
     using = router.db_for_write(Delivery)
     with transaction.atomic(using=using):
         if wait := cooldown.take(addresses.canonical(account.address), account.cooldown, now):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         # After the cooldown, as everywhere: another order could end in a deadlock.
-        account = locked_account_of(opened.delivery.confirmation)
-        if account is None or account.standing is not Standing.PENDING:
+        current = locked_account_of(confirmation)
+        if current is None or current.standing is not Standing.PENDING:
             transaction.set_rollback(True, using=using)
             return None
-        queue(opened.delivery, [account])
-    return Result(Outcome.SENT, account.address, account.address)
+        queue(delivery, [current])
+    return Result(Outcome.SENT, current.address, current.address)
 
 
 @failures.discreet
