@@ -18,11 +18,11 @@ MAX_LENGTH = 255
 BLANKS = " \t\r\n"
 
 _validate = EmailValidator()
-#: RFC 5322 section 3.2: a character that is quoted by a backslash, those that have to be, and a
-#: local part without quotes.
+#: RFC 5322 section 3.2: a character that is quoted by a backslash, those that have to be, and
+#: what Django writes without quotes.
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
 _SPECIAL = re.compile(r'(["\\])')
-_DOT_ATOM = re.compile(r"[-!#$%&'*+/=?^_`{}|~\w]+(\.[-!#$%&'*+/=?^_`{}|~\w]+)*", re.ASCII)
+_PLAIN = re.compile(r"[-!#$%&'*+/=?^_`{}|~\w.]*", re.ASCII)
 _LETTERS = {"L", "M", "N"}
 _NOT_TEXT = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp"}
 
@@ -80,15 +80,14 @@ def _check(local: str, domain: str) -> None:
 
 
 def _unquoted(local: str) -> str:
-    """Return a quoted local part in one form, without quotes where it can be.
+    """Return a quoted local part in one form, without quotes where mail programs take them away.
 
-    Quoting does not change the mailbox, and mail programs take it away (RFC 5321 section 4.1.2).
+    Quoting does not change the mailbox (RFC 5321 section 4.1.2). What they leave of ``"a..b"`` is
+    not an address: that is for the caller to find.
     """
     content = _PAIR.sub(r"\1", local[1:-1])
-    if _DOT_ATOM.fullmatch(_in_ascii(content)):
+    if _PLAIN.fullmatch(_in_ascii(content)):
         return content
-    if not content:
-        raise ValueError("not an address")
     return '"' + _SPECIAL.sub(r"\\\1", content) + '"'
 
 
