@@ -3,7 +3,7 @@
 import importlib
 import time
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 from unittest import mock
 from zoneinfo import ZoneInfo
 
@@ -456,7 +456,7 @@ def test_no_name_is_linked_to_an_address(clock, quiet, standing, order):
     Asked by address and by name, in any order, an account is answered as nobody is, with as many
     statements; its address is sent one message.
     """
-    told = {}
+    told: dict[str, list[tuple[Any, ...]]] = {}
     for name, address in (("bob", "ann@example.com"), ("carl", "eve@example.com")):
         if name == "bob":
             user = UserFactory.create(username=name, email=address)

@@ -147,9 +147,10 @@ def follow(site: Site, mailbox: Mailbox, way: Way) -> Reply:
 
 
 def form_of(page: Reply) -> tuple[str, dict[str, str]]:
-    """Where the page's one form goes, and what is in it."""
-    (action,) = re.findall(r'<form method="post" action="([^"]+)"', page.text)
-    hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
+    """Where the page's first form goes, that of the button, and what is in it."""
+    form = page.text.partition("</form>")[0]
+    (action,) = re.findall(r'<form method="post" action="([^"]+)"', form)
+    hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
     return unescape(action), {name: unescape(value) for name, value in hidden}
 
 

@@ -1,7 +1,5 @@
 """What a resend does not name is as in the message before: where the link lands, and with what."""
 
-import re
-
 import pytest
 from django.core import mail
 from django.core.management import call_command
@@ -11,6 +9,8 @@ from resend_confirmation import clients, engine, start
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Confirmation, Delivery
 from tests.factories import UserFactory
+
+from .cases import token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +46,7 @@ def deliver():
 def landing(client):
     """Where the newest message's link lands."""
     (message,) = deliver()
-    token = re.search(r"token=([\w-]{43})", message.body)[1]
+    token = token_of(message)
     response = client.post("/confirm/", {"token": token})
     assert response.status_code == 303
     return response["Location"]

@@ -287,7 +287,7 @@ def _validate(sources: Sequence[_Source]) -> Reading:
     return Reading(refusal=Refusal.INVALID, detail=detail)
 
 
-def _kind(code: str, value: Any) -> Kind:
+def _kind(code: str | None, value: Any) -> Kind:
     # Nothing but blanks is something, though of no use.
     if code in {"required", "null"} or value == "":
         return Kind.MISSING

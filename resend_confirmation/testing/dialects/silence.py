@@ -215,7 +215,7 @@ class Silence(Contract):
         So the cooldown that is told is that of what was typed.
         """
         assert site.clock.epoch
-        found = {}
+        found: dict[str, list[Seen]] = {}
         for kind in ("unknown", "pending"):
             self.bring_about(site, case, kind)
             found[kind] = []
