@@ -157,6 +157,12 @@ def _per_second(rate: str) -> float:
     return int(calls) / (int(period[:-1] or 1) * _SECONDS[period[-1]])
 
 
+def _optional_rate(value: object) -> str | None:
+    if value is not None and not (isinstance(value, str) and _RATE.fullmatch(value)):
+        raise WrongValueError(f"takes a rate such as '1000/d', or None, not {value!r}")
+    return value
+
+
 def _clients(value: object) -> str | Sequence[Any]:
     if isinstance(value, str) or callable(value):
         return value  # type: ignore[return-value]
@@ -193,6 +199,7 @@ class Settings:
     TRUSTED_PROXIES: int | None = _setting(_optional_count, None)
     MAX_BODY: int = _setting(_positive, 16 * 1024)
     BACKLOG: int = _setting(_positive, 10_000)
+    ASKS_PER_NETWORK: str | None = _setting(_optional_rate, "1000/d")
     HOURLY_BUDGET: int = _setting(_count, 0)
     RETENTION: timedelta = _setting(_seconds, 90 * 24 * 3600)
     RETENTION_IGNORED: timedelta = _setting(_seconds, 7 * 24 * 3600)

@@ -192,7 +192,9 @@ def waiting(sends=0, **given):
     user = UserFactory.create()
     start(user, send=False)
     Confirmation.objects.filter(account=user).update(sends=sends)
-    engine.send_to(store().get(user.pk, user.email), **given)
+    account = store().get(user.pk, user.email)
+    assert account is not None
+    engine.send_to(account, **given)
 
 
 def count(name):

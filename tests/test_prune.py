@@ -1,6 +1,8 @@
 """Pruning: what is past its retention goes, in batches, and nothing that still matters."""
 
 from datetime import timedelta
+from threading import Event
+from unittest import mock
 
 import pytest
 from django.db import connection
@@ -9,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from resend_confirmation import engine, start
 from resend_confirmation.courier import carry
+from resend_confirmation.engine import pruning
 from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import DeliveryState
@@ -169,3 +172,57 @@ def test_two_at_once(clock):
     one, two = engine.prune(2), engine.prune(2)
     assert [next(one), next(two), next(one)] == [2, 2, 2]
     assert [*one, *two] == []
+
+
+# By whoever drains
+
+
+def drain_all():
+    for _ in engine.rounds():
+        pass
+
+
+def test_drained_and_pruned(clock):
+    """Whoever drains prunes as well: at once, and then every ten minutes, once for all couriers."""
+    delivery(clock, "ignored", 8 * DAY)
+    drain_all()
+    assert not Delivery.objects.exists()
+    delivery(clock, "ignored", 8 * DAY)
+    for _ in range(3):
+        drain_all()
+    assert Delivery.objects.exists()
+    clock.move(minutes=10)
+    drain_all()
+    assert not Delivery.objects.exists()
+
+
+def test_a_bounded_batch(clock, monkeypatch):
+    """A round is not held up by many old rows: it takes a few batches, and the next come soon."""
+    monkeypatch.setattr(pruning, "MOST_BATCHES", 1)
+    for _ in range(1100):
+        delivery(clock, "ignored", 8 * DAY)
+    drain_all()
+    assert Delivery.objects.count() == 100
+    drain_all()
+    assert Delivery.objects.count() == 100
+    clock.move(minutes=1)
+    drain_all()
+    assert Delivery.objects.count() == 0
+
+
+def test_pruning_that_fails_stops_no_courier(pending, clock, monkeypatch, caplog):
+    """An error of pruning is logged, and messages go out."""
+    monkeypatch.setattr(pruning, "prune", mock.Mock(side_effect=RuntimeError("secret")))
+    start(pending)
+    drain_all()
+    assert Delivery.objects.get().state == DeliveryState.SENT
+    assert "Old rows could not be pruned" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_works_prunes(clock):
+    """What the thread carrier, ``work`` and tasks call prunes."""
+    delivery(clock, "ignored", 8 * DAY)
+    engine.drain_all(Event())
+    assert not Delivery.objects.exists()

@@ -286,7 +286,12 @@ def test_resolving_a_client_that_is_gone(pending, change, caplog):
     assert caplog.messages == ["3 asks got no message: CLIENTS has no client 'old' any more"]
 
 
-BROUGHT = {"client_state": "s", "payload": "p" * 2000, "language": "de"}
+BROUGHT = {
+    "client_state": "s",
+    "payload": "p" * 2000,
+    "language": "de",
+    "accept_language": "fr",
+}
 
 
 def brought():
@@ -299,7 +304,7 @@ def test_what_an_ignored_ask_brought(pending, confirmed):
     for name in ("nobody", "confirmed", "pending", "pending"):
         ask_quietly(name, **BROUGHT)
     engine.resolve()
-    kept = "s" + "p" * 2000 + "de"
+    kept = "s" + "p" * 2000 + "de" + "fr"
     assert brought() == ["", "", kept, ""]
     quiet = frozenset({Outcome.UNKNOWN})
     assert ask("stranger", quiet=quiet, **BROUGHT).ending is Outcome.SENT

@@ -44,8 +44,9 @@ class ResendRequest:
     an empty string for none, None where the dialect has no such parameter; ``client_state`` and
     ``payload`` are handed back on landing. ``language`` is what the call names; where it names
     none the account's goes before ``accept_language``, the browser's. ``quiet`` are the endings
-    answered as SENT. ``before_commit`` is called with SENT's Result in the transaction that wrote
-    for it; what it raises takes back everything that was written.
+    answered as SENT. ``caller`` tells of the network that asks, for quiet requests: what one can
+    have stored is bounded. ``before_commit`` is called with SENT's Result in the transaction that
+    wrote for it; what it raises takes back everything that was written.
     """
 
     identity: str = field(repr=False)
@@ -57,6 +58,7 @@ class ResendRequest:
     language: str = ""
     accept_language: str = ""
     quiet: frozenset[Ending] = field(default_factory=frozenset)
+    caller: backlog.Caller = backlog.UNKNOWN
     before_commit: Callable[[Result], object] = _nothing
 
 
@@ -102,7 +104,7 @@ def _ask(request: ResendRequest, draft: Delivery) -> Result:
     courier takes: told, it would link a user name to an address.
     """
     result = Result(Outcome.SENT, request.identity, request.identity)
-    if not backlog.admits():
+    if not backlog.admits(request.caller):
         return result
     draft.identity = request.identity
     tells = Outcome.COOLING_DOWN not in request.quiet

@@ -10,6 +10,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from .. import courier, failures
 from ..courier.interruptions import Held
+from . import pruning
 from .resolving import resolve
 
 #: Rows that one round takes on.
@@ -63,10 +64,11 @@ def drain(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -
 
 
 def rounds(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -> Iterator[Tally]:
-    """Drain round after round, telling of each, until one was idle."""
+    """Drain round after round, telling of each, until one was idle; prune now and then."""
     while not is_stopping():
         done = drain(limit, is_stopping)
         yield done
+        pruning.sweep(is_stopping)
         if done.idle:
             break
 

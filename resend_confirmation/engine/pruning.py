@@ -1,17 +1,24 @@
 """Pruning: what is past its retention goes, a batch at a time, so that it can stop anywhere."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
+from django.db import IntegrityError, router, transaction
 from django.db.models import Q, QuerySet
 
-from .. import clock, conf
+from .. import addresses, clock, conf, failures
 from ..models import Cooldown, Delivery
 from ..outcomes import DeliveryState
 
 #: Rows deleted in one statement, each a transaction of its own: locks stay short.
 BATCH = 1000
+#: How often those who drain prune as well, all together, and how many batches each time; sooner
+#: where there was more.
+EVERY = timedelta(minutes=10)
+SOON = timedelta(minutes=1)
+MOST_BATCHES = 10
 #: The longest window of a cooldown is a day, unless COOLDOWN itself is longer; a row untouched
 #: for a day more says nothing.
 DAY = timedelta(days=1)
@@ -56,6 +63,51 @@ def prune(batch: int = BATCH) -> Iterator[int]:
         ),
         batch,
     )
+
+
+def sweep(is_stopping: Callable[[], bool] = lambda: False) -> int:
+    """Prune a few batches if no courier did lately, and return how many rows went.
+
+    Whoever drains calls it, so that no site needs a timer for it. Errors are reported: there is
+    another turn.
+    """
+    total = batches = 0
+    try:
+        if not _take_turn(clock.now()):
+            return 0
+        for deleted in islice(prune(), MOST_BATCHES):
+            total, batches = total + deleted, batches + 1
+            if is_stopping():
+                break
+        if batches == MOST_BATCHES:
+            _turn().update(last_at=clock.now() - EVERY + SOON)
+    except Exception:
+        failures.report("Old rows could not be pruned")
+    return total
+
+
+def _turn() -> QuerySet[Cooldown]:
+    """Return the row that notes when the last turn was."""
+    return Cooldown.objects.filter(digest=_key())
+
+
+def _key() -> str:
+    return addresses.keyed_digests("everybody", "pruning")[0]
+
+
+def _take_turn(now: datetime) -> bool:
+    if _turn().filter(last_at__lte=now - EVERY).update(last_at=now):
+        return True
+    if _turn().exists():
+        return False
+    try:
+        with transaction.atomic(using=router.db_for_write(Cooldown)):
+            Cooldown.objects.create(
+                digest=_key(), last_at=now, hour_from=now, hour_count=0, day_from=now, day_count=0
+            )
+    except IntegrityError:
+        return False
+    return True
 
 
 def _in_batches(rows: QuerySet[Any], batch: int) -> Iterator[int]:

@@ -26,7 +26,7 @@ logger = logging.getLogger("resend_confirmation")
 #: Seconds of one round for which errors of a connection are no reason to put asks off.
 PATIENCE = 5.0
 #: What a caller brought for the message and the landing, as it is once there will be neither.
-BROUGHT = {"client_state": "", "payload": "", "language": ""}
+BROUGHT = {"client_state": "", "payload": "", "language": "", "accept_language": ""}
 
 
 @failures.discreet

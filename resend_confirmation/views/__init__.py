@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from .. import clients, engine
 from ..dialects.base import is_web, throttle
+from ..dialects.base.storing import Caller
 from ..engine import Opened, ResendRequest
 from ..outcomes import CONCEALED, Verdict
 from .page import PageView, SeeOther, landing, speaking
@@ -90,6 +91,7 @@ class AskView(PageView):
                 dialect=opened.delivery.dialect if opened.delivery and client else "",
                 accept_language=language,
                 quiet=CONCEALED,
+                caller=Caller(request, "pages"),
             )
         )
         return self.done("asked", opened)

@@ -300,7 +300,7 @@ def test_twenty_couriers(world):
 
 
 def test_a_budget_under_twenty_couriers(world):
-    """Twenty couriers spend an hour's budget of 30, but for sign-ups' share, to the last message."""
+    """Twenty couriers spend an hour's budget of 30, but for the share of sign-ups, and no more."""
     world.serve()
     world.ask(60)
     for _ in range(20):

@@ -16,6 +16,7 @@ from ...signals import ended
 from .answers import Answer, Detail, find, quiet_endings
 from .call import Call
 from .rendering import VendorJSONRenderer
+from .storing import Caller
 
 
 class DialectView(Call):
@@ -99,6 +100,7 @@ class DialectView(Call):
                 language=_text(values, "language"),
                 accept_language=languages.of_request(request),
                 quiet=self.quiet(),
+                caller=Caller(request, self.dialect),
                 before_commit=self._rehearse,
             )
         )

@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from ... import engine, start
-from ...dialects.base import throttle
+from ...dialects.base import storing, throttle
 from ...dialects.base.outage import Outage
 from ...dialects.base.rates import Memory
 from ...engine import Result, backlog
@@ -73,6 +73,7 @@ def forget_counts(monkeypatch: Any) -> None:
     backlog.reset()
     monkeypatch.setattr(throttle, "counts", Memory(throttle.MOST_COUNTS))
     monkeypatch.setattr(throttle, "cache_outage", Outage())
+    monkeypatch.setattr(storing, "lately", Memory(storing.MOST_COUNTS))
 
 
 #: The ask that ends so, where it is another than a good one; each only where it can be sent.

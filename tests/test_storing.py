@@ -1,0 +1,113 @@
+"""What one network can have stored: its asks are bounded, and a full backlog sheds its own."""
+
+import time
+
+import pytest
+from django.test import Client
+
+from resend_confirmation import engine
+from resend_confirmation.dialects.base.storing import Caller
+from resend_confirmation.engine import backlog
+from resend_confirmation.models import Cooldown, Delivery
+from resend_confirmation.outcomes import DeliveryState
+from resend_confirmation.testing.dialects import forget_counts
+
+from .factories import PendingFactory
+
+pytestmark = pytest.mark.django_db
+
+FLOOD = "2001:db8:1:{:x}::1"
+
+
+@pytest.fixture(autouse=True)
+def quiet(change, monkeypatch):
+    """A site whose dialects tell nothing, with a throttle that lets much through."""
+    forget_counts(monkeypatch)
+    change(QUIET="all", THROTTLE="1000000/s")
+
+
+@pytest.fixture
+def seconds(monkeypatch):
+    """The monotonic clock, standing still until it is moved."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def post(identity, peer):
+    response = Client().post(
+        "/accounts/resend-confirmation",
+        {"email": identity},
+        content_type="application/json",
+        REMOTE_ADDR=peer,
+    )
+    return response.status_code, response.content
+
+
+def stored():
+    return Delivery.objects.count()
+
+
+def test_a_day_of_one_network(change, seconds, caplog):
+    """However long one /48 asks, so many of its asks are stored; the answer stays the same."""
+    change(ASKS_PER_NETWORK="5/d")
+    answers = {post(f"a{n}@example.com", FLOOD.format(n)) for n in range(30)}
+    assert len(answers) == 1
+    engine.resolve()
+    assert (stored(), Cooldown.objects.count()) == (10, 10)
+    assert answers == {post("b@example.com", "2001:db8:2::1")}
+    assert stored() == 11
+    line = "{} asks were dropped: their networks have stored ASKS_PER_NETWORK"
+    assert caplog.messages == [line.format(1)]
+    seconds[0] += 60
+    post("a@example.com", FLOOD.format(1))
+    assert caplog.messages == [line.format(1), line.format(20)]
+    assert not any("2001" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    "settings_", [{"ASKS_PER_NETWORK": None}, {"ASKS_PER_NETWORK": "1/d", "THROTTLE": None}]
+)
+def test_no_bound(change, settings_):
+    """A host may lift the bound, and has lifted it where it wants no throttle."""
+    change(**settings_)
+    for n in range(5):
+        post(f"a{n}@example.com", "192.0.2.1")
+    assert stored() == 5
+
+
+def test_an_honest_ask_beside_a_flood(change, monkeypatch, caplog):
+    """With the backlog full an ask of another network is stored and its message sent."""
+    monkeypatch.setattr(backlog, "EVERY", 1)
+    change(BACKLOG=3)
+    user = PendingFactory.create()
+    answers = {post(f"a{n}@example.com", FLOOD.format(n)) for n in range(50)}
+    assert answers == {post(user.email, "198.51.100.1")}
+    assert stored() == 4
+    while not engine.drain().idle:
+        pass
+    sent = Delivery.objects.get(state=DeliveryState.SENT)
+    assert sent.confirmation is not None
+    assert sent.confirmation.address == user.email
+
+
+def test_a_flood_from_everywhere(change, monkeypatch, seconds, caplog):
+    """Beyond twice the cap everything is shed; later the door opens, and one line counts them."""
+    monkeypatch.setattr(backlog, "EVERY", 1)
+    change(BACKLOG=3)
+    for n in range(20):
+        post(f"a{n}@example.com", f"198.51.{n}.1")
+    assert stored() == 6
+    engine.resolve()
+    seconds[0] += backlog.CLOSED_FOR
+    post("a@example.com", "203.0.113.1")
+    assert stored() == 7
+    assert caplog.messages == ["14 asks were dropped: 3 wait to be resolved"]
+
+
+def test_memory_of_late(rf, change):
+    """Each network is counted of late, also where nothing is full."""
+    caller = Caller(rf.post("/", REMOTE_ADDR="192.0.2.1"), "acme")
+    assert [caller.is_modest(2) for _ in range(4)] == [True, True, False, False]
+    other = Caller(rf.post("/", REMOTE_ADDR="192.0.2.2"), "acme")
+    assert other.is_modest(2)
