@@ -70,7 +70,12 @@ def test_hangs(carrier, monkeypatch, caplog):
     Celery("site", broker="memory://")
     end = threading.Event()
     hanging = threading.Event()
-    broker = Broker(lambda: (hanging.set(), end.wait(DEADLINE)))
+
+    def hang():
+        hanging.set()
+        end.wait(DEADLINE)
+
+    broker = Broker(hang)
     monkeypatch.setattr(celery, "publish", broker.publish)
     carrier.wake()
     assert hanging.wait(DEADLINE)

@@ -12,6 +12,7 @@ OURS = path("", include("resend_confirmation.urls"))
 @login_not_required
 def page(request: HttpRequest, **_: str) -> HttpResponse:
     """A page of the host's, which says where it was reached."""
+    assert request.resolver_match
     return HttpResponse(f"page {request.resolver_match.route}")
 
 

@@ -71,7 +71,10 @@ class HostView(APIView):
 
 def test_left_out(configure, settings):
     """Under OPENAPI_ANSWERS "none" the host's document has the host's operations alone."""
-    patterns = [path("mine", HostView.as_view()), path("", include("resend_confirmation.urls"))]
+    patterns: list = [
+        path("mine", HostView.as_view()),
+        path("", include("resend_confirmation.urls")),
+    ]
     configure(OPENAPI_ANSWERS="none")
     found = SchemaGenerator(patterns=patterns).get_schema(public=True)
     assert list(found["paths"]) == ["/mine"]

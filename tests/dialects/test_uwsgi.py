@@ -20,9 +20,9 @@ from tests.test_docs import blocks, page
 from tests.test_new_projects import MAILERS, SMALLEST, TO_FILES, TO_FILES_BEFORE
 
 #: Beside the interpreter, or on the path. Its wheel is compiled on the spot: no extra has it.
-UWSGI = shutil.which("uwsgi", path=str(Path(sys.executable).parent)) or shutil.which("uwsgi")
+UWSGI = shutil.which("uwsgi", path=str(Path(sys.executable).parent)) or shutil.which("uwsgi") or ""
 
-pytestmark = pytest.mark.skipif(UWSGI is None, reason="the program uwsgi is not installed")
+pytestmark = pytest.mark.skipif(not UWSGI, reason="the program uwsgi is not installed")
 
 DEADLINE = 60
 TOKEN = "tokentokentokentokentokentokentokentokentok"
