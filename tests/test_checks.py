@@ -29,6 +29,7 @@ BASE = "https://site.example"
 #: Every key of the setting.
 KEYS = [
     "ACCOUNTS",
+    "ASKS_PER_NETWORK",
     "AUTHORIZATION_CODE",
     "BACKLOG",
     "BASE_URL",
