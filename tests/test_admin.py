@@ -166,6 +166,13 @@ class TestList:
         waiting("somebody_else")
         assert addresses_in(root.get(CONFIRMATIONS, {"q": query})) == ["wanted@example.com"]
 
+    def test_search_finds_no_part_of_what_is_not_shown(self, root):
+        """The account's address of today is on no page: it is found as a whole alone."""
+        user = waiting("player").account
+        user.email = "moved@example.org"
+        user.save()
+        assert addresses_in(root.get(CONFIRMATIONS, {"q": "moved@example.or"})) == []
+
     def test_search_knows_user_models_without_a_user_name(self, monkeypatch):
         """The columns are the user model's own, and only those that it has."""
         model = SimpleNamespace(

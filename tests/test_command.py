@@ -18,6 +18,7 @@ from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Q
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -164,6 +165,14 @@ class TestSuppressed:
         assert ran.code == (0 if options else 1)
         assert not Delivery.objects.exists()
         assert not Cooldown.objects.exists()
+
+    def test_a_caller(self):
+        """A caller is told nothing of it."""
+        body = json.dumps({"email": "pending@example.com"})
+        path = "/auth/send-email-confirmation"
+        assert Client().post(path, body, content_type="application/json").status_code == 200
+        engine.drain()
+        assert (Delivery.objects.get().state, mail.outbox) == ("suppressed", [])
 
     @pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=repr)
     def test_all(self, options):

@@ -127,11 +127,15 @@ class ConfirmationAdmin(ConfirmationBase):
         return is_offered(self, request, lookup)
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """The confirmation's address, and the account's user name and address."""
+        """The confirmation's address, the account's user name, and the whole of its address.
+
+        No page here shows the account's own address: a part of it must not find it.
+        """
         model: Any = get_user_model()
         columns = {field.name for field in model._meta.get_fields()}
-        names = {model.USERNAME_FIELD, model.get_email_field_name()} & columns
-        return ["address", *(f"account__{name}" for name in sorted(names))]
+        name, email = model.USERNAME_FIELD, model.get_email_field_name()
+        found = ["address", f"account__{name}"]
+        return [*found, f"=account__{email}"] if email in columns - {name} else found
 
     def get_search_results(
         self, request: HttpRequest, queryset: Confirmations, search_term: str
