@@ -79,6 +79,14 @@ class Reconnecting(SMTPBackend):
         raise RuntimeError
 
 
+class Closing(SMTPBackend):
+    """Ends its session after each message."""
+
+    def send_messages(self, messages):
+        super().send_messages(messages)
+        self.close()
+
+
 class Forgetful(LocmemBackend):
     """Nothing that can be watched: sends, then fails."""
 
@@ -219,7 +227,7 @@ def test_a_session_that_hangs(pending, talker, change, said, state, copies):
 def test_a_backend_that_hangs_after_it_sent(pending, talker, change):
     """A farewell of the backend's own that hangs leaves no doubt about what was accepted."""
     change(SEND_DEADLINE=1)
-    server = talker("tests.test_wire.Reconnecting", quit="")
+    server = talker("tests.test_wire.Closing", quit="")
     queued(pending)
     engine.drain()
     assert (len(server.bodies), ending()) == (1, (S.SENT, Reason.NONE, 0))

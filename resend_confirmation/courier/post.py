@@ -53,7 +53,6 @@ class Post:
             self._wire = watch(self._connection)
             within(seconds, self._connection.open, abort=self._cut)
         except Exception as error:
-            self._hangs = isinstance(error, DeadlineExceeded)
             return receipts.of(error, Stage.OPENING)
         self._carried = 0
         return None
@@ -111,6 +110,7 @@ class Post:
 
     def _cut(self) -> None:
         """Close the socket under a session that hangs, so that its thread ends."""
+        self._wire.end()
         _cut(self._connection)
 
     def _drop(self) -> None:

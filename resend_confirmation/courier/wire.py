@@ -32,11 +32,13 @@ class Wire:
     def begin(self) -> None:
         """Start over, for the next message."""
 
+    def end(self) -> None:
+        """Let what still runs neither hand the message over nor be heard any more."""
+
     def judge(self, message: EmailMultiAlternatives, error: Exception | None) -> Receipt:
         """Return what became of ``message``, which was not reported as sent.
 
-        ``error`` is what the backend raised, None where it raised nothing. Whatever still runs
-        cannot hand the message over afterwards.
+        ``error`` is what the backend raised, None where it raised nothing.
         """
         return _receipt_for(error, Stage.HANDED, Kind.AMBIGUOUS)
 
@@ -63,9 +65,12 @@ class SMTPWire(Wire):
     def begin(self) -> None:
         self._transcript = Transcript()
 
+    def end(self) -> None:
+        self._transcript.is_over = True
+
     def judge(self, message: EmailMultiAlternatives, error: Exception | None) -> Receipt:
+        self.end()
         transcript = self._transcript
-        transcript.is_over = True
         if self._backend.connection is not None and self._session is None:
             # A session that is not smtplib's.
             return super().judge(message, error)
@@ -88,6 +93,9 @@ class SMTPWire(Wire):
         send, getreply = session.send, session.getreply
 
         def note_and_send(data: str | bytes) -> None:
+            if self._transcript.is_over:
+                session.close()
+                raise smtplib.SMTPServerDisconnected("The message was given up")
             self._transcript.note_sending(data)
             try:
                 send(data)
@@ -121,8 +129,6 @@ class Transcript:
 
     def note_sending(self, data: str | bytes) -> None:
         """Note a command, or the body after the server let it come."""
-        if self.is_over:
-            raise smtplib.SMTPServerDisconnected("The message was given up")
         self.has_begun = True
         if self._in_body:
             return
@@ -132,7 +138,9 @@ class Transcript:
             self._codes.clear()
 
     def note_reply(self, code: int) -> None:
-        """Note the reply to what was sent last."""
+        """Note the reply to what was sent last; of a session that was cut it may be half a line."""
+        if self.is_over:
+            return
         if self._in_body:
             self._in_body = False
             self._codes["body"] = code
@@ -187,8 +195,11 @@ class AnymailWire(Wire):
         self._is_over = self._has_asked = self._is_answered = False
         self._error: Exception | None = None
 
-    def judge(self, message: EmailMultiAlternatives, error: Exception | None) -> Receipt:
+    def end(self) -> None:
         self._is_over = True
+
+    def judge(self, message: EmailMultiAlternatives, error: Exception | None) -> Receipt:
+        self.end()
         if not self._has_asked:
             return _receipt_for(error, Stage.BEGUN, Kind.NOT_ACCEPTED)
         if statuses := extras.statuses(message):
