@@ -168,13 +168,14 @@ def test_comments(locale):
 
 GERMAN = """\
 Jemand, wahrscheinlich Sie selbst, hat diese Adresse bei https://site.example angegeben.
+Konto NAME, registriert am 1. Januar 2030.
 
 Um zu bestätigen, dass es Ihre ist, öffnen Sie bitte diesen Link und klicken Sie dort auf die Schaltfläche:
 
 LINK
 
 Der Link ist gültig bis 2. Januar 2030 21:00 (JST).
-Falls Sie es nicht waren, brauchen Sie nichts zu tun."""  # noqa: E501
+Falls Sie es nicht waren, brauchen Sie nichts zu tun. Um dies zu beenden, öffnen Sie den Link und klicken Sie dort auf „Das war ich nicht“."""  # noqa: E501
 
 GERMAN_HTML = """\
 <!doctype html>
@@ -182,43 +183,48 @@ GERMAN_HTML = """\
 <head><meta charset="utf-8"><title>Bitte bestätigen Sie Ihre E-Mail-Adresse</title></head>
 <body>
 <p>Jemand, wahrscheinlich Sie selbst, hat diese Adresse bei https://site.example angegeben.</p>
+<p>Konto NAME, registriert am 1. Januar 2030.
+</p>
 <p><a href="LINK">Meine Adresse bestätigen</a></p>
 <p>Falls die Schaltfläche nicht funktioniert, kopieren Sie bitte diese Adresse in Ihren Browser:<br>LINK</p>
 <p>Der Link ist gültig bis 2. Januar 2030 21:00 (JST).
-Falls Sie es nicht waren, brauchen Sie nichts zu tun.</p>
+Falls Sie es nicht waren, brauchen Sie nichts zu tun. <a href="LINK#not-me">Das war ich nicht</a></p>
 </body>
 </html>
 """  # noqa: E501
 
 SPANISH = """\
 Alguien, probablemente usted, ha indicado esta dirección en https://site.example.
+Cuenta NAME, registrada el 1 de enero de 2030.
 
 Para confirmar que es suya, abra este enlace y pulse el botón que encontrará allí:
 
 LINK
 
 El enlace es válido hasta el 2 de enero de 2030 a las 21:00 (JST).
-Si no ha sido usted, no tiene que hacer nada."""
+Si no ha sido usted, no tiene que hacer nada. Para ponerle fin, abra el enlace y pulse «No fui yo»."""  # noqa: E501
 
 FRENCH = """\
 Quelqu’un, probablement vous-même, a indiqué cette adresse sur https://site.example.
+Compte NAME, inscrit le 1 janvier 2030.
 
 Pour confirmer qu’elle est bien la vôtre, ouvrez ce lien et cliquez sur le bouton qui s’y trouve\u00a0:
 
 LINK
 
 Le lien est valable jusqu’au 2 janvier 2030 21:00 (JST).
-Si ce n’était pas vous, vous n’avez rien à faire."""  # noqa: E501
+Si ce n’était pas vous, vous n’avez rien à faire. Pour y mettre fin, ouvrez le lien et cliquez sur «\u00a0Ce n’était pas moi\u00a0»."""  # noqa: E501
 
 PORTUGUESE = """\
 Alguém, provavelmente você, informou este endereço em https://site.example.
+Conta NAME, cadastrada em 1 de Janeiro de 2030.
 
 Para confirmar que ele é seu, abra este link e clique no botão da página:
 
 LINK
 
 O link é válido até 2 de Janeiro de 2030 às 21:00 (JST).
-Se não foi você, não precisa fazer nada."""
+Se não foi você, não precisa fazer nada. Para encerrar isso, abra o link e clique em “Não fui eu”."""  # noqa: E501
 
 ENGLISH = """\
 Somebody, most likely you, gave this address to https://site.example.
@@ -360,11 +366,27 @@ def test_catalogue_of_the_host(letter):
 
 # The pages
 
+ACCOUNT = "Konto NAME, registriert am 1. Januar 2030."
+NOT_ME = [
+    "Das waren nicht Sie?",
+    (
+        "Vielleicht hat jemand anderes Ihre Adresse eingegeben. Sagen Sie es uns, dann wird die "
+        "Registrierung zurückgezogen."
+    ),
+    "Das war ich nicht",
+]
+RENEW = ["Wir können einen neuen an dieselbe Adresse senden.", "Neuen Link anfordern"]
 PAGES = {
     "ready": [
         "Bestätigen Sie Ihre E-Mail-Adresse",
-        "Klicken Sie auf die Schaltfläche, um zu bestätigen, dass dies Ihre Adresse ist.",
+        ACCOUNT,
+        (
+            "Klicken Sie auf die Schaltfläche, um zu bestätigen, dass diese Adresse Ihnen gehört "
+            "und dass Sie sich registriert haben."
+        ),
         "Meine Adresse bestätigen",
+        "Der Link ist gültig bis 2. Januar 2030 06:00 (CST).",
+        *NOT_ME,
     ],
     "confirmed": [
         "Vielen Dank",
@@ -372,35 +394,50 @@ PAGES = {
     ],
     "already": [
         "Bereits bestätigt",
+        ACCOUNT,
         "Diese E-Mail-Adresse wurde bereits bestätigt. Sie brauchen nichts weiter zu tun.",
     ],
     "foreign": [
         "Dieser Link ist ungültig",
         (
-            "Vielleicht wurde er durch einen neueren ersetzt oder nicht vollständig kopiert. "
+            "Er wurde vielleicht durch einen neueren ersetzt oder unvollständig kopiert. "
             "Bitte verwenden Sie den Link in der neuesten Nachricht."
         ),
+        "Oder geben Sie Ihre E-Mail-Adresse ein, um eine neue Nachricht zu erhalten:",
+        "Neue Nachricht anfordern",
     ],
-    "expired": [
-        "Dieser Link ist abgelaufen",
-        "Wir können einen neuen an dieselbe Adresse senden.",
-        "Neuen Link anfordern",
-    ],
+    "expired": ["Dieser Link ist abgelaufen", ACCOUNT, *RENEW, *NOT_ME],
     "hasty": [
         "Dieser Link ist abgelaufen",
+        ACCOUNT,
         "Gerade erst wurde ein Link gesendet. Bitte versuchen Sie es in 60 Sekunden erneut.",
-        "Wir können einen neuen an dieselbe Adresse senden.",
-        "Neuen Link anfordern",
+        *RENEW,
+        *NOT_ME,
     ],
     "hasty by a second": [
         "Dieser Link ist abgelaufen",
+        ACCOUNT,
         "Gerade erst wurde ein Link gesendet. Bitte versuchen Sie es in 1 Sekunde erneut.",
-        "Wir können einen neuen an dieselbe Adresse senden.",
-        "Neuen Link anfordern",
+        *RENEW,
+        *NOT_ME,
     ],
     "renewed": [
         "Ein neuer Link ist unterwegs",
-        "Bitte sehen Sie in Ihrem Postfach nach, auch im Spam-Ordner.",
+        "Bitte sehen Sie in Ihrem Posteingang und im Spam-Ordner nach.",
+    ],
+    "asked": [
+        "Sehen Sie in Ihr Postfach",
+        (
+            "Wenn ein Konto mit dieser Adresse auf die Bestätigung wartet, ist eine neue Nachricht "
+            "unterwegs. Bitte sehen Sie auch im Spam-Ordner nach."
+        ),
+    ],
+    "disowned": [
+        "Vielen Dank für den Hinweis",
+        (
+            "Die Registrierung wurde zurückgezogen. Ihre Links funktionieren nicht mehr, und es "
+            "werden keine weiteren Nachrichten gesendet."
+        ),
     ],
 }
 
@@ -408,7 +445,8 @@ PAGES = {
 def said(page):
     """The texts of a page between its marks, from its heading on."""
     (main,) = re.findall(r"<main>(.*)</main>", page.content.decode(), flags=re.DOTALL)
-    return [unescape(text).strip() for text in re.split(r"<[^>]+>", main) if text.strip()]
+    texts = [unescape(text).strip() for text in re.split(r"<[^>]+>", main) if text.strip()]
+    return [re.sub(r"\w\*+\w", "NAME", text) for text in texts]
 
 
 @pytest.fixture
@@ -434,6 +472,10 @@ def opened(settings, change, clock, db):
             page = browser.post(link, {"token": token})
         elif state == "renewed" or state.startswith("hasty"):
             page = browser.post(new, {"token": token}, follow=True)
+        elif state == "asked":
+            page = browser.post("/confirm/ask/", {"address": "jane@example.com"}, follow=True)
+        elif state == "disowned":
+            page = browser.post("/confirm/not-me/", {"token": token}, follow=True)
         elif state != "confirmed":
             page = browser.get(link, {"token": "x" * 43 if state == "foreign" else token})
         return page
