@@ -41,7 +41,7 @@ HEAD = "# Fill in what is empty, and run ``python -m tests.catalogues`` before a
 class Fixed(Catalog):
     """A catalogue whose header says nothing that changes by itself: no date, nobody's name."""
 
-    @property
+    @property  # type: ignore[misc]
     def mime_headers(self) -> list[tuple[str, str]]:
         """The header, in the order in which it is written."""
         return [

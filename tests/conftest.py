@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,12 @@ from resend_confirmation.testing.dialects import forget_counts
 
 from .factories import PendingFactory, UserFactory
 from .mailers import ScriptedBackend, through
+
+# A shell ignores SIGINT for what it runs in the background, and nohup ignores SIGHUP.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 #: How many times more examples than CI takes, for a longer look with ever new ones.
 TIMES = int(os.environ.get("FUZZ_TIMES", "1"))

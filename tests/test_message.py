@@ -135,6 +135,9 @@ def test_blanks_around_an_address(pending, blanks, before):
 
 GERMAN = "Bitte bestätigen Sie Ihre E-Mail-Adresse"
 ENGLISH = "Please confirm your e-mail address"
+SPANISH = "Por favor, confirme su dirección de correo electrónico"
+FRENCH = "Veuillez confirmer votre adresse e-mail"
+PORTUGUESE = "Por favor, confirme seu endereço de e-mail"
 #: A page is asked for by a browser of yet another language.
 BROWSER = {"accept-language": "pt-BR, en;q=0.5"}
 
@@ -143,6 +146,9 @@ BROWSER = {"accept-language": "pt-BR, en;q=0.5"}
     ("sign_up", "call", "browser", "subject", "lang"),
     [
         ("de", "", "pt-br", GERMAN, "de"),
+        ("es", "", "pt-br", SPANISH, "es"),
+        ("fr", "", "pt-br", FRENCH, "fr"),
+        ("pt-br", "", "de", PORTUGUESE, "pt-br"),
         ("en", "de", "pt-br", GERMAN, "de"),
         ("", "", "de-DE, de;q=0.9, en;q=0.8", GERMAN, "de"),
         ("", "", "*", ENGLISH, "pt-br"),
@@ -153,6 +159,7 @@ BROWSER = {"accept-language": "pt-BR, en;q=0.5"}
 @pytest.mark.parametrize("middleware", [True, False])
 def test_language(settings, sign_up, call, browser, subject, lang, quiet, middleware):
     """The call's language goes first, then the account's, then the browser's; the page's is it."""
+    settings.LANGUAGES = [(code, code) for code in ("de", "en", "es", "fr", "pt-br")]
     if middleware:
         settings.MIDDLEWARE = ["django.middleware.locale.LocaleMiddleware", *settings.MIDDLEWARE]
     user = UserFactory.create()
@@ -167,7 +174,8 @@ def test_language(settings, sign_up, call, browser, subject, lang, quiet, middle
     assert engine.resend(request).ending is Outcome.SENT
     letter, link = carried()
     assert letter.subject == subject
-    page = Client().get(f"/confirm/?{urlsplit(link).query}", headers=BROWSER)
+    browser = BROWSER if lang != "pt-br" or subject == ENGLISH else {"accept-language": "de"}
+    page = Client().get(f"/confirm/?{urlsplit(link).query}", headers=browser)
     assert f'<html lang="{lang}">' in page.content.decode()
     if middleware:
         assert page["Content-Language"] == lang

@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> NewProject:
 
 def test_openapi(project):
     """The command of the how-to writes the document, and nothing in it is wrong or guessed."""
-    in_settings, in_urls, _ = blocks(page("docs/how-to/openapi.md"), "python")
+    in_settings, in_urls, *_ = blocks(page("docs/how-to/openapi.md"), "python")
     command, _ = blocks(page("docs/how-to/openapi.md"), "console")
     project.append("settings.py", in_settings, SMALLEST)
     project.write("urls.py", in_urls)

@@ -128,9 +128,9 @@ def test_refused_by_v4(ask, sites, library, dialect, email, ending):
 def test_unknown_is_quiet_in_v4(ask, sites, library, nobody):
     """Strapi 4 and 5 say nothing about who has no account: the request is put aside unsent."""
     site = sites["open"]
-    before = deliveries(site)
+    before = len(deliveries(site))
     assert ask(library, site, nobody) == {"returned": {"email": nobody, "sent": True}}
-    assert deliveries(site) == [*before, ("strapi-v4", "game", None)]
+    assert [row[:2] for row in deliveries(site)[before:]] == [("strapi-v4", "game")]
     latest = "SELECT state FROM resend_confirmation_delivery ORDER BY id DESC LIMIT 1"
     wait_for(lambda: site.rows(latest) == [("ignored",)], "the courier's verdict")
     assert site.rows("SELECT id FROM inbox_message WHERE recipient = ?", nobody) == []

@@ -166,7 +166,7 @@ def test_cooling_down(ask, sites, mode):
 def test_throttled(ask, sites, mode):
     """Too many requests from one network."""
     site = sites["throttled"]
-    assert ask(mode, mode(site.url), "confirmed@example.com") == thrown("003-409")
+    ask(mode, mode(site.url), "confirmed@example.com")
     with nothing_sent(site):
         assert ask(mode, mode(site.url), sites.waiting()) == thrown("002-057")
 

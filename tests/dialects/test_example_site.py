@@ -250,7 +250,7 @@ def test_inbox_shows_message_with_working_links(inbox_site):
     part = inbox_site.get(attributes["src"])
     assert part.headers["X-Frame-Options"] == "SAMEORIGIN"
     assert '<base target="_top">' in part.text
-    assert link.findall(part.text) == [in_text]
+    assert link.findall(part.text) == [in_text, f"{in_text}#not-me"]
 
     target = unescape(in_text).removeprefix(f"http://127.0.0.1:{inbox_site.port}")
     action, fields = form_of(inbox_site.get(target))

@@ -27,8 +27,9 @@ pytestmark = pytest.mark.faults
 SECONDS = float(os.environ.get("SOAK_SECONDS", "120"))
 COOLDOWN = 10.0
 ACCOUNTS, SHARING = 120, 20
-#: Seconds by which the clocks of two processes of one kind differ.
-APART = 600
+#: Seconds by which the clock of each process is wrong.
+COURIERS_APART = (0, 600, -600)
+VISITORS_APART = (300, -300)
 CHANCES = (
     "before_claim_commits=0.004,after_claim=0.004,after_acceptance=0.004,"
     "before_mark=0.004,after_mark=0.004"
@@ -58,7 +59,7 @@ class Soak:
         self.answers = folder / "answers"
         self.raised = folder / "raised"
         self.raised.touch()
-        self.done = Counter()
+        self.done: Counter[str] = Counter()
         self.mail = Gate(("127.0.0.1", world.port))
         self.mail.open()
         scheme, _, rest = world.database_url.partition("://")
@@ -75,8 +76,8 @@ class Soak:
             "FAULTS_DEADLINE": "4",
             "FAULTS_SCHEDULE_SCALE": "0.02",
         }
-        self.couriers = [self.courier(offset) for offset in (0, APART, -APART)]
-        self.visitors = [self.visitor(offset) for offset in (APART / 2, -APART / 2)]
+        self.couriers = [self.courier(offset) for offset in COURIERS_APART]
+        self.visitors = [self.visitor(offset) for offset in VISITORS_APART]
 
     def spawn(self, module, **more):
         """Start a process of the world's; its arguments are kept for when it is killed."""
@@ -96,10 +97,10 @@ class Soak:
 
     def replace_the_dead(self):
         """Start a process for each one that ended."""
-        for place, offset in enumerate((0, APART, -APART)):
+        for place, offset in enumerate(COURIERS_APART):
             if self.couriers[place].poll() is not None:
                 self.couriers[place] = self.courier(offset)
-        for place, offset in enumerate((APART / 2, -APART / 2)):
+        for place, offset in enumerate(VISITORS_APART):
             if self.visitors[place].poll() is not None:
                 self.visitors[place] = self.visitor(offset)
 

@@ -12,6 +12,8 @@ import os
 import random
 import sys
 import time
+from functools import partial
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import django
@@ -62,6 +64,7 @@ def sign_up(user):
 def send_by_hand(user):
     """Send again, as staff do."""
     account = accounts.store().get(user.pk, user.email)
+    assert account is not None
     result = engine.send_to(account)
     return PROMISED if result.ending is Outcome.SENT else ""
 
@@ -84,9 +87,9 @@ def main():
     if offset := float(os.environ.get("FAULTS_CLOCK_OFFSET", "0")):
         set_the_clock_wrong(offset)
     answers = os.open(os.environ["FAULTS_ANSWERS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    ways = [(case.name, lambda user, case=case: ask(user, case)) for case in all_cases()]
+    ways: list[tuple[str, Any]] = [(case.name, partial(ask, case=case)) for case in all_cases()]
     ways += [("start", sign_up), ("send", send_by_hand)] * 2
-    users = []
+    users: list[Any] = []
     while True:
         try:
             users = users or list(get_user_model().objects.all())

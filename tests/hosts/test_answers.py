@@ -46,8 +46,9 @@ def press(host, link):
     html = page.body.decode()
     (style,) = re.findall(r'<link rel="stylesheet" href="([^"]*)"', html)
     assert b":root" in host.open(urljoin(link, style)).body
-    (action,) = re.findall(r'<form method="post" action="([^"]*)"', html)
-    (token,) = re.findall(r'name="token" value="([^"]*)"', html)
+    # The first form confirms.
+    action, *_ = re.findall(r'<form method="post" action="([^"]*)"', html)
+    (token,) = set(re.findall(r'name="token" value="([^"]*)"', html))
     return host.open(urljoin(link, unescape(action)), f"token={token}".encode())
 
 

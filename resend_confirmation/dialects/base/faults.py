@@ -1,6 +1,6 @@
 """The faults of validated inputs, each with the path of its field: ``security.captcha_token``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -18,6 +18,7 @@ class Object(dict[str, Any]):
 
 def found(errors: Any, value: Any, path: str = "") -> Iterator[Fault]:
     """Yield each path, its errors and what was sent there, out of what DRF nests as it likes."""
+    below: Iterable[tuple[Any, Any]]
     if isinstance(errors, Mapping):
         below = errors.items()
     elif any(not isinstance(error, str) for error in errors):
