@@ -12,9 +12,16 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.core.cache import InvalidCacheBackendError
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import (
+    BadRequest,
+    ImproperlyConfigured,
+    PermissionDenied,
+    SuspiciousOperation,
+)
 from django.db import Error as DjangoError
 from django.db import connections
+from django.http import Http404
+from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.debug import sensitive_variables
 
 P = ParamSpec("P")
@@ -33,6 +40,13 @@ _CODES = ("sqlstate", "pgcode", "sqlite_errorname", "smtp_code", "errno")
 
 #: Exceptions whose text names modules and settings, not what is in them.
 _PLAIN = (ImportError, ImproperlyConfigured, InvalidCacheBackendError)
+
+#: Exceptions that Django answers by themselves.
+_OF_DJANGO = (BadRequest, Http404, MultiPartParserError, PermissionDenied, SuspiciousOperation)
+
+
+class UnexpectedError(Exception):
+    """Stands for an exception that goes up to Django, and names its class instead of its text."""
 
 
 def report(text: str, *args: object) -> None:
@@ -98,6 +112,18 @@ def censor(error: BaseException) -> None:
         if is_wrapper or isinstance(each, drivers):
             each.args = (*_number(each), WITHHELD)
             vars(each).pop("__notes__", None)
+
+
+def without_text(error: Exception) -> Exception:
+    """Return what is raised in place of ``error``, at the same place in the code.
+
+    Stores and receivers are the host's: their exceptions may quote an address. Under DEBUG, and
+    where Django or a developer needs to read it, that is ``error`` itself.
+    """
+    if settings.DEBUG or isinstance(error, (*_PLAIN, *_OF_DJANGO)):
+        return error
+    names = " from ".join(map(name_of, chain(error)))
+    return UnexpectedError(names).with_traceback(error.__traceback__)
 
 
 def discreet(work: Callable[P, R]) -> Callable[P, R]:

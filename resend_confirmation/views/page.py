@@ -68,9 +68,9 @@ class PageView(View):
         try:
             self.token, self.address = redaction.take(request, *kwargs.values())
             response: HttpResponse = super().dispatch(request)  # type: ignore[assignment]
-        except Exception:
+        except Exception as error:
             errors.guard()
-            raise
+            raise failures.without_text(error) from None
         errors.keep(request, response)
         for name, value in errors.HEADERS.items():
             response[name] = value

@@ -69,7 +69,7 @@ def test_a_crash(method, browser, crash):
     finally:
         got_request_exception.disconnect(hear)
     assert_guarded(response, 500, "sorry; go to /home/")
-    assert (Reporter.seen, heard) == (["kaboom"], [PAGE])
+    assert (Reporter.seen, heard) == (["CrashError"], [PAGE])
 
 
 def test_a_crash_over_asgi(browser, crash):

@@ -23,7 +23,7 @@ from resend_confirmation.signals import confirmed  # noqa: E402
 def fail(sender: object, user: Any, **given: object) -> None:
     """A receiver of the host's that fails for one of its users."""
     if user.username == "fails":
-        raise RuntimeError("the host's own")
+        raise RuntimeError("the host's own".upper())
 
 
 def main(port: str) -> None:

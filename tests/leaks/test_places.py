@@ -162,7 +162,8 @@ def test_logs_of_a_server(server):
     wait_until(lambda: log.read_text().count('"GET /confirm/') >= 3, log.read_text)
     text = log.read_text()
     assert '"GET /confirm/?token=... HTTP/1.1" 200' in text
-    assert "RuntimeError: the host's own" in text
+    assert "UnexpectedError: RuntimeError" in text
+    assert "THE HOST'S OWN" not in text
     assert "Internal Server Error: /confirm/" in text
     for token in (*made.values(), foreign):
         assert token not in text
