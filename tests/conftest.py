@@ -88,6 +88,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(timezone, "now", made)
     # What people read is by Django's clock, everything else by the database's.
     monkeypatch.setattr("resend_confirmation.clock.now", made)
+    monkeypatch.setattr("resend_confirmation.clock.latest", made)
     return made
 
 

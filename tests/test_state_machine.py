@@ -35,6 +35,7 @@ from .factories import PendingFactory
 from .mailers import killed, through
 
 S = DeliveryState
+S_PENDING = ConfirmationState.PENDING
 #: From where to where a delivery may go in one step; what is not here is an end.
 STEPS: dict[str, set[DeliveryState]] = {
     S.ASKED: {S.QUEUED, S.IGNORED, S.FAILED},
@@ -248,14 +249,17 @@ class Deliveries(RuleBasedStateMachine):
     def watched(self, drain):
         """Whoever gets a message now waits for one, and may get it."""
         suppressed = set(Suppression.objects.values_list("digest", flat=True))
+        rows = list(Confirmation.objects.select_related("account"))
+        ended = {(row.account_id, row.address) for row in rows if row.state != S_PENDING}
+        # A change of address before the confirmation takes the wait along.
         allowed = {
-            confirmation.address
-            for confirmation in Confirmation.objects.select_related("account")
-            if confirmation.state == ConfirmationState.PENDING
-            and confirmation.account.is_active
-            and confirmation.account.email == confirmation.address
+            row.account.email
+            for row in rows
+            if row.state == S_PENDING
+            and row.account.is_active
+            and (row.account_id, row.account.email) not in ended
             and not suppressed
-            & set(addresses.keyed_digests(addresses.canonical(confirmation.address), "suppression"))
+            & set(addresses.keyed_digests(addresses.canonical(row.account.email), "suppression"))
         }
         before = len(Provider.copies)
         with self.example.captureOnCommitCallbacks(execute=True):

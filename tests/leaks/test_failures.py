@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.signals import got_request_exception
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -151,7 +151,7 @@ def test_every_statement(work, secrets, reports, caplog):
     for number in range(100):
         # Before an admin's view the host asks for session and user.
         failing = Failing(number, "resend_confirmation_" if work is staff else "")
-        before = transaction.savepoint()
+        before = connection.savepoint()
         try:
             with connection.execute_wrapper(failing):
                 work()
@@ -160,7 +160,7 @@ def test_every_statement(work, secrets, reports, caplog):
             frames: Any = error.__traceback__
             seen.append(reported(error.with_traceback(frames.tb_next)))
         connection.needs_rollback = False
-        transaction.savepoint_rollback(before)
+        connection.savepoint_rollback(before)
         if not failing.has_failed:
             break
     got_request_exception.disconnect(hear)

@@ -152,6 +152,7 @@ class Site:
             self.monkeypatch.setattr(time, "time", clock.time)
             # The package's own clock is the database's, where that has one.
             self.monkeypatch.setattr("resend_confirmation.clock.now", clock.now)
+            self.monkeypatch.setattr("resend_confirmation.clock.latest", clock.now)
         return self._clock
 
     # Asking
