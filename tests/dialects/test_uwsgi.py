@@ -1,4 +1,4 @@
-"""Under uWSGI, where the program is installed: threads that are off, and its request log."""
+"""Under uWSGI: threads that are off, and its request log."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import unavailable
 from tests.demonstration import free_port
 from tests.new_project import NewProject
 from tests.test_docs import blocks, page
@@ -22,7 +23,7 @@ from tests.test_new_projects import MAILERS, SMALLEST, TO_FILES, TO_FILES_BEFORE
 #: Beside the interpreter, or on the path. Its wheel is compiled on the spot: no extra has it.
 UWSGI = shutil.which("uwsgi", path=str(Path(sys.executable).parent)) or shutil.which("uwsgi") or ""
 
-pytestmark = pytest.mark.skipif(not UWSGI, reason="the program uwsgi is not installed")
+pytestmark = pytest.mark.faults
 
 DEADLINE = 60
 TOKEN = "tokentokentokentokentokentokentokentokentok"
@@ -37,6 +38,8 @@ for name in ("ann", "bob"):
 @pytest.fixture
 def project(tmp_path):
     """A new project with two people who wait."""
+    if not UWSGI:
+        unavailable("the program uwsgi is not installed")
     made = NewProject(tmp_path)
     apps = "INSTALLED_APPS = [*INSTALLED_APPS, 'resend_confirmation']\n"
     made.append("settings.py", apps, SMALLEST, TO_FILES if MAILERS else TO_FILES_BEFORE)
