@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from django.db import connections, transaction
 from resend_confirmation import engine, start
 from resend_confirmation.carriers import thread
 from resend_confirmation.carriers.thread import ThreadCarrier
+from resend_confirmation.courier.wake import carrier as carrier_of
 from resend_confirmation.engine import Tally
 from resend_confirmation.models import Delivery
 from resend_confirmation.outcomes import DeliveryState
@@ -286,6 +288,26 @@ def test_jitter():
     """The work starts at a random moment after the wake: the next request cannot feel it."""
     for least, most in (thread.JITTER, thread.TICK):
         assert 0 < least < most
+
+
+class Made:
+    """A carrier that two threads begin to make at the same time."""
+
+    both = threading.Barrier(2, timeout=30)
+
+    def __init__(self):
+        self.both.wait()
+
+    def wake(self):
+        pass
+
+
+def test_one_carrier_for_all_threads():
+    """The first wakes of a process, in several threads, are those of one carrier."""
+    with ThreadPoolExecutor(2) as threads:
+        name = "tests.test_thread_carrier.Made"
+        one, other = threads.map(carrier_of, [name, name])
+    assert one is other
 
 
 def test_a_wake_wakes_nobody(drains, carrier, monkeypatch):

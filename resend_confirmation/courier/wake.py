@@ -1,6 +1,5 @@
 """Waking the carrier that the settings name: a hint only, since the row is the truth."""
 
-from functools import cache
 from typing import Protocol
 
 from django.utils.module_loading import import_string
@@ -27,11 +26,16 @@ class Carrier(Protocol):
         """Rows were committed."""
 
 
-@cache
+_carriers: dict[str, Carrier] = {}
+
+
 def carrier(name: str) -> Carrier:
-    """The one carrier of this process for a value of CARRIER; ImportError if there is none."""
-    made: Carrier = import_string(CARRIERS.get(name, name))()
-    return made
+    """Return the one carrier of this process for a value of CARRIER; ImportError if there is none.
+
+    Threads that ask at the same time may each make one, and all get the same.
+    """
+    known = _carriers.get(name)
+    return known or _carriers.setdefault(name, import_string(CARRIERS.get(name, name))())
 
 
 def wake() -> None:

@@ -151,7 +151,7 @@ def test_every_statement(work, secrets, reports, caplog):
     for number in range(100):
         # Before an admin's view the host asks for session and user.
         failing = Failing(number, "resend_confirmation_" if work is staff else "")
-        before = connection.savepoint()
+        before: Any = connection.savepoint()
         try:
             with connection.execute_wrapper(failing):
                 work()
