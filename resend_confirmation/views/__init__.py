@@ -1,4 +1,4 @@
-"""The pages behind a link, itself a URLconf: GET shows a button, POST presses it."""
+"""The confirm pages and their URLconf: GET shows a button, POST performs its action."""
 
 from http import HTTPStatus
 from typing import Any
@@ -17,21 +17,21 @@ from ..dialects.base import is_web, throttle
 from ..dialects.base.storing import Caller
 from ..engine import Opened, ResendRequest
 from ..outcomes import CONCEALED, Verdict
-from .page import PageView, SeeOther, landing, speaking
+from .page import LinkPage, SeeOther, landing, speaking
 
 
-class ConfirmView(PageView):
-    """The link in the message. GET and HEAD change nothing, since mail scanners send them."""
+class ConfirmPage(LinkPage):
+    """The page that a message links to. GET and HEAD change nothing: mail scanners send them."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Show the button, or why there is none."""
+        """Show the button, or the reason why it is missing."""
         return self.page(engine.inspect(self.token))
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Confirm, and lead on to where the client wants people to go.
+        """Confirm, then redirect to the client's landing address.
 
-        To an app's own scheme by a link alone: where the app is missing, browsers stay where they
-        are, and those inside apps go there by a tap alone.
+        An address with an app's own scheme is shown as a link instead: a browser without the app
+        does not follow the redirect, and browsers inside apps need a tap.
         """
         opened = engine.confirm(self.token)
         target = landing(opened)
@@ -40,8 +40,8 @@ class ConfirmView(PageView):
         return self.render(opened, target)
 
 
-class RenewView(PageView):
-    """The expired page's button: a new link in place of the old."""
+class RenewPage(LinkPage):
+    """The button of the expired page, which sends a new link."""
 
     http_method_names = ["post"]
 
@@ -57,26 +57,26 @@ class RenewView(PageView):
         return self.done("sent", opened)
 
 
-class DisownView(PageView):
-    """The button of those who did not sign up."""
+class DisownPage(LinkPage):
+    """The button of people who did not sign up."""
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Withdraw the confirmation, which kills its links."""
+        """Withdraw the confirmation, which invalidates its links."""
         opened = engine.disown(self.token)
         if opened.verdict in {Verdict.READY, Verdict.EXPIRED}:
             return self.done("disowned", opened)
         return self.page(opened)
 
 
-class AskView(PageView):
-    """The field of pages that cannot go on: a new message, whoever has the address or none."""
+class RequestPage(LinkPage):
+    """The form on pages without a usable link: it requests a new message for an address."""
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Ask as a quiet dialect does, and answer the same for every address."""
+        """Request a message as a quiet dialect does; the response is the same for every address."""
         opened = engine.inspect(self.token)
         if exceeded := throttle.check(request, "pages"):
             status = HTTPStatus.TOO_MANY_REQUESTS
@@ -97,31 +97,30 @@ class AskView(PageView):
         return self.done("asked", opened)
 
 
-class DoneView(PageView):
-    """What was done, after the redirect that follows a form: loading it again does nothing."""
+class DonePage(LinkPage):
+    """The page after a form's redirect, which says what was done. Reloading it does nothing."""
 
     http_method_names = ["get", "head"]
     what = ""
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Keep the language, which the form's page was in."""
+        """Read the language of the form's page."""
         super().setup(request, *args, **kwargs)
         self.language = request.GET.get("language", "")
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Say it."""
         opened = Opened(Verdict.FOREIGN)
         return self.page(opened, HTTPStatus.OK, verdict=self.what, language=self.language)
 
 
 @method_decorator([csrf_exempt, login_not_required], name="dispatch")
-class StyleView(View):
-    """The pages' stylesheet, so that a strict policy needs no static files of the host's."""
+class StylesheetView(View):
+    """The stylesheet of the pages, which therefore need none of the host's static files."""
 
     http_method_names = ["get", "head"]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer as guarded as the pages; a refusal is no more kept than theirs."""
+        """Add the pages' security headers; do not cache errors."""
         response: HttpResponse = super().dispatch(request, *args, **kwargs)  # type: ignore[assignment]
         response.headers.setdefault("Cache-Control", "no-store")
         response["Referrer-Policy"] = "no-referrer"
@@ -131,7 +130,6 @@ class StyleView(View):
         return response
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """The same bytes for everybody."""
         style = render_to_string("resend_confirmation/page.css")
         response = HttpResponse(style, content_type="text/css; charset=utf-8")
         response["Cache-Control"] = "public, max-age=3600"
@@ -141,14 +139,14 @@ class StyleView(View):
 app_name = "resend_confirmation"
 
 urlpatterns = [
-    path("", ConfirmView.as_view(), name="confirm"),
-    path("new/", RenewView.as_view(), name="renew"),
-    path("sent/", DoneView.as_view(what="sent"), name="sent"),
-    path("ask/", AskView.as_view(), name="ask"),
-    path("asked/", DoneView.as_view(what="asked"), name="asked"),
-    path("not-me/", DisownView.as_view(), name="disown"),
-    path("disowned/", DoneView.as_view(what="disowned"), name="disowned"),
-    path("style.css", StyleView.as_view(), name="style"),
-    # Where a program encoded the question mark, or put something in front of it.
-    re_path(r"^(?P<damaged>[^A-Za-z0-9_/-][\s\S]*)\Z", ConfirmView.as_view()),
+    path("", ConfirmPage.as_view(), name="confirm"),
+    path("new/", RenewPage.as_view(), name="renew"),
+    path("sent/", DonePage.as_view(what="sent"), name="sent"),
+    path("ask/", RequestPage.as_view(), name="ask"),
+    path("asked/", DonePage.as_view(what="asked"), name="asked"),
+    path("not-me/", DisownPage.as_view(), name="disown"),
+    path("disowned/", DonePage.as_view(what="disowned"), name="disowned"),
+    path("style.css", StylesheetView.as_view(), name="style"),
+    # A program encoded the question mark, or put something in front of it.
+    re_path(r"^(?P<damaged>[^A-Za-z0-9_/-][\s\S]*)\Z", ConfirmPage.as_view()),
 ]

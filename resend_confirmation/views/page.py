@@ -1,4 +1,4 @@
-"""What the pages share: a token comes in, a page in the message's language goes out."""
+"""Base class of the pages: reads the token and renders in the language of the message."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ STATUSES = {
 
 
 class SeeOther(HttpResponse):
-    """303 (RFC 9110): the browser follows with GET. Only for registered addresses."""
+    """303 (RFC 9110): browsers follow with GET. For registered addresses only."""
 
     status_code = HTTPStatus.SEE_OTHER
 
@@ -47,14 +47,14 @@ class SeeOther(HttpResponse):
 
     @property
     def url(self) -> str:
-        """The address, as tests of a host's follow it."""
+        """The address, which Django's test client follows."""
         return str(self["Location"])
 
 
-# The token is the authority, and there is no session that a forged request could ride on.
+# CSRF does not apply: the token is the authority, and no session is used.
 @method_decorator([csrf_exempt, login_not_required], name="dispatch")
-class PageView(View):
-    """A page without third parties; the token and the address that come in stay here."""
+class LinkPage(View):
+    """A page that loads nothing from third parties and leaks neither token nor address."""
 
     http_method_names = ["get", "head", "post"]
     token: redaction.Secret
@@ -63,8 +63,8 @@ class PageView(View):
     @method_decorator(sensitive_post_parameters())
     @method_decorator(failures.discreet)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer with headers that keep the token here (CSP level 3, Referrer Policy)."""
-        # First of all, so that whatever fails from here on reports a request without it.
+        """Add headers that keep the token from other sites (CSP level 3, Referrer Policy)."""
+        # Done first, so that error reports from here on have a request without the token.
         try:
             self.token, self.address = redaction.take(request, *kwargs.values())
             response: HttpResponse = super().dispatch(request)  # type: ignore[assignment]
@@ -81,7 +81,7 @@ class PageView(View):
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Refuse; whoever comes back to a form's address by GET is shown a way on."""
+        """Refuse; for GET, such as a reload of a form's address, with a page that helps on."""
         refused: HttpResponse = super().http_method_not_allowed(request, *args, **kwargs)
         if request.method == "GET":
             page = self.page(Opened(Verdict.FOREIGN), status=HTTPStatus.METHOD_NOT_ALLOWED)
@@ -90,7 +90,7 @@ class PageView(View):
         return refused
 
     def page(self, opened: Opened, status: HTTPStatus | None = None, **more: Any) -> HttpResponse:
-        """The page for a verdict, with the way on that its client has for it."""
+        """Render the page for a verdict, with the client's landing address."""
         return self.render(opened, landing(opened), status, **more)
 
     def render(
@@ -102,7 +102,7 @@ class PageView(View):
         language: str = "",
         **more: Any,
     ) -> HttpResponse:
-        """Write the page, in the language of the message whose link was opened."""
+        """Render the page in the language of the message."""
         delivery, confirmation = opened.delivery, opened.confirmation
         with speaking(self.request, opened, language):
             context = {
@@ -119,7 +119,7 @@ class PageView(View):
             body = render_to_string(TEMPLATE, context, request=self.request)
             response = HttpResponse(body, status=status or STATUSES[opened.verdict])
             if hasattr(self.request, "LANGUAGE_CODE"):
-                # LocaleMiddleware would say the browser's.
+                # LocaleMiddleware would name the browser's language.
                 response["Content-Language"] = translation.get_language() or ""
         response["Content-Security-Policy"] = _policy(target)
         if context["retry_after"]:
@@ -127,7 +127,7 @@ class PageView(View):
         return response
 
     def done(self, name: str, opened: Opened) -> SeeOther:
-        """Lead on to a page that says what was done, and does nothing when it is loaded again."""
+        """Redirect to the page that says what was done, which is safe to reload."""
         with speaking(self.request, opened):
             where = reverse(f"resend_confirmation:{name}", urlconf=_urlconf(self.request))
             language = translation.get_language() or ""
@@ -136,8 +136,8 @@ class PageView(View):
 
 @contextmanager
 def speaking(request: HttpRequest, opened: Opened, language: str = "") -> Iterator[None]:
-    """Write as the message did whose link was opened; else in ``language``, else the browser's."""
-    # LocaleMiddleware has chosen, by the path or a cookie as well.
+    """Activate the language of the message; without one ``language``, else the browser's."""
+    # LocaleMiddleware may have chosen by the path or a cookie.
     chosen = getattr(request, "LANGUAGE_CODE", "") or languages.of_request(request)
     if opened.delivery and opened.confirmation:
         with message.speaking(opened.delivery, opened.confirmation, chosen):
@@ -152,9 +152,9 @@ def _urlconf(request: HttpRequest) -> Any:
 
 
 def landing(opened: Opened) -> str | None:
-    """Where to go on; our own page where the dialect cannot say, since the click has counted."""
+    """Return the landing address; None if the dialect fails, since the click has counted."""
     if opened.verdict is Verdict.READY:
-        # The button's answer will be a redirect there, which the page's policy must allow.
+        # The button is answered with a redirect there, which the page's policy must allow.
         opened = Opened(Verdict.ALREADY, opened.delivery, opened.account)
     try:
         return landing_of(opened)
@@ -165,9 +165,9 @@ def landing(opened: Opened) -> str | None:
 
 
 def _policy(landing: str | None) -> str:
-    """A policy that allows our stylesheet, our form and the redirect that answers it.
+    """Return a policy that allows our stylesheet, our form and the redirect after the form.
 
-    Chromium holds a form's redirects to ``form-action`` too.
+    Chromium applies ``form-action`` to the redirects of a form too.
     """
     target = ""
     if landing and is_web(landing):
