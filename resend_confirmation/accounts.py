@@ -1,7 +1,6 @@
 """Accounts: what an identity names, seen through an ``AccountStore`` that the host may replace."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -14,7 +13,8 @@ from django.db import router
 from django.db.models import F, Q, QuerySet
 from django.utils.module_loading import import_string
 
-from . import addresses, conf
+from . import conf
+from .addresses import Address
 from .outcomes import ConfirmationState, Standing
 
 
@@ -37,6 +37,8 @@ class Account:
     what the same query learnt of our own rows; None means that there is none or that the store
     did not look, and costs a statement more. ``former_id`` is the confirmation of an address that
     the account had before, where that says that it waits and there is none of this address.
+    ``parsed`` is what ``address`` reads as, None where it is not an address; a store that knows
+    it may say so.
     """
 
     user: Any = field(repr=False)
@@ -46,16 +48,31 @@ class Account:
     confirmation_id: int | None = None
     cooldown: CooldownFacts | None = None
     former_id: int | None = None
+    parsed: Address | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.parsed is None:
+            object.__setattr__(self, "parsed", Address.parse(self.address))
+
+    @property
+    def mailbox(self) -> Address:
+        """The address as one that mail can go to; ValueError where it cannot."""
+        if self.parsed is None:
+            raise ValueError("not an address")
+        return self.parsed
 
 
 class AccountStore(Protocol):
     """Where accounts are found and marked; ``ACCOUNTS`` names the class."""
 
-    def find(self, identity: str) -> Sequence[Account]:
-        """Candidates for an identity, in one statement; it need not compare exactly."""
+    def find(self, identity: Address | str) -> Sequence[Account]:
+        """Return candidates for an address, or else for a user name, in one statement.
 
-    def get(self, user_id: Any, address: str) -> Account | None:
-        """The account as it is now, or None when it is gone or no longer has the address."""
+        It need not compare exactly.
+        """
+
+    def get(self, user_id: Any, address: Address) -> Account | None:
+        """Return the account as it is now, or None if it is gone or has not the address."""
 
     def lock(self, user_id: Any) -> None:
         """Lock the rows that ``get`` reads, until the transaction around it ends."""
@@ -91,8 +108,8 @@ class ConfirmationStore:
     A deactivated account is blocked.
     """
 
-    def find(self, identity: str) -> Sequence[Account]:
-        """One statement: the users with that address, or else that user name, and all of ours.
+    def find(self, identity: Address | str) -> Sequence[Account]:
+        """Read in one statement the users with that address, or else that user name.
 
         Those who wait are found by their confirmation's fingerprint too, which is exact where a
         database's ``iexact`` is not: capitals beyond ASCII, composed letters, IDNA. It is a UNION,
@@ -100,12 +117,13 @@ class ConfirmationStore:
         """
         first, *others = (part.order_by() for part in self._parts(identity))
         users = first.union(*others, all=True) if others else first
-        return self._accounts(users.order_by("pk"))
+        return self._accounts(
+            users.order_by("pk"), identity if isinstance(identity, Address) else None
+        )
 
-    def get(self, user_id: Any, address: str) -> Account | None:
-        """One statement: the user with that address as it is now."""
-        accounts = self._accounts(self._joined().filter(pk=user_id))
-        return next((a for a in accounts if addresses.spelt_alike(a.address, address)), None)
+    def get(self, user_id: Any, address: Address) -> Account | None:
+        accounts = self._accounts(self._joined().filter(pk=user_id), address)
+        return next((account for account in accounts if address.proves(account.parsed)), None)
 
     def lock(self, user_id: Any) -> None:
         """Lock the user's row, where the database locks rows."""
@@ -142,22 +160,21 @@ class ConfirmationStore:
         joined: QuerySet[Any] = _users().annotate(**{n: F(path) for n, path in _OURS.items()})
         return joined
 
-    def _parts(self, identity: str) -> Iterator[QuerySet[Any]]:
-        """What ``find`` unites: each part has an index of its own to go by."""
+    def _parts(self, identity: Address | str) -> Iterator[QuerySet[Any]]:
+        """Yield the parts that ``find`` unites; each can use a separate index."""
         yield self._joined().filter(self._matches(identity))
-        with suppress(ValueError):
-            fingerprint = addresses.fingerprint(identity)
-            yield self._joined().filter(resend_confirmations__fingerprint=fingerprint)
+        if isinstance(identity, Address):
+            yield self._joined().filter(resend_confirmations__fingerprint=identity.fingerprint)
 
-    def _matches(self, identity: str) -> Q:
+    def _matches(self, identity: Address | str) -> Q:
         """Match addresses or user names, never both.
 
         Otherwise an account could be reached, or not, because of another's user name.
         """
         model: Any = get_user_model()
-        if addresses.is_address(identity):
-            field, spellings = model.get_email_field_name(), addresses.spellings(identity)
-            return reduce(or_, (Q(**{f"{field}__iexact": spelling}) for spelling in spellings))
+        if isinstance(identity, Address):
+            lookup = f"{model.get_email_field_name()}__iexact"
+            return reduce(or_, (Q(**{lookup: spelling}) for spelling in identity.spellings))
         name = model._meta.get_field(model.USERNAME_FIELD)
         try:
             return Q(**{model.USERNAME_FIELD: name.to_python(identity)})
@@ -165,15 +182,16 @@ class ConfirmationStore:
             # A value that this column cannot hold.
             return Q(pk__in=[])
 
-    def _accounts(self, users: Any) -> list[Account]:
-        """One account per user, from one row per user and confirmation."""
-        return [self._account(rows) for rows in rows_of_users(users)]
+    def _accounts(self, users: Any, asked: Address | None = None) -> list[Account]:
+        """Make one account per user, from one row per user and confirmation."""
+        return [self._account(rows, asked) for rows in rows_of_users(users)]
 
-    def _account(self, rows: Sequence[Any]) -> Account:
+    def _account(self, rows: Sequence[Any], asked: Address | None) -> Account:
         user = rows[0]
-        address = getattr(user, user.get_email_field_name()) or ""
+        text = getattr(user, user.get_email_field_name()) or ""
+        address = Address.parse(text, asked)
         ours = Ours.of(rows, address, [address])
-        return ours.account(user, address, self.standing(user, ours.state))
+        return ours.account(user, text, self.standing(user, ours.state), address)
 
 
 class FlagStore(ConfirmationStore):
@@ -236,15 +254,21 @@ class Ours:
     former: Any = None
 
     @classmethod
-    def of(cls, rows: Sequence[Any], address: str, held: Sequence[str]) -> "Ours":
+    def of(
+        cls, rows: Sequence[Any], address: Address | None, held: Sequence[Address | None]
+    ) -> "Ours":
         """Read off the rows of one user, which has the addresses ``held``."""
-        ours = [row for row in rows if row.rc_id is not None]
-        alike = addresses.spelt_alike
-        former = [row for row in ours if not any(alike(row.rc_address, each) for each in held)]
-        return cls(
-            row=next((row for row in ours if alike(row.rc_address, address)), None),
-            former=max(former, key=lambda row: (row.rc_requested_at, row.rc_id), default=None),
-        )
+        found, former = None, []
+        for row in rows:
+            if row.rc_id is None:
+                continue
+            went_to = Address.parse(row.rc_address, *held)
+            if went_to is None or not any(went_to.proves(each) for each in held):
+                former.append(row)
+            elif found is None and went_to.proves(address):
+                found = row
+        newest = max(former, key=lambda row: (row.rc_requested_at, row.rc_id), default=None)
+        return cls(found, newest)
 
     @property
     def state(self) -> str | None:
@@ -252,8 +276,10 @@ class Ours:
         counts = self.row or self.former
         return str(counts.rc_state) if counts else None
 
-    def account(self, user: Any, address: str, standing: Standing) -> Account:
-        """The account with what is known of our rows."""
+    def account(
+        self, user: Any, address: str, standing: Standing, parsed: Address | None = None
+    ) -> Account:
+        """Make the account with what is known of our rows."""
         row, waits = self.row, standing is Standing.PENDING
         # Where it waits anew there is none to name, so that the row is opened again.
         reusable = row and not (waits and row.rc_state != ConfirmationState.PENDING)
@@ -265,6 +291,7 @@ class Ours:
             confirmation_id=row.rc_id if reusable else None,
             cooldown=cooldown_facts(row) if row else None,
             former_id=self.former.rc_id if waits and self.former and not row else None,
+            parsed=parsed,
         )
 
 
@@ -287,8 +314,8 @@ def store() -> AccountStore:
     return made
 
 
-def of(user_id: Any, address: str) -> Account | None:
-    """The account as it is now, if its address is spelt as ``address``."""
-    account = store().get(user_id, address)
-    alike = account is not None and addresses.spelt_alike(account.address, address)
-    return account if alike else None
+def of(user_id: Any, address: Address | str | None) -> Account | None:
+    """Return the account as it is now, if a link to ``address`` proves its address."""
+    known = Address.parse(address) if isinstance(address, str) else address
+    account = store().get(user_id, known) if known else None
+    return account if account and known and known.proves(account.parsed) else None

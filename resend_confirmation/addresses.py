@@ -1,9 +1,11 @@
-"""Addresses and identities: their canonical form, their digests and how a log shows them."""
+"""Addresses and identities: their canonical form and their digests."""
 
 import hashlib
 import re
 import unicodedata
 from contextlib import suppress
+from dataclasses import dataclass, field
+from string import ascii_lowercase, ascii_uppercase
 
 import idna
 from django.conf import settings
@@ -14,7 +16,7 @@ from django.utils.crypto import salted_hmac
 #: Longest identity or address in characters: Django's and the vendors' own limit is 254 or 255.
 MAX_LENGTH = 255
 
-#: What keyboards and clipboards put around an address, and no address has.
+#: Characters that keyboards and clipboards put around an address, and no address has.
 BLANKS = " \t\r\n"
 
 _validate = EmailValidator()
@@ -25,37 +27,135 @@ _SPECIAL = re.compile(r'(["\\])')
 _PLAIN = re.compile(r"[-!#$%&'*+/=?^_`{}|~\w.]*", re.ASCII)
 _LETTERS = {"L", "M", "N"}
 _NOT_TEXT = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp"}
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def is_clean(text: str) -> bool:
-    """Whether ``text`` has no control character, lone surrogate or unassigned code point.
+    """Return whether ``text`` has no control character, lone surrogate or unassigned code point.
 
     Those break database drivers (NUL, surrogates) or make two strings look alike.
     """
-    return not any(unicodedata.category(character) in _NOT_TEXT for character in text)
+    return _NOT_TEXT.isdisjoint(map(unicodedata.category, text))
 
 
 def canonical_identity(identity: str) -> str:
-    """The form in which identities that are no address are compared: NFKC, stripped.
+    """Return the form in which user names are compared: NFKC, stripped.
 
     Case is kept: Django's user names differ by it.
     """
     return unicodedata.normalize("NFKC", identity).strip()
 
 
-def canonical(address: str) -> str:
-    """The form in which addresses are compared, limited and hashed; never where mail goes.
+def read(identity: str) -> "Address | str":
+    """Read an identity that was typed: as an address if it is one, else as a user name."""
+    name = canonical_identity(identity)
+    return Address.parse(name) or name
 
-    NFKC, stripped, the local part casefolded and quoted only where it has to be, the domain in
-    IDNA 2008 (RFC 5891). Raises ValueError for anything that is not exactly one address, without
-    quoting it, and for address literals: no mail of a site goes to a machine by its number.
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One e-mail address; ``parse`` makes it, once, where a text comes in.
+
+    Two addresses are equal if their canonical forms are. Its repr does not show it.
     """
+
+    #: The text as it was parsed: what is kept, and where mail goes.
+    stored: str = field(repr=False, compare=False)
+    #: The form in which addresses are compared, limited and hashed; never where mail goes. NFKC,
+    #: stripped, the local part casefolded and quoted only where it has to be, the domain in
+    #: IDNA 2008 (RFC 5891).
+    canonical: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str, *known: "Address | None") -> "Address | None":
+        """Return the address that ``text`` is, or None unless it is exactly one.
+
+        Address literals are not accepted: no mail of a site goes to a machine by its number. If
+        one of ``known`` is spelt exactly so it is returned, which saves the work.
+        """
+        if "@" not in text:
+            return None
+        for address in known:
+            if address is not None and address.stored == text:
+                return address
+        try:
+            return cls(text, _canonical(text))
+        except ValueError:
+            return None
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical form, 64 hexadecimal digits, for unique keys and look-ups.
+
+        Not keyed: it is stored in the same row as the address.
+        """
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @property
+    def recipient(self) -> str:
+        """The form for mail servers: the local part as stored, the domain in IDNA 2008.
+
+        Django would encode the domain by IDNA 2003, which sends some domains' mail to another
+        owner.
+        """
+        local, _, domain = self.stored.strip().rpartition("@")
+        if local.startswith('"') and local.isascii():
+            local = _unquoted(local)
+        return f"{local}@{_ascii_domain(domain)}"
+
+    @property
+    def spellings(self) -> list[str]:
+        """How a host may have stored it, for a look-up that disregards the case of ASCII.
+
+        As it is, with small letters beyond ASCII, and with the domain in Unicode and in Punycode;
+        only one when it is ASCII throughout and has no Punycode.
+        """
+        form, _, ascii_domain = self.canonical.rpartition("@")
+        local, _, domain = self.stored.rpartition("@")
+        domains = [domain, ascii_domain]
+        # A domain that cannot be decoded has only one spelling.
+        with suppress(idna.IDNAError):
+            domains.append(idna.decode(ascii_domain))
+        locals_ = [local, local.lower(), *([form] if local.startswith('"') else [])]
+        found = [f"{before}@{behind}" for before in locals_ for behind in domains]
+        return list({each.translate(_SMALL): each for each in reversed(found)}.values())
+
+    def proves(self, other: "Address | None") -> bool:
+        """Return whether a link that went to this address proves ``other``.
+
+        Addresses with one canonical form share limits, but a mail server may know them for two
+        mailboxes: only the case of ASCII and the form of the domain are passed over.
+        """
+        return other is not None and (other is self or _proof(self.stored) == _proof(other.stored))
+
+    def digest(self, purpose: str) -> str:
+        """Return its digest for ``purpose`` under the current key."""
+        return self.digests(purpose)[0]
+
+    def digests(self, purpose: str) -> list[str]:
+        """Return its digest for ``purpose`` under each accepted key, the current one first."""
+        return keyed_digests(self.canonical, purpose)
+
+
+def keyed_digests(text: str, purpose: str) -> list[str]:
+    """Return HMAC-SHA256 of ``text`` under SECRET_KEY and each fallback, the current key first.
+
+    For rows that outlive the address that they are about: without the key they cannot be reversed
+    by trying addresses.
+    """
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    salt = f"resend_confirmation.{purpose}"
+    return [salted_hmac(salt, text, secret=k, algorithm="sha256").hexdigest() for k in keys]
+
+
+def _canonical(address: str) -> str:
+    """Return the canonical form; ValueError, which does not quote it, unless it is an address."""
     address = address.strip(BLANKS)
     if len(address) > MAX_LENGTH or not is_clean(address):
         raise ValueError("not an address")
     text = unicodedata.normalize("NFKC", address).strip()
     if text.count("@") != address.count("@"):
-        # A full-width @: nothing that a mail server would take for one.
+        # A full-width @: no mail server would take it for one.
         raise ValueError("not an address")
     local, _, domain = text.rpartition("@")
     # Folding can denormalise (U+0345), so that a second round is needed for a stable form.
@@ -109,101 +209,9 @@ def _ascii_domain(domain: str) -> str:
         raise ValueError("not an address") from None
 
 
-def deliverable(address: str) -> str:
-    """``address`` as a mail server takes it: the local part as stored, the domain in IDNA 2008.
-
-    Django would encode the domain by IDNA 2003, which sends some domains' mail to another
-    owner. Raises ValueError when it is not exactly one address.
-    """
-    canonical(address)
-    local, _, domain = address.strip().rpartition("@")
-    if local.startswith('"') and local.isascii():
-        local = _unquoted(local)
-    return f"{local}@{_ascii_domain(domain)}"
-
-
-def spelt_alike(one: str, other: str) -> bool:
-    """Return whether a link that went to ``one`` proves ``other``.
-
-    Addresses with one canonical form share limits, but a mail server may know them for two
-    mailboxes: only the case of ASCII and the form of the domain are passed over.
-    """
-    try:
-        return _proof(one) == _proof(other)
-    except ValueError:
-        return False
-
-
-def _proof(address: str) -> str:
-    canonical(address)
-    local, _, domain = address.strip().rpartition("@")
-    return f"{_ascii_lower(local)}@{_ascii_domain(domain).lower()}"
-
-
-def spellings(identity: str) -> list[str]:
-    """How a host may have stored ``identity``, for a look-up that disregards the case of ASCII.
-
-    As typed, with small letters beyond ASCII, and with the domain in Unicode and in Punycode;
-    only one when it is ASCII throughout and has no Punycode.
-    """
-    try:
-        form, _, ascii_domain = canonical(identity).rpartition("@")
-    except ValueError:
-        return [identity]
-    local, _, domain = identity.rpartition("@")
-    domains = [domain, ascii_domain]
-    # What cannot be decoded has one form.
-    with suppress(idna.IDNAError):
-        domains.append(idna.decode(ascii_domain))
-    locals_ = [local, local.lower(), *([form] if local.startswith('"') else [])]
-    found = [f"{before}@{behind}" for before in locals_ for behind in domains]
-    return list({_ascii_lower(spelling): spelling for spelling in reversed(found)}.values())
-
-
-def _ascii_lower(text: str) -> str:
-    return "".join(c.lower() if c.isascii() else c for c in text)
-
-
-def is_address(identity: str) -> bool:
-    """Whether ``identity`` reads as one e-mail address."""
-    try:
-        canonical(identity)
-    except ValueError:
-        return False
-    return True
-
-
-def same(one: str, other: str) -> bool:
-    """Whether two strings are the same address by their canonical forms."""
-    try:
-        return canonical(one) == canonical(other)
-    except ValueError:
-        return False
-
-
-def fingerprint(address: str) -> str:
-    """SHA-256 of the canonical address, 64 hexadecimal digits, for unique keys and look-ups.
-
-    Not keyed: it stands beside the address itself. Raises ValueError for no address.
-    """
-    return hashlib.sha256(canonical(address).encode()).hexdigest()
-
-
-def keyed_digests(text: str, purpose: str) -> list[str]:
-    """HMAC-SHA256 of ``text`` under SECRET_KEY and each fallback, the current key first.
-
-    For rows that outlive the address they speak of: without the key they cannot be reversed by
-    trying addresses. ``text`` is canonical already.
-    """
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    salt = f"resend_confirmation.{purpose}"
-    return [salted_hmac(salt, text, secret=k, algorithm="sha256").hexdigest() for k in keys]
-
-
-def mask(text: str) -> str:
-    """``text`` as a log may show it: ``j***@e***`` for an address, ``j***`` otherwise."""
-    local, at, domain = text.rpartition("@")
-    return f"{local[:1]}***@{domain[:1]}***" if at else f"{text[:1]}***"
+def _proof(stored: str) -> str:
+    local, _, domain = stored.strip().rpartition("@")
+    return f"{local.translate(_SMALL)}@{_ascii_domain(domain).lower()}"
 
 
 def mask_name(name: str) -> str:

@@ -9,7 +9,8 @@ from django.db import router, transaction
 from django.db.models import Q
 from django.dispatch import receiver
 
-from . import addresses, clock, columns, failures
+from . import clock, columns, failures
+from .addresses import Address
 from .models import Confirmation, Delivery, Suppression
 from .outcomes import DeliveryState, Reason
 from .signals import delivery_changed
@@ -138,8 +139,8 @@ def _is_about(delivery: Delivery, event: AnymailTrackingEvent) -> bool:
         if not delivery.doubts:
             return False
     # An attempt that was not answered has an id that we never learnt.
-    confirmation = delivery.confirmation
-    return bool(confirmation and addresses.same(confirmation.address, event.recipient or ""))
+    address = delivery.confirmation.parsed if delivery.confirmation else None
+    return address is not None and address == Address.parse(event.recipient or "", address)
 
 
 def _suppress(delivery: Delivery, event: AnymailTrackingEvent, state: DeliveryState) -> None:
@@ -150,10 +151,10 @@ def _suppress(delivery: Delivery, event: AnymailTrackingEvent, state: DeliverySt
         why = Suppression.Why.BOUNCED
     else:
         return
-    if delivery.confirmation is None or not addresses.is_address(delivery.confirmation.address):
+    address = delivery.confirmation.parsed if delivery.confirmation else None
+    if address is None:
         return
-    canonical = addresses.canonical(delivery.confirmation.address)
-    digest = addresses.keyed_digests(canonical, "suppression")[0]
+    digest = address.digest("suppression")
     Suppression.objects.get_or_create(digest=digest, defaults={"why": why, "since": clock.now()})
 
 

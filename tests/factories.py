@@ -6,7 +6,15 @@ from factory.django import DjangoModelFactory
 from factory.helpers import post_generation
 
 from resend_confirmation import start
+from resend_confirmation.addresses import Address
 from resend_confirmation.models import Delivery
+
+
+def address_of(text: str) -> Address:
+    """The address that ``text`` is."""
+    address = Address.parse(text)
+    assert address is not None
+    return address
 
 
 class UserFactory(DjangoModelFactory):

@@ -10,13 +10,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from resend_confirmation import accounts, clients, engine, start, withdraw
+from resend_confirmation import accounts, addresses, clients, engine, start, withdraw
 from resend_confirmation.accounts import ConfirmationStore, FlagStore
 from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Cooldown
 from resend_confirmation.outcomes import CONCEALED, ConfirmationState, Outcome, Standing
 
-from .factories import PendingFactory, UserFactory
+from .factories import PendingFactory, UserFactory, address_of
 
 pytestmark = pytest.mark.django_db
 
@@ -124,7 +124,7 @@ def test_a_user_name_that_reads_like_an_address(change, store, owner):
     for typed in ("bob@example.com", "BOB@example.com", " bob\uff20example.com"):
         found = matching.find(typed)
         assert names(found) == (["bob"] if owner else [])
-        assert matching.key(typed, found) == "bob@example.com"
+        assert matching.key(addresses.read(typed), found) == "bob@example.com"
     assert names(matching.find("bob")) == (["bob"] if owner else [])
 
 
@@ -146,7 +146,7 @@ def test_one_statement(pending, django_assert_num_queries):
     """Finding takes one statement, cooldown included."""
     start(pending)
     with django_assert_num_queries(1):
-        (account,) = ConfirmationStore().find("pending@example.com")
+        (account,) = ConfirmationStore().find(address_of("pending@example.com"))
     row = Cooldown.objects.get()
     assert account.cooldown is not None
     assert (account.cooldown.last_at, account.cooldown.hour_count) == (row.last_at, 1)
@@ -253,11 +253,11 @@ def test_confirmations_of_both_addresses(first):
 def test_get(pending):
     """An account is read as it is now, by its user and one address."""
     store = ConfirmationStore()
-    account = store.get(pending.pk, "PENDING@example.com")
+    account = store.get(pending.pk, address_of("PENDING@example.com"))
     assert account is not None
     assert account.user == pending
-    assert store.get(pending.pk, "other@example.com") is None
-    assert store.get(pending.pk + 1, "pending@example.com") is None
+    assert store.get(pending.pk, address_of("other@example.com")) is None
+    assert store.get(pending.pk + 1, address_of("pending@example.com")) is None
 
 
 def test_pending_are_those_who_wait(pending, confirmed, blocked):
@@ -368,7 +368,7 @@ def test_flag_confirm_refused_undoes_ours(flag_store):
     """When the host's mark may not be made, our confirmation stays pending."""
     user = sign_up(username="flagged")
     confirmation = start(user, send=False)
-    account = flag_store.get(user.pk, user.email)
+    account = flag_store.get(user.pk, address_of(user.email))
     User.objects.filter(pk=user.pk).update(last_login=timezone.now())
     assert account is not None
     assert engine.confirm_by_hand(confirmation) is False
@@ -406,7 +406,7 @@ def test_a_user_name_column_of_numbers(monkeypatch):
     monkeypatch.setattr(accounts, "get_user_model", lambda: Member)
     matches = ConfirmationStore()._matches
     users = get_user_model().objects
-    assert list(users.filter(matches("x@example.com"))) == [user]
+    assert list(users.filter(matches(address_of("x@example.com")))) == [user]
     assert list(users.filter(matches(str(user.pk)))) == [user]
     assert list(users.filter(matches("x"))) == []
 

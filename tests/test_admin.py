@@ -17,14 +17,14 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from resend_confirmation import addresses, clock, engine, urls
+from resend_confirmation import clock, engine, urls
 from resend_confirmation.admin import acting, confirmations
 from resend_confirmation.courier import carry
 from resend_confirmation.dialects.base import DialectView
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.signals import confirmed as confirmed_signal
 
-from .factories import PendingFactory, UserFactory
+from .factories import PendingFactory, UserFactory, address_of
 
 CONFIRMATIONS = "/admin/resend_confirmation/confirmation/"
 DELIVERIES = "/admin/resend_confirmation/delivery/"
@@ -540,7 +540,7 @@ class TestActions:
 class TestSuppressed:
     def test_sending_says_so_at_once(self, root):
         """Nothing is queued for a suppressed address: staff read how many, and since when."""
-        digest = addresses.keyed_digests("ann@example.com", "suppression")[0]
+        digest = address_of("ann@example.com").digest("suppression")
         Suppression.objects.create(digest=digest, why="bounced", since=NOON)
         rows = [waiting("ann"), waiting("ben")]
         response = press(root, "resend", *rows)

@@ -22,14 +22,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from resend_confirmation import accounts, addresses, engine
+from resend_confirmation import accounts, engine
 from resend_confirmation.accounts import ConfirmationStore
 from resend_confirmation.management import sending, stopping
 from resend_confirmation.management.commands.resend_confirmation import Command
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import Standing
 
-from .factories import PendingFactory, UserFactory
+from .factories import PendingFactory, UserFactory, address_of
 from .mailers import ScriptedBackend, through
 
 ROOT = Path(__file__).parent.parent
@@ -152,7 +152,7 @@ class TestSuppressed:
 
     @pytest.fixture(autouse=True)
     def suppressed(self, pending):
-        digest = addresses.keyed_digests("pending@example.com", "suppression")[0]
+        digest = address_of("pending@example.com").digest("suppression")
         Suppression.objects.create(digest=digest, why="bounced", since=NOON)
 
     @pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=repr)

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core import mail
 
-from resend_confirmation import addresses, clients, engine, withdraw
+from resend_confirmation import clients, engine, withdraw
 from resend_confirmation.courier import Round, carry, claims, links, message
 from resend_confirmation.courier.deadline import DeadlineExceeded
 from resend_confirmation.engine import ResendRequest
@@ -25,7 +25,7 @@ from resend_confirmation.outcomes import (
 from resend_confirmation.signals import delivery_changed
 
 from .demonstration import free_port
-from .factories import UserFactory, queued
+from .factories import UserFactory, address_of, queued
 from .mailers import SMTP, ScriptedBackend, through
 from .smtp_server import Server
 
@@ -304,7 +304,7 @@ def test_no_secret_in_the_tables(pending):
     token = token_in(mail.outbox[0])
     tables = (Confirmation, Cooldown, Delivery, Suppression)
     stored = str([list(model.objects.values()) for model in tables])
-    assert addresses.fingerprint("pending@example.com") in stored
+    assert address_of("pending@example.com").fingerprint in stored
     assert token not in stored
     assert "Somebody, most likely you" not in stored
 
@@ -404,7 +404,9 @@ def test_late_and_left_by_a_courier_that_died(pending, clock):
     claim = claims.claim("killed")
     assert claim
     assert claim.delivery.confirmation
-    links.assign(claim.delivery, claim.delivery.confirmation)
+    address = claim.delivery.confirmation.parsed
+    assert address
+    links.assign(claim.delivery, claim.delivery.confirmation, address)
     clock.move(hours=13)
     assert carry() == Round(sent=1)
     assert column("link_expires_at") == [clock.now + timedelta(hours=24)]
@@ -635,7 +637,7 @@ def test_smtp_cannot_carry_a_local_part_beyond_ascii(mailbox, pending):
 
 
 def suppress(user):
-    digest = addresses.keyed_digests("pending@example.com", "suppression")[0]
+    digest = address_of("pending@example.com").digest("suppression")
     Suppression.objects.create(digest=digest, why=Suppression.Why.BOUNCED, since=NOON)
 
 

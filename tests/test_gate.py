@@ -17,7 +17,7 @@ from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Reason
 
 from .dialects.cases import token_of
-from .factories import PendingFactory, UserFactory
+from .factories import PendingFactory, UserFactory, address_of
 
 pytestmark = pytest.mark.django_db
 
@@ -101,7 +101,7 @@ def test_a_doubt_that_was_superseded(pending, clock, script):
     ask("pending")
     first = claims.claim("killed")
     assert first is not None
-    assert claims.pass_gate(first, "pending@example.com") == timedelta(0)
+    assert claims.pass_gate(first, address_of("pending@example.com")) == timedelta(0)
     assert claims.hand_over(first)
     clock.move(minutes=5)
     ask("pending")
@@ -120,7 +120,7 @@ def test_a_courier_that_was_killed(clock, script):
     engine.send_to(accounts[one.pk])
     killed = claims.claim("killed")
     assert killed is not None
-    assert claims.pass_gate(killed, ADDRESS) == timedelta(0)
+    assert claims.pass_gate(killed, address_of(ADDRESS)) == timedelta(0)
     assert claims.hand_over(killed)
     engine.send_to(accounts[two.pk])
     clock.move(seconds=61)

@@ -14,7 +14,7 @@ from django.core import mail
 from django.db import connection, connections, transaction
 from django.test import Client
 
-from resend_confirmation import addresses, clients, engine, start, tokens, withdraw
+from resend_confirmation import clients, engine, start, tokens, withdraw
 from resend_confirmation.accounts import ConfirmationStore
 from resend_confirmation.courier import Round, carry
 from resend_confirmation.dialects.base import DialectView
@@ -24,7 +24,7 @@ from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppres
 from resend_confirmation.outcomes import ConfirmationState, DeliveryState, Outcome, Verdict
 from resend_confirmation.signals import confirmed as confirmed_signal
 
-from .factories import UserFactory
+from .factories import UserFactory, address_of
 
 pytestmark = pytest.mark.django_db
 
@@ -299,7 +299,7 @@ def test_rotation_keeps_cooldowns(pending, settings, clock):
 
 def test_rotation_keeps_suppressions(pending, settings):
     """An address that is suppressed under the old key gets no message under the new."""
-    digest = addresses.keyed_digests("pending@example.com", "suppression")[0]
+    digest = address_of("pending@example.com").digest("suppression")
     Suppression.objects.create(digest=digest, why="bounced", since=NOON)
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
     start(pending)

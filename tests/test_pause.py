@@ -14,7 +14,7 @@ from resend_confirmation.courier import Round, carry, pause
 from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import DeliveryState, Origin, Reason
 
-from .factories import UserFactory, queued
+from .factories import UserFactory, address_of, queued
 from .mailers import ScriptedBackend, through
 
 pytestmark = pytest.mark.django_db
@@ -192,7 +192,7 @@ def waiting(sends=0, **given):
     user = UserFactory.create()
     start(user, send=False)
     Confirmation.objects.filter(account=user).update(sends=sends)
-    account = store().get(user.pk, user.email)
+    account = store().get(user.pk, address_of(user.email))
     assert account is not None
     engine.send_to(account, **given)
 

@@ -7,14 +7,14 @@ import pytest
 from django.core import mail
 from django.db import transaction
 
-from resend_confirmation import addresses, clients, engine, start, withdraw
+from resend_confirmation import clients, engine, start, withdraw
 from resend_confirmation.courier import claims, slots
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Outcome, Reason
 
 from .dialects.cases import token_of
-from .factories import PendingFactory, UserFactory
+from .factories import PendingFactory, UserFactory, address_of
 
 pytestmark = pytest.mark.django_db
 
@@ -139,7 +139,7 @@ def test_spoilt_in_flight(pending, clock, script):
 
 def test_suppressed(pending, clock):
     """A message that was held back costs nothing, so that staff's lifting it helps at once."""
-    (digest,) = addresses.keyed_digests("pending@example.com", "suppression")
+    digest = address_of("pending@example.com").digest("suppression")
     suppression = Suppression.objects.create(digest=digest, why="by_hand", since=clock.now)
     assert ask() is Outcome.SENT
     engine.drain()

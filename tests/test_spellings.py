@@ -4,13 +4,13 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
-from resend_confirmation import addresses, clients, engine, start
+from resend_confirmation import clients, engine, start
 from resend_confirmation.accounts import ConfirmationStore
 from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, Outcome, Standing, Verdict
 
-from .factories import PendingFactory, UserFactory
+from .factories import PendingFactory, UserFactory, address_of
 
 pytestmark = pytest.mark.django_db
 
@@ -247,8 +247,7 @@ def test_limits_are_the_mailbox_s():
 @pytest.mark.parametrize("suppressed", ["mike@example.com", '"mike"@example.com'])
 def test_suppressed_in_another_spelling(suppressed):
     """A suppression stops every spelling of its mailbox."""
-    form = addresses.canonical(suppressed)
-    digest = addresses.keyed_digests(form, "suppression")[0]
+    digest = address_of(suppressed).digest("suppression")
     Suppression.objects.create(digest=digest, why="bounced", since=timezone.now())
     for name, address in enumerate(["mike@example.com", '"MIKE"@example.com']):
         start(UserFactory.create(username=str(name), email=address))

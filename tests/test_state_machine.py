@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from requests.exceptions import ReadTimeout
 
 import resend_confirmation.clock
-from resend_confirmation import addresses, clients, conf, engine, start, withdraw
+from resend_confirmation import clients, conf, engine, start, withdraw
 from resend_confirmation.courier.receipts import Kind
 from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Delivery, Suppression
@@ -31,7 +31,7 @@ from resend_confirmation.outcomes import CONCEALED, ConfirmationState, DeliveryS
 from resend_confirmation.signals import delivery_changed
 
 from .conftest import examples
-from .factories import PendingFactory
+from .factories import PendingFactory, address_of
 from .mailers import killed, through
 
 S = DeliveryState
@@ -258,8 +258,7 @@ class Deliveries(RuleBasedStateMachine):
             if row.state == S_PENDING
             and row.account.is_active
             and (row.account_id, row.account.email) not in ended
-            and not suppressed
-            & set(addresses.keyed_digests(addresses.canonical(row.account.email), "suppression"))
+            and not suppressed & set(address_of(row.account.email).digests("suppression"))
         }
         before = len(Provider.copies)
         with self.example.captureOnCommitCallbacks(execute=True):

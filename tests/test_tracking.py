@@ -11,14 +11,14 @@ import pytest
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
 from django.utils import timezone
 
-from resend_confirmation import addresses, start
+from resend_confirmation import start
 from resend_confirmation.courier import Round, carry, claims
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import DeliveryState, Reason
 from resend_confirmation.signals import delivery_changed
 from resend_confirmation.tracking import is_lasting
 
-from .factories import UserFactory
+from .factories import UserFactory, address_of
 
 pytestmark = [
     pytest.mark.django_db,
@@ -822,7 +822,7 @@ def test_a_suppression_stops_later_messages(client, pending):
 def test_a_suppression_holds_no_address(client, pending):
     """What is kept of the address is its keyed digest."""
     report(client, "postmark", "hard", sent(pending, "postmark"))
-    digest = addresses.keyed_digests("pending@example.com", "suppression")[0]
+    digest = address_of("pending@example.com").digest("suppression")
     assert Suppression.objects.values_list("digest", "detail").get() == (digest, "")
 
 

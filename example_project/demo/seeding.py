@@ -7,7 +7,8 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.crypto import get_random_string
 
-from resend_confirmation import addresses, engine, tokens
+from resend_confirmation import engine, tokens
+from resend_confirmation.addresses import Address
 from resend_confirmation.limits import cooldown
 
 from .bulk import copy_row
@@ -67,12 +68,13 @@ def _seed_chunk(accounts: Sequence[DemoAccount], password: str) -> None:
         [
             (
                 pk,
-                address,
-                addresses.fingerprint(address),
-                cooldown.digest(addresses.canonical(address)),
+                address.stored,
+                address.fingerprint,
+                cooldown.digest(address.canonical),
                 tokens.new_selector(),
             )
-            for pk, address in users.values_list("pk", "email")
+            for pk, email in users.values_list("pk", "email")
+            if (address := Address.parse(email))
         ],
     )
 

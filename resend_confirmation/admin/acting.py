@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from .. import addresses, engine
+from .. import engine
 from ..accounts import Account
 from ..engine.signup import account_of, moved_account_of
 from ..models import Confirmation, Suppression
@@ -52,9 +52,9 @@ def resend(confirmation: Confirmation) -> Done:
 def suppressed_since(confirmation: Confirmation) -> list[datetime]:
     """Return since when the address gets no messages; an empty list if it gets them."""
     account = _account_of(confirmation)
-    if account is None or not addresses.is_address(account.address):
+    if account is None or account.parsed is None:
         return []
-    found = Suppression.of(account.address)
+    found = Suppression.of(account.parsed)
     return [found.since] if found else []
 
 

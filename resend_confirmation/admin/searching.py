@@ -7,7 +7,7 @@ from django.contrib.admin import FieldListFilter, ModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from .. import addresses
+from ..addresses import Address
 
 
 def by_address(queryset: QuerySet[Any], field: str, term: str) -> QuerySet[Any]:
@@ -15,9 +15,8 @@ def by_address(queryset: QuerySet[Any], field: str, term: str) -> QuerySet[Any]:
 
     Databases differ in which letters they take for equal, canonical forms do not.
     """
-    if not addresses.is_address(term):
-        return queryset.none()
-    return queryset.filter(**{field: addresses.fingerprint(term)})
+    address = Address.parse(term)
+    return queryset.filter(**{field: address.fingerprint}) if address else queryset.none()
 
 
 def is_offered(admin: "ModelAdmin[Any]", request: HttpRequest, lookup: str) -> bool:

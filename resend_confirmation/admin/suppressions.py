@@ -9,7 +9,8 @@ from django.http import HttpRequest
 from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
-from .. import addresses, clock
+from .. import clock
+from ..addresses import MAX_LENGTH, Address
 from ..models import Suppression
 from . import keeping
 from .searching import is_offered
@@ -21,15 +22,10 @@ else:
     SuppressionBase, SuppressionForm = admin.ModelAdmin, forms.ModelForm
 
 
-def digests(address: str) -> list[str]:
-    """The digests by which ``address`` may be suppressed; ValueError when it is none."""
-    return addresses.keyed_digests(addresses.canonical(address), "suppression")
-
-
 class ByHand(SuppressionForm):
     """A suppression for an address, of which only the digest is kept."""
 
-    address = forms.CharField(label=_("address"), max_length=addresses.MAX_LENGTH)
+    address = forms.CharField(label=_("address"), max_length=MAX_LENGTH)
 
     class Meta:
         model = Suppression
@@ -38,13 +34,12 @@ class ByHand(SuppressionForm):
     def clean_address(self) -> str:
         """Exactly one address that is not suppressed yet."""
         typed: str = self.cleaned_data["address"]
-        try:
-            known = digests(typed)
-        except ValueError:
-            raise forms.ValidationError(_("This is not an e-mail address.")) from None
-        if Suppression.objects.filter(digest__in=known).exists():
+        address = Address.parse(typed)
+        if address is None:
+            raise forms.ValidationError(_("This is not an e-mail address."))
+        if Suppression.of(address):
             raise forms.ValidationError(_("This address is suppressed already."))
-        self.instance.digest = known[0]
+        self.instance.digest = address.digest("suppression")
         self.instance.why = Suppression.Why.BY_HAND
         self.instance.since = clock.now()
         return typed
@@ -92,7 +87,6 @@ class SuppressionAdmin(SuppressionBase):
         """The suppression of exactly the address that was typed."""
         if not search_term:
             return queryset, False
-        try:
-            return queryset.filter(digest__in=digests(search_term)), False
-        except ValueError:
+        if (address := Address.parse(search_term)) is None:
             return queryset.none(), False
+        return queryset.filter(digest__in=address.digests("suppression")), False

@@ -22,8 +22,9 @@ from django.db.models.functions import Lower
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from .. import accounts, addresses, conf, engine
+from .. import accounts, conf, engine
 from ..accounts import Account, ConfirmationStore, Ours, rows_of_users
+from ..addresses import Address
 from ..outcomes import ConfirmationState, Standing
 
 
@@ -35,11 +36,10 @@ class AllauthStore(ConfirmationStore):
     verified is blocked: allauth lets nobody else verify it.
     """
 
-    def find(self, identity: str) -> Sequence[Account]:
-        """One statement: the users with that address or user name, and all that we know of them."""
+    def find(self, identity: Address | str) -> Sequence[Account]:
         found = super().find(identity)
-        if addresses.is_address(identity):
-            return [a for a in found if addresses.same(a.address, identity)]
+        if isinstance(identity, Address):
+            return [a for a in found if a.parsed == identity]
         return [a for a in found if _is_current(a)]
 
     def lock(self, user_id: Any) -> None:
@@ -70,7 +70,7 @@ class AllauthStore(ConfirmationStore):
 
     def pending(self) -> Iterator[Account]:
         """Those who have verified no address at all, each with the one that allauth goes by."""
-        return (a for a in super().pending() if _is_current(a) and addresses.is_address(a.address))
+        return (a for a in super().pending() if _is_current(a) and a.parsed)
 
     def _waits(self) -> Q:
         return Q(~Exists(_verified().filter(user_id=OuterRef("pk"))))
@@ -91,35 +91,43 @@ class AllauthStore(ConfirmationStore):
         )
         return joined
 
-    def _parts(self, identity: str) -> Iterator[QuerySet[Any]]:
+    def _parts(self, identity: Address | str) -> Iterator[QuerySet[Any]]:
         yield from super()._parts(identity)
-        if not addresses.is_address(identity):
+        if not isinstance(identity, Address):
             return
         # As allauth looks addresses up: small letters, by the index.
-        spellings = {spelling.lower() for spelling in addresses.spellings(identity)}
+        spellings = {spelling.lower() for spelling in identity.spellings}
         theirs = EmailAddress.objects.filter(email__in=spellings)
         yield self._joined().filter(pk__in=theirs.values("user_id"))
 
-    def _accounts(self, users: Any) -> list[Account]:
-        """One account per user and address, from one row per user, address and confirmation."""
-        return [account for rows in rows_of_users(users) for account in _accounts_of(rows)]
+    def _accounts(self, users: Any, asked: Address | None = None) -> list[Account]:
+        """Make one account per user and address, from a row per user, address and confirmation."""
+        return [account for rows in rows_of_users(users) for account in _accounts_of(rows, asked)]
 
 
-def _accounts_of(rows: list[Any]) -> list[Account]:
-    """The accounts of one user, the one of the primary address first."""
+def _accounts_of(rows: list[Any], asked: Address | None) -> list[Account]:
+    """Return the accounts of one user, the one of the primary address first."""
     user = rows[0]
     own = getattr(user, user.get_email_field_name()) or ""
     known = {row.al_address: (row.al_verified, row.al_taken) for row in rows if row.al_address}
-    if not any(addresses.same(own, address) for address in known) and (own or not known):
-        known[own] = (False, user.al_own_taken)
-    # What a former address says counts until another is verified.
+    parsed = {text: Address.parse(text, asked) for text in known}
+    if own not in known:
+        mine = Address.parse(own, asked)
+        if (mine is None or mine not in parsed.values()) and (own or not known):
+            known[own], parsed[own] = (False, user.al_own_taken), mine
+    # The state of a former address counts until another is verified.
     is_let_in = any(is_verified for is_verified, _ in known.values())
-    found = []
-    for address in sorted(known, key=lambda each: not addresses.same(each, _current(user))):
-        ours = Ours.of(rows, address, list(known))
+    found, held = [], list(parsed.values())
+    for text in sorted(known, key=lambda text: not _is_same(text, parsed[text], _current(user))):
+        ours = Ours.of(rows, parsed[text], held)
         ours = Ours(ours.row) if is_let_in else ours
-        found.append(ours.account(user, address, _standing(user, ours.state, *known[address])))
+        standing = _standing(user, ours.state, *known[text])
+        found.append(ours.account(user, text, standing, parsed[text]))
     return found
+
+
+def _is_same(text: str, address: Address | None, other: str) -> bool:
+    return text == other or (address is not None and address == Address.parse(other))
 
 
 def _standing(user: Any, state: str | None, is_verified: bool, is_taken: bool) -> Standing:
@@ -138,8 +146,7 @@ def _current(user: Any) -> str:
 
 
 def _is_current(account: Account) -> bool:
-    current = _current(account.user)
-    return account.address == current or addresses.same(account.address, current)
+    return _is_same(account.address, account.parsed, _current(account.user))
 
 
 def _verified() -> QuerySet[Any]:
@@ -159,14 +166,15 @@ def _locked(account: Account, using: str) -> Any:
     Addresses before users: allauth writes them in this order, and another could end in a deadlock.
     """
     rows = EmailAddress.objects.using(using).select_for_update().filter(user_id=account.user.pk)
-    address = next((row for row in rows if addresses.same(row.email, account.address)), None)
+    mailbox = account.mailbox
+    address = next((row for row in rows if mailbox == Address.parse(row.email, mailbox)), None)
     users = get_user_model()._default_manager.using(using).select_for_update()
     user: Any = users.filter(pk=account.user.pk).first()
     if user is None or not user.is_active:
         return None
     if address is None:
         # Accounts that were not made by allauth: it writes their row at the first login.
-        if not addresses.same(getattr(user, user.get_email_field_name()), account.address):
+        if mailbox != Address.parse(getattr(user, user.get_email_field_name()), mailbox):
             return None
         address, _ = EmailAddress.objects.using(using).get_or_create(
             user=user, email=account.address.lower()

@@ -11,8 +11,9 @@ from typing import Any
 from django.db.models import F
 from django.views.decorators.debug import sensitive_variables
 
-from .. import accounts, addresses, clock, conf, failures
+from .. import accounts, clock, conf, failures
 from ..accounts import Account
+from ..addresses import Address
 from ..models import Confirmation, Suppression
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
 from . import claims, endurance, links, message, pause, superseding
@@ -132,9 +133,9 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
     # First, whether anything can be sent: the life of the link begins when it is assigned.
     if failure := post.open():
         return failure
-    if hindrance := _hindrance(claim, confirmation):
+    if hindrance := _hindrance(claim, confirmation, account.mailbox):
         return hindrance
-    token = links.assign(delivery, confirmation)
+    token = links.assign(delivery, confirmation, account.mailbox)
     if token is None:
         claims.mark(claim, DeliveryState.ABANDONED, reason=Reason.ADDRESS_CHANGED)
         return None
@@ -155,10 +156,10 @@ def _is_superseded(claim: Claim) -> bool:
     return False
 
 
-def _hindrance(claim: Claim, confirmation: Confirmation) -> Receipt | None:
+def _hindrance(claim: Claim, confirmation: Confirmation, address: Address) -> Receipt | None:
     """Return why the message cannot leave now, or not at all, before it has a link."""
     delivery = claim.delivery
-    if wait := claims.pass_gate(claim, addresses.canonical(confirmation.address)):
+    if wait := claims.pass_gate(claim, address):
         # For as long as a link would have lived.
         if clock.now() + wait > delivery.asked_at + conf.get().LINK_LIFETIME:
             return TOO_LATE
@@ -177,7 +178,7 @@ def _hindrance(claim: Claim, confirmation: Confirmation) -> Receipt | None:
 def _account(confirmation: Confirmation | None) -> Account | None:
     if confirmation is None:
         return None
-    return accounts.of(confirmation.account_id, confirmation.address)
+    return accounts.of(confirmation.account_id, confirmation.parsed)
 
 
 def _objection(confirmation: Confirmation | None, account: Account | None) -> Reason | None:
@@ -188,7 +189,7 @@ def _objection(confirmation: Confirmation | None, account: Account | None) -> Re
         return Reason.CONFIRMED
     if confirmation.state == ConfirmationState.WITHDRAWN or account.standing is Standing.BLOCKED:
         return Reason.BLOCKED
-    digests = addresses.keyed_digests(addresses.canonical(account.address), "suppression")
+    digests = account.mailbox.digests("suppression")
     suppressed = Suppression.objects.filter(digest__in=digests).exists()
     return Reason.SUPPRESSED if suppressed else None
 

@@ -14,6 +14,7 @@ from django.db import Error, connections, router, transaction
 from django.db.models import F, QuerySet
 
 from .. import clock, columns, conf
+from ..addresses import Address
 from ..limits import gate
 from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState, Reason
@@ -46,7 +47,7 @@ class Claim:
     """A delivery that is this courier's alone until the lease ends (by ``time.monotonic()``).
 
     ``is_superseded`` and ``supersedes`` say whether a newer delivery of its confirmation follows
-    and whether older ones wait; ``passed`` is the address whose gate it passed, empty before.
+    and whether older ones wait; ``passed`` is the address whose gate it passed, None before.
     """
 
     delivery: Delivery
@@ -54,7 +55,7 @@ class Claim:
     lease_ends: float
     is_superseded: bool = False
     supersedes: bool = False
-    passed: str = ""
+    passed: Address | None = None
 
 
 def new_owner() -> str:
@@ -160,11 +161,11 @@ def _give_up(row: Delivery) -> None:
         mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL)
 
 
-def pass_gate(claim: Claim, canonical: str) -> timedelta:
+def pass_gate(claim: Claim, address: Address) -> timedelta:
     """Take the turn of the address; return zero, or how long to wait for the next."""
     # A send ends before its lease does, whatever becomes of this process.
-    wait = gate.enter(claim.delivery, canonical, clock.now() + lease())
-    claim.passed = "" if wait else canonical
+    wait = gate.enter(claim.delivery, address, clock.now() + lease())
+    claim.passed = None if wait else address
     return wait
 
 

@@ -9,7 +9,8 @@ from django.db import router
 from django.db.models import F
 from django.urls import get_script_prefix, reverse, set_script_prefix
 
-from .. import addresses, clients, clock, conf, tokens
+from .. import clients, clock, conf, tokens
+from ..addresses import Address
 from ..clients import Client
 from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState
@@ -18,19 +19,19 @@ from ..outcomes import DeliveryState
 _LANDING = ("dialect", "client", "redirect", "client_state", "payload")
 
 
-def assign(delivery: Delivery, confirmation: Confirmation) -> str | None:
+def assign(delivery: Delivery, confirmation: Confirmation, address: Address) -> str | None:
     """The token of ``delivery``, the same for every attempt; None when its link is dead.
 
     The first attempt decides the generation and writes it down with the token's digest and the
     Message-ID, before anything is sent.
     """
-    canonical = addresses.canonical(confirmation.address)
+    canonical = address.canonical
     if delivery.token_digest:
         candidates = tokens.make_all(confirmation.selector, delivery.generation or 0, canonical)
         return next((t for t in candidates if tokens.digest(t) == delivery.token_digest), None)
     now = clock.now()
     landing = _landing(delivery, confirmation)
-    reusable = _reusable(landing, confirmation, now)
+    reusable = _reusable(landing, confirmation, address, now)
     generation, expires_at = reusable or _next(confirmation, now)
     token = tokens.make(confirmation.selector, generation, canonical)
     host = urlsplit(base_url(clients.by_name(delivery.client))).hostname or "localhost"
@@ -92,7 +93,7 @@ def _landing(delivery: Delivery, confirmation: Confirmation) -> dict[str, str]:
 
 
 def _reusable(
-    landing: dict[str, str], confirmation: Confirmation, now: datetime
+    landing: dict[str, str], confirmation: Confirmation, address: Address, now: datetime
 ) -> tuple[int, datetime] | None:
     settings = conf.get()
     if settings.LINK_POLICY != "reuse":
@@ -110,8 +111,7 @@ def _reusable(
     )
     if newest is None or newest.link_expires_at is None:
         return None
-    canonical = addresses.canonical(confirmation.address)
-    current = tokens.make(confirmation.selector, confirmation.generation, canonical)
+    current = tokens.make(confirmation.selector, confirmation.generation, address.canonical)
     # A withdrawal or a new key in between made the old link another one.
     same = tokens.digest(current) == newest.token_digest
     return (confirmation.generation, newest.link_expires_at) if same else None

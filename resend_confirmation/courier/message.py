@@ -63,7 +63,7 @@ def write(
         subject=subject,
         body=text,
         from_email=conf.get().FROM_EMAIL,
-        to=[addresses.deliverable(account.address)],
+        to=[account.mailbox.recipient],
         reply_to=[reply_to] if reply_to else None,
         headers={
             "Message-ID": delivery.message_id,

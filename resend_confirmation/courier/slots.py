@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, QuerySet, Value
 
-from .. import addresses, conf
+from .. import conf
 from ..models import Cooldown, Delivery
 
 
@@ -41,8 +41,8 @@ def _slot(delivery: Delivery) -> tuple[datetime | None, QuerySet[Cooldown]]:
     confirmation, nothing = delivery.confirmation, Cooldown.objects.none()
     if delivery.doubts or confirmation is None:
         return None, nothing
-    if not addresses.is_address(confirmation.address):
-        # Spoilt after it was asked for; where its slot is cannot be told any more.
+    if confirmation.parsed is None:
+        # Spoilt after it was asked for: which row has its slot cannot be told any more.
         return None, nothing
-    digests = addresses.keyed_digests(addresses.canonical(confirmation.address), "cooldown")
+    digests = confirmation.parsed.digests("cooldown")
     return delivery.slot_at, Cooldown.objects.filter(digest__in=digests)

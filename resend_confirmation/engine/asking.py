@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from .. import addresses, clients, clock, conf, failures
 from ..accounts import Account
+from ..addresses import Address
 from ..clients import Client
 from ..limits import cooldown
 from ..models import Confirmation, Cooldown, Delivery
@@ -93,11 +94,11 @@ def resend(request: ResendRequest) -> Result:
         accept_language=request.accept_language,
     )
     if request.quiet >= CONCEALED or not client.required:
-        return _ask(request, draft)
+        return _ask(request, request.identity, draft)
     return _look_up(request, draft)
 
 
-def _ask(request: ResendRequest, draft: Delivery) -> Result:
+def _ask(request: ResendRequest, identity: Address | str, draft: Delivery) -> Result:
     """Write the ask down for the courier, so that nothing here can tell of an account.
 
     The cooldown that is told is that of what was typed. The address has its own, which the
@@ -109,7 +110,7 @@ def _ask(request: ResendRequest, draft: Delivery) -> Result:
     draft.identity = request.identity
     tells = Outcome.COOLING_DOWN not in request.quiet
     with transaction.atomic(using=router.db_for_write(Delivery)):
-        if tells and (wait := cooldown.take(_typed(request.identity))):
+        if tells and (wait := cooldown.take(_typed(identity))):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         _insert(draft, DeliveryState.ASKED)
         backlog.inserted()
@@ -117,26 +118,25 @@ def _ask(request: ResendRequest, draft: Delivery) -> Result:
     return result
 
 
-def _typed(identity: str) -> str:
+def _typed(identity: Address | str) -> str:
     """Return the key of the cooldown of what was typed; no address and no name has a line break."""
-    is_address = addresses.is_address(identity)
-    form = addresses.canonical(identity) if is_address else addresses.canonical_identity(identity)
-    return f"typed\n{form}"
+    return f"typed\n{matching.key(identity, [])}"
 
 
 def _look_up(request: ResendRequest, draft: Delivery) -> Result:
-    accounts = matching.find(request.identity)
+    identity = addresses.read(request.identity)
+    accounts = matching.find(identity)
     waiting = matching.pending(accounts)
     outcome = Outcome.SENT if waiting else matching.outcome_without_pending(accounts)
     # Where another outcome must look like SENT, SENT has to look like it.
     if outcome in request.quiet or (waiting and request.quiet & _OF_ACCOUNTS):
-        return _ask(request, draft)
+        return _ask(request, identity, draft)
     if not waiting:
         return Result(outcome)
     now = draft.slot_at = clock.now()
     with transaction.atomic(using=router.db_for_write(Delivery)):
-        canonical = addresses.canonical(waiting[0].address)
-        if wait := cooldown.take(canonical, waiting[0].cooldown, now):
+        key = waiting[0].mailbox.canonical
+        if wait := cooldown.take(key, waiting[0].cooldown, now):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         queue(draft, waiting)
         result = Result(Outcome.SENT, request.identity, waiting[0].address)
@@ -214,7 +214,7 @@ def send_to(
     way = named if any(named.values()) else _usual_way(account)
     draft = Delivery(**way, origin=origin, slot_at=now)
     with transaction.atomic(using=router.db_for_write(Delivery)):
-        if wait := cooldown.take(addresses.canonical(account.address), account.cooldown, now):
+        if wait := cooldown.take(account.mailbox.canonical, account.cooldown, now):
             if not _may_wait(account):
                 return Result(Outcome.COOLING_DOWN, retry_after=wait)
             delivery = _copy(draft, account, reason=Reason.TURN)
@@ -227,7 +227,7 @@ def send_to(
 def _usual_way(account: Account) -> dict[str, Any]:
     """The newest message's client and where it lands, else the confirmation's client."""
     ours = Confirmation.objects.filter(
-        Q(account_id=account.user.pk, fingerprint=addresses.fingerprint(account.address))
+        Q(account_id=account.user.pk, fingerprint=account.mailbox.fingerprint)
         | Q(pk=account.former_id or 0)
     )
     newest = Delivery.objects.filter(confirmation__in=ours).order_by("-asked_at", "-pk")
@@ -237,11 +237,11 @@ def _usual_way(account: Account) -> dict[str, Any]:
 
 def _may_wait(account: Account) -> bool:
     """Return whether another account took the newest slot, and nothing is under way for this."""
-    canonical = addresses.canonical(account.address)
-    last = Cooldown.objects.filter(digest=cooldown.digest(canonical)).values("last_at")
+    digest = cooldown.digest(account.mailbox.canonical)
+    last = Cooldown.objects.filter(digest=digest).values("last_at")
     sharing = Delivery.objects.filter(
         Q(slot_at__in=last) | Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING]),
-        confirmation__fingerprint=addresses.fingerprint(account.address),
+        confirmation__fingerprint=account.mailbox.fingerprint,
     )
     busy = set(sharing.values_list("confirmation__account_id", flat=True))
     return bool(busy) and account.user.pk not in busy

@@ -8,8 +8,9 @@ from django.db import router, transaction
 from django.utils.module_loading import import_string
 from django.utils.translation import get_language
 
-from .. import accounts, addresses, clock, failures
+from .. import accounts, clock, failures
 from ..accounts import FlagStore
+from ..addresses import Address
 from ..models import Confirmation
 from ..outcomes import ConfirmationState, Standing
 from ..signals import confirmed
@@ -43,8 +44,7 @@ def after_sign_up(sender: Any, user: Any, **_: Any) -> None:
     """
     if user.is_active or not isinstance(accounts.store(), FlagStore):
         return
-    address = _address(user)
-    if addresses.is_address(address):
+    if (address := Address.parse(_address(user))) is not None:
         reopen(user, address, client="", language=get_language() or "")
 
 
@@ -55,12 +55,12 @@ def note_confirmed(user: Any, address: str) -> bool:
     Sends the signal ``confirmed``, in the transaction that marks. False, and nothing happened,
     when none of ours waited.
     """
-    if not addresses.is_address(address):
+    if (known := Address.parse(address)) is None:
         return False
     using = router.db_for_write(Confirmation)
     waiting = Confirmation.objects.using(using).filter(
         account_id=user.pk,
-        fingerprint=addresses.fingerprint(address),
+        fingerprint=known.fingerprint,
         state=ConfirmationState.PENDING,
     )
     if not waiting.exists():
@@ -69,10 +69,10 @@ def note_confirmed(user: Any, address: str) -> bool:
         store = accounts.store()
         store.lock(user.pk)
         # The address may have changed since it was confirmed.
-        if store.get(user.pk, address) is None:
+        if store.get(user.pk, known) is None:
             return False
         confirmation = waiting.first()
-        if confirmation is None or not addresses.spelt_alike(confirmation.address, address):
+        if confirmation is None or not known.proves(confirmation.parsed):
             return False
         if not waiting.update(state=ConfirmationState.CONFIRMED, confirmed_at=clock.now()):
             return False
@@ -87,15 +87,15 @@ def note_deactivated(user: Any, address: str) -> None:
 
     One that was made, or withdrawn before, says enough and stays as it is.
     """
-    if not addresses.is_address(address):
+    if (known := Address.parse(address)) is None:
         return
     using = router.db_for_write(Confirmation)
     ours = Confirmation.objects.using(using).filter(
-        account_id=user.pk, fingerprint=addresses.fingerprint(address)
+        account_id=user.pk, fingerprint=known.fingerprint
     )
     with transaction.atomic(using=using):
         if not ours.exclude(state=ConfirmationState.PENDING).exists():
-            withdraw(reopen(user, address, client="", language=""))
+            withdraw(reopen(user, known, client="", language=""))
 
 
 @failures.discreet
@@ -124,15 +124,16 @@ def before_save(
         return
     old = _address(known)
     new = _address(instance) if _writes(email, update_fields) else old
+    is_same = old == new or Address.parse(old) == Address.parse(new)
     if instance.is_active:
         if not known.is_active and old == new:
             setattr(instance, _ACTIVATED, old)
         return
     if known.is_active and _writes("is_active", update_fields):
         note_deactivated(known, old)
-    elif known.is_active or addresses.same(old, new) or not _is_blocked(known, old):
+    elif known.is_active or is_same or not _is_blocked(known, old):
         return
-    if not addresses.same(old, new):
+    if not is_same:
         note_deactivated(known, new)
 
 
@@ -165,5 +166,5 @@ def _address(user: Any) -> str:
 
 
 def _is_blocked(user: Any, address: str) -> bool:
-    account = accounts.store().get(user.pk, address)
+    account = accounts.of(user.pk, address)
     return account is not None and account.standing is Standing.BLOCKED

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from django.db import router, transaction
 
-from .. import accounts, addresses, clock, conf, failures, redaction, tokens
+from .. import accounts, clock, conf, failures, redaction, tokens
 from ..accounts import Account
 from ..limits import cooldown
 from ..models import Confirmation, Delivery
@@ -81,9 +81,9 @@ def inspect(token: str, named: Named = _NOTHING) -> Opened:
 def _worth(
     token: str, delivery: Delivery, confirmation: Confirmation, account: Account | None
 ) -> Verdict:
-    if account is None or not addresses.is_address(confirmation.address):
+    if account is None or confirmation.parsed is None:
         return Verdict.DEAD
-    canonical = addresses.canonical(confirmation.address)
+    canonical = confirmation.parsed.canonical
     generation = delivery.generation or 0
     if not tokens.matches(token, confirmation.selector, generation, canonical):
         return Verdict.DEAD
@@ -157,7 +157,7 @@ def renew(token: str) -> Result | None:
     delivery.slot_at = now = clock.now()
     using = router.db_for_write(Delivery)
     with transaction.atomic(using=using):
-        if wait := cooldown.take(addresses.canonical(account.address), account.cooldown, now):
+        if wait := cooldown.take(account.mailbox.canonical, account.cooldown, now):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         # After the cooldown, as everywhere: another order could end in a deadlock.
         current = locked_account_of(confirmation)

@@ -4,46 +4,44 @@ from collections.abc import Sequence
 
 from .. import addresses, failures
 from ..accounts import Account, store
+from ..addresses import Address
 from ..outcomes import Outcome, Reason, Standing
 
 
 @failures.discreet
-def find(identity: str) -> list[Account]:
-    """The accounts that ``identity`` names, in one statement; ValueError never leaves here.
+def find(identity: Address | str) -> list[Account]:
+    """Find the accounts that ``identity`` names, in one statement; it never raises ValueError.
 
     Databases differ in which letters they take for equal, so that a look-up alone would reach
     neighbours. What reads as an address names accounts by their address alone: with a user name
     to fall back to, a message would tell whether an account has the address.
     """
-    identity = addresses.canonical_identity(identity)
+    identity = addresses.read(identity) if isinstance(identity, str) else identity
     candidates = store().find(identity)
-    if addresses.is_address(identity):
-        return [a for a in candidates if addresses.same(a.address, identity)]
+    if isinstance(identity, Address):
+        return [a for a in candidates if a.parsed == identity]
     return [a for a in candidates if addresses.canonical_identity(a.username) == identity]
 
 
 def names(identity: str, account: Account) -> bool:
     """Return whether ``identity`` names ``account``: by its address, or else by its user name."""
-    if addresses.is_address(identity):
-        return addresses.same(identity, account.address)
+    if (address := Address.parse(identity, account.parsed)) is not None:
+        return address == account.parsed
     return addresses.canonical_identity(identity) == addresses.canonical_identity(account.username)
 
 
 def pending(accounts: Sequence[Account]) -> list[Account]:
     """Return those that wait and have an address to write to, the newest first."""
-    waiting = [
-        a for a in accounts if a.standing is Standing.PENDING and addresses.is_address(a.address)
-    ]
+    waiting = [a for a in accounts if a.standing is Standing.PENDING and a.parsed]
     # Stores hand out the oldest account first; their keys need not say which that is.
     waiting.reverse()
     return sorted(waiting, key=lambda a: -(a.confirmation_id or 0))
 
 
-def key(identity: str, accounts: Sequence[Account]) -> str:
-    """What the cooldown of ``identity`` goes by: the address of its account, or what it says."""
-    named = accounts[0].address if accounts else ""
-    text = named if addresses.is_address(named) else addresses.canonical_identity(identity)
-    return addresses.canonical(text) if addresses.is_address(text) else text
+def key(identity: Address | str, accounts: Sequence[Account]) -> str:
+    """Return the key of the cooldown of ``identity``: its account's address, else what it says."""
+    named = (accounts[0].parsed if accounts else None) or identity
+    return named.canonical if isinstance(named, Address) else named
 
 
 def outcome_without_pending(accounts: Sequence[Account]) -> Outcome:

@@ -67,11 +67,12 @@ def _resolve(ask: Delivery) -> bool:
 
 
 def _look_up(ask: Delivery) -> None:
-    accounts = matching.find(ask.identity)
+    identity = addresses.read(ask.identity)
+    accounts = matching.find(identity)
     waiting = matching.pending(accounts)
     if not waiting:
         # As for one who waits: a dialect that tells COOLING_DOWN must not tell them apart.
-        key = matching.key(ask.identity, accounts)
+        key = matching.key(identity, accounts)
         _end(ask, matching.REASONS[matching.outcome_without_pending(accounts)], key)
         return
     first, *others = waiting
@@ -86,8 +87,8 @@ def _look_up(ask: Delivery) -> None:
             first.confirmation_id
             or ensure_confirmation(first, client=ask.client, language=ask.language).pk
         )
-        canonical = addresses.canonical(first.address)
-        is_cooling_down = cooldown.take(canonical, first.cooldown, ask.slot_at) > 0
+        key = first.mailbox.canonical
+        is_cooling_down = cooldown.take(key, first.cooldown, ask.slot_at) > 0
         mine = Delivery.objects.filter(pk=ask.pk)
         if is_cooling_down:
             mine.update(

@@ -11,6 +11,7 @@ from django.db import router, transaction
 
 from .. import accounts, addresses, clients, clock, conf, failures, tokens
 from ..accounts import Account
+from ..addresses import Address
 from ..clients import Client, Redirect
 from ..courier import slots, superseding
 from ..limits import cooldown
@@ -56,15 +57,16 @@ def start(
     user = account.user if is_one_of_several else account
     if not isinstance(user, get_user_model()):
         raise TypeError(f"start takes a user or an Account, not {user.__class__.__name__}")
-    address = (account.address if is_one_of_several else _own_address(user)) or ""
-    address = address.strip(addresses.BLANKS)
+    text = (account.address if is_one_of_several else _own_address(user)) or ""
+    address = Address.parse(text.strip(addresses.BLANKS))
     language, zone = _language(language), _time_zone(time_zone)
     owner = clients.by_name(client) if client else clients.default()
     if client and owner is None:
         raise ValueError(f"there is no client {client!r}")
     if redirect and not (owner and isinstance(_redirect(owner, redirect), Redirect)):
         raise ValueError("the redirect is not registered for this client")
-    canonical = addresses.canonical(address)
+    if address is None:
+        raise ValueError("not an address")
     with transaction.atomic(using=router.db_for_write(Confirmation)):
         named = owner.name if owner else client
         confirmation = reopen(user, address, client=named, language=language)
@@ -87,19 +89,19 @@ def start(
                     origin=Origin.SIGN_UP,
                     state=DeliveryState.QUEUED,
                     asked_at=now,
-                    **_slot(canonical, now, older),
+                    **_slot(address, now, older),
                 )
             )
     return confirmation
 
 
-def _slot(canonical: str, now: datetime, older: list[Delivery]) -> dict[str, Any]:
+def _slot(address: Address, now: datetime, older: list[Delivery]) -> dict[str, Any]:
     """Return a message's fields that say when it leaves: in a new slot, or one of ``older``.
 
     Without a slot the message waits for one gap, and takes one when it goes out. Asks for the
     address from before there was an account cannot put it off until the hour or day is over.
     """
-    wait = timedelta(seconds=cooldown.take(canonical, at=now))
+    wait = timedelta(seconds=cooldown.take(address.canonical, at=now))
     unused = [row for row in older if row.slot_at and not row.doubts]
     heir = unused.pop() if wait and unused else None
     for row in unused:
@@ -147,10 +149,10 @@ def ensure_confirmation(account: Account, *, client: str, language: str) -> Conf
         Confirmation.objects.filter(pk=account.former_id).first() if account.former_id else None
     )
     if former is None:
-        return reopen(account.user, account.address, client=client, language=language)
+        return reopen(account.user, account.mailbox, client=client, language=language)
     return reopen(
         account.user,
-        account.address,
+        account.mailbox,
         client=former.client,
         language=former.language or language,
         time_zone=former.time_zone,
@@ -158,7 +160,7 @@ def ensure_confirmation(account: Account, *, client: str, language: str) -> Conf
 
 
 def reopen(
-    user: Any, address: str, *, client: str, language: str, time_zone: str = ""
+    user: Any, address: Address, *, client: str, language: str, time_zone: str = ""
 ) -> Confirmation:
     """The confirmation of ``address``: made, or made pending again, or as it is while it waits.
 
@@ -166,7 +168,7 @@ def reopen(
     """
     now = clock.now()
     fresh = {
-        "address": address,
+        "address": address.stored,
         "client": client,
         "language": language,
         "state": ConfirmationState.PENDING,
@@ -175,15 +177,15 @@ def reopen(
         "confirmed_at": None,
         "disowned_at": None,
         "expires_at": None,
-        "cooldown_id": cooldown.digest(addresses.canonical(address)),
+        "cooldown_id": cooldown.digest(address.canonical),
     }
     confirmation, _ = Confirmation.objects.get_or_create(
         account=user,
-        fingerprint=addresses.fingerprint(address),
+        fingerprint=address.fingerprint,
         defaults={**fresh, "time_zone": time_zone},
     )
     waits = confirmation.state == ConfirmationState.PENDING
-    if not waits or not addresses.spelt_alike(confirmation.address, address):
+    if not waits or not address.proves(Address.parse(confirmation.address, address)):
         for name, value in fresh.items():
             setattr(confirmation, name, value)
         confirmation.save(update_fields=list(fresh))
@@ -214,7 +216,7 @@ def withdraw(confirmation: Confirmation) -> bool:
 
 def account_of(confirmation: Confirmation) -> Account | None:
     """The account of ``confirmation`` as its store knows it now."""
-    return accounts.of(confirmation.account_id, confirmation.address)
+    return accounts.of(confirmation.account_id, confirmation.parsed)
 
 
 def locked_account_of(confirmation: Confirmation) -> Account | None:
@@ -226,6 +228,5 @@ def locked_account_of(confirmation: Confirmation) -> Account | None:
 def moved_account_of(confirmation: Confirmation) -> Account | None:
     """The account that waits under another address by now, because of ``confirmation``."""
     user = confirmation.account
-    address = getattr(user, user.get_email_field_name()) or ""
-    account = accounts.store().get(user.pk, address)
+    account = accounts.of(user.pk, _own_address(user))
     return account if account is not None and account.former_id == confirmation.pk else None

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from django.db import router, transaction
 from django.db.models import Q
 
-from .. import addresses, clock, conf
+from .. import clock, conf
+from ..addresses import Address
 from ..models import Cooldown, Delivery
 from ..outcomes import DeliveryState
 from . import cooldown
@@ -25,7 +26,7 @@ UNSENT = frozenset(
 )
 
 
-def enter(delivery: Delivery, canonical: str, until: datetime) -> timedelta:
+def enter(delivery: Delivery, address: Address, until: datetime) -> timedelta:
     """Pass the gate for ``delivery``: return zero, or how long to wait for the next turn.
 
     From now on other messages to the address wait: until ``leave``, or COOLDOWN after ``until``
@@ -34,7 +35,7 @@ def enter(delivery: Delivery, canonical: str, until: datetime) -> timedelta:
     of the hour and the day. Safe to repeat.
     """
     now, gap = clock.now(), conf.get().COOLDOWN
-    key = cooldown.current_digest(canonical)
+    key = cooldown.current_digest(address.canonical)
     ahead, free_at = 0, now
     if delivery.slot_at is None:
         ahead, free_at = _others(delivery, now)
@@ -47,14 +48,13 @@ def enter(delivery: Delivery, canonical: str, until: datetime) -> timedelta:
     return max(free_at - now + ahead * gap, timedelta(seconds=1))
 
 
-def leave(delivery: Delivery, canonical: str, *, may_be_out: bool) -> None:
+def leave(delivery: Delivery, address: Address, *, may_be_out: bool) -> None:
     """Note that the send for which ``delivery`` passed has ended.
 
     The next message waits for COOLDOWN from now if this one may have gone out.
     """
-    rows = Cooldown.objects.filter(
-        digest__in=addresses.keyed_digests(canonical, "cooldown"), holder=delivery.pk
-    )
+    digests = address.digests("cooldown")
+    rows = Cooldown.objects.filter(digest__in=digests, holder=delivery.pk)
     if may_be_out:
         rows.update(sent_at=clock.latest())
     else:

@@ -118,7 +118,7 @@ def _send_to(identity: str, way: Way) -> Result | Told:
 
 
 def _suppressed(account: Account) -> Told | None:
-    found = Suppression.of(account.address)
+    found = Suppression.of(account.mailbox)
     return Told(Kept.SUPPRESSED, since=found.since) if found else None
 
 

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..addresses import Address
 from ..outcomes import ConfirmationState, DeliveryState
 from .cooldown import Cooldown
 from .primary import PrimaryManager
@@ -57,6 +58,9 @@ class Confirmation(models.Model):
 
     objects = PrimaryManager()
 
+    #: The address as it was parsed last.
+    _parsed: Address | None = None
+
     class Meta:
         verbose_name = _("confirmation")
         verbose_name_plural = _("confirmations")
@@ -76,3 +80,9 @@ class Confirmation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.address} ({self.get_state_display()})"
+
+    @property
+    def parsed(self) -> Address | None:
+        """The address, or None where a write to the row made it none; parsed once a row."""
+        self._parsed = Address.parse(self.address, self._parsed)
+        return self._parsed

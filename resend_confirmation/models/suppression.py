@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .. import addresses
+from ..addresses import Address
 from .primary import PrimaryManager
 
 
@@ -30,7 +30,7 @@ class Suppression(models.Model):
         return f"{self.digest[:8]}… ({self.get_why_display()})"
 
     @classmethod
-    def of(cls, address: str) -> "Suppression | None":
+    def of(cls, address: Address) -> "Suppression | None":
         """Return the oldest suppression of ``address``, or None if mail may go to it."""
-        digests = addresses.keyed_digests(addresses.canonical(address), "suppression")
-        return cls.objects.filter(digest__in=digests).order_by("since").first()
+        rows = cls.objects.filter(digest__in=address.digests("suppression"))
+        return rows.order_by("since").first()

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from resend_confirmation import addresses, tokens
+from resend_confirmation import tokens
 from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Suppression
+from tests.factories import address_of
 
 #: Each kind is told from the first, if it can be.
 KINDS = ("unknown", "pending", "confirmed", "blocked", "suppressed", "cooling down", "not enabled")
@@ -52,7 +53,7 @@ def _settle(kind: str, found: list[str]) -> None:
             Confirmation(
                 account=user,
                 address=address,
-                fingerprint=addresses.fingerprint(address),
+                fingerprint=address_of(address).fingerprint,
                 cooldown_id=cooldown.digest(address),
                 selector=tokens.new_selector(),
                 requested_at=now,
@@ -67,7 +68,7 @@ def _settle(kind: str, found: list[str]) -> None:
     if kind == "suppressed":
         Suppression.objects.bulk_create(
             Suppression(
-                digest=addresses.keyed_digests(address, "suppression")[0],
+                digest=address_of(address).digest("suppression"),
                 why=Suppression.Why.BOUNCED,
                 since=now,
             )

@@ -28,6 +28,7 @@ from django.test import Client  # noqa: E402
 from resend_confirmation import accounts, engine, start  # noqa: E402
 from resend_confirmation.outcomes import Outcome  # noqa: E402
 from tests.dialects.cases import all_cases  # noqa: E402
+from tests.factories import address_of  # noqa: E402
 
 from .clocks import set_the_clock_wrong  # noqa: E402
 
@@ -63,7 +64,7 @@ def sign_up(user):
 
 def send_by_hand(user):
     """Send again, as staff do."""
-    account = accounts.store().get(user.pk, user.email)
+    account = accounts.store().get(user.pk, address_of(user.email))
     assert account is not None
     result = engine.send_to(account)
     return PROMISED if result.ending is Outcome.SENT else ""

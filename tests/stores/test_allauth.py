@@ -17,6 +17,7 @@ from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState, Standing, Verdict
 from resend_confirmation.signals import confirmed
 from resend_confirmation.testing.stores import AccountStoreContract
+from tests.factories import address_of
 
 pytestmark = pytest.mark.django_db
 
@@ -199,7 +200,7 @@ def test_deactivated(sign_up, ask, arrived, press, log_in):
 
 def test_deactivated_while_confirming(several):
     """Who was deactivated since the account was read is not verified."""
-    account = AllauthStore().get(several.pk, "second@example.org")
+    account = AllauthStore().get(several.pk, address_of("second@example.org"))
     assert account is not None
     User.objects.update(is_active=False)
     assert AllauthStore().confirm(account) is False
@@ -306,7 +307,7 @@ def test_change_of_address(several, settings, ask, arrived, press):
 
 def test_start_for_a_second_address(several, arrived, press):
     """``start`` takes one of a user's several addresses as the store's account."""
-    start(AllauthStore().get(several.pk, "second@example.org"))
+    start(AllauthStore().get(several.pk, address_of("second@example.org")))
     ((to, body),) = arrived()
     assert (to, press(body)) == (["second@example.org"], "Thank you")
 
@@ -354,7 +355,7 @@ def test_shared_address_where_not_unique(twins, settings, ask, arrived):
 
 def test_taken_while_confirming(twins, monkeypatch):
     """Of two who confirm one address at once, the second is told no, and stays as it was."""
-    account = AllauthStore().get(twins[0].pk, "shared@example.org")
+    account = AllauthStore().get(twins[0].pk, address_of("shared@example.org"))
     assert account is not None
     EmailAddress.objects.filter(user=twins[1]).update(verified=True)
     # Theirs was committed after allauth had looked.
@@ -398,7 +399,9 @@ def test_outside_of_a_request(several, ask, arrived, settings):
     """Staff's tools confirm without a request; allauth's own notices go out all the same."""
     settings.ACCOUNT_CHANGE_EMAIL = True
     settings.ACCOUNT_EMAIL_NOTIFICATIONS = True
-    confirmation = start(AllauthStore().get(several.pk, "second@example.org"), send=False)
+    confirmation = start(
+        AllauthStore().get(several.pk, address_of("second@example.org")), send=False
+    )
     assert engine.confirm_by_hand(confirmation) is True
     ((to, body),) = arrived()
     assert (to, "second@example.org" in body) == (["jane@example.org"], True)
@@ -409,7 +412,9 @@ def test_adapter_is_asked(several, settings, monkeypatch):
     monkeypatch.setattr(
         "allauth.account.adapter.DefaultAccountAdapter.confirm_email", lambda *_: False
     )
-    confirmation = start(AllauthStore().get(several.pk, "second@example.org"), send=False)
+    confirmation = start(
+        AllauthStore().get(several.pk, address_of("second@example.org")), send=False
+    )
     assert engine.confirm_by_hand(confirmation) is False
     assert state() == ConfirmationState.PENDING
 
@@ -428,7 +433,7 @@ def test_store_of_another(sign_up, client, arrived, change):
 def test_one_statement_to_resend(several, django_assert_max_num_queries):
     """Reading an account with all its addresses takes one statement."""
     with django_assert_max_num_queries(1):
-        found = accounts.store().find("second@example.org")
+        found = accounts.store().find(address_of("second@example.org"))
     assert [a.address for a in found] == ["second@example.org"]
 
 

@@ -12,7 +12,7 @@ from resend_confirmation.accounts import ConfirmationStore, FlagStore
 from resend_confirmation.engine import link
 from resend_confirmation.models import Confirmation, Cooldown
 from resend_confirmation.outcomes import ConfirmationState, Standing
-from tests.factories import UserFactory
+from tests.factories import UserFactory, address_of
 
 User = get_user_model()
 NEW = "bob@example.org"
@@ -103,7 +103,7 @@ def test_in_another_transaction(change, store, act, arrived):
                 time.sleep(0.15)
         assert not running.result(30)
     assert Confirmation.objects.get(address="eve@example.com").state == ConfirmationState.PENDING
-    found = accounts.store().get(user.pk, NEW)
+    found = accounts.store().get(user.pk, address_of(NEW))
     assert found is not None
     if store is FlagStore:
         assert found.standing is not Standing.CONFIRMED

@@ -69,7 +69,7 @@ class AddressField(StrictCharField):
     def to_internal_value(self, data: Any) -> str:
         """The address as typed; a ValidationError when it is not exactly one."""
         address = super().to_internal_value(_stripped(data))
-        if not addresses.is_address(address):
+        if addresses.Address.parse(address) is None:
             raise serializers.ValidationError("Enter a valid email address.", code="address")
         return address
 

@@ -11,7 +11,8 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from ... import addresses, engine
+from ... import engine
+from ...addresses import Address
 from ...engine import backlog
 from ...models import Confirmation, Cooldown, Delivery, Suppression
 from ...outcomes import DeliveryState, Ending, Outcome, Refusal
@@ -165,7 +166,9 @@ class Silence(Contract):
             case "not enabled":
                 site.default_client("kiosk")
             case "suppressed":
-                digest = addresses.keyed_digests(addresses.canonical(ADDRESS), "suppression")[0]
+                address = Address.parse(ADDRESS)
+                assert address is not None
+                digest = address.digest("suppression")
                 Suppression.objects.create(digest=digest, why="bounced", since=timezone.now())
             case "cooling down":
                 site.send(ask)
