@@ -1,8 +1,10 @@
 """What is known of a message decides what becomes of it, and not the exception's class."""
 
 import smtplib
+import socket
 
 import pytest
+import requests
 from anymail.backends.test import EmailBackend as AnymailBackend
 from anymail.exceptions import AnymailAPIError, AnymailRecipientsRefused
 from anymail.message import AnymailRecipientStatus
@@ -110,12 +112,15 @@ ERRORS = [
     RuntimeError("the archive is down"),
     ValueError("no such folder"),
     TimeoutError("the archive"),
+    requests.ConnectionError("the archive"),
     ImproperlyConfigured("no archive"),
     OperationalError("no table"),
     smtplib.SMTPServerDisconnected("the archive"),
     smtplib.SMTPAuthenticationError(535, b"the archive"),
     smtplib.SMTPRecipientsRefused({"archive@site.example": (550, b"no")}),
     AnymailRecipientsRefused(),
+    ConnectionRefusedError("the archive"),
+    socket.gaierror("the archive"),
     SystemExit(),
 ]
 NAMES = [type(each).__name__ for each in ERRORS]
@@ -157,7 +162,7 @@ def test_a_provider_has_taken_it(pending, settings, error):
     assert Delivery.objects.get().provider_id == "0"
 
 
-@pytest.mark.parametrize("error", [*ERRORS[1:7], ERRORS[-1]], ids=[*NAMES[1:7], NAMES[-1]])
+@pytest.mark.parametrize("error", [*ERRORS[1:8], ERRORS[-1]], ids=[*NAMES[1:8], NAMES[-1]])
 def test_nothing_is_known(pending, settings, monkeypatch, error):
     """What a backend that cannot be watched raises leaves a doubt: one repeat, then unknown."""
     through(settings, "tests.test_wire.Forgetful")
