@@ -91,6 +91,8 @@ def title(raw: object, number: int) -> str:
 
 def _read(raw: object) -> Client:
     client = raw if isinstance(raw, Client) else _from_dict(raw)
+    if client.signing and client.signing.algorithm not in ALGORITHMS:
+        raise ValueError("the 'algorithm' of 'signing' is 'HS256' or 'RS256'")
     for url in (*(redirect.url for redirect in client.redirects), *client.pages.values()):
         _check_url(url)
     try:
@@ -195,8 +197,6 @@ def _signing(value: object) -> Signing | None:
     if not isinstance(value, Mapping) or "key" not in value:
         raise TypeError("'signing' takes a dict with 'key', 'algorithm', 'key_id'")
     _refuse_unknown(value, Signing.__dataclass_fields__, "'signing' has")
-    if value.get("algorithm", ALGORITHMS[0]) not in ALGORITHMS:
-        raise ValueError("the 'algorithm' of 'signing' is 'HS256' or 'RS256'")
     return Signing(**value)
 
 

@@ -1,6 +1,5 @@
 """Checks for production: each by its id, none without ``--deploy``, none for a good site."""
 
-import email.policy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,20 +16,9 @@ from django.core.cache.backends.base import BaseCache
 from django.core.checks import CheckMessage, run_checks
 from django.urls import include, path
 
-from resend_confirmation.checks.mailing import unsafe_headers
-
 from .mailers import SMTP, through
 from .new_project import NewProject
 from .test_docs import blocks, page
-
-#: Which releases of 3.12 and 3.13 mended a fault of Python's (Misc/NEWS.d of python/cpython).
-MENDED = {
-    "gh-121650": ((3, 12, 5), (3, 13, 0)),
-    "gh-80222": ((3, 12, 9), (3, 13, 2)),
-    "gh-121284": ((3, 12, 10), (3, 13, 3)),
-}
-#: Where Python's own policy writes the headers.
-IS_MODERN = django.VERSION >= (6, 0)
 
 GOOD: dict[str, Any] = {
     "BASE_URL": "https://site.example",
@@ -65,7 +53,7 @@ def production(settings):
 
 @pytest.fixture
 def found(production) -> Callable[..., list[CheckMessage]]:
-    """What the checks say of a value of the setting in production, but of this Python."""
+    """What the checks say of a value of the setting in production."""
 
     def run(**given: object) -> list[CheckMessage]:
         production.RESEND_CONFIRMATION = GOOD | given
@@ -73,7 +61,7 @@ def found(production) -> Callable[..., list[CheckMessage]]:
         messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
         # What is a matter of production is not said while developing.
         assert plain == [], plain
-        return [m for m in messages if m.id != "resend_confirmation.W011"]
+        return messages
 
     return run
 
@@ -115,7 +103,7 @@ def test_w004_quiet_not_decided(found, production):
     given = {k: v for k, v in GOOD.items() if k != "QUIET"}
     production.RESEND_CONFIRMATION = given
     messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
-    (message,) = (m for m in messages if m.id != "resend_confirmation.W011")
+    (message,) = messages
     assert message.id == "resend_confirmation.W004"
     # quiva conceals everything by itself.
     assert message.msg.endswith(": backendless, strapi, strapi-v4, xsolla-jwt, xsolla-oauth2")
@@ -132,7 +120,7 @@ def test_w004_nothing_to_decide(production, mount):
     mount(path("", include("resend_confirmation.dialects.quiva")))
     production.RESEND_CONFIRMATION = {k: v for k, v in GOOD.items() if k != "QUIET"}
     messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
-    assert {m.id for m in messages} <= {"resend_confirmation.W011"}
+    assert messages == []
 
 
 CACHE = "django.core.cache.backends"
@@ -189,7 +177,7 @@ def test_w005_a_library_that_is_not_there(found, production, monkeypatch, backen
     production.CACHES = {"default": {"BACKEND": f"{CACHE}.{backend}", "LOCATION": "127.0.0.1:1"}}
     (message,) = found()
     assert message.id == "resend_confirmation.W005"
-    start = f"THROTTLE counts in a cache that cannot be loaded: 'default' ({why}"
+    start = f"THROTTLE uses a cache that cannot be loaded: 'default' ({why}"
     assert message.msg.startswith(start)
     assert library in message.msg
     assert found(THROTTLE=None) == []
@@ -412,54 +400,6 @@ class Pigeon:
         return [checks.Warning("It is night", id="shop.W001")]
 
 
-@pytest.mark.skipif(
-    sys.version_info < (3, 12) or sys.base_prefix == "/usr",
-    reason="Distributions mend their Pythons and keep the numbers",
-)
-def test_w011_this_python(production):
-    """W011: a Python that is known to write headers unsafely is told of, fault by fault."""
-    now = sys.version_info[:3]
-    known = [
-        issue
-        for issue, (in_3_12, in_3_13) in MENDED.items()
-        if now < in_3_12 or (3, 13) <= now < in_3_13
-    ]
-    assert unsafe_headers(email.policy.default) == known
-    production.RESEND_CONFIRMATION = GOOD
-    messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
-    told = [m.msg for m in messages if m.id == "resend_confirmation.W011"]
-    assert len(told) == bool(known)
-    assert all(issue in told[0] for issue in known)
-
-
-@pytest.mark.skipif(IS_MODERN, reason="Since Django 6 Python's policy writes the headers")
-def test_w011_old_policy(production):
-    """W011: before Django 6 the headers are Django's own, and nothing is to be said."""
-    production.RESEND_CONFIRMATION = GOOD
-    assert run_checks(tags=["resend_confirmation"], include_deployment_checks=True) == []
-
-
-class Careless(email.policy.EmailPolicy):
-    """A policy that writes what it was told, less the quotes, on lines of its own."""
-
-    def fold_binary(self, name, value):
-        return f"{name}: {str(value).replace(chr(34), '')}\n".encode()
-
-
-class Decoding(email.policy.EmailPolicy):
-    """A policy that decodes encoded words, line breaks too."""
-
-    def fold_binary(self, name, value):
-        return f"{name}: {value}\n".encode("ascii", "replace")
-
-
-def test_w011_policies():
-    """W011: what counts is what is read back: Python's old policy has none of the faults."""
-    assert unsafe_headers(email.policy.compat32) == []
-    assert unsafe_headers(Careless()) == ["gh-121650", "gh-80222", "gh-121284"]
-    assert unsafe_headers(Decoding()) == ["gh-121650"]
-
-
 # The documented site
 
 INSTALL = (
@@ -477,11 +417,9 @@ def shop(tmp_path: Path, *more: str) -> NewProject:
 
 
 def ours(said: str) -> set[str]:
-    """Our ids in the output of a command, but of this Python."""
+    """Our ids in the output of a command."""
     words = said.replace("(", " ").replace(")", " ").split()
-    return {
-        w.removeprefix("resend_confirmation.") for w in words if "resend_confirmation." in w
-    } - {"W011"}
+    return {w.removeprefix("resend_confirmation.") for w in words if "resend_confirmation." in w}
 
 
 def test_a_new_project_is_not_ready(tmp_path):

@@ -1,25 +1,5 @@
-"""System checks: what is wrong with the settings, each with an id of its own and a hint."""
+"""System checks: a module per subject, and an id and a hint for each problem."""
 
-from . import (
-    calling,
-    carrying,
-    configuration,
-    deployment,
-    issuing,
-    mailing,
-    mounting,
-    routing,
-    shadowing,
-)
+from . import clients, deploy, mail, plugins, settings, urls
 
-__all__ = [
-    "calling",
-    "carrying",
-    "configuration",
-    "deployment",
-    "issuing",
-    "mailing",
-    "mounting",
-    "routing",
-    "shadowing",
-]
+__all__ = ["clients", "deploy", "mail", "plugins", "settings", "urls"]

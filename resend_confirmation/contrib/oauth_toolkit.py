@@ -21,23 +21,23 @@ from ..dialects.base import DialectView
 
 logger = logging.getLogger("resend_confirmation")
 
-#: The key in a client's ``ids`` for an Application whose id is another than at the dialect.
+#: The key in a client's ``ids`` for an Application id that differs from the dialect's.
 ID = "oauth_toolkit"
 
 
 class GrantIssuer:
     """What AUTHORIZATION_CODE names: issues codes as the server's own authorization page does.
 
-    The dialect's request brings no PKCE challenge (RFC 7636), so neither has the grant.
+    The dialect's request has no PKCE challenge (RFC 7636), so the grant has none either.
     """
 
-    #: What it reads in a client's ``ids`` beside the ids at dialects.
+    #: Keys that it reads in a client's ``ids``, in addition to dialects.
     id_names = (ID,)
 
     def __call__(self, account: Account, client: Client, redirect_url: str, state: str) -> str:
-        """A code for ``account``, good once, for ``redirect_url`` and the default scopes.
+        """Return a single-use code for ``account`` with ``redirect_url`` and the default scopes.
 
-        An empty string, and an error in the log, where the server would not exchange it.
+        If the server would not accept the code, log an error and return an empty string.
         """
         id_ = application_id(client)
         application = get_application_model()._default_manager.filter(client_id=id_).first()
@@ -59,7 +59,7 @@ class GrantIssuer:
         return code
 
     def check(self, client: Client) -> list[checks.CheckMessage]:
-        """What the server's settings lack for ``client``, without asking the database."""
+        """Return an error if the server requires PKCE of ``client``; without a query."""
         id_ = application_id(client)
         if not id_ or not (why := _pkce(id_)):
             return []
@@ -68,7 +68,7 @@ class GrantIssuer:
         return [checks.Error(text, hint=hint, id="resend_confirmation.E021")]
 
     def check_rows(self, client: Client) -> list[checks.CheckMessage]:
-        """What the Application of ``client`` lacks."""
+        """Return a warning for each fault of the Application of ``client``."""
         if not (id_ := application_id(client)):
             return []
         try:
@@ -83,9 +83,9 @@ class GrantIssuer:
 
 
 def application_id(client: Client) -> str:
-    """The ``client_id`` of the Application that is ``client``; an empty string for none.
+    """Return the ``client_id`` of the Application of ``client``, or an empty string.
 
-    It is that under ``oauth_toolkit`` in ``ids``, else the id at a dialect that lands with a code.
+    It is under ``oauth_toolkit`` in ``ids``, or else the id at a dialect that lands with a code.
     """
     known = DialectView.by_name
     named = (
@@ -95,20 +95,20 @@ def application_id(client: Client) -> str:
 
 
 def _pkce(id_: str) -> str:
-    # By the server's own rule, which has no use for the request.
+    # The server's own rule; it does not use the request.
     validator = oauth2_settings.OAUTH2_VALIDATOR_CLASS()
-    return "PKCE is required of its Application" if validator.is_pkce_required(id_, None) else ""
+    return "PKCE is required for its Application" if validator.is_pkce_required(id_, None) else ""
 
 
 def _missing(application: Any) -> str:
-    return "" if application else "there is no Application with its id"
+    return "" if application else "no Application has this client_id"
 
 
 def _objection(application: Any, redirect_url: str) -> str:
     if not application.allows_grant_type(application.GRANT_AUTHORIZATION_CODE):
-        return "its Application takes another grant type"
+        return "its Application uses another grant type"
     if not application.redirect_uri_allowed(redirect_url):
-        return "its Application does not have one of its redirects"
+        return "its Application lacks one of its redirects"
     return ""
 
 

@@ -47,8 +47,8 @@ def test_get_falls_through(client, mount):
     assert client.delete("/accounts/resend-confirmation").status_code == 405
     assert told() == [
         (
-            "The site's pattern 'accounts/resend-confirmation' gets no POST, for this package has "
-            "/accounts/resend-confirmation"
+            "The site's pattern 'accounts/resend-confirmation' gets no POST, because this "
+            "package has /accounts/resend-confirmation"
         )
     ]
 
@@ -89,15 +89,15 @@ def test_w034_stands_before(mount):
     )
     assert told() == [
         (
-            "The site's pattern 'api/users/<path:rest>' stands before paths of this package: "
+            "The site's pattern 'api/users/<path:rest>' comes before paths of this package: "
             "/api/users/resendconfirmation/1"
         ),
         (
-            "The site's pattern 'api/^auth/' stands before paths of this package: "
+            "The site's pattern 'api/^auth/' comes before paths of this package: "
             "/api/auth/send-email-confirmation, /api/auth/send-email-confirmation/, "
             "/api/auth/email-confirmation, /api/auth/email-confirmation/"
         ),
-        "The site's pattern 'confirm/' gets no POST, for this package has /confirm/",
+        "The site's pattern 'confirm/' gets no POST, because this package has /confirm/",
     ]
 
 

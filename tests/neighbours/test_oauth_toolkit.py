@@ -191,7 +191,7 @@ def test_sound(application, game_alone):
 
 def test_no_application(land, caplog, game_alone):
     """W021: without an Application the browser lands without a code."""
-    why = "there is no Application with its id"
+    why = "no Application has this client_id"
     assert refused(land, caplog) == f"No authorization code for the client 'game': {why}"
     assert messages() == []
     assert messages(databases=["default"]) == [("W021", NO_CODE + why)]
@@ -202,11 +202,11 @@ def test_no_application(land, caplog, game_alone):
     [
         (
             {"redirect_uris": "https://game.example/other"},
-            "its Application does not have one of its redirects",
+            "its Application lacks one of its redirects",
         ),
         (
             {"authorization_grant_type": "client-credentials"},
-            "its Application takes another grant type",
+            "its Application uses another grant type",
         ),
     ],
 )
@@ -220,7 +220,7 @@ def test_another_application(application, land, caplog, game_alone, given, why):
 def test_pkce(application, land, caplog, game_alone, settings):
     """E021: where PKCE is required no code without a challenge is issued."""
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "PKCE_REQUIRED": True}
-    why = "PKCE is required of its Application"
+    why = "PKCE is required for its Application"
     assert refused(land, caplog) == f"No authorization code for the client 'game': {why}"
     assert messages() == [("E021", NO_CODE + why)]
 

@@ -84,7 +84,8 @@ class XsollaResend(DialectView):
         """Without a redirect there is nowhere to hand anything to."""
         if client.redirects or "confirmed" in client.pages:
             return []
-        text = f"{cls.dialect}: {client.name!r} has no redirects, so nobody gets back to it"
+        name = f"{cls.dialect}: {client.name!r}"
+        text = f"{name} has no redirects, so users cannot return to it after confirming"
         hint = "Register its callback address in 'redirects', or set its page 'confirmed'."
         return [checks.Warning(text, hint=hint, id="resend_confirmation.W012")]
 

@@ -1,4 +1,4 @@
-"""Checks of the dict itself: its keys, the kinds of its values, and what they name."""
+"""Checks of RESEND_CONFIRMATION: its keys, its values, and the names in them."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -6,20 +6,20 @@ from difflib import get_close_matches
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error
-from django.core.checks.registry import registry
+from django.db import router
 from django.utils.module_loading import import_string
 
 from .. import clients, conf, failures
 from ..courier.wake import CARRIERS
 from ..dialects.base import DialectView
-from .binding import ID, bind
-from .issuing import issuer
-from .mounting import callbacks
+from .plugins import issuer
+from .registry import ID, bind
+from .urls import callbacks
 
-#: Bridges to other packages, by module, and the app whose models they read.
+#: Apps that our modules for other packages need.
 NEEDED_APPS = {
     "resend_confirmation.contrib.allauth": "allauth.account",
     "resend_confirmation.contrib.oauth_toolkit": "oauth2_provider",
@@ -28,7 +28,7 @@ NEEDED_APPS = {
 
 @bind()
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """The dict itself: its keys, the kinds of its values, and what they name."""
+    """Return errors in the dict: its keys, its values, and the paths in them."""
     found = [_message(problem) for problem in conf.problems(conf.raw_settings())]
     if any(message.level >= Error("").level and message.id != f"{ID}.E001" for message in found):
         return found
@@ -60,7 +60,7 @@ def _base_url() -> Iterator[CheckMessage]:
 def _clients() -> Iterator[CheckMessage]:
     raw = conf.get().CLIENTS
     if not isinstance(raw, list | tuple):
-        return  # A host's table may not exist yet while checks run.
+        return  # The table may not exist yet.
     if not raw:
         yield Error(
             "CLIENTS is empty, so every request is refused",
@@ -99,7 +99,7 @@ def _dotted_paths() -> Iterator[CheckMessage]:
         try:
             import_string(CARRIERS.get(path, path) if name == "CARRIER" else path)
         except Exception as error:
-            # Not ImportError alone: a task that names a queue which is not there says so, too.
+            # Not only ImportError: a task with an unknown queue raises another error.
             yield Error(
                 f"{name} names {path!r}, which cannot be imported: {failures.explain(error)}",
                 hint=_way_out(name, path, error),
@@ -112,16 +112,16 @@ def _way_out(name: str, path: str, error: Exception) -> str:
     if is_ours and isinstance(error, ImportError):
         return f'Install the extra: pip install "django-resend-confirmation[{path}]".'
     if is_ours or "." in path:
-        return "Correct it, or install what it needs."
+        return "Correct it, or install the package that it needs."
     if name == "CARRIER":
         known = ", ".join(repr(known) for known in CARRIERS)
-        return f"Take one of {known}, or the dotted path of a class with a method wake()."
-    return "It takes a dotted path, such as 'shop.confirmations.name'."
+        return f"Use one of {known}, or the dotted path of a class with a method wake()."
+    return "Use a dotted path, such as 'shop.confirmations.name'."
 
 
 @bind()
 def check_names_of_dialects(**_: Any) -> Iterator[CheckMessage]:
-    """Dialects that a setting names and no URL has: most likely mistyped."""
+    """Yield a warning for each dialect in the settings that is not mounted: probably a typo."""
     settings = conf.get()
     named = {("THROTTLE", name) for name in settings.THROTTLE if name != "default"}
     if not isinstance(settings.QUIET, bool):
@@ -131,7 +131,7 @@ def check_names_of_dialects(**_: Any) -> Iterator[CheckMessage]:
         for client in clients.registry().clients:
             where = f"the client {client.name!r}"
             named |= {(where, name) for name in (*(client.ids.keys() - theirs), *client.keys)}
-    # Dialects are known once the URLs that import them were loaded.
+    # Loading the URLs imports the dialects.
     list(callbacks())
     for where, name in sorted(named):
         if name not in DialectView.by_name:
@@ -143,19 +143,13 @@ def check_names_of_dialects(**_: Any) -> Iterator[CheckMessage]:
 
 
 @bind()
-def check_ratelimit(**_: Any) -> Iterator[CheckMessage]:
-    """django-ratelimit's own checks, which refuse caches that this package can do with."""
-    if "django_ratelimit" not in django_settings.INSTALLED_APPS:
-        return
-    theirs = [c for c in registry.get_checks() if c.__module__ == "django_ratelimit.checks"]
-    found = [
-        m for check in theirs for m in check(app_configs=None, databases=[]) if not m.is_silenced()
-    ]
-    ids = sorted({str(message.id) for message in found})
-    if ids:
-        yield checks.Warning(
-            f"The app django_ratelimit complains of your cache ({', '.join(ids)})",
-            hint="This package needs no such app: take it out of INSTALLED_APPS, or add "
-            f"{ids} to SILENCED_SYSTEM_CHECKS.",
-            id=f"{ID}.W014",
-        )
+def check_databases(**_: Any) -> Iterator[CheckMessage]:
+    """Yield an error if users and our rows, which are joined, are in different databases."""
+    users = router.db_for_write(get_user_model())
+    for model in apps.get_app_config(ID).get_models():
+        if (ours := router.db_for_write(model)) != users:
+            yield Error(
+                f"{model._meta.object_name} is stored in database {ours!r}, users in {users!r}",
+                hint="Let DATABASE_ROUTERS write this app to the database of the users.",
+                id=f"{ID}.E016",
+            )

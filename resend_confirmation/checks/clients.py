@@ -1,29 +1,34 @@
-"""Checks of the clients: whose an id is, what a row has room for, how they sign."""
+"""Checks of CLIENTS: duplicate ids and hosts, over-long names, signing keys, dialects."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import jwt
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 
 from .. import clients, conf
-from ..clients import Client
+from ..clients import Client, Signing
 from ..dialects.base import DialectView
 from ..models import Delivery
-from . import signing
-from .binding import ID, bind
-from .mounting import callbacks, dialects
+from .registry import ID, bind
+from .urls import callbacks, dialects
+
+#: Bytes of an HMAC key (section 3.2) and bits of an RSA key (section 3.3), at least.
+HMAC_BYTES = 32
+RSA_BITS = 2048
 
 
 def listed() -> Sequence[Client]:
-    """The clients that stand in the settings themselves."""
+    """Return the clients that are listed in the settings themselves."""
     return clients.registry().clients if isinstance(conf.get().CLIENTS, list | tuple) else ()
 
 
 def called(databases: Any) -> Sequence[Client]:
-    """The clients of a callable, which may be in a table; none while that cannot be asked."""
+    """Return the clients of a callable; none while its table cannot be queried."""
     if not databases or isinstance(conf.get().CLIENTS, list | tuple):
         return ()
     try:
@@ -36,19 +41,19 @@ def called(databases: Any) -> Sequence[Client]:
 
 @bind()
 def check_clients(**_: Any) -> list[CheckMessage]:
-    """What is wrong with the clients of the settings, each and together."""
+    """Return errors in the clients of the settings, including duplicates between them."""
     return _problems(listed())
 
 
 @bind(deploy=True)
 def check_keys(**_: Any) -> list[CheckMessage]:
-    """Keys that could be found by trying."""
-    return [message for client in listed() for message in signing.weak_key_of(client)]
+    """Return a warning for each signing key that could be found by brute force."""
+    return [message for client in listed() for message in _weak_key(client)]
 
 
 @bind(deploy=True)
 def check_lacks(**_: Any) -> list[CheckMessage]:
-    """Return what dialects miss in the clients of the settings that have an id there."""
+    """Return what dialects require and the clients of the settings lack."""
     return _lacks(listed())
 
 
@@ -60,8 +65,8 @@ def check_callers(**_: Any) -> list[CheckMessage]:
 
 @bind(Tags.database)
 def check_clients_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMessage]:
-    """The same for clients of a callable, where the database may be asked at all."""
-    conf.get()  # What is wrong with the dict itself is E002's.
+    """Run ``check_clients`` for clients of a callable, which may query the database."""
+    conf.get()  # An error in the dict itself is reported as E002.
     try:
         return _problems(called(databases))
     except ImproperlyConfigured as error:
@@ -70,24 +75,24 @@ def check_clients_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMe
 
 @bind(Tags.database, deploy=True)
 def check_keys_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMessage]:
-    """The same for their keys."""
-    return [message for client in called(databases) for message in signing.weak_key_of(client)]
+    """Run ``check_keys`` for clients of a callable."""
+    return [message for client in called(databases) for message in _weak_key(client)]
 
 
 @bind(Tags.database, deploy=True)
 def check_lacks_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMessage]:
-    """The same for what dialects miss in them."""
+    """Run ``check_lacks`` for clients of a callable."""
     return _lacks(called(databases))
 
 
 @bind(Tags.database)
 def check_callers_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMessage]:
-    """The same for dialects that none of them can call."""
+    """Run ``check_callers`` for clients of a callable."""
     return _shut(called(databases))
 
 
 def _lacks(known: Iterable[Client]) -> list[CheckMessage]:
-    # Dialects are known once the URLs that import them were loaded; checks run in no order.
+    # Loading the URLs imports the dialects; the order of checks is undefined.
     list(callbacks())
     return [
         message
@@ -99,14 +104,14 @@ def _lacks(known: Iterable[Client]) -> list[CheckMessage]:
 
 
 def _shut(known: Sequence[Client]) -> list[CheckMessage]:
-    """Without any client E004 says so, or a table is not filled yet."""
+    """Return the warnings; none without clients (E004, or an empty table)."""
     views = dialects() if known else []
     open_ = {view.dialect for view in views if any(map(view.admits, known))}
     return [
         checks.Warning(
             f"{dialect}: no client can call this dialect, so every request is refused",
-            hint=f'Give a client its id there: "ids": {{{dialect!r}: …}}; or mount only the '
-            "dialects that your clients speak.",
+            hint=f'Give a client an id here: "ids": {{{dialect!r}: …}}; or mount only the '
+            "dialects that your clients use.",
             id=f"{ID}.W033",
         )
         for dialect in sorted({view.dialect for view in views} - open_)
@@ -132,7 +137,7 @@ def _shared(known: Iterable[Client]) -> Iterator[CheckMessage]:
     marked = [repr(client.name) for client in known if client.default]
     if len(marked) > 1:
         text = f"CLIENTS: {', '.join(marked)} are marked 'default'; the first wins"
-        yield Error(text, hint="Leave the mark with one of them.", id=f"{ID}.E024")
+        yield Error(text, hint="Keep the mark on one of them.", id=f"{ID}.E024")
 
 
 def _problems_of(client: Client) -> Iterator[CheckMessage]:
@@ -140,12 +145,57 @@ def _problems_of(client: Client) -> Iterator[CheckMessage]:
     for redirect in client.redirects:
         yield from _too_long(f"id of a redirect of the client {client.name!r}", redirect.id)
     if client.signing is not None:
-        yield from signing.problems_of(client.name, client.signing)
+        yield from _signing(client.name, client.signing)
 
 
 def _too_long(what: str, value: str, column: str = "redirect") -> Iterator[CheckMessage]:
     room = getattr(Delivery._meta.get_field(column), "max_length", None)
     if room is not None and len(value) > room:
-        text = f"CLIENTS: the {what} is longer than a row has room for: {value[:20]!r}…"
-        hint = f"It may have {room} characters."
+        text = f"CLIENTS: the {what} is too long for its column: {value[:20]!r}…"
+        hint = f"The limit is {room} characters."
         yield Error(text, hint=hint, id=f"{ID}.E012")
+
+
+def _signing(name: str, signing: Signing) -> Iterator[CheckMessage]:
+    try:
+        _try_key(signing)
+    except Exception:
+        # The text of the error may quote the key.
+        yield Error(
+            f"CLIENTS: the signing key of {name!r} is not usable with {signing.algorithm}",
+            hint="HS256 takes a secret; RS256 takes a private key in PEM, and the extra [rsa].",
+            id=f"{ID}.E014",
+        )
+
+
+def _try_key(signing: Signing) -> Any:
+    """Return the key after signing a token and verifying it.
+
+    Reading the key is not enough: some versions of PyJWT read keys of another algorithm.
+    """
+    key = jwt.get_algorithm_by_name(signing.algorithm).prepare_key(signing.key)
+    public = key if isinstance(key, bytes) else key.public_key()
+    with warnings.catch_warnings():
+        # W010 is about short keys.
+        warnings.simplefilter("ignore")
+        token = jwt.encode({}, signing.key, algorithm=signing.algorithm)
+        jwt.decode(token, public, algorithms=[signing.algorithm])
+    return key
+
+
+def _weak_key(client: Client) -> Iterator[CheckMessage]:
+    """Yield a warning if the client's signing key could be found by brute force."""
+    if (signing := client.signing) is None:
+        return
+    try:
+        key = _try_key(signing)
+    except Exception:
+        return  # Reported as E014.
+    if isinstance(key, bytes):
+        wanted = f"{HMAC_BYTES} bytes of randomness" if len(key) < HMAC_BYTES else ""
+    else:
+        wanted = f"an RSA key of {RSA_BITS} bits" if key.key_size < RSA_BITS else ""
+    if wanted:
+        text = f"CLIENTS: the key that {client.name!r} signs with is too short"
+        hint = f"{signing.algorithm} takes at least {wanted} (RFC 7518, section 3)."
+        yield checks.Warning(text, hint=hint, id=f"{ID}.W010")

@@ -1,4 +1,4 @@
-"""Checks that the issuer of authorization codes makes of its own, where it has any."""
+"""Checks that come with what the settings name: the carrier, the issuer of codes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,20 +8,32 @@ from django.utils.module_loading import import_string
 
 from .. import conf
 from ..clients import Client
-from .binding import bind
-from .calling import called, listed
-from .mounting import callbacks
+from ..courier.wake import carrier
+from .clients import called, listed
+from .registry import bind
+from .urls import callbacks
+
+
+@bind(deploy=True)
+def check_carrier(**_: Any) -> Sequence[CheckMessage]:
+    """Return what the carrier's own ``check`` reports, if it has one."""
+    try:
+        check = getattr(carrier(conf.get().CARRIER), "check", None)
+    except ImportError:
+        return []  # Reported as E007.
+    found: Sequence[CheckMessage] = check() if check else []
+    return found
 
 
 @bind()
 def check_issuer(**_: Any) -> list[CheckMessage]:
-    """What the issuer of authorization codes finds wrong, where it has a method ``check``."""
+    """Return what the ``check`` of the issuer of authorization codes reports, if it has one."""
     return _issuer_says("check", listed())
 
 
 @bind(Tags.database)
 def check_issuer_rows(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """The same for what it keeps in the database, and for clients that may be kept there."""
+    """Return what it reports about its rows, and about clients of a callable."""
     if not databases:
         return []
     found = called(databases)
@@ -29,16 +41,16 @@ def check_issuer_rows(databases: Sequence[str] | None = None, **_: Any) -> list[
 
 
 def issuer() -> Any:
-    """What AUTHORIZATION_CODE names; None where it names nothing, or nothing that there is."""
+    """Return what AUTHORIZATION_CODE names; None if it is unset or cannot be imported."""
     try:
         path = conf.get().AUTHORIZATION_CODE
         return import_string(path) if path else None
     except Exception:
-        return None  # Other checks say so.
+        return None  # Reported by other checks.
 
 
 def _issuer_says(name: str, known: Iterable[Client]) -> list[CheckMessage]:
-    # Dialects are known once the URLs that import them were loaded.
+    # Loading the URLs imports the dialects.
     list(callbacks())
     check = getattr(issuer(), name, None)
     return [message for client in known for message in check(client)] if check else []

@@ -1,4 +1,4 @@
-"""Binding a check to Django's registry, so that it can stop nothing by failing itself."""
+"""Registering a check so that an error in it does not break other checks."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ Check = Callable[..., Iterable[CheckMessage]]
 
 
 def bind(*tags: str, deploy: bool = False) -> Callable[[Check], Check]:
-    """Register a check under our tag and ``tags``; ``deploy`` ones run for ``--deploy`` alone."""
+    """Register a check under our tag and ``tags``, with ``deploy`` for ``--deploy`` only."""
 
     def decorate(check: Check) -> Check:
         @functools.wraps(check)
@@ -22,11 +22,11 @@ def bind(*tags: str, deploy: bool = False) -> Callable[[Check], Check]:
             try:
                 return list(check(**kwargs))
             except ImproperlyConfigured:
-                return []  # E002, E005 or Django's own check of that setting says so.
+                return []  # Reported as E002, E005 or by Django's own check of that setting.
             except Exception as error:
-                # Its text may hold anything, a password among it.
-                text = f"{check.__name__} could not be run: {type(error).__name__}"
-                hint = "It may be a fault of this package: please report it."
+                # The text of the error may contain a password.
+                text = f"{check.__name__} could not run: {type(error).__name__}"
+                hint = "This may be a bug in this package: please report it."
                 return [checks.Warning(text, hint=hint, id=f"{ID}.W015")]
 
         register(bound, ID, *tags, deploy=deploy)
