@@ -86,7 +86,7 @@ class Origin(models.IntegerChoices):
 class DeliveryState(models.TextChoices):
     """Where a delivery is, from asked to its end."""
 
-    ASKED = "asked", _("asked")
+    ASKED = "asked", _("requested")
     QUEUED = "queued", _("queued")
     SENDING = "sending", _("sending")
     SENT = "sent", _("sent")
@@ -105,24 +105,24 @@ class Reason(models.TextChoices):
     """Why a delivery ended without a message, or failed; for staff only."""
 
     NONE = "", ""
-    UNKNOWN = "unknown", _("nobody has this identity")
+    UNKNOWN = "unknown", _("no matching account")
     CONFIRMED = "confirmed", _("already confirmed")
     BLOCKED = "blocked", _("account deactivated or confirmation withdrawn")
-    COOLING_DOWN = "cooling_down", _("asked again too soon")
-    NOT_ENABLED = "not_enabled", _("the client needs no confirmation")
+    COOLING_DOWN = "cooling_down", _("requested again too soon")
+    NOT_ENABLED = "not_enabled", _("the client does not require confirmation")
     CLIENT_GONE = "client_gone", _("the client was removed from the settings")
-    INVALID = "invalid", _("the identity cannot be anybody's")
+    INVALID = "invalid", _("not a valid address or user name")
     ADDRESS_CHANGED = "address_changed", _("the account's address changed")
     SUPPRESSED = "suppressed", _("the address bounced or complained")
-    UNSUPPORTED = "unsupported", _("the e-mail backend cannot carry this address")
+    UNSUPPORTED = "unsupported", _("the e-mail backend does not support this address")
     REFUSED = "refused", _("the mail server refused the recipient")
     CONFIGURATION = "configuration", _("the e-mail settings do not work; the queue is paused")
-    BOUNCED = "bounced", _("the recipient's mail server sent it back")
+    BOUNCED = "bounced", _("the recipient's mail server returned it (bounce)")
     COMPLAINED = "complained", _("the recipient reported it as spam")
     NOT_ACCEPTED = "not_accepted", _("the mail server did not accept the message")
     CRASHED = "crashed", _("an unexpected error")
     INTERRUPTED = "interrupted", _("the courier was stopped while sending")
-    DOUBTFUL = "doubtful", _("the mail server took it and did not say so; it may have gone out")
-    SUPERSEDED = "superseded", _("a newer message to this account took its place")
-    TURN = "turn", _("waits for its turn: another message goes to this address first")
-    TOO_LATE = "too_late", _("half of the link's life had passed")
+    DOUBTFUL = "doubtful", _("delivery is uncertain; the message may have been sent")
+    SUPERSEDED = "superseded", _("replaced by a newer message to this account")
+    TURN = "turn", _("waiting: another message to this address is sent first")
+    TOO_LATE = "too_late", _("too late: half of the link's lifetime had passed")

@@ -557,7 +557,7 @@ class TestDeliveries:
         """Nobody was meant, so there is no address; the reason is there in words."""
         delivery(state="ignored", reason="unknown", dialect="a dialect")
         html = root.get(DELIVERIES).content.decode()
-        assert "nobody has this identity" in html.split("<tbody>")[1]
+        assert "no matching account" in html.split("<tbody>")[1]
 
     def test_the_list_is_newest_first_and_to_look_at_only(self, root):
         """No adding, no editing."""

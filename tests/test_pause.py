@@ -214,7 +214,7 @@ def test_strangers_keep_no_sign_up_waiting(clock, change, caplog):
     assert ann.state == DeliveryState.SENT
     assert carry() == Round()
     until = "2030-01-01T13:00:00+00:00"
-    expected = f"HOURLY_BUDGET: 1 of 2 messages were sent, and others wait until {until}"
+    expected = f"HOURLY_BUDGET: 1 of 2 messages were sent; the rest wait until {until}"
     assert caplog.messages == [expected]
     clock.move(hours=1)
     assert carry() == Round(sent=1)

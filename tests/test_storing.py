@@ -57,7 +57,7 @@ def test_a_day_of_one_network(change, seconds, caplog):
     assert (stored(), Cooldown.objects.count()) == (10, 10)
     assert answers == {post("b@example.com", "2001:db8:2::1")}
     assert stored() == 11
-    line = "{} asks were dropped: their networks have stored ASKS_PER_NETWORK"
+    line = "Dropped {} requests: their networks reached ASKS_PER_NETWORK"
     assert caplog.messages == [line.format(1)]
     seconds[0] += 60
     post("a@example.com", FLOOD.format(1))
@@ -102,7 +102,9 @@ def test_a_flood_from_everywhere(change, monkeypatch, seconds, caplog):
     seconds[0] += backlog.CLOSED_FOR
     post("a@example.com", "203.0.113.1")
     assert stored() == 7
-    assert caplog.messages == ["14 asks were dropped: 3 wait to be resolved"]
+    assert caplog.messages == [
+        "Dropped 14 requests: the backlog limit of 3 unresolved requests is reached"
+    ]
 
 
 def test_memory_of_late(rf, change):

@@ -53,7 +53,7 @@ def test_marked():
     """Texts of modules and of templates are found, with what belongs to them."""
     found = texts(marked())
     assert (None, "Please confirm your e-mail address") in found
-    assert (None, "Somebody, most likely you, gave this address to %(site)s.") in found
+    assert (None, "You are receiving this because this address was entered at %(site)s.") in found
     assert (None, "Can confirm an address by hand") in found
     assert (None, "the mail server refused the recipient") in found
     assert ("the language of these translations", "en") in found
@@ -167,75 +167,75 @@ def test_comments(locale):
 # The message
 
 GERMAN = """\
-Jemand, wahrscheinlich Sie selbst, hat diese Adresse bei https://site.example angegeben.
+Sie erhalten diese Nachricht, weil diese Adresse bei https://site.example angegeben wurde.
 Konto NAME, registriert am 1. Januar 2030.
 
-Um zu bestätigen, dass es Ihre ist, öffnen Sie bitte diesen Link und klicken Sie dort auf die Schaltfläche:
+Um Ihre Adresse zu bestätigen, öffnen Sie bitte diesen Link und klicken Sie auf die Schaltfläche:
 
 LINK
 
 Der Link ist gültig bis 2. Januar 2030 21:00 (JST).
-Falls Sie es nicht waren, brauchen Sie nichts zu tun. Um dies zu beenden, öffnen Sie den Link und klicken Sie dort auf „Das war ich nicht“."""  # noqa: E501
+Falls Sie das nicht waren, können Sie diese E-Mail ignorieren. Wenn Sie keine weiteren Nachrichten wünschen, öffnen Sie den Link und klicken Sie auf „Das war ich nicht“."""  # noqa: E501
 
 GERMAN_HTML = """\
 <!doctype html>
 <html lang="de">
 <head><meta charset="utf-8"><title>Bitte bestätigen Sie Ihre E-Mail-Adresse</title></head>
 <body>
-<p>Jemand, wahrscheinlich Sie selbst, hat diese Adresse bei https://site.example angegeben.</p>
+<p>Sie erhalten diese Nachricht, weil diese Adresse bei https://site.example angegeben wurde.</p>
 <p>Konto NAME, registriert am 1. Januar 2030.
 </p>
 <p><a href="LINK">Meine Adresse bestätigen</a></p>
-<p>Falls die Schaltfläche nicht funktioniert, kopieren Sie bitte diese Adresse in Ihren Browser:<br>LINK</p>
+<p>Falls die Schaltfläche nicht funktioniert, kopieren Sie bitte diesen Link in Ihren Browser:<br>LINK</p>
 <p>Der Link ist gültig bis 2. Januar 2030 21:00 (JST).
-Falls Sie es nicht waren, brauchen Sie nichts zu tun. <a href="LINK#not-me">Das war ich nicht</a></p>
+Falls Sie das nicht waren, können Sie diese E-Mail ignorieren. <a href="LINK#not-me">Das war ich nicht</a></p>
 </body>
 </html>
 """  # noqa: E501
 
 SPANISH = """\
-Alguien, probablemente usted, ha indicado esta dirección en https://site.example.
+Recibe este mensaje porque se ha indicado esta dirección en https://site.example.
 Cuenta NAME, registrada el 1 de enero de 2030.
 
-Para confirmar que es suya, abra este enlace y pulse el botón que encontrará allí:
+Para confirmar su dirección, abra este enlace y pulse el botón:
 
 LINK
 
 El enlace es válido hasta el 2 de enero de 2030 a las 21:00 (JST).
-Si no ha sido usted, no tiene que hacer nada. Para ponerle fin, abra el enlace y pulse «No fui yo»."""  # noqa: E501
+Si no ha sido usted, puede ignorar este correo. Para no recibir más mensajes, abra el enlace y pulse «No fui yo»."""  # noqa: E501
 
 FRENCH = """\
-Quelqu’un, probablement vous-même, a indiqué cette adresse sur https://site.example.
+Vous recevez ce message parce que cette adresse a été saisie sur https://site.example.
 Compte NAME, inscrit le 1 janvier 2030.
 
-Pour confirmer qu’elle est bien la vôtre, ouvrez ce lien et cliquez sur le bouton qui s’y trouve\u00a0:
+Pour confirmer votre adresse, ouvrez ce lien et cliquez sur le bouton\u00a0:
 
 LINK
 
 Le lien est valable jusqu’au 2 janvier 2030 21:00 (JST).
-Si ce n’était pas vous, vous n’avez rien à faire. Pour y mettre fin, ouvrez le lien et cliquez sur «\u00a0Ce n’était pas moi\u00a0»."""  # noqa: E501
+Si ce n’était pas vous, vous pouvez ignorer cet e-mail. Pour ne plus recevoir ces messages, ouvrez le lien et cliquez sur «\u00a0Ce n’était pas moi\u00a0»."""  # noqa: E501
 
 PORTUGUESE = """\
-Alguém, provavelmente você, informou este endereço em https://site.example.
+Você está recebendo esta mensagem porque este endereço foi informado em https://site.example.
 Conta NAME, cadastrada em 1 de Janeiro de 2030.
 
-Para confirmar que ele é seu, abra este link e clique no botão da página:
+Para confirmar seu endereço, abra este link e clique no botão:
 
 LINK
 
 O link é válido até 2 de Janeiro de 2030 às 21:00 (JST).
-Se não foi você, não precisa fazer nada. Para encerrar isso, abra o link e clique em “Não fui eu”."""  # noqa: E501
+Se não foi você, pode ignorar este e-mail. Para não receber mais mensagens, abra o link e clique em “Não fui eu”."""  # noqa: E501
 
 ENGLISH = """\
-Somebody, most likely you, gave this address to https://site.example.
+You are receiving this because this address was entered at https://site.example.
 Account NAME, signed up on Jan. 1, 2030.
 
-To confirm that it is yours, open this link and press the button there:
+To confirm your address, open this link and press the button:
 
 LINK
 
 The link works until Jan. 2, 2030, 9 p.m. (JST).
-If it was not you, you need not do anything. To end this, open the link and press “This was not me” there."""  # noqa: E501
+If this wasn't you, you can ignore this e-mail. To stop these messages, open the link and press “This was not me”."""  # noqa: E501
 
 SENT = {
     "de": ("Bitte bestätigen Sie Ihre E-Mail-Adresse", GERMAN),
@@ -370,8 +370,8 @@ ACCOUNT = "Konto NAME, registriert am 1. Januar 2030."
 NOT_ME = [
     "Das waren nicht Sie?",
     (
-        "Vielleicht hat jemand anderes Ihre Adresse eingegeben. Sagen Sie es uns, dann wird die "
-        "Registrierung zurückgezogen."
+        "Vielleicht hat jemand anderes Ihre Adresse eingegeben. Sagen Sie es uns, dann machen wir "
+        "die Registrierung rückgängig."
     ),
     "Das war ich nicht",
 ]
@@ -395,7 +395,7 @@ PAGES = {
     "already": [
         "Bereits bestätigt",
         ACCOUNT,
-        "Diese E-Mail-Adresse wurde bereits bestätigt. Sie brauchen nichts weiter zu tun.",
+        "Diese E-Mail-Adresse ist bereits bestätigt. Sie brauchen nichts weiter zu tun.",
     ],
     "foreign": [
         "Dieser Link ist ungültig",
@@ -435,8 +435,8 @@ PAGES = {
     "disowned": [
         "Vielen Dank für den Hinweis",
         (
-            "Die Registrierung wurde zurückgezogen. Ihre Links funktionieren nicht mehr, und es "
-            "werden keine weiteren Nachrichten gesendet."
+            "Die Registrierung wurde rückgängig gemacht. Ihre Links funktionieren nicht mehr, "
+            "und es werden keine weiteren Nachrichten gesendet."
         ),
     ],
 }

@@ -165,11 +165,11 @@ class CeleryCarrier:
 
     def _warn(self, why: str) -> None:
         if not self._failed:
-            logger.warning("The broker could not be told (%s); it is tried again until it is", why)
+            logger.warning("The broker could not be notified (%s); retrying", why)
         self._failed = True
 
     def _worked(self) -> None:
         with self._lock:
             failed, self._failed = self._failed, False
         if failed:
-            logger.warning("The broker is told again")
+            logger.warning("The broker can be notified again")

@@ -7,8 +7,7 @@ from django.core import checks
 from django.core.checks import CheckMessage
 
 NO_THREADS = (
-    "uWSGI runs this process without threads, so that the carrier's thread stands still and "
-    "nothing is sent"
+    "uWSGI runs this process without threads: the carrier's thread cannot run and nothing is sent"
 )
 
 

@@ -94,7 +94,7 @@ class ThreadCarrier:
             engine.drain_all(self._stopping, self._rest)
         except BaseException:
             # Such as a SystemExit of the site's own code: nothing would start the thread again.
-            failures.report("The courier was to end; it goes on")
+            failures.report("The courier was asked to stop; it continues")
 
     def _rest(self, done: Tally) -> None:
         """After a small round wait as before the first one: an ask that came meanwhile has to.

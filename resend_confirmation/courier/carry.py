@@ -90,7 +90,7 @@ def _work_off(claim: Claim, post: Post, done: Round) -> None:
         # Safe to repeat: once the message is handed over no error of the database's comes out.
         receipt = persist(lambda: _carry(claim, post), time.monotonic() + PATIENCE)
     except Exception as error:
-        failures.report("Delivery %d could not be carried", claim.delivery.pk)
+        failures.report("Delivery %d could not be processed", claim.delivery.pk)
         receipt = AWAY if endurance.is_of_the_site(error) else CRASHED
     if receipt is None:
         done.needless += 1
@@ -262,7 +262,7 @@ def _ambiguous(claim: Claim, receipt: Receipt) -> None:
 
 def _misconfigured(claim: Claim, receipt: Receipt) -> None:
     error = f"{receipt.error_class} {receipt.error_code}".strip()
-    logger.error("The e-mail settings do not work (%s); the queue rests", error)
+    logger.error("The e-mail settings do not work (%s); sending is paused", error)
     _untouched(claim, receipt, wait=pause.PAUSE, reason=Reason.CONFIGURATION)
 
 

@@ -256,7 +256,9 @@ def _write_down(claim: Claim, write: Callable[[dict[str, Any]], T], facts: dict[
             if certain == facts:
                 raise
             pk, name = claim.delivery.pk, type(error).__name__
-            logger.warning("What was said of delivery %d cannot be kept (%s)", pk, name)
+            logger.warning(
+                "The mail server's reply to delivery %d could not be stored (%s)", pk, name
+            )
             return write(certain)
 
     return persist(work, claim.lease_ends, errors=(Error,))

@@ -38,7 +38,8 @@ def write(
     client = clients.by_name(delivery.client)
     if client is None and delivery.client:
         logger.warning(
-            "CLIENTS has no client %r any more: a link leads to our own page", delivery.client
+            "The client %r is no longer in CLIENTS; its link opens this site's own page",
+            delivery.client,
         )
     with speaking(delivery, confirmation):
         context: dict[str, object] = {

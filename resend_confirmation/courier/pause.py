@@ -143,7 +143,7 @@ def _tell_once(key: str, found: Budget) -> None:
     """Log that messages wait, once in an hour by all couriers: the row's other count notes it."""
     if found.until and Cooldown.objects.filter(digest=key, day_count=0).update(day_count=1):
         logger.warning(
-            "HOURLY_BUDGET: %d of %d messages were sent, and others wait until %s",
+            "HOURLY_BUDGET: %d of %d messages were sent; the rest wait until %s",
             found.used,
             found.limit,
             found.until.isoformat(timespec="seconds"),

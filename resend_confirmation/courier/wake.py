@@ -43,4 +43,4 @@ def wake() -> None:
     try:
         carrier(conf.get().CARRIER).wake()
     except Exception:
-        failures.report("The carrier could not be woken; the message stays queued")
+        failures.report("The carrier could not be notified; the message stays queued")

@@ -82,7 +82,11 @@ def inserted() -> None:
         return
     cap = conf.get().BACKLOG
     if _shed:
-        logger.warning("%d asks were dropped: %d wait to be resolved", _shed, cap)
+        logger.warning(
+            "Dropped %d requests: the backlog limit of %d unresolved requests is reached",
+            _shed,
+            cap,
+        )
         _shed = 0
     unresolved = Delivery.objects.filter(state=DeliveryState.ASKED)[: CEILING * cap].count()
     _is_full = unresolved >= CEILING * cap
@@ -94,7 +98,7 @@ def _note_beyond() -> None:
     global _beyond, _said_at  # noqa: PLW0603 - counters per process
     _beyond += 1
     if time.monotonic() - _said_at >= INTERVAL:
-        logger.warning("%d asks were dropped: their networks have stored ASKS_PER_NETWORK", _beyond)
+        logger.warning("Dropped %d requests: their networks reached ASKS_PER_NETWORK", _beyond)
         _beyond, _said_at = 0, time.monotonic()
 
 

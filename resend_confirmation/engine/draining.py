@@ -89,7 +89,7 @@ def drain_all(stopping: Event, tell: Callable[[Tally], Any] = lambda done: None)
                 sums += done
                 tell(done)
         except Exception:
-            failures.report("The courier could not drain; it tries again")
+            failures.report("Draining failed; it will be retried")
         finally:
             connections.close_all()
     return sums

@@ -46,10 +46,14 @@ def resolve(limit: int = 100) -> int:
             if not endurance.persist(partial(_resolve, ask), until):
                 gone[ask.client] += 1
         except Exception as error:
-            failures.report("Ask %d could not be resolved", ask.pk)
+            failures.report("Request %d could not be resolved", ask.pk)
             _postpone(ask, error)
     for name, count in gone.items():
-        logger.warning("%d asks got no message: CLIENTS has no client %r any more", count, name)
+        logger.warning(
+            "Ended %d requests without a message: the client %r is no longer in CLIENTS",
+            count,
+            name,
+        )
     return len(asks)
 
 

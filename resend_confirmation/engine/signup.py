@@ -62,7 +62,7 @@ def start(
     language, zone = _language(language), _time_zone(time_zone)
     owner = clients.by_name(client) if client else clients.default()
     if client and owner is None:
-        raise ValueError(f"there is no client {client!r}")
+        raise ValueError(f"unknown client {client!r}")
     if redirect and not (owner and isinstance(_redirect(owner, redirect), Redirect)):
         raise ValueError("the redirect is not registered for this client")
     if address is None:
@@ -123,7 +123,7 @@ def _language(given: str | None) -> str:
     code = str(given or "")
     room = Confirmation._meta.get_field("language").max_length or 0
     if code and not (len(code) <= room and _TAG.fullmatch(code)):
-        raise ValueError(f"{code!r} is no language code")
+        raise ValueError(f"{code!r} is not a language code")
     return code
 
 

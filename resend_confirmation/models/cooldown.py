@@ -10,7 +10,7 @@ class Cooldown(models.Model):
     """Windows and counts of one address, named by a keyed digest of its canonical form."""
 
     digest = models.CharField(primary_key=True, max_length=64)
-    last_at = models.DateTimeField(_("last taken at"))
+    last_at = models.DateTimeField(_("last started at"))
     hour_from = models.DateTimeField()
     hour_count = models.PositiveIntegerField()
     day_from = models.DateTimeField()

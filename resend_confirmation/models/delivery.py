@@ -47,7 +47,7 @@ class Delivery(models.Model):
     #: When the message was last handed to the mail server; until then a fault is no doubt.
     handed_at = models.DateTimeField(null=True, editable=False)
     #: How often it stayed unknown whether the message went out.
-    doubts = models.PositiveSmallIntegerField(_("doubts"), default=0)
+    doubts = models.PositiveSmallIntegerField(_("uncertain attempts"), default=0)
     message_id = models.CharField(_("Message-ID"), max_length=255, blank=True)
     provider_id = models.CharField(_("provider's id"), max_length=255, blank=True, db_index=True)
     error_class = models.CharField(_("error"), max_length=100, blank=True)
@@ -56,7 +56,7 @@ class Delivery(models.Model):
     #: When this message's slot of the address's cooldown was taken; null until there is one.
     slot_at = models.DateTimeField(null=True, editable=False)
 
-    asked_at = models.DateTimeField(_("asked at"))
+    asked_at = models.DateTimeField(_("requested at"))
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 

@@ -16,7 +16,7 @@ class Suppression(models.Model):
         BY_HAND = "by_hand", _("by hand")
 
     digest = models.CharField(max_length=64, unique=True)
-    why = models.CharField(_("why"), max_length=16, choices=Why)
+    why = models.CharField(_("reason"), max_length=16, choices=Why)
     since = models.DateTimeField(_("since"))
     detail = models.CharField(_("detail"), max_length=200, blank=True)
 

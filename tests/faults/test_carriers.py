@@ -146,10 +146,10 @@ def test_celery_silent_broker(carried, broker):
     }
     gate.freeze()
     start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
-    wait_until(lambda: "could not be told" in carried.log_text(), carried.log_text)
+    wait_until(lambda: "could not be notified" in carried.log_text(), carried.log_text)
     gate.thaw()
-    wait_until(lambda: "is told again" in carried.log_text(), carried.log_text)
-    assert carried.log_text().count("could not be told") == 1
+    wait_until(lambda: "can be notified again" in carried.log_text(), carried.log_text)
+    assert carried.log_text().count("could not be notified") == 1
     start(
         carried, "-m", "celery", "-A", "tests.faults.celery_app", "worker",
         "--pool", "solo", "--loglevel", "WARNING", **more,

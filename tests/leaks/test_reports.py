@@ -174,7 +174,7 @@ def test_a_courier_that_fails(pending, reports, monkeypatch):
     queued(pending)
     carry()
     text = reports()
-    assert "could not be carried" in text
+    assert "could not be processed" in text
     assert KNOWN in text
     assert made[0] not in text
     assert ADDRESS not in text
