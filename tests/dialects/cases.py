@@ -30,6 +30,7 @@ __all__ = [
     "Endings",
     "Reply",
     "all_cases",
+    "first_cases",
     "link_of",
     "module_of",
     "package_dialects",
@@ -57,6 +58,11 @@ def all_cases() -> list[Case]:
     """Every case of every test module that a dialect of the package must have."""
     modules = dict.fromkeys(module_of(view) for view in package_dialects())
     return [case for module in modules for case in import_module(module).CASES]
+
+
+def first_cases() -> list[Case]:
+    """Return the first case of each dialect: its other cases are further URLs of the same view."""
+    return list({case.view.dialect: case for case in reversed(all_cases())}.values())[::-1]
 
 
 def way_on(response: Any) -> str:

@@ -6,7 +6,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from resend_confirmation import engine, start
 from resend_confirmation.engine import backlog
+from resend_confirmation.engine.draining import BATCH
 from resend_confirmation.outcomes import ENDINGS, Outcome, Refusal
 from resend_confirmation.testing.dialects import (
     BadInput,
@@ -19,10 +21,11 @@ from resend_confirmation.testing.dialects import (
     Trust,
 )
 from resend_confirmation.testing.dialects.silence import CONTROL, STATES
+from tests.factories import UserFactory
 
-from .cases import ADDRESS, Ask, Reply, all_cases, module_of, package_dialects, says
+from .cases import ADDRESS, Ask, Reply, all_cases, first_cases, module_of, package_dialects, says
 
-CASES = all_cases()
+CASES = first_cases()
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
@@ -31,6 +34,43 @@ class TestContract(Endings, BadInput, Identities, Trust, Failing, Document):
     """The contract that hosts run on theirs; test_headers and test_silence have the rest of it."""
 
     cases = CASES
+
+
+class TestOtherUrls(Contract):
+    """What depends on the URL, for the further URLs of a view.
+
+    Every ending at each of them is in the vendor's own test module.
+    """
+
+    cases = [case for case in all_cases() if case not in CASES]
+
+    test_sent = Endings.test_sent
+    test_trailing_slash = Endings.test_trailing_slash
+    test_wrong_method = Endings.test_wrong_method
+    test_any_text_in_query_and_headers = BadInput.test_any_text_in_query_and_headers
+    test_raw_latin_1 = Identities.test_raw_latin_1
+    test_throttled = Failing.test_throttled
+
+
+def test_other_urls():
+    """Each dialect has its first case in the contract, and one vendor has further URLs."""
+    assert len(CASES) == len({case.view.dialect for case in all_cases()}) == 6
+    assert len(TestOtherUrls.cases) == 4
+
+
+def test_delivered_drains_to_the_end(site):
+    """More messages than one round takes are all delivered, and then nothing is due."""
+    for number in range(BATCH + 5):
+        start(UserFactory.create(username=f"player{number}"))
+    assert len(site.delivered()) == BATCH + 5
+    assert engine.drain().idle
+
+
+def test_untouched_notices_a_delivery(site):
+    """A row that is written and a message that waits are seen without draining."""
+    user = UserFactory.create(username="pending")
+    with pytest.raises(AssertionError), site.untouched():
+        start(user)
 
 
 @pytest.mark.parametrize("view", package_dialects(), ids=lambda view: view.dialect)
@@ -43,7 +83,7 @@ class TestDialectIsComplete:
 
     def test_cases(self, view):
         """The contract is run on it, and every ending of it is written out."""
-        cases = [case for case in CASES if case.view.dialect == view.dialect]
+        cases = [case for case in all_cases() if case.view.dialect == view.dialect]
         assert cases
         assert all(set(case.endings) == set(ENDINGS) for case in cases)
 

@@ -6,13 +6,13 @@ from django.urls import path
 from resend_confirmation.testing.dialects import Headers
 from tests.sessions import MIDDLEWARE, OF_THE_HOST
 
-from .cases import all_cases
+from .cases import first_cases
 
 
 class TestHeaders(Headers):
     """The contract, under a middleware that tells on whoever touches the session."""
 
-    cases = all_cases()
+    cases = first_cases()
 
     @pytest.fixture(params=["host", "bare"])
     def added(self, request, site):

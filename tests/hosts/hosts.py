@@ -7,6 +7,8 @@ from typing import Any
 import django
 from django.conf import settings
 
+from resend_confirmation.dialects.base import QUIET
+from resend_confirmation.outcomes import Ending, Outcome, Refusal
 from resend_confirmation.testing.dialects import Site, over_asgi
 from tests.dialects.cases import Ask, Case, Reply, all_cases, seen
 from tests.serving import over_wsgi
@@ -160,9 +162,47 @@ SITES = {
 }
 
 
-def hosted_cases() -> list[tuple[Host, Case]]:
-    """Every dialect on every host of this process."""
-    hosts = SITES.get(getattr(settings, "HOST", ""), HOSTS)
-    every_way = all_cases()
-    one_way = list({case.view: case for case in reversed(every_way)}.values())
-    return [(host, case) for host in hosts for case in (every_way if host.every_way else one_way)]
+#: The endings that look at the account, the clock and the body, each asked of one vendor.
+ELSEWHERE: list[Ending] = [
+    Outcome.UNKNOWN,
+    Outcome.CONFIRMED,
+    Outcome.COOLING_DOWN,
+    Refusal.MALFORMED,
+]
+
+
+def here() -> list[Host]:
+    """Return the hosts that this process can be."""
+    return SITES.get(getattr(settings, "HOST", ""), HOSTS)
+
+
+def samples() -> list[Case]:
+    """Return the first case of each vendor: one for each envelope, in path and in body."""
+    vendors = {case.view.__module__.split(".")[2]: case for case in reversed(all_cases())}
+    return list(vendors.values())[::-1]
+
+
+def endings() -> list[tuple[Host, Case, Ending]]:
+    """Return what is asked on each host.
+
+    Every vendor's success, every other URL's too where the host changes paths, and each error
+    of the first vendor that tells it.
+    """
+    others = [case for case in all_cases() if case not in samples()]
+    found: list[tuple[Host, Case, Ending]] = []
+    for host in here():
+        cases = [*samples(), *(others if host.every_way else [])]
+        found += [(host, case, Outcome.SENT) for case in cases]
+        found += [(host, _teller(ending), ending) for ending in ELSEWHERE]
+    return found
+
+
+def _teller(ending: Ending) -> Case:
+    """Return the first case that can come to an ending and tells it."""
+    tell = (case for case in samples() if case.view.answers[ending] is not QUIET)
+    return next(case for case in tell if case.field or ending is not Refusal.MALFORMED)
+
+
+def messages() -> list[tuple[Host, Case]]:
+    """Return each host with the case whose button leads on, and the one whose does not."""
+    return [(host, case) for host in here() for case in (samples()[0], samples()[-1])]

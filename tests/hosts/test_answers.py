@@ -9,23 +9,15 @@ import pytest
 from django.conf import settings
 
 from resend_confirmation.models import Confirmation
-from resend_confirmation.outcomes import ConfirmationState, Ending, Outcome, Refusal
-from tests.dialects.cases import ADDRESS, Case
+from resend_confirmation.outcomes import ConfirmationState, Outcome
+from tests.dialects.cases import ADDRESS
 
-from .hosts import Host, hosted_cases
+from .hosts import endings, messages
 
 pytestmark = pytest.mark.django_db(databases=[*settings.DATABASES])
 
-ENDINGS = [Outcome.SENT, Outcome.UNKNOWN, Outcome.CONFIRMED, Outcome.COOLING_DOWN]
 
-HOSTED = hosted_cases()
-TRIPLES: list[tuple[Host, Case, Ending]] = [
-    *((host, case, ending) for host, case in HOSTED for ending in ENDINGS),
-    *((host, case, Refusal.MALFORMED) for host, case in HOSTED if case.field),
-]
-
-
-@pytest.mark.parametrize(("host", "case", "ending"), TRIPLES, indirect=["host"], ids=str)
+@pytest.mark.parametrize(("host", "case", "ending"), endings(), indirect=["host"], ids=str)
 def test_ending(host, case, ending, reach):
     """The vendor's status, headers and body, as the vendor's own tests have them."""
     expected = case.endings[ending]
@@ -52,7 +44,7 @@ def press(host, link):
     return host.open(urljoin(link, unescape(action)), f"token={token}".encode())
 
 
-@pytest.mark.parametrize(("host", "case"), HOSTED, indirect=["host"], ids=str)
+@pytest.mark.parametrize(("host", "case"), messages(), indirect=["host"], ids=str)
 def test_message_confirms(host, case, reach, delivered):
     """A message goes out; its link, opened and pressed, confirms, and ends well ever after."""
     host.ask(reach(case, Outcome.SENT))

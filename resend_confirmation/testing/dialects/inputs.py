@@ -160,12 +160,11 @@ class BadInput(Contract):
             assert site.reply(ask) == case.faults[fault]
 
     @where(lambda case: not reads_body(case))
-    @pytest.mark.parametrize(
-        "body", [body for body, _ in BAD_BODIES.values()], ids=list(BAD_BODIES)
-    )
-    def test_bad_body_of_a_dialect_without(self, case: Case, body: bytes, site: Site) -> None:
+    @pytest.mark.parametrize("name", ["cut off", "not UTF-8"])
+    def test_bad_body_of_a_dialect_without(self, case: Case, name: str, site: Site) -> None:
         """A dialect that declares no body never reads one, however bad."""
         site.pending()
+        body = GOOD.encode("utf-16") if name == "not UTF-8" else b"{"
         ask = replace(case.ask(ADDRESS), body=body)
         assert site.reply(ask) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1

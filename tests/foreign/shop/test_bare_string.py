@@ -3,7 +3,7 @@
 import json
 
 from resend_confirmation.outcomes import Outcome, Refusal
-from resend_confirmation.testing.dialects import Ask, Case, DialectContract, says
+from resend_confirmation.testing.dialects import Ask, Case, Document, Endings, says
 from shop.bare_string import BareStringResend
 
 CLIENTS = [{"name": "game", "default": True}, {"name": "kiosk", "required": False}]
@@ -54,7 +54,7 @@ CASE = Case(
 )
 
 
-class TestBareString(DialectContract):
+class TestBareString(Endings, Document):
     """Bare strings keep the contract."""
 
     cases = [CASE]

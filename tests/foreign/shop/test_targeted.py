@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from resend_confirmation.outcomes import Outcome, Refusal
-from resend_confirmation.testing.dialects import ADDRESS, Ask, Case, DialectContract, Site, says
+from resend_confirmation.testing.dialects import ADDRESS, Ask, Case, Document, Endings, Site, says
 from shop.targeted import TargetedResend
 
 MEDIA_TYPE = "application/x-amz-json-1.1"
@@ -109,7 +109,7 @@ CASE = Case(
 )
 
 
-class TestTargeted(DialectContract):
+class TestTargeted(Endings, Document):
     """A header that says what is meant, and a type of its own, keep the contract."""
 
     cases = [CASE]

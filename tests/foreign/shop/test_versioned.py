@@ -11,7 +11,8 @@ from resend_confirmation.testing.dialects import (
     Answers,
     Ask,
     Case,
-    DialectContract,
+    Document,
+    Endings,
     Site,
     says,
 )
@@ -111,7 +112,7 @@ SECOND = Case(
 )
 
 
-class TestVersioned(DialectContract):
+class TestVersioned(Endings, Document):
     """Both envelopes keep the contract."""
 
     cases = [FIRST, SECOND]
