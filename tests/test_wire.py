@@ -11,9 +11,12 @@ from anymail.message import AnymailRecipientStatus
 from anymail.signals import post_send
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
+from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.locmem import EmailBackend as LocmemBackend
 from django.core.mail.backends.smtp import EmailBackend as SMTPBackend
 from django.db import OperationalError
+from django.utils.module_loading import import_string
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from resend_confirmation import engine
 from resend_confirmation.models import Delivery
@@ -100,11 +103,34 @@ class Forgetful(LocmemBackend):
             raise self.error
 
 
+class Wrapping(BaseEmailBackend):
+    """Sends by a backend that it makes for each message, then fails."""
+
+    inner = SMTP
+    error: BaseException | None = None
+
+    def __init__(self, fail_silently=False, **options):
+        super().__init__()
+        options.pop("alias", None)
+        self.options = options
+
+    def send_messages(self, messages):
+        sent = import_string(self.inner)(**self.options).send_messages(messages)
+        if self.error:
+            raise self.error
+        return sent
+
+
 class Filtering(SMTPBackend):
     """Drops every message on purpose."""
 
     def send_messages(self, messages):
         return super().send_messages([])
+
+
+def never_connected(text):
+    """What requests raises where nothing listens."""
+    return requests.ConnectionError(MaxRetryError(None, "/", NewConnectionError(None, text)))
 
 
 ERRORS = [
@@ -121,6 +147,8 @@ ERRORS = [
     AnymailRecipientsRefused(),
     ConnectionRefusedError("the archive"),
     socket.gaierror("the archive"),
+    never_connected("the archive"),
+    smtplib.SMTPConnectError(421, b"the archive"),
     SystemExit(),
 ]
 NAMES = [type(each).__name__ for each in ERRORS]
@@ -162,7 +190,10 @@ def test_a_provider_has_taken_it(pending, settings, error):
     assert Delivery.objects.get().provider_id == "0"
 
 
-@pytest.mark.parametrize("error", [*ERRORS[1:8], ERRORS[-1]], ids=[*NAMES[1:8], NAMES[-1]])
+DOUBTS = [*ERRORS[1:9], *ERRORS[11:]]
+
+
+@pytest.mark.parametrize("error", DOUBTS, ids=[type(each).__name__ for each in DOUBTS])
 def test_nothing_is_known(pending, settings, monkeypatch, error):
     """What a backend that cannot be watched raises leaves a doubt: one repeat, then unknown."""
     through(settings, "tests.test_wire.Forgetful")
@@ -170,6 +201,35 @@ def test_nothing_is_known(pending, settings, monkeypatch, error):
     queued(pending)
     drain_to_the_end()
     assert (len(mail.outbox), ending()) == (2, (S.UNKNOWN, Reason.DOUBTFUL, 1))
+
+
+@pytest.mark.parametrize("error", DOUBTS, ids=[type(each).__name__ for each in DOUBTS])
+def test_a_wrapped_backend_has_sent(pending, talker, monkeypatch, error):
+    """A backend that sends by another one, and then fails, sends at most one copy."""
+    server = talker("tests.test_wire.Wrapping")
+    monkeypatch.setattr(Wrapping, "error", error)
+    queued(pending)
+    drain_to_the_end()
+    assert (len(server.bodies), ending()) == (2, (S.UNKNOWN, Reason.DOUBTFUL, 1))
+
+
+def test_a_wrapped_backend_without_a_server(pending, talker):
+    """A backend whose own inner one gets no connection has sent nothing: no doubt."""
+    talker("tests.test_wire.Wrapping").stop()
+    queued(pending)
+    drain_to_the_end()
+    assert ending() == (S.FAILED, Reason.NOT_ACCEPTED, 0)
+
+
+@pytest.mark.parametrize("error", ERRORS[1:], ids=NAMES[1:])
+def test_a_wrapped_provider_has_taken_it(pending, settings, monkeypatch, error):
+    """The status that a provider's backend wrote on the message counts inside another one."""
+    through(settings, "tests.test_wire.Wrapping")
+    monkeypatch.setattr(Wrapping, "inner", "anymail.backends.test.EmailBackend")
+    monkeypatch.setattr(Wrapping, "error", error)
+    queued(pending)
+    drain_to_the_end()
+    assert (len(mail.outbox), ending()) == (1, (S.SENT, Reason.NONE, 0))
 
 
 def test_filtered(pending, talker):
@@ -282,6 +342,9 @@ class Answering(AnymailBackend):  # type: ignore[misc]
         ("payload", ValueError("x"), (S.FAILED, Reason.UNSUPPORTED, 0), 0),
         ("request", RuntimeError(), (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
         ("request", AnymailAPIError("x"), (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
+        ("request", ConnectionRefusedError(), (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
+        ("request", never_connected("x"), (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
+        ("request", smtplib.SMTPServerDisconnected(), (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
         ("answer", KeyError("x"), (S.SENT, Reason.NONE, 0), 1),
         ("answer", AnymailAPIError("x"), (S.UNKNOWN, Reason.DOUBTFUL, 1), 2),
     ],

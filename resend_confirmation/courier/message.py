@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.mail import EmailMultiAlternatives
@@ -26,9 +27,22 @@ DISOWN = "not-me"
 FEEDBACK_ID = "Feedback-ID"
 
 
+class Message(EmailMultiAlternatives):
+    """A message that knows whether a mail backend has asked for its bytes.
+
+    Django's own backends ask for them once they have a connection.
+    """
+
+    is_written = False
+
+    def message(self, *args: Any, **kwargs: Any) -> Any:
+        self.is_written = True
+        return super().message(*args, **kwargs)
+
+
 def write(
     delivery: Delivery, confirmation: Confirmation, account: Account, token: str
-) -> EmailMultiAlternatives:
+) -> Message:
     """The message of one delivery, in its language and the recipient's time zone.
 
     Templates are ``resend_confirmation/message.txt``, ``.html`` and ``_subject.txt``; a host
@@ -60,7 +74,7 @@ def write(
         text = _render(".txt", context)
         html = _render(".html", context)
     reply_to = conf.get().REPLY_TO
-    message = EmailMultiAlternatives(
+    message = Message(
         subject=subject,
         body=text,
         from_email=conf.get().FROM_EMAIL,

@@ -49,6 +49,7 @@ class Stage(enum.Enum):
     OPENING = "no message yet, only a connection"
     BEGUN = "a message, and nothing of it handed over"
     HANDED = "handed over, as far as is known"
+    WRITTEN = "handed over to what has a connection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,24 @@ def _of_handed(error: BaseException) -> tuple[Kind, str]:
     return _of_smtp(error) or _of_anymail(error) or (_of_doubtful(error), "")
 
 
+def _of_written(error: BaseException) -> tuple[Kind, str]:
+    """What is about making a connection is about another one, such as an archive's."""
+    match error:
+        case smtplib.SMTPRecipientsRefused() | smtplib.SMTPResponseException():
+            if not isinstance(error, _OF_CONNECTIONS):
+                return _of_handed(error)
+        case AnymailError():
+            return _of_handed(error)
+    return Kind.AMBIGUOUS, ""
+
+
+_OF_CONNECTIONS = (
+    smtplib.SMTPAuthenticationError,
+    smtplib.SMTPConnectError,
+    smtplib.SMTPHeloError,
+)
+
+
 def _of_doubtful(error: BaseException) -> Kind:
     """There is no doubt only where no connection was made at all."""
     match error:
@@ -110,6 +129,7 @@ _OF = {
     Stage.OPENING: _of_opening,
     Stage.BEGUN: _of_begun,
     Stage.HANDED: _of_handed,
+    Stage.WRITTEN: _of_written,
 }
 
 

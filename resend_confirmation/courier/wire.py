@@ -40,11 +40,25 @@ class Wire:
 
         ``error`` is what the backend raised, None where it raised nothing.
         """
-        return _receipt_for(error, Stage.HANDED, Kind.AMBIGUOUS)
+        if known := _by_statuses(message, error):
+            # It wraps one of django-anymail's.
+            return known
+        is_written = getattr(message, "is_written", False)
+        stage = Stage.WRITTEN if is_written else Stage.HANDED
+        return _receipt_for(error, stage, Kind.AMBIGUOUS)
 
 
 def _receipt_for(error: Exception | None, stage: Stage, silent: Kind) -> Receipt:
     return receipts.of(error, stage) if error else Receipt(silent, error_class=NOTHING_SENT)
+
+
+def _by_statuses(message: EmailMultiAlternatives, error: Exception | None) -> Receipt | None:
+    """Return what django-anymail wrote on the message; None where it wrote nothing."""
+    statuses = extras.statuses(message)
+    if not statuses:
+        return None
+    kind = Kind.REFUSED if statuses <= extras.REFUSALS else Kind.ACCEPTED
+    return Receipt(kind, error_class=_name_of(error))
 
 
 def _name_of(error: Exception | None) -> str:
@@ -202,14 +216,14 @@ class AnymailWire(Wire):
         self.end()
         if not self._has_asked:
             return _receipt_for(error, Stage.BEGUN, Kind.NOT_ACCEPTED)
-        if statuses := extras.statuses(message):
-            kind = Kind.REFUSED if statuses <= extras.REFUSALS else Kind.ACCEPTED
-            return Receipt(kind, error_class=_name_of(error))
+        if known := _by_statuses(message, error):
+            return known
         if self._is_answered and not isinstance(error, AnymailError):
             # Anymail raises an error of its own for an answer that is one.
             return Receipt(Kind.ACCEPTED, error_class=_name_of(error))
-        # A backend that fails silently keeps what its request raised to itself.
-        return _receipt_for(error or self._error, Stage.HANDED, Kind.AMBIGUOUS)
+        # A backend that fails silently keeps what its request raised to itself. What anymail did
+        # not make an error of its own was not raised by its request.
+        return _receipt_for(error or self._error, Stage.WRITTEN, Kind.AMBIGUOUS)
 
     def _post_and_note(self, *args: Any, **kwargs: Any) -> Any:
         if self._is_over:
