@@ -67,6 +67,10 @@ DAMAGED = [
     "%20?token={t}",
     "%E2%80%8B?token={t}",
     "&token={t}",
+    "/?token={t}",
+    "//?token={t}",
+    "/%3Ftoken={t}",
+    "/&token={t}",
 ]
 
 

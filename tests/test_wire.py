@@ -16,6 +16,8 @@ from django.core.mail.backends.locmem import EmailBackend as LocmemBackend
 from django.core.mail.backends.smtp import EmailBackend as SMTPBackend
 from django.db import OperationalError
 from django.utils.module_loading import import_string
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from resend_confirmation import engine
@@ -130,7 +132,9 @@ class Filtering(SMTPBackend):
 
 def never_connected(text):
     """What requests raises where nothing listens."""
-    return requests.ConnectionError(MaxRetryError(None, "/", NewConnectionError(None, text)))
+    return requests.ConnectionError(
+        MaxRetryError(HTTPConnectionPool("x"), "/", NewConnectionError(HTTPConnection("x"), text))
+    )
 
 
 ERRORS = [

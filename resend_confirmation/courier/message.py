@@ -40,9 +40,7 @@ class Message(EmailMultiAlternatives):
         return super().message(*args, **kwargs)
 
 
-def write(
-    delivery: Delivery, confirmation: Confirmation, account: Account, token: str
-) -> Message:
+def write(delivery: Delivery, confirmation: Confirmation, account: Account, token: str) -> Message:
     """The message of one delivery, in its language and the recipient's time zone.
 
     Templates are ``resend_confirmation/message.txt``, ``.html`` and ``_subject.txt``; a host

@@ -147,6 +147,6 @@ urlpatterns = [
     path("not-me/", DisownPage.as_view(), name="disown"),
     path("disowned/", DonePage.as_view(what="disowned"), name="disowned"),
     path("style.css", StylesheetView.as_view(), name="style"),
-    # A program encoded the question mark, or put something in front of it.
-    re_path(r"^(?P<damaged>[^A-Za-z0-9_/-][\s\S]*)\Z", ConfirmPage.as_view()),
+    # A program encoded the question mark, doubled the slash or put something in between.
+    re_path(r"^(?P<damaged>/*(?:[^A-Za-z0-9_/-][\s\S]*)?)\Z", ConfirmPage.as_view()),
 ]

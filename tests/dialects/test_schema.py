@@ -78,7 +78,7 @@ def test_left_out(configure, settings):
     configure(OPENAPI_ANSWERS="none")
     found = SchemaGenerator(patterns=patterns).get_schema(public=True)
     assert list(found["paths"]) == ["/mine"]
-    # What drf-yasg asks as well, and Django REST framework's own generators.
+    # What Django REST framework's own generators ask.
     assert [place for place, *_ in EndpointEnumerator(patterns).get_api_endpoints()] == ["/mine"]
     configure(OPENAPI_ANSWERS="vendor")
     found = SchemaGenerator(patterns=patterns).get_schema(public=True)
