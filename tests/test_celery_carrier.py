@@ -38,7 +38,7 @@ class Broker:
         self.first = list(first)
         self.published = threading.Event()
 
-    def publish(self):
+    def publish(self, queue):
         if self.first:
             self.first.pop(0)()
         else:
@@ -110,3 +110,15 @@ def test_applications(carrier):
     thread.start()
     thread.join()
     assert found == [site]
+
+
+def test_queue(apps):
+    """The option ``queue`` names the queue that the task is published to."""
+    site = Celery("site", broker="memory://")
+    carrier = CeleryCarrier(queue="mail")
+    carrier.wake()
+    carrier._end()
+    with site.connection_for_read() as connection, connection.SimpleQueue("mail") as queue:
+        message = queue.get(timeout=DEADLINE)
+        message.ack()
+    assert message.headers["task"] == "resend_confirmation.drain"

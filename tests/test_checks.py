@@ -1,6 +1,7 @@
 """System checks: each thing that can be wrong has an id of its own."""
 
 import sys
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 from unittest.mock import Mock
@@ -28,32 +29,23 @@ BASE = "https://site.example"
 #: Every key of the setting.
 KEYS = [
     "ACCOUNTS",
-    "ASKS_PER_NETWORK",
-    "AUTHORIZATION_CODE",
+    "AUTHORIZATION_CODE_ISSUER",
     "BACKLOG",
     "BASE_URL",
     "CARRIER",
-    "CELERY_QUEUE",
     "CLIENTS",
     "COOLDOWN",
-    "COOLDOWN_PER_DAY",
-    "COOLDOWN_PER_HOUR",
     "FROM_EMAIL",
     "HOURLY_BUDGET",
-    "JWT_ISSUER",
-    "JWT_LIFETIME",
     "LINK_LIFETIME",
     "LINK_POLICY",
     "MAILER",
-    "MAX_BODY",
     "OPENAPI_ANSWERS",
     "QUIET",
+    "QUIET_REQUESTS_PER_NETWORK",
     "REPLY_TO",
     "RETENTION",
-    "RETENTION_IGNORED",
     "SEND_DEADLINE",
-    "TASKS_BACKEND",
-    "TASKS_QUEUE",
     "THROTTLE",
     "TRUSTED_PROXIES",
 ]
@@ -160,11 +152,11 @@ def test_e004_no_clients(ids):
 
 
 def test_e005_wrong_client(ids):
-    """E005: each entry that is no client."""
+    """E005: each entry that is not a client."""
     assert ids(CLIENTS=[{"name": "a"}, {}, {"name": "b", "id": 5}]) == ["E005", "E005"]
     assert [message.msg for message in run_checks(tags=["resend_confirmation"])] == [
         "CLIENTS: client number 2: it needs a 'name'",
-        "CLIENTS: client 'b': there is no key 'id'; did you mean 'ids'?",
+        "CLIENTS: client 'b': unknown key 'id'; did you mean 'ids'?",
     ]
 
 
@@ -180,7 +172,7 @@ def test_e006_two_clients_of_a_name(ids):
         {"ACCOUNTS": "resend_confirmation.accounts.NoStore"},
         {"CARRIER": "pigeon"},
         {"CARRIER": "nowhere.Carrier"},
-        {"AUTHORIZATION_CODE": "nowhere.code"},
+        {"AUTHORIZATION_CODE_ISSUER": "nowhere.code"},
         {"CLIENTS": "nowhere.clients"},
     ],
 )
@@ -195,26 +187,41 @@ def only_message():
     return message
 
 
+def tasks(queue):
+    """Return CARRIER for a queue of the default backend."""
+    return {"BACKEND": "tasks", "OPTIONS": {"queue": queue}}
+
+
 def test_e007_a_queue_that_is_not_there(ids, monkeypatch):
     """E007: a queue that the backend of tasks lacks is found here, not by the first message."""
-    # Whoever imported it before had a queue.
+    # An import that succeeded had a queue.
+    monkeypatch.setattr(import_module("resend_confirmation.courier.wake"), "_carriers", {})
     monkeypatch.delitem(sys.modules, "resend_confirmation.carriers.tasks", raising=False)
     monkeypatch.delattr("resend_confirmation.carriers.tasks", raising=False)
-    assert ids(CARRIER="tasks", TASKS_QUEUE="nowhere") == ["E007"]
+    assert ids(CARRIER=tasks("nowhere")) == ["E007"]
     assert only_message().hint == "Correct it, or install the package that it needs."
-    assert ids(CARRIER="tasks", TASKS_QUEUE="default") == []
+    assert ids(CARRIER=tasks("default")) == []
+
+
+def test_e007_an_option_that_is_not_there(ids):
+    """E007: an option that the carrier does not take is found before the first message."""
+    assert ids(CARRIER={"BACKEND": "thread", "OPTIONS": {"queue": "mail"}}) == ["E007"]
+    assert only_message().hint == (
+        "OPTIONS are keyword arguments of the carrier's class, which does not accept these."
+    )
 
 
 @pytest.mark.parametrize("carrier", ["celery", "tasks"])
 def test_e007_an_extra_that_is_not_installed(ids, monkeypatch, carrier):
-    """E007: a carrier of ours whose extra is not there names the extra."""
+    """E007: for a built-in carrier without its extra, the hint names the extra."""
+    monkeypatch.setattr(import_module("resend_confirmation.courier.wake"), "_carriers", {})
     monkeypatch.delitem(sys.modules, f"resend_confirmation.carriers.{carrier}", raising=False)
     monkeypatch.delattr(f"resend_confirmation.carriers.{carrier}", raising=False)
     for needed in ("celery", "django_tasks", "django.tasks"):
         monkeypatch.setitem(sys.modules, needed, None)
     assert ids(CARRIER=carrier) == ["E007"]
     message = only_message()
-    assert message.msg.startswith(f"CARRIER names '{carrier}', which cannot be imported: ")
+    assert message.msg.startswith(f"CARRIER names '{carrier}', which cannot be loaded: ")
     assert message.hint == (
         f'Install the extra: pip install "django-resend-confirmation[{carrier}]".'
     )
@@ -250,7 +257,7 @@ def test_e007_says_what_would_do(ids, given, hint):
     [
         ({"ACCOUNTS": "resend_confirmation.contrib.allauth.AllauthStore"}, "allauth.account"),
         (
-            {"AUTHORIZATION_CODE": "resend_confirmation.contrib.oauth_toolkit.issue_code"},
+            {"AUTHORIZATION_CODE_ISSUER": "resend_confirmation.contrib.oauth_toolkit.issue_code"},
             "oauth2_provider",
         ),
     ],
@@ -311,21 +318,21 @@ def test_w001_no_issuer_of_codes(lacks):
     """W001: a client of a dialect that hands out codes, without anybody to issue them."""
     client = without_dialects() | {"signing": {"key": "a secret"}}
     assert lacks(CLIENTS=[client]) == ["W001"]
-    assert lacks(CLIENTS=[client], AUTHORIZATION_CODE="secrets.token_hex") == []
+    assert lacks(CLIENTS=[client], AUTHORIZATION_CODE_ISSUER="secrets.token_hex") == []
 
 
 def test_w002_no_key_to_sign_with(lacks):
     """W002: a client of a dialect that hands out signed tokens, without a key to sign with."""
     client = without_dialects()
-    assert lacks(CLIENTS=[client], AUTHORIZATION_CODE="secrets.token_hex") == ["W002"]
+    assert lacks(CLIENTS=[client], AUTHORIZATION_CODE_ISSUER="secrets.token_hex") == ["W002"]
     signing = client | {"signing": {"key": "a secret"}}
-    assert lacks(CLIENTS=[signing], AUTHORIZATION_CODE="secrets.token_hex") == []
+    assert lacks(CLIENTS=[signing], AUTHORIZATION_CODE_ISSUER="secrets.token_hex") == []
 
 
 def test_w012_no_redirect(lacks):
     """W012: what a dialect hands over after the click needs an address to be handed to."""
     client = without_dialects() | {"redirects": [], "signing": {"key": "a secret"}}
-    code = {"AUTHORIZATION_CODE": "secrets.token_hex"}
+    code = {"AUTHORIZATION_CODE_ISSUER": "secrets.token_hex"}
     assert lacks(CLIENTS=[client], **code) == ["W012", "W012"]
     own_page = client | {"pages": {"confirmed": "https://game.example/thanks"}}
     assert lacks(CLIENTS=[own_page], **code) == []
@@ -404,14 +411,14 @@ issue_code = Issuer()
 def test_w013_ids_of_the_issuer(ids):
     """W013: an id that the issuer of codes reads is a dialect's no more than it is mistyped."""
     client = {"name": "a", "ids": {"acme-codes": "57"}}
-    issuer = {"AUTHORIZATION_CODE": "tests.test_checks.issue_code"}
+    issuer = {"AUTHORIZATION_CODE_ISSUER": "tests.test_checks.issue_code"}
     assert ids(CLIENTS=[client], **issuer) == []
     # Only while it is the issuer, and its own names alone; it reads no keys.
     assert ids(CLIENTS=[client]) == ["W013"]
-    assert ids(CLIENTS=[client], AUTHORIZATION_CODE="secrets.token_hex") == ["W013"]
+    assert ids(CLIENTS=[client], AUTHORIZATION_CODE_ISSUER="secrets.token_hex") == ["W013"]
     assert ids(CLIENTS=[{"name": "a", "ids": {"acme-kodes": "57"}}], **issuer) == ["W013"]
     assert ids(CLIENTS=[{"name": "a", "keys": {"acme-codes": ["a"]}}], **issuer) == ["W013"]
-    assert ids(CLIENTS=[client], AUTHORIZATION_CODE="nowhere.code") == ["E007", "W013"]
+    assert ids(CLIENTS=[client], AUTHORIZATION_CODE_ISSUER="nowhere.code") == ["E007", "W013"]
 
 
 def test_e010_one_id_twice(ids):
@@ -604,7 +611,7 @@ def test_a_callable_is_left_alone(settings, code):
     settings.RESEND_CONFIRMATION = {
         "BASE_URL": BASE,
         "CLIENTS": "tests.test_checks.table",
-        "AUTHORIZATION_CODE": code,
+        "AUTHORIZATION_CODE_ISSUER": code,
     }
     found = run_checks(tags=["resend_confirmation"], include_deployment_checks=True, databases=[])
     assert "shop.W001" not in {message.id for message in found}

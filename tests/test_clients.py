@@ -1,5 +1,6 @@
 """Clients: how entries of CLIENTS are read, and how requests find theirs."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -40,7 +41,13 @@ FULL = {
     "hosts": ["Arcade.Example"],
     "redirects": [URL, "app://callback"],
     "pages": {"confirmed": "https://game.example/thanks"},
-    "signing": {"key": "secret", "algorithm": "RS256", "key_id": "7"},
+    "signing": {
+        "key": "secret",
+        "algorithm": "RS256",
+        "key_id": "7",
+        "issuer": "https://site.example",
+        "lifetime": 600,
+    },
 }
 
 
@@ -56,7 +63,7 @@ def test_everything_that_can_be_said(use):
         hosts=["arcade.example"],
         redirects=[Redirect("0", URL), Redirect("1", "app://callback")],
         pages={"confirmed": "https://game.example/thanks"},
-        signing=Signing("secret", "RS256", "7"),
+        signing=Signing("secret", "RS256", "7", "https://site.example", timedelta(seconds=600)),
     )
 
 
@@ -82,7 +89,7 @@ def test_signing_by_secret(use):
     use([{"name": "a", "signing": {"key": "secret"}}])
     client = clients.by_name("a")
     assert client is not None
-    assert client.signing == Signing("secret", "HS256", None)
+    assert client.signing == Signing("secret", "HS256", None, None, timedelta(days=1))
 
 
 def test_secrets_are_not_shown():
@@ -96,16 +103,16 @@ PROBLEMS = {
     "no dict": ("game", "it must be a dict"),
     "a misspelt key": (
         {"name": "a", "redirect": []},
-        "there is no key 'redirect'; did you mean 'redirects'?",
+        "unknown key 'redirect'; did you mean 'redirects'?",
     ),
     "a key in capitals": (
         {"name": "a", "KEYS": {}},
-        "there is no key 'KEYS'; did you mean 'keys'?",
+        "unknown key 'KEYS'; did you mean 'keys'?",
     ),
     "a key of another kind": (
         {"name": "a", 5: 5},
         (
-            "there is no key 5, only 'base_url', 'default', 'hosts', 'ids', 'keys', 'name', "
+            "unknown key 5; known are 'base_url', 'default', 'hosts', 'ids', 'keys', 'name', "
             "'pages', 'redirects', 'required', 'signing'"
         ),
     ),
@@ -154,31 +161,46 @@ PROBLEMS = {
     "pages": ({"name": "a", "pages": [URL]}, "'pages' takes a dict"),
     "a page": (
         {"name": "a", "pages": {"done": URL}},
-        "'pages' has no key 'done', only 'confirm', 'confirmed', 'expired', 'failed'",
+        "unknown key 'done' in 'pages'; known are 'confirm', 'confirmed', 'expired', 'failed'",
     ),
     "a misspelt page": (
         {"name": "a", "pages": {"confirmd": URL}},
-        "'pages' has no key 'confirmd'; did you mean 'confirmed'?",
+        "unknown key 'confirmd' in 'pages'; did you mean 'confirmed'?",
     ),
     "signing": (
         {"name": "a", "signing": 5},
-        "'signing' takes a dict with 'key', 'algorithm', 'key_id'",
+        "'signing' takes a dict with 'key', 'algorithm', 'key_id', 'issuer', 'lifetime'",
     ),
     "a bare secret": (
         {"name": "a", "signing": "hunter2"},
-        "'signing' takes a dict with 'key', 'algorithm', 'key_id'",
+        "'signing' takes a dict with 'key', 'algorithm', 'key_id', 'issuer', 'lifetime'",
     ),
     "signing without key": (
         {"name": "a", "signing": {"algorithm": "RS256"}},
-        "'signing' takes a dict with 'key', 'algorithm', 'key_id'",
+        "'signing' takes a dict with 'key', 'algorithm', 'key_id', 'issuer', 'lifetime'",
+    ),
+    "an issuer of another kind": (
+        {"name": "a", "signing": {"key": "k", "issuer": 5}},
+        "'issuer' in 'signing' takes a string",
+    ),
+    "a lifetime of nothing": (
+        {"name": "a", "signing": {"key": "k", "lifetime": 0}},
+        ("'lifetime' in 'signing' takes seconds, or a timedelta, of one second to ten years"),
+    ),
+    "a lifetime of nothing by hand": (
+        Client(name="a", signing=Signing("k", lifetime=timedelta(0))),
+        ("'lifetime' in 'signing' takes seconds, or a timedelta, of one second to ten years"),
     ),
     "signing with more": (
         {"name": "a", "signing": {"key": "k", "kid": "7"}},
-        "'signing' has no key 'kid'; did you mean 'key_id'?",
+        "unknown key 'kid' in 'signing'; did you mean 'key_id'?",
     ),
     "signing with something else": (
         {"name": "a", "signing": {"key": "k", "until": "2031"}},
-        "'signing' has no key 'until', only 'algorithm', 'key', 'key_id'",
+        (
+            "unknown key 'until' in 'signing'; known are 'algorithm', 'issuer', 'key', 'key_id', "
+            "'lifetime'"
+        ),
     ),
 }
 
@@ -199,12 +221,15 @@ def test_problems(use, entry, text):
     [
         (
             {"name": "shop", "id": 5},
-            "CLIENTS: client 'shop': there is no key 'id'; did you mean 'ids'?",
+            "CLIENTS: client 'shop': unknown key 'id'; did you mean 'ids'?",
         ),
         ({"hosts": ["a.example"]}, "CLIENTS: client number 3: it needs a 'name'"),
         ({"name": ""}, "CLIENTS: client number 3: it needs a 'name'"),
         ("shop", "CLIENTS: client number 3: it must be a dict"),
-        ({"name": "shop", "redirects": ["/"]}, "CLIENTS: client 'shop': '/' is no absolute URL of"),
+        (
+            {"name": "shop", "redirects": ["/"]},
+            "CLIENTS: client 'shop': '/' must be an absolute URL",
+        ),
         (
             Client(name="shop", pages={"failed": "https:///"}),
             "CLIENTS: client 'shop': 'https:///' has",

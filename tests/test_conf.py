@@ -6,31 +6,32 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
+from resend_confirmation.checks.configuration import check_settings
 
 from resend_confirmation import conf
+from resend_confirmation.conf import Backend, Cooldown, Retention
+
+MINUTE = timedelta(seconds=60)
 
 DEFAULTS: dict[str, object] = {
     "BASE_URL": "",
     "CLIENTS": (),
     "ACCOUNTS": "resend_confirmation.accounts.ConfirmationStore",
     "QUIET": frozenset(),
-    "CARRIER": "thread",
+    "CARRIER": Backend("thread"),
     "MAILER": "default",
     "FROM_EMAIL": None,
     "LINK_LIFETIME": timedelta(hours=24),
     "LINK_POLICY": "reuse",
-    "COOLDOWN": timedelta(seconds=60),
-    "COOLDOWN_PER_HOUR": 5,
-    "COOLDOWN_PER_DAY": 12,
+    "COOLDOWN": Cooldown(gap=MINUTE, per_hour=5, per_day=12),
     "THROTTLE": {"default": "60/m"},
     "TRUSTED_PROXIES": None,
-    "MAX_BODY": 16384,
     "BACKLOG": 10000,
+    "QUIET_REQUESTS_PER_NETWORK": "1000/d",
+    "RETENTION": Retention(timedelta(days=90), timedelta(days=7)),
     "SEND_DEADLINE": timedelta(seconds=30),
     "OPENAPI_ANSWERS": "vendor",
-    "AUTHORIZATION_CODE": None,
-    "JWT_ISSUER": None,
-    "JWT_LIFETIME": timedelta(hours=24),
+    "AUTHORIZATION_CODE_ISSUER": None,
 }
 
 
@@ -53,28 +54,35 @@ GOOD = [
     ("CLIENTS", [{"name": "a"}], [{"name": "a"}]),
     ("CLIENTS", "host.clients", "host.clients"),
     ("OPENAPI_ANSWERS", "all", "all"),
-    ("QUIET", "all", True),
-    ("QUIET", True, True),
-    ("QUIET", False, False),
+    ("QUIET", "all", "all"),
+    ("QUIET", [], frozenset()),
     ("QUIET", ["acme"], frozenset({"acme"})),
     ("FROM_EMAIL", "a@site.example", "a@site.example"),
     ("LINK_LIFETIME", 3600, timedelta(hours=1)),
     ("LINK_LIFETIME", timedelta(days=2), timedelta(days=2)),
     ("LINK_LIFETIME", timedelta(days=3660), timedelta(days=3660)),
-    ("JWT_LIFETIME", 1, timedelta(seconds=1)),
     ("SEND_DEADLINE", 1, timedelta(seconds=1)),
-    ("RETENTION", 0, timedelta(0)),
-    ("RETENTION_IGNORED", 0, timedelta(0)),
+    ("RETENTION", {}, Retention(timedelta(days=90), timedelta(days=7))),
+    ("RETENTION", {"ended": 0}, Retention(timedelta(0), timedelta(days=7))),
+    ("RETENTION", {"ignored": MINUTE}, Retention(timedelta(days=90), MINUTE)),
+    ("CARRIER", "shop.Carrier", Backend("shop.Carrier")),
+    ("CARRIER", {"BACKEND": "tasks"}, Backend("tasks")),
+    (
+        "CARRIER",
+        {"BACKEND": "tasks", "OPTIONS": {"queue": "mail"}},
+        Backend("tasks", {"queue": "mail"}),
+    ),
     ("LINK_POLICY", "newest", "newest"),
-    ("COOLDOWN", 0, timedelta(0)),
-    ("COOLDOWN", 0.5, timedelta(milliseconds=500)),
-    ("COOLDOWN_PER_HOUR", 0, 0),
+    ("COOLDOWN", [], Cooldown()),
+    ("COOLDOWN", ["1/60s"], Cooldown(gap=MINUTE)),
+    ("COOLDOWN", ("12/d", "1/m", "5/h"), Cooldown(gap=MINUTE, per_hour=5, per_day=12)),
+    ("COOLDOWN", ["1/h", "5/24h"], Cooldown(gap=timedelta(hours=1), per_day=5)),
+    ("COOLDOWN", ["1/3660d"], Cooldown(gap=timedelta(days=3660))),
     ("THROTTLE", None, {"default": None}),
     ("THROTTLE", "10/5m", {"default": "10/5m"}),
     ("THROTTLE", {"acme": "5/s", "default": None}, {"acme": "5/s", "default": None}),
     ("TRUSTED_PROXIES", 0, 0),
     ("TRUSTED_PROXIES", 2, 2),
-    ("MAX_BODY", 1, 1),
 ]
 
 
@@ -86,15 +94,32 @@ def test_values(settings, name, value, read):
     assert list(conf.problems({name: value})) == []
 
 
+QUIET_FORMS = 'takes "all" or a list of dialects; write "all" for True, [] for False'
+RATES = 'takes a list of rates such as ["1/60s", "5/h", "12/d"]'
+LIMITS = "takes '1/<period>', '<n>/h' and '<n>/d', each at most once"
+
+OPTIONS = 'takes a dict of keyword arguments as "OPTIONS"'
+
 BAD = [
     ("BASE_URL", None, "takes a string"),
     ("BASE_URL", "site.example", "takes the site's address, such as 'https://site.example'"),
     ("CLIENTS", {"name": "a"}, "takes a list of dicts, or the dotted path of a callable"),
     ("CLIENTS", None, "takes a list of dicts, or the dotted path of a callable"),
     ("ACCOUNTS", object, "takes a string"),
-    ("QUIET", "acme", "takes 'all', True, False or a list of dialects"),
-    ("QUIET", [1], "takes 'all', True, False or a list of dialects"),
+    ("QUIET", "acme", 'takes "all" or a list of dialects'),
+    ("QUIET", [1], 'takes "all" or a list of dialects'),
+    ("QUIET", True, QUIET_FORMS),
+    ("QUIET", False, QUIET_FORMS),
     ("CARRIER", None, "takes a string"),
+    ("CARRIER", {}, 'takes a string, or {"BACKEND": …, "OPTIONS": {…}}'),
+    ("CARRIER", {"BACKEND": "tasks", "QUEUE": "x"}, 'takes a string, or {"BACKEND": …'),
+    ("CARRIER", {"BACKEND": 5}, 'takes a string as "BACKEND"'),
+    ("CARRIER", {"BACKEND": "x", "OPTIONS": []}, OPTIONS),
+    (
+        "CARRIER",
+        {"BACKEND": "x", "OPTIONS": {5: 5}},
+        OPTIONS,
+    ),
     ("FROM_EMAIL", 5, "takes a string"),
     ("LINK_LIFETIME", "1 day", "takes seconds, or a timedelta"),
     ("LINK_LIFETIME", True, "takes seconds, or a timedelta"),
@@ -102,19 +127,32 @@ BAD = [
     ("LINK_LIFETIME", timedelta(seconds=-1), "takes seconds, or a timedelta"),
     ("LINK_LIFETIME", float("inf"), "takes seconds, or a timedelta"),
     ("LINK_LIFETIME", float("nan"), "takes seconds, or a timedelta"),
-    ("COOLDOWN", 10**30, "takes seconds, or a timedelta"),
+    ("LINK_LIFETIME", 10**30, "takes seconds, or a timedelta"),
+    ("COOLDOWN", 60, f"{RATES}, not 60"),
+    ("COOLDOWN", "1/60s", f"{RATES}, not '1/60s'"),
+    ("COOLDOWN", None, f"{RATES}, not None"),
+    ("COOLDOWN", [60], f"{LIMITS}, not 60"),
+    ("COOLDOWN", ["3/10m"], f"{LIMITS}, not '3/10m'"),
+    ("COOLDOWN", ["1/s", "1/h"], f"{LIMITS}, not '1/h'"),
+    ("COOLDOWN", ["5/h", "6/h"], f"{LIMITS}, not '6/h'"),
+    ("COOLDOWN", ["0/h"], f"{LIMITS}, not '0/h'"),
+    ("COOLDOWN", ["1/0.5s"], f"{LIMITS}, not '1/0.5s'"),
+    ("COOLDOWN", ["1/3661d"], f"{LIMITS}, not '1/3661d'"),
+    ("COOLDOWN", [f"1/{10**30}d"], LIMITS),
+    ("RETENTION", 7776000, 'takes {"ended": seconds, "ignored": seconds}, not 7776000'),
+    ("RETENTION", {"sent": 5}, 'takes {"ended": seconds, "ignored": seconds}, not {\'sent\': 5}'),
+    ("RETENTION", {"ended": -1}, "takes seconds, or a timedelta, of 0 to ten years"),
     ("LINK_LIFETIME", 0, "takes seconds, or a timedelta, of one second to ten years"),
     ("LINK_LIFETIME", timedelta(0), "takes seconds, or a timedelta, of one second to ten years"),
-    ("JWT_LIFETIME", 0.9, "takes seconds, or a timedelta, of one second to ten years"),
+    ("LINK_LIFETIME", 0.9, "takes seconds, or a timedelta, of one second to ten years"),
     ("SEND_DEADLINE", 0, "takes seconds, or a timedelta, of one second to ten years"),
     ("SEND_DEADLINE", 0.2, "takes seconds, or a timedelta, of one second to ten years"),
-    ("COOLDOWN", -1, "takes seconds, or a timedelta, of 0 to ten years"),
     ("OPENAPI_ANSWERS", "some", "takes 'vendor', 'all' or 'none'"),
     ("LINK_POLICY", "oldest", "takes 'reuse' or 'newest'"),
-    ("COOLDOWN_PER_HOUR", -1, "takes a whole number, 0 or more"),
-    ("COOLDOWN_PER_HOUR", 1.5, "takes a whole number, 0 or more"),
-    ("COOLDOWN_PER_DAY", True, "takes a whole number, 0 or more"),
-    ("COOLDOWN_PER_DAY", None, "takes a whole number, 0 or more"),
+    ("HOURLY_BUDGET", -1, "takes a whole number, 0 or more"),
+    ("HOURLY_BUDGET", 1.5, "takes a whole number, 0 or more"),
+    ("HOURLY_BUDGET", True, "takes a whole number, 0 or more"),
+    ("HOURLY_BUDGET", None, "takes a whole number, 0 or more"),
     ("THROTTLE", 60, "takes a rate such as '60/m', None, or a dict of dialect to rate"),
     ("THROTTLE", {"acme": 60}, "takes a rate such as '60/m', None, or a dict of dialect to rate"),
     ("THROTTLE", {5: "60/m"}, "takes a rate such as '60/m', None, or a dict of dialect to rate"),
@@ -126,9 +164,8 @@ BAD = [
     ("THROTTLE", "60/0m", "takes a rate such as '60/m', not '60/0m'"),
     ("THROTTLE", "\u00b2/m", "takes a rate such as '60/m', not '\u00b2/m'"),
     ("TRUSTED_PROXIES", "1", "takes a whole number, 0 or more"),
-    ("MAX_BODY", 0, "takes a whole number above 0"),
     ("BACKLOG", 0, "takes a whole number above 0"),
-    ("JWT_ISSUER", 5, "takes a string"),
+    ("AUTHORIZATION_CODE_ISSUER", 5, "takes a string"),
 ]
 
 
@@ -146,11 +183,84 @@ def test_wrong_values(settings, name, value, text):
 
 def test_mistyped_key(settings):
     """A key that does not exist is a problem for the check, and otherwise left alone."""
-    settings.RESEND_CONFIRMATION = {"COOLDOWNS": 5, "COOLDOWN": 30}
+    settings.RESEND_CONFIRMATION = {"COOLDOWNS": 5, "BACKLOG": 30}
     (problem,) = conf.problems(settings.RESEND_CONFIRMATION)
     assert (problem.key, problem.known) == ("COOLDOWNS", False)
-    used = conf.get().COOLDOWN
-    assert used == timedelta(seconds=30)
+    assert problem.hint is None
+    used = conf.get().BACKLOG
+    assert used == 30
+
+
+MOVED = [
+    ("ASKS_PER_NETWORK", "5/d", 'Rename it to "QUIET_REQUESTS_PER_NETWORK".'),
+    ("AUTHORIZATION_CODE", "shop.code", 'Rename it to "AUTHORIZATION_CODE_ISSUER".'),
+    (
+        "CELERY_QUEUE",
+        "mail",
+        """Use "CARRIER": {"BACKEND": "celery", "OPTIONS": {"queue": 'mail'}}.""",
+    ),
+    (
+        "COOLDOWN_PER_DAY",
+        20,
+        """Add '20/d' to "COOLDOWN", for example ["1/60s", "5/h", "12/d"].""",
+    ),
+    (
+        "COOLDOWN_PER_HOUR",
+        3,
+        """Add '3/h' to "COOLDOWN", for example ["1/60s", "5/h", "12/d"].""",
+    ),
+    (
+        "COOLDOWN_PER_HOUR",
+        0,
+        """Leave '<n>/h' out of "COOLDOWN", for example ["1/60s", "5/h", "12/d"].""",
+    ),
+    (
+        "JWT_ISSUER",
+        "https://site.example",
+        (
+            "Put \"issuer\" into 'signing' of each client that signs: "
+            """{"key": …, "issuer": 'https://site.example'}."""
+        ),
+    ),
+    (
+        "JWT_LIFETIME",
+        3600,
+        (
+            "Put \"lifetime\" into 'signing' of each client that signs: "
+            """{"key": …, "lifetime": 3600}."""
+        ),
+    ),
+    ("MAX_BODY", 4096, "Remove it: bodies are limited to 16384 bytes."),
+    ("RETENTION_IGNORED", 604800, 'Use "RETENTION": {"ignored": 604800}.'),
+    (
+        "TASKS_BACKEND",
+        "mail",
+        """Use "CARRIER": {"BACKEND": "tasks", "OPTIONS": {"backend": 'mail'}}.""",
+    ),
+    (
+        "TASKS_QUEUE",
+        "mail",
+        """Use "CARRIER": {"BACKEND": "tasks", "OPTIONS": {"queue": 'mail'}}.""",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "hint"), MOVED)
+def test_moved(name, value, hint):
+    """E001 says the new form of a key that moved, with the host's own value in it."""
+    settings = {"BASE_URL": "https://site.example", "CLIENTS": [{"name": "a"}], name: value}
+    with override_settings(RESEND_CONFIRMATION=settings):
+        (message,) = check_settings()
+    assert (message.id, message.msg, message.hint) == (
+        "resend_confirmation.E001",
+        f"RESEND_CONFIRMATION has no key {name!r}",
+        hint,
+    )
+
+
+def test_every_moved_key_is_tested():
+    """The table above has every key that moved."""
+    assert {name for name, *_ in MOVED} == set(conf.MOVED)
 
 
 @pytest.mark.parametrize("raw", [[], "x", 5, {("a", "b")}])
@@ -164,26 +274,28 @@ def test_no_dict(settings, raw):
 
 def test_parsed_once(settings):
     """The same dict is parsed once, so that a request parses nothing; an equal one is another."""
-    settings.RESEND_CONFIRMATION = {"COOLDOWN": 5}
+    settings.RESEND_CONFIRMATION = {"BACKLOG": 5}
     first = conf.get()
     assert conf.get() is first
-    settings.RESEND_CONFIRMATION = {"COOLDOWN": 5}
+    settings.RESEND_CONFIRMATION = {"BACKLOG": 5}
     assert conf.get() is not first
 
 
 def test_override_settings():
     """``override_settings`` works, and ends."""
-    before = conf.get().COOLDOWN
-    with override_settings(RESEND_CONFIRMATION={"COOLDOWN": 5}):
-        between = conf.get().COOLDOWN
-    after = conf.get().COOLDOWN
-    assert [before.seconds, between.seconds, after.seconds] == [60, 5, 60]
+    before = conf.get().BACKLOG
+    with override_settings(RESEND_CONFIRMATION={"BACKLOG": 5}):
+        between = conf.get().BACKLOG
+    after = conf.get().BACKLOG
+    assert [before, between, after] == [10000, 5, 10000]
 
 
 def test_frozen():
-    """Nobody changes a setting by hand."""
+    """Settings cannot be changed in place."""
     with pytest.raises(FrozenInstanceError):
-        conf.get().COOLDOWN = timedelta(0)  # type: ignore[misc]
+        conf.get().BACKLOG = 5  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        conf.get().COOLDOWN.per_hour = 0  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -192,8 +304,6 @@ def test_frozen():
         ([], False, False),
         (["acme"], True, False),
         ("all", True, True),
-        (True, True, True),
-        (False, False, False),
     ],
 )
 def test_is_quiet(settings, quiet, acme, other):

@@ -84,7 +84,7 @@ def test_last_slot_of_the_hour(settings):
     engine, not here.
     """
     ours = settings.RESEND_CONFIRMATION
-    settings.RESEND_CONFIRMATION = ours | {"COOLDOWN": 0, "COOLDOWN_PER_HOUR": 7}
+    settings.RESEND_CONFIRMATION = ours | {"COOLDOWN": ["7/h"]}
     assert take(0) == 0
     waits = at_once(take)
     assert errors_in(waits) == []
@@ -167,7 +167,7 @@ def ask_over_http(place):
 def allowed(request, settings):
     """How many slots there are: one for the gap, or without a gap those of the hour and day."""
     if request.param > 1:
-        limits = {"COOLDOWN": 0, "COOLDOWN_PER_HOUR": 9, "COOLDOWN_PER_DAY": request.param}
+        limits = {"COOLDOWN": ["9/h", f"{request.param}/d"]}
         settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | limits
     return request.param
 

@@ -63,7 +63,7 @@ def test_ignored(clock):
 
 def test_retention(clock, change):
     """Both times are settings."""
-    change(RETENTION=3600, RETENTION_IGNORED=60)
+    change(RETENTION={"ended": 3600, "ignored": 60})
     delivery(clock, "sent", timedelta(minutes=61))
     delivery(clock, "ignored", timedelta(minutes=2))
     kept = [
@@ -121,9 +121,9 @@ def test_cooldowns(clock, change):
     clock.move(hours=47)
     assert prune() == []
     clock.move(hours=2)
-    change(COOLDOWN=7 * 24 * 3600)
+    change(COOLDOWN=["1/7d"])
     assert prune() == []
-    change(COOLDOWN=60)
+    change(COOLDOWN=["1/60s"])
     assert prune() == [1]
     assert not Cooldown.objects.exists()
 

@@ -416,7 +416,7 @@ def test_limits_hold_without_a_hint(clock):
 
 def test_no_limits(pending, clock, change):
     """A limit of 0 is none."""
-    change(COOLDOWN=0, COOLDOWN_PER_HOUR=0, COOLDOWN_PER_DAY=0)
+    change(COOLDOWN=[])
     endings = {ask("pending").ending for _ in range(20)}
     assert endings == {Outcome.SENT}
 

@@ -178,7 +178,7 @@ def test_given_up_long_after(pending, clock, script):
 @pytest.mark.parametrize("last", [GONE, smtplib.SMTPServerDisconnected("lost"), None])
 def test_in_doubt(pending, clock, script, last, settings):
     """What may have gone out keeps its slot, however the repeat ended."""
-    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": 3600}
+    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": ["1/h"]}
     ask()
     before = Cooldown.objects.get()
     # As a courier leaves it that was killed with the message handed over.
@@ -207,7 +207,7 @@ def test_unknown(pending, clock, script):
     assert ask() is Outcome.COOLING_DOWN
 
 
-@pytest.mark.parametrize("gap", [0, 60])
+@pytest.mark.parametrize("gap", [["5/h"], ["1/60s", "5/h"]])
 def test_once(pending, clock, script, settings, gap):
     """A slot that was given back is not given back again."""
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": gap}
@@ -225,7 +225,7 @@ def test_once(pending, clock, script, settings, gap):
 
 def test_a_later_slot_stays(pending, clock, settings):
     """What one message gives back is its own slot, never one that was taken after it."""
-    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": 0}
+    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": ["5/h", "12/d"]}
     ask()
     first = Delivery.objects.get()
     clock.move(seconds=1)

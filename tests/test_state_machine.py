@@ -302,7 +302,7 @@ class Deliveries(RuleBasedStateMachine):
     @invariant()
     def copies_keep_their_distance(self):
         """No two messages reach an address within the cooldown, unless they are identical."""
-        gap = conf.get().COOLDOWN
+        gap = conf.get().COOLDOWN.gap
         newest: dict[str, tuple[str, datetime]] = {}
         for (message_id, recipient), at in zip(Provider.copies, Provider.times, strict=True):
             other, before = newest.get(recipient, (message_id, at))
@@ -327,14 +327,12 @@ class Deliveries(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("gap", [0, 60])
-def test_deliveries(gap, clock, settings):
+@pytest.mark.parametrize("cooldown", [[], ["1/60s"]], ids=["no gap", "60s"])
+def test_deliveries(cooldown, clock, settings):
     """No end is left, nobody who may not be written to is, copies are bounded and apart."""
     through(settings, "tests.test_state_machine.Provider")
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {
-        "COOLDOWN": gap,
-        "COOLDOWN_PER_HOUR": 0,
-        "COOLDOWN_PER_DAY": 0,
+        "COOLDOWN": cooldown,
     }
     Deliveries.clock = clock
     run_state_machine_as_test(Deliveries, settings=LIMITS)

@@ -50,14 +50,14 @@ def stored():
 
 def test_a_day_of_one_network(change, seconds, caplog):
     """However long one /48 asks, so many of its asks are stored; the answer stays the same."""
-    change(ASKS_PER_NETWORK="5/d")
+    change(QUIET_REQUESTS_PER_NETWORK="5/d")
     answers = {post(f"a{n}@example.com", FLOOD.format(n)) for n in range(30)}
     assert len(answers) == 1
     engine.resolve()
     assert (stored(), Cooldown.objects.count()) == (10, 10)
     assert answers == {post("b@example.com", "2001:db8:2::1")}
     assert stored() == 11
-    line = "Dropped {} requests: their networks reached ASKS_PER_NETWORK"
+    line = "Dropped {} requests: their networks reached QUIET_REQUESTS_PER_NETWORK"
     assert caplog.messages == [line.format(1)]
     seconds[0] += 60
     post("a@example.com", FLOOD.format(1))
@@ -66,7 +66,8 @@ def test_a_day_of_one_network(change, seconds, caplog):
 
 
 @pytest.mark.parametrize(
-    "settings_", [{"ASKS_PER_NETWORK": None}, {"ASKS_PER_NETWORK": "1/d", "THROTTLE": None}]
+    "settings_",
+    [{"QUIET_REQUESTS_PER_NETWORK": None}, {"QUIET_REQUESTS_PER_NETWORK": "1/d", "THROTTLE": None}],
 )
 def test_no_bound(change, settings_):
     """A host may lift the bound, and has lifted it where it wants no throttle."""

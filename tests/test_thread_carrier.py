@@ -16,6 +16,7 @@ from django.db import connections, transaction
 from resend_confirmation import engine, start
 from resend_confirmation.carriers import thread
 from resend_confirmation.carriers.thread import ThreadCarrier
+from resend_confirmation.conf import Backend
 from resend_confirmation.courier.wake import carrier as carrier_of
 from resend_confirmation.engine import Tally
 from resend_confirmation.models import Delivery
@@ -305,9 +306,26 @@ class Made:
 def test_one_carrier_for_all_threads():
     """The first wakes of a process, in several threads, are those of one carrier."""
     with ThreadPoolExecutor(2) as threads:
-        name = "tests.test_thread_carrier.Made"
-        one, other = threads.map(carrier_of, [name, name])
+        backend = Backend("tests.test_thread_carrier.Made")
+        one, other = threads.map(carrier_of, [backend, backend])
     assert one is other
+
+
+class Queues:
+    """A carrier with an option."""
+
+    def __init__(self, *, queues):
+        self.queues = queues
+
+    def wake(self):
+        pass
+
+
+def test_options_are_keyword_arguments():
+    """A carrier's class gets its OPTIONS as keyword arguments; other OPTIONS make another."""
+    name = "tests.test_thread_carrier.Queues"
+    made = [carrier_of(Backend(name, {"queues": queues})) for queues in (["a"], ["b"])]
+    assert [carrier.queues for carrier in made] == [["a"], ["b"]]  # type: ignore[attr-defined]
 
 
 def test_a_wake_wakes_nobody(drains, carrier, monkeypatch):

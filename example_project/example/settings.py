@@ -149,10 +149,9 @@ if "THROTTLE" in env:
     rate = env.str("THROTTLE")
     RESEND_CONFIRMATION["THROTTLE"] = None if rate == "off" else rate
 if "COOLDOWN" in env:
-    seconds = env.float("COOLDOWN")
-    RESEND_CONFIRMATION["COOLDOWN"] = seconds
-    if not seconds:
-        RESEND_CONFIRMATION |= {"COOLDOWN_PER_HOUR": 0, "COOLDOWN_PER_DAY": 0}
+    # Such as "1/60s,5/h"; "off" is no cooldown.
+    limits = env.list("COOLDOWN")
+    RESEND_CONFIRMATION["COOLDOWN"] = [] if limits == ["off"] else limits
 if "SEND_DEADLINE" in env:
     RESEND_CONFIRMATION["SEND_DEADLINE"] = env.float("SEND_DEADLINE")
 if "TRUSTED_PROXIES" in env:

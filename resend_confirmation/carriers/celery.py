@@ -12,7 +12,7 @@ from celery import _state, shared_task
 from django.core import checks
 from django.core.checks import CheckMessage
 
-from .. import conf, engine
+from .. import engine
 from . import servers
 
 logger = logging.getLogger("resend_confirmation")
@@ -59,11 +59,14 @@ def has_broker(app: Any) -> bool:
     return bool(app.conf.broker_url or app.conf.broker_write_url)
 
 
-def publish() -> None:
-    """Publish the task on a separate connection: one that went silent must not be used again."""
+def publish(queue: str | None = None) -> None:
+    """Publish the task to a queue, by default Celery's own.
+
+    On a separate connection, since one that went silent must not be used again.
+    """
     app = application()
     options: dict[str, Any] = {"retry": False}
-    if queue := conf.get().CELERY_QUEUE:
+    if queue:
         options["queue"] = queue
     timeouts = {**TIMEOUTS, **(app.conf.broker_transport_options or {})}
     with app.connection_for_write(transport_options=timeouts) as connection:
@@ -78,7 +81,8 @@ class CeleryCarrier:
     carries them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, queue: str | None = None) -> None:
+        self._queue = queue
         self._begin()
         # Locks are copied as they stand, held by threads that the child does not have.
         if hasattr(os, "register_at_fork"):
@@ -131,7 +135,7 @@ class CeleryCarrier:
     def _run(self) -> None:
         while self._take():
             try:
-                publish()
+                publish(self._queue)
             except Exception as error:
                 if not self._keep(type(error).__name__) or self._stopping.wait(REST):
                     return

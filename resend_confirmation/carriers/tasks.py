@@ -22,7 +22,11 @@ else:
     from django_tasks.backends.immediate import ImmediateBackend  # type: ignore[assignment]
 
 
-@task(backend=conf.get().TASKS_BACKEND, queue_name=conf.get().TASKS_QUEUE)
+# Where the site has no queue of the default name, a task that names it cannot even be declared.
+_given = conf.get().CARRIER.options
+
+
+@task(backend=_given.get("backend", "default"), queue_name=_given.get("queue", "default"))
 def drain() -> None:
     """Drain until nothing is due; the rows are the truth, so that it may run twice or never."""
     engine.drain_all(Event())
@@ -35,13 +39,16 @@ class TasksCarrier:
     by cron beside it: repeats are due without anybody's waking.
     """
 
+    def __init__(self, backend: str = "default", queue: str = "default") -> None:
+        self._task = drain.using(backend=backend, queue_name=queue)
+
     def wake(self) -> None:
         """Enqueue; the caller has committed."""
-        drain.enqueue()
+        self._task.enqueue()
 
     def check(self) -> list[CheckMessage]:
         """Whether the backend of tasks is one of Django's two for development."""
-        backend = drain.get_backend()
+        backend = self._task.get_backend()
         if isinstance(backend, ImmediateBackend):
             what = "sends within the request, which takes as long as the mail server"
         elif isinstance(backend, DummyBackend):
@@ -51,7 +58,7 @@ class TasksCarrier:
         return [
             checks.Warning(
                 f'CARRIER is "tasks", and {type(backend).__name__} {what}',
-                hint="Have TASKS_BACKEND name a backend in TASKS that works in another process, "
+                hint="Set OPTIONS['backend'] to a backend in TASKS that works in another process, "
                 'such as that of django-tasks-db, or set CARRIER to "thread".',
                 id="resend_confirmation.W016",
             )

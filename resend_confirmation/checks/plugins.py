@@ -19,7 +19,7 @@ def check_carrier(**_: Any) -> Sequence[CheckMessage]:
     """Return what the carrier's own ``check`` reports, if it has one."""
     try:
         check = getattr(carrier(conf.get().CARRIER), "check", None)
-    except ImportError:
+    except Exception:
         return []  # Reported as E007.
     found: Sequence[CheckMessage] = check() if check else []
     return found
@@ -41,9 +41,9 @@ def check_issuer_rows(databases: Sequence[str] | None = None, **_: Any) -> list[
 
 
 def issuer() -> Any:
-    """Return what AUTHORIZATION_CODE names; None if it is unset or cannot be imported."""
+    """Return what AUTHORIZATION_CODE_ISSUER names; None if it is unset or cannot be imported."""
     try:
-        path = conf.get().AUTHORIZATION_CODE
+        path = conf.get().AUTHORIZATION_CODE_ISSUER
         return import_string(path) if path else None
     except Exception:
         return None  # Reported by other checks.

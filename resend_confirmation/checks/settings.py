@@ -13,7 +13,7 @@ from django.db import router
 from django.utils.module_loading import import_string
 
 from .. import clients, conf, failures
-from ..courier.wake import CARRIERS
+from ..courier.wake import CARRIERS, carrier
 from ..dialects.base import DialectView
 from .plugins import issuer
 from .registry import ID, bind
@@ -37,7 +37,8 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 def _message(problem: conf.Problem) -> CheckMessage:
     if not problem.known:
-        return Error(problem.text, hint=_meant(str(problem.key)), id=f"{ID}.E001")
+        hint = problem.hint or _meant(str(problem.key))
+        return Error(problem.text, hint=hint, id=f"{ID}.E001")
     return Error(problem.text, id=f"{ID}.E002")
 
 
@@ -82,9 +83,9 @@ def _clients() -> Iterator[CheckMessage]:
 
 def _dotted_paths() -> Iterator[CheckMessage]:
     settings = conf.get()
-    paths = {"ACCOUNTS": settings.ACCOUNTS, "CARRIER": settings.CARRIER}
-    if settings.AUTHORIZATION_CODE:
-        paths["AUTHORIZATION_CODE"] = settings.AUTHORIZATION_CODE
+    paths = {"ACCOUNTS": settings.ACCOUNTS, "CARRIER": settings.CARRIER.name}
+    if settings.AUTHORIZATION_CODE_ISSUER:
+        paths["AUTHORIZATION_CODE_ISSUER"] = settings.AUTHORIZATION_CODE_ISSUER
     if isinstance(settings.CLIENTS, str):
         paths["CLIENTS"] = settings.CLIENTS
     for name, path in paths.items():
@@ -97,11 +98,11 @@ def _dotted_paths() -> Iterator[CheckMessage]:
             )
             continue
         try:
-            import_string(CARRIERS.get(path, path) if name == "CARRIER" else path)
+            carrier(settings.CARRIER) if name == "CARRIER" else import_string(path)
         except Exception as error:
-            # Not only ImportError: a task with an unknown queue raises another error.
+            # Not only ImportError: an unknown queue or option raises another error.
             yield Error(
-                f"{name} names {path!r}, which cannot be imported: {failures.explain(error)}",
+                f"{name} names {path!r}, which cannot be loaded: {failures.explain(error)}",
                 hint=_way_out(name, path, error),
                 id=f"{ID}.E007",
             )
@@ -111,6 +112,8 @@ def _way_out(name: str, path: str, error: Exception) -> str:
     is_ours = name == "CARRIER" and path in CARRIERS
     if is_ours and isinstance(error, ImportError):
         return f'Install the extra: pip install "django-resend-confirmation[{path}]".'
+    if name == "CARRIER" and isinstance(error, TypeError):
+        return "OPTIONS are keyword arguments of the carrier's class, which does not accept these."
     if is_ours or "." in path:
         return "Correct it, or install the package that it needs."
     if name == "CARRIER":
@@ -124,7 +127,7 @@ def check_names_of_dialects(**_: Any) -> Iterator[CheckMessage]:
     """Yield a warning for each dialect in the settings that is not mounted: probably a typo."""
     settings = conf.get()
     named = {("THROTTLE", name) for name in settings.THROTTLE if name != "default"}
-    if not isinstance(settings.QUIET, bool):
+    if settings.QUIET != "all":
         named |= {("QUIET", name) for name in settings.QUIET}
     if isinstance(settings.CLIENTS, list | tuple):
         theirs = set(getattr(issuer(), "id_names", ()))

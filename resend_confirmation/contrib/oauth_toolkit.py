@@ -26,7 +26,7 @@ ID = "oauth_toolkit"
 
 
 class GrantIssuer:
-    """What AUTHORIZATION_CODE names: issues codes as the server's own authorization page does.
+    """Issues codes for AUTHORIZATION_CODE_ISSUER as the server's own authorization page does.
 
     The dialect's request has no PKCE challenge (RFC 7636), so the grant has none either.
     """

@@ -21,7 +21,7 @@ def give_back(delivery: Delivery) -> bool:
     if slot_at is None:
         return False
     # Never the same moment again, so that the condition holds for one caller alone.
-    gap = max(conf.get().COOLDOWN, timedelta(microseconds=1))
+    gap = max(conf.get().COOLDOWN.gap, timedelta(microseconds=1))
     # The slot's taker found the gap and the hour free, so both are as it found them.
     given = row.filter(last_at=slot_at, hour_count__gt=0).update(
         last_at=Value(slot_at - gap), hour_count=F("hour_count") - 1

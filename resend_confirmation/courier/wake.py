@@ -5,6 +5,7 @@ from typing import Protocol
 from django.utils.module_loading import import_string
 
 from .. import conf, failures
+from ..conf import Backend
 
 #: The carriers that come with the package; any other value of CARRIER is a dotted path.
 CARRIERS = {
@@ -29,13 +30,20 @@ class Carrier(Protocol):
 _carriers: dict[str, Carrier] = {}
 
 
-def carrier(name: str) -> Carrier:
-    """Return the one carrier of this process for a value of CARRIER; ImportError if there is none.
+def carrier(backend: Backend) -> Carrier:
+    """Return the one carrier of this process for a value of CARRIER.
 
-    Threads that ask at the same time may each make one, and all get the same.
+    Raise what importing its class raises, or the class for its options. Threads that ask at the
+    same time may each make one, and all get the same.
     """
-    known = _carriers.get(name)
-    return known or _carriers.setdefault(name, import_string(CARRIERS.get(name, name))())
+    # Options need not be hashable.
+    key = f"{backend.name} {dict(backend.options)!r}"
+    return _carriers.get(key) or _carriers.setdefault(key, _made(backend))
+
+
+def _made(backend: Backend) -> Carrier:
+    made: Carrier = import_string(CARRIERS.get(backend.name, backend.name))(**backend.options)
+    return made
 
 
 def wake() -> None:

@@ -171,7 +171,7 @@ def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
     # The newest last, so that the keys' order is theirs.
     for place, account in reversed(list(enumerate(new, start=1))):
         delivery = _copy(draft, account, reason=Reason.TURN)
-        _insert(delivery, DeliveryState.QUEUED, place * conf.get().COOLDOWN)
+        _insert(delivery, DeliveryState.QUEUED, place * conf.get().COOLDOWN.gap)
 
 
 def _copy(draft: Delivery, account: Account, **values: Any) -> Delivery:

@@ -98,7 +98,9 @@ def _note_beyond() -> None:
     global _beyond, _said_at  # noqa: PLW0603 - counters per process
     _beyond += 1
     if time.monotonic() - _said_at >= INTERVAL:
-        logger.warning("Dropped %d requests: their networks reached ASKS_PER_NETWORK", _beyond)
+        logger.warning(
+            "Dropped %d requests: their networks reached QUIET_REQUESTS_PER_NETWORK", _beyond
+        )
         _beyond, _said_at = 0, time.monotonic()
 
 

@@ -40,23 +40,23 @@ ENDED = (
 def prune(batch: int = BATCH) -> Iterator[int]:
     """Delete batch by batch, yielding how many rows each took; stop whenever you like.
 
-    Deliveries go RETENTION after they were asked for, ignored asks after RETENTION_IGNORED,
+    Deliveries go RETENTION after they were asked for, ignored ones after its "ignored",
     cooldowns when every window is over. A delivery whose link still works stays.
     """
     settings, now = conf.get(), clock.now()
     dead_link = Q(link_expires_at=None) | Q(link_expires_at__lt=now)
     deliveries = Delivery.objects.all()
     yield from _in_batches(
-        deliveries.filter(dead_link, state__in=ENDED, asked_at__lt=now - settings.RETENTION),
+        deliveries.filter(dead_link, state__in=ENDED, asked_at__lt=now - settings.RETENTION.ended),
         batch,
     )
     yield from _in_batches(
         deliveries.filter(
-            state=DeliveryState.IGNORED, asked_at__lt=now - settings.RETENTION_IGNORED
+            state=DeliveryState.IGNORED, asked_at__lt=now - settings.RETENTION.ignored
         ),
         batch,
     )
-    kept = max(DAY, settings.COOLDOWN) + DAY
+    kept = max(DAY, settings.COOLDOWN.gap) + DAY
     yield from _in_batches(
         Cooldown.objects.filter(
             Q(sent_at=None) | Q(sent_at__lt=now - kept), last_at__lt=now - kept

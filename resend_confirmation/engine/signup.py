@@ -109,7 +109,7 @@ def _slot(address: Address, now: datetime, older: list[Delivery]) -> dict[str, A
     if heir is not None:
         return {"not_before": now, "slot_at": heir.slot_at}
     if wait:
-        return {"not_before": now + min(wait, conf.get().COOLDOWN), "reason": Reason.TURN}
+        return {"not_before": now + min(wait, conf.get().COOLDOWN.gap), "reason": Reason.TURN}
     return {"not_before": now, "slot_at": now}
 
 

@@ -67,11 +67,11 @@ def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> in
 
 def seconds_left(facts: Facts, now: datetime) -> int:
     """Whole seconds, rounded up, until a slot is free; 0 when one is."""
-    settings = conf.get()
-    free_at = facts.last_at + settings.COOLDOWN if settings.COOLDOWN else now
-    if settings.COOLDOWN_PER_HOUR and facts.hour_count >= settings.COOLDOWN_PER_HOUR:
+    limits = conf.get().COOLDOWN
+    free_at = facts.last_at + limits.gap if limits.gap else now
+    if limits.per_hour and facts.hour_count >= limits.per_hour:
         free_at = max(free_at, facts.hour_from + HOUR)
-    if settings.COOLDOWN_PER_DAY and facts.day_count >= settings.COOLDOWN_PER_DAY:
+    if limits.per_day and facts.day_count >= limits.per_day:
         free_at = max(free_at, facts.day_from + DAY)
     return max(0, math.ceil((free_at - now).total_seconds()))
 
@@ -88,16 +88,16 @@ def _carry_over(text: str) -> None:
 
 
 def _update(key: str, now: datetime) -> bool:
-    settings = conf.get()
+    limits = conf.get().COOLDOWN
     hour_over = Q(hour_from__lte=now - HOUR)
     day_over = Q(day_from__lte=now - DAY)
     free = Q(digest=key)
-    if settings.COOLDOWN:
-        free &= Q(last_at__lte=now - settings.COOLDOWN)
-    if settings.COOLDOWN_PER_HOUR:
-        free &= hour_over | Q(hour_count__lt=settings.COOLDOWN_PER_HOUR)
-    if settings.COOLDOWN_PER_DAY:
-        free &= day_over | Q(day_count__lt=settings.COOLDOWN_PER_DAY)
+    if limits.gap:
+        free &= Q(last_at__lte=now - limits.gap)
+    if limits.per_hour:
+        free &= hour_over | Q(hour_count__lt=limits.per_hour)
+    if limits.per_day:
+        free &= day_over | Q(day_count__lt=limits.per_day)
     return bool(Cooldown.objects.filter(free).update(**one_more(now)))
 
 

@@ -34,7 +34,7 @@ def enter(delivery: Delivery, address: Address, until: datetime) -> timedelta:
     identical. A delivery whose ask took no slot of the cooldown takes one here, within the limits
     of the hour and the day. Safe to repeat.
     """
-    now, gap = clock.now(), conf.get().COOLDOWN
+    now, gap = clock.now(), conf.get().COOLDOWN.gap
     key = cooldown.current_digest(address.canonical)
     ahead, free_at = 0, now
     if delivery.slot_at is None:
@@ -62,7 +62,7 @@ def leave(delivery: Delivery, address: Address, *, may_be_out: bool) -> None:
 
 
 def _pass(delivery: Delivery, key: str, until: datetime, now: datetime) -> bool:
-    gap = conf.get().COOLDOWN
+    gap = conf.get().COOLDOWN.gap
     free = Q(sent_at=None) | Q(sent_at__lte=now - gap) | Q(holder=delivery.pk)
     using = router.db_for_write(Cooldown)
     with transaction.atomic(using=using):
@@ -88,18 +88,18 @@ def _others(delivery: Delivery, now: datetime) -> tuple[int, datetime]:
     Messages count by when they were handed over. Asks for the address do not count here: those
     made before there was an account must not keep its first message waiting.
     """
-    settings, confirmation = conf.get(), delivery.confirmation
+    limits, confirmation = conf.get().COOLDOWN, delivery.confirmation
     sharing = Delivery.objects.filter(
         confirmation__fingerprint=confirmation.fingerprint if confirmation else ""
     )
     newer = sharing.filter(state=DeliveryState.QUEUED, not_before__lte=now, pk__gt=delivery.pk)
-    ahead = newer.count() if settings.COOLDOWN else 0
-    limits = {cooldown.HOUR: settings.COOLDOWN_PER_HOUR, cooldown.DAY: settings.COOLDOWN_PER_DAY}
+    ahead = newer.count() if limits.gap else 0
+    windows = {cooldown.HOUR: limits.per_hour, cooldown.DAY: limits.per_day}
     went_out = sharing.filter(handed_at__gt=now - cooldown.DAY).exclude(pk=delivery.pk)
     went_out = went_out.exclude(state__in=[*UNSENT, DeliveryState.QUEUED], doubts=0)
     newest = went_out.order_by("-handed_at").values_list("handed_at", flat=True)
-    handed = [at for at in newest[: max(limits.values())] if at is not None]
+    handed = [at for at in newest[: max(windows.values())] if at is not None]
     free_at = [
-        handed[limit - 1] + window for window, limit in limits.items() if 0 < limit <= len(handed)
+        handed[limit - 1] + window for window, limit in windows.items() if 0 < limit <= len(handed)
     ]
     return ahead, max([now, *free_at])

@@ -11,13 +11,11 @@ from tests.faults.settings import RESEND_CONFIRMATION as SHARED
 DATABASES["default"]["CONN_MAX_AGE"] = None
 
 OWN: Any = {
-    "QUIET": os.environ["SILENCE_QUIET"] == "all",
+    "QUIET": "all" if os.environ["SILENCE_QUIET"] == "all" else [],
     "CARRIER": "thread",
     "THROTTLE": None,
     "BACKLOG": 10**9,
-    "COOLDOWN": 24 * 3600,
-    "COOLDOWN_PER_HOUR": 0,
-    "COOLDOWN_PER_DAY": 0,
+    "COOLDOWN": ["1/24h"],
     "SEND_DEADLINE": 30,
 }
 RESEND_CONFIRMATION = {**SHARED, **OWN}

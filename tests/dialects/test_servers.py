@@ -196,7 +196,7 @@ def server(request, seeded) -> Iterator[Server]:
     port = free_port()
     arguments = [argument.format(port=port) for argument in SERVERS[request.param]]
     log = seeded / f"{request.param}.txt"
-    variables = environment(seeded, CARRIER="none", THROTTLE="off", COOLDOWN="0")
+    variables = environment(seeded, CARRIER="none", THROTTLE="off", COOLDOWN="off")
     path = os.pathsep.join([variables["PYTHONPATH"], str(Path(COMMAND[-1]).parent)])
     with (
         log.open("w") as output,

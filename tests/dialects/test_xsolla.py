@@ -490,7 +490,7 @@ def test_landing_oauth2(reply, pending, delivered, press):
 
 def test_landing_oauth2_with_a_code(reply, pending, delivered, press, configure):
     """The host's authorization server gives the code."""
-    configure(AUTHORIZATION_CODE="tests.dialects.test_xsolla.issue_code")
+    configure(AUTHORIZATION_CODE_ISSUER="tests.dialects.test_xsolla.issue_code")
     reply(ask_oauth2(ADDRESS, state="state-of-mine"))
     assert press(delivered()[0])["Location"] == (
         "https://game.example/callback?code=pending-game-29-state-of-mine&state=state-of-mine"
@@ -571,9 +571,11 @@ def test_subject_stays_and_differs(reply, delivered, press, clock, db):
     assert subjects[0] == subjects[2] != subjects[1]
 
 
-def test_issuer_and_lifetime_are_settings(reply, pending, delivered, press, configure):
-    """The host may name itself as the issuer and choose how long the JWT lives."""
-    configure(JWT_ISSUER="https://login.site.example", JWT_LIFETIME=600)
+def test_issuer_and_lifetime(reply, pending, delivered, press, configure):
+    """A client may name its own issuer and choose how long its JWTs live."""
+    signing = {"key": GAME_SECRET, "issuer": "https://login.site.example", "lifetime": 600}
+    ids = {"xsolla-jwt": PROJECT_IDS["game"]}
+    configure(CLIENTS=[{"name": "game", "ids": ids, "redirects": [GAME], "signing": signing}])
     reply(ask_jwt(ADDRESS))
     claims = claims_of(press(delivered()[0])["Location"])
     assert claims["iss"] == "https://login.site.example"

@@ -46,12 +46,7 @@ RESEND_CONFIRMATION = {
     "SEND_DEADLINE": float(os.environ.get("FAULTS_DEADLINE", "10")),  # type: ignore[dict-item]
 }
 if "FAULTS_COOLDOWN" in os.environ:
-    LIMITS: Any = {
-        "COOLDOWN": float(os.environ["FAULTS_COOLDOWN"]),
-        "COOLDOWN_PER_HOUR": 0,
-        "COOLDOWN_PER_DAY": 0,
-    }
-    RESEND_CONFIRMATION |= LIMITS
+    RESEND_CONFIRMATION["COOLDOWN"] = [f"1/{os.environ['FAULTS_COOLDOWN']}s"]
 LOGGING = {
     "version": 1,
     "handlers": {"stderr": {"class": "logging.StreamHandler"}},

@@ -25,7 +25,7 @@ from .test_sessions import CUTTERS, on_servers, report
 pytestmark = pytest.mark.faults
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "120"))
-COOLDOWN = 10.0
+COOLDOWN = 10
 ACCOUNTS, SHARING = 120, 20
 #: Seconds by which the clock of each process is wrong.
 COURIERS_APART = (0, 600, -600)

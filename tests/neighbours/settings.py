@@ -17,6 +17,6 @@ OAUTH2_PROVIDER = {
 }
 RESEND_CONFIRMATION = {
     **RESEND_CONFIRMATION,
-    "AUTHORIZATION_CODE": "resend_confirmation.contrib.oauth_toolkit.issue_code",
+    "AUTHORIZATION_CODE_ISSUER": "resend_confirmation.contrib.oauth_toolkit.issue_code",
 }
 SILENCED_SYSTEM_CHECKS = ["resend_confirmation.W001", "resend_confirmation.W002"]

@@ -12,7 +12,7 @@ from django.http import HttpRequest, QueryDict, UnreadablePostError
 from django.utils import translation
 from rest_framework import serializers
 
-from ... import conf, redaction
+from ... import redaction
 from ...outcomes import Refusal
 from . import faults, forms
 from .answers import Detail, Kind
@@ -20,6 +20,8 @@ from .answers import Detail, Kind
 #: Deepest nesting that is read: what was sent may be echoed indented, which grows by its square.
 MAX_DEPTH = 16
 
+#: The largest body that is read, in bytes.
+MAX_BODY = 16 * 1024
 #: Bytes of a refused body that are still taken in, and how many at once.
 DISCARD = 16 * 1024 * 1024
 CHUNK = 64 * 1024
@@ -202,21 +204,20 @@ def _body(
 
 
 def _raw(request: HttpRequest) -> bytes | None:
-    """The body, or None when it is larger than MAX_BODY; no more than that is kept."""
-    limit = conf.get().MAX_BODY
+    """Return the body, or None where it is larger than MAX_BODY."""
     try:
         length = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
         length = 0
     stream = _stream(request)
-    if length > limit:
+    if length > MAX_BODY:
         _discard(stream, length)
         return None
     if stream is request and hasattr(request, "_body"):
         raw: bytes = request.body  # A middleware of the host's has read it before us.
     else:
         try:
-            raw = stream.read(limit + 1)
+            raw = stream.read(MAX_BODY + 1)
         except RequestDataTooBig:
             return None
         except (UnreadablePostError, OSError):
@@ -225,7 +226,7 @@ def _raw(request: HttpRequest) -> bytes | None:
             if stream is request:
                 raise
             return UNREADABLE
-    if len(raw) > limit:
+    if len(raw) > MAX_BODY:
         _discard(stream, DISCARD)
         return None
     return raw

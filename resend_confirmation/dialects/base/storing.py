@@ -27,7 +27,7 @@ class Caller:
 
     def may_store(self) -> bool:
         """Count together with all processes; a dialect without a throttle has no bound."""
-        rate = conf.get().ASKS_PER_NETWORK
+        rate = conf.get().QUIET_REQUESTS_PER_NETWORK
         if rate is None or not self._is_throttled:
             return True
         return not throttle.counted(self._limits("asks", rate))

@@ -31,7 +31,7 @@ class DialectView(Call):
     names_redirect: ClassVar[bool] = False
     #: The input in which the caller has to name its client, if any; read off the same.
     client_field: ClassVar[serializers.Field[Any, Any, Any, Any] | None] = None
-    #: Whether the browser lands with an authorization code, which AUTHORIZATION_CODE issues.
+    #: Whether the browser lands with an authorization code, which AUTHORIZATION_CODE_ISSUER issues.
     lands_with_code: ClassVar[bool] = False
 
     #: Every dialect that was imported, by name; confirm pages ask it where to land.

@@ -133,10 +133,10 @@ class XsollaOAuth2Resend(XsollaResend):
 
     @classmethod
     def granted(cls, opened: Opened, client: Client, url: str) -> Mapping[str, str]:
-        """A code of the host's own OAuth server, where AUTHORIZATION_CODE names one."""
+        """A code of the host's own OAuth server, where AUTHORIZATION_CODE_ISSUER names one."""
         assert opened.delivery is not None
         state = opened.delivery.client_state
-        issue = conf.get().AUTHORIZATION_CODE
+        issue = conf.get().AUTHORIZATION_CODE_ISSUER
         code = import_string(issue)(opened.account, client, url, state) if issue else ""
         return {"code": code, "state": state}
 
@@ -144,10 +144,10 @@ class XsollaOAuth2Resend(XsollaResend):
     def check(cls, client: Client) -> list[checks.CheckMessage]:
         """Without an issuer of codes the browser lands with ``state`` alone."""
         found = super().check(client)
-        if conf.get().AUTHORIZATION_CODE:
+        if conf.get().AUTHORIZATION_CODE_ISSUER:
             return found
         text = f"{cls.dialect}: no authorization code is put on the redirects of {client.name!r}"
-        hint = 'Set RESEND_CONFIRMATION["AUTHORIZATION_CODE"], or silence this check.'
+        hint = 'Set RESEND_CONFIRMATION["AUTHORIZATION_CODE_ISSUER"], or silence this check.'
         return [*found, checks.Warning(text, hint=hint, id="resend_confirmation.W001")]
 
 

@@ -7,7 +7,6 @@ import jwt
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from ... import conf
 from ...clients import Client
 from ...engine import Opened
 
@@ -21,11 +20,12 @@ def user_token(opened: Opened, client: Client) -> str:
         raise ImproperlyConfigured(f"The client {client.name!r} has no 'signing'")
     account, delivery = opened.account, opened.delivery
     assert account is not None and delivery is not None  # noqa: PT018
-    issuer = conf.get().JWT_ISSUER or "https://login.xsolla.com"
+    signing = client.signing
+    issuer = signing.issuer or "https://login.xsolla.com"
     # As a number: what is made of a datetime takes one without a time zone for UTC.
     now = int(timezone.now().timestamp())
     claims: dict[str, Any] = {
-        "exp": now + int(conf.get().JWT_LIFETIME.total_seconds()),
+        "exp": now + int(signing.lifetime.total_seconds()),
         "iat": now,
         "iss": issuer,
         "sub": _subject(account.user.pk, issuer),
@@ -37,7 +37,6 @@ def user_token(opened: Opened, client: Client) -> str:
     }
     if delivery.payload:
         claims["payload"] = delivery.payload
-    signing = client.signing
     headers = {"kid": signing.key_id} if signing.key_id else None
     return jwt.encode(claims, signing.key, algorithm=signing.algorithm, headers=headers)
 

@@ -114,7 +114,7 @@ def _serve_links_at(base: str) -> None:
 
 def _start_courier() -> None:
     """Send what is due already; where the carrier wakes nobody, keep looking for more."""
-    if conf.get().CARRIER == "none":
+    if conf.get().CARRIER.name == "none":
         threading.Thread(target=_drain_forever, name="demo-courier", daemon=True).start()
     else:
         courier.wake()

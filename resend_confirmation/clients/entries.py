@@ -1,19 +1,15 @@
-"""Clients: the calling applications, their keys at each dialect and their registered redirects."""
+"""Entries of ``CLIENTS``: what a client is, and how it is read and validated."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.core.exceptions import ImproperlyConfigured
-from django.utils.crypto import constant_time_compare
-from django.utils.module_loading import import_string
-
-from . import conf
-from .outcomes import Refusal
+from ..conf import WrongValueError, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +22,16 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """How a client's user tokens are signed (RFC 7515): one fixed algorithm."""
+    """How a client's user tokens are signed (RFC 7515): one fixed algorithm.
+
+    ``issuer`` None is the vendor's own.
+    """
 
     key: str = field(repr=False)
     algorithm: str = "HS256"
     key_id: str | None = None
+    issuer: str | None = None
+    lifetime: timedelta = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ PAGES = frozenset({"confirm", "confirmed", "expired", "failed"})
 
 _KEYS = frozenset(Client.__dataclass_fields__)
 
-#: How user tokens may be signed; nothing that a token says chooses among them.
+#: How user tokens may be signed. A token does not choose among them.
 ALGORITHMS = ("HS256", "RS256")
 
 #: A scheme and no character that a browser would drop or read as another (RFC 3986, WHATWG URL).
@@ -71,44 +72,46 @@ _FORBIDDEN = frozenset(
 
 
 class UnusableURLError(ValueError):
-    """A redirect or page that no browser may be sent to."""
+    """A redirect, page or base URL that cannot be used."""
 
 
 def problem_of(raw: object) -> Exception | None:
-    """What is wrong with one entry of ``CLIENTS``, or None; UnusableURLError for its URLs."""
+    """Return what is wrong with an entry of ``CLIENTS``, or None; UnusableURLError for its URLs."""
     try:
-        _read(raw)
+        read(raw)
     except (TypeError, ValueError) as error:
         return error
     return None
 
 
 def title(raw: object, number: int) -> str:
-    """How to speak of an entry of ``CLIENTS``: by its name, or as the ``number``-th of the list."""
+    """Return the name of an entry of ``CLIENTS`` for messages, or its place in the list."""
     name = raw.get("name") if isinstance(raw, Mapping) else getattr(raw, "name", None)
     return f"client {name!r}" if name and isinstance(name, str) else f"client number {number}"
 
 
-def _read(raw: object) -> Client:
+def read(raw: object) -> Client:
+    """Return the client of an entry; raise TypeError or ValueError where it is wrong."""
     client = raw if isinstance(raw, Client) else _from_dict(raw)
     if client.signing and client.signing.algorithm not in ALGORITHMS:
         raise ValueError("the 'algorithm' of 'signing' is 'HS256' or 'RS256'")
     for url in (*(redirect.url for redirect in client.redirects), *client.pages.values()):
         _check_url(url)
     try:
-        return replace(client, base_url=conf.base_url(client.base_url))
-    except conf.WrongValueError as error:
+        base_url = values.base_url(client.base_url)
+    except WrongValueError as error:
         raise UnusableURLError(f"'base_url' {error}") from None
+    return replace(client, base_url=base_url, signing=_checked(client.signing))
 
 
 def _check_url(url: object) -> None:
     if not isinstance(url, str) or not (found := _URL.fullmatch(url)):
         raise UnusableURLError(
-            f"{url!r} is no absolute URL of visible ASCII characters without a backslash"
+            f"{url!r} must be an absolute URL in printable ASCII, without backslashes"
         )
     scheme = found[1].lower()
     if scheme in _FORBIDDEN:
-        raise UnusableURLError(f"{url!r} has the scheme {scheme!r}, to which nobody may be sent")
+        raise UnusableURLError(f"{url!r}: the scheme {scheme!r} is not allowed")
     try:
         has_host = bool(urlsplit(url).hostname)
     except ValueError:
@@ -120,7 +123,7 @@ def _check_url(url: object) -> None:
 def _from_dict(raw: object) -> Client:
     if not isinstance(raw, Mapping):
         raise TypeError("it must be a dict")
-    _refuse_unknown(raw, _KEYS, "there is")
+    _refuse_unknown(raw, _KEYS)
     name = raw.get("name")
     if not isinstance(name, str) or not name:
         raise ValueError("it needs a 'name'")
@@ -138,14 +141,14 @@ def _from_dict(raw: object) -> Client:
     )
 
 
-def _refuse_unknown(raw: Mapping[Any, Any], known: Collection[str], who: str) -> None:
-    """Raise ValueError for a key that there is not: it names the nearest, or all there are."""
+def _refuse_unknown(raw: Mapping[Any, Any], known: Collection[str], where: str = "") -> None:
+    """Raise ValueError for an unknown key, with the most similar known one or all of them."""
     for key in raw:
         if key not in known:
             near = get_close_matches(str(key).lower(), known, n=1)
             all_ = ", ".join(repr(name) for name in sorted(known))
-            meant = f"; did you mean {near[0]!r}?" if near else f", only {all_}"
-            raise ValueError(f"{who} no key {key!r}{meant}")
+            meant = f"; did you mean {near[0]!r}?" if near else f"; known are {all_}"
+            raise ValueError(f"unknown key {key!r}{where}{meant}")
 
 
 def _id(value: object) -> str:
@@ -178,7 +181,7 @@ def _strings(value: object, key: str, takes: str = "a list of strings") -> list[
 
 
 def _redirects(value: object) -> list[Redirect]:
-    """A list of URLs, whose ids are their places in it, or a dict of id to URL."""
+    """Read a list of URLs, which have their places in it as ids, or a dict of id to URL."""
     if isinstance(value, Mapping):
         return [Redirect(str(id_), url) for id_, url in value.items()]
     urls = _strings(value, "redirects", "a list of URLs, or a dict of id to URL")
@@ -186,112 +189,30 @@ def _redirects(value: object) -> list[Redirect]:
 
 
 def _pages(value: Mapping[str, Any]) -> Mapping[str, str]:
-    _refuse_unknown(value, PAGES, "'pages' has")
+    _refuse_unknown(value, PAGES, " in 'pages'")
     return value
 
 
 def _signing(value: object) -> Signing | None:
     if value is None:
         return None
-    # No bare secret: Django's error reports hide what is named 'key', and would show that.
+    # A bare secret is refused, since Django's error reports hide only values named 'key'.
     if not isinstance(value, Mapping) or "key" not in value:
-        raise TypeError("'signing' takes a dict with 'key', 'algorithm', 'key_id'")
-    _refuse_unknown(value, Signing.__dataclass_fields__, "'signing' has")
+        known = ", ".join(map(repr, Signing.__dataclass_fields__))
+        raise TypeError(f"'signing' takes a dict with {known}")
+    _refuse_unknown(value, Signing.__dataclass_fields__, " in 'signing'")
     return Signing(**value)
 
 
-@dataclass(frozen=True, slots=True)
-class Registry:
-    """The clients in force, indexed."""
-
-    clients: Sequence[Client]
-    by_id: Mapping[tuple[str, str], Client]
-    by_host: Mapping[str, Client]
-    by_name: Mapping[str, Client]
-    default: Client | None
-
-
-_last: tuple[object, Registry] | None = None
-
-
-def registry() -> Registry:
-    """The clients of the settings, or of the callable named there, indexed once per list.
-
-    Raises ImproperlyConfigured when an entry is wrong.
-    """
-    global _last  # noqa: PLW0603 - a cache of one, replaced whole
-    raw: object = conf.get().CLIENTS
-    if isinstance(raw, str):
-        raw = import_string(raw)
-    if callable(raw):
-        raw = raw()
-    last = _last
-    if last is None or last[0] is not raw:
-        last = _last = (raw, _index(raw))
-    return last[1]
-
-
-def _index(raw: object) -> Registry:
-    if not isinstance(raw, Iterable):
-        raise ImproperlyConfigured("CLIENTS takes a list of dicts")
-    clients = [_valid(entry, number) for number, entry in enumerate(raw, start=1)]
-    marked = [client for client in clients if client.default]
-    return Registry(
-        clients=clients,
-        by_id={(dialect, id_): c for c in clients for dialect, id_ in c.ids.items()},
-        by_host={host: client for client in clients for host in client.hosts},
-        by_name={client.name: client for client in clients},
-        default=next(iter(marked or clients), None),
-    )
-
-
-def _valid(raw: object, number: int) -> Client:
-    try:
-        return _read(raw)
-    except (TypeError, ValueError) as error:
-        raise ImproperlyConfigured(f"CLIENTS: {title(raw, number)}: {error}") from None
-
-
-def default() -> Client | None:
-    """The client of requests that name none: the one marked ``default``, else the first."""
-    return registry().default
-
-
-def by_name(name: str) -> Client | None:
-    """The client that a stored row names, if it still exists."""
-    return registry().by_name.get(name)
-
-
-def by_host(host: str) -> Client | None:
-    """The client that owns a host name (without port), if any."""
-    return registry().by_host.get(host.lower())
-
-
-def by_id(dialect: str, id_: str, key: str | None = None) -> Client | None:
-    """The client with that id at a dialect; where ``key`` is given it must be one of its keys."""
-    client = registry().by_id.get((dialect, id_))
-    if client is None or key is None:
-        return client
-    keys = client.keys.get(dialect, ())
-    return client if any(constant_time_compare(key, known) for known in keys) else None
-
-
-def find_redirect(client: Client, typed: str | None) -> Redirect | Refusal | None:
-    """The registered redirect that ``typed`` names, by exact string equality.
-
-    With nothing typed: the only one, None when the client has none, REDIRECT_REQUIRED when it
-    has several. ``typed`` None: the dialect cannot name one, and the first is meant.
-    """
-    if typed is None:
-        return client.redirects[0] if client.redirects else None
-    if typed:
-        matching = (redirect for redirect in client.redirects if redirect.url == typed)
-        return next(matching, Refusal.REDIRECT_NOT_ALLOWED)
-    if len(client.redirects) > 1:
-        return Refusal.REDIRECT_REQUIRED
-    return client.redirects[0] if client.redirects else None
-
-
-def redirect_by_id(client: Client, id_: str) -> Redirect | None:
-    """The registered redirect that a delivery remembers, if it is still registered."""
-    return next((redirect for redirect in client.redirects if redirect.id == id_), None)
+def _checked(signing: Signing | None) -> Signing | None:
+    """Return ``signing`` with its issuer and lifetime read like settings."""
+    if signing is None:
+        return None
+    readers = {"issuer": values.optional_text, "lifetime": values.lasting}
+    read: dict[str, Any] = {}
+    for name, reader in readers.items():
+        try:
+            read[name] = reader(getattr(signing, name))
+        except WrongValueError as error:
+            raise ValueError(f"{name!r} in 'signing' {error}") from None
+    return replace(signing, **read)
