@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
-from resend_confirmation.checks.configuration import check_settings
 
 from resend_confirmation import conf
+from resend_confirmation.checks.settings import check_settings
 from resend_confirmation.conf import Backend, Cooldown, Retention
 
 MINUTE = timedelta(seconds=60)
