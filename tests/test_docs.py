@@ -35,6 +35,7 @@ from resend_confirmation.outcomes import (
     Verdict,
 )
 
+from .factories import PendingFactory
 from .new_project import NewProject
 
 REPO = Path(__file__).resolve().parents[1]
@@ -532,6 +533,25 @@ def test_readme_commands_are_one_line(last):
     (extra,) = re.findall(r"'\.\[(\w+)]'", line)
     project = tomllib.loads(page("pyproject.toml"))["project"]
     assert extra in project["optional-dependencies"]
+
+
+@pytest.mark.django_db
+def test_readme_request(client):
+    """The README's request is answered as it says."""
+    text = page("README.md").partition("\n## One request\n")[2].partition("\n## ")[0]
+    (asked,) = re.findall(r"-d '(.+)'$", text, flags=re.MULTILINE)
+    PendingFactory.create(email=json.loads(asked)["email"])
+    answer = client.post("/api/auth/send-email-confirmation", asked, "application/json")
+    (body,) = blocks(text, "json")
+    assert (answer.status_code, answer.content.decode()) == (200, body.rstrip("\n"))
+
+
+def test_promises_are_proven():
+    """Every promise of the README names tests or benchmarks that exist."""
+    table = rows(section(page("README.md"), "What it promises"))[1:]
+    named = [name for row in table for name in re.findall(r"`([^`]+)`", row[2])]
+    assert len(named) >= len(table) > 5
+    assert [name for name in named if not (REPO / name).exists()] == []
 
 
 def test_source_distribution_is_complete():

@@ -1,0 +1,70 @@
+"""The metadata of a built package: absolute links, one address and one version."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
+
+import resend_confirmation
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+def metadata_with(repository):
+    """The metadata that hatchling builds for a repository that is published there."""
+    config = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
+    config["tool"]["hatch"]["metadata"]["hooks"]["custom"]["repository"] = repository
+    return ProjectMetadata(str(REPO), PluginManager(), config).core
+
+
+@pytest.fixture(scope="module")
+def built():
+    """The metadata of a repository at an invented address."""
+    return metadata_with("https://forge.example/team/project/")
+
+
+def test_no_link_is_relative(built):
+    """Each link of the description leads to a web page or to a heading of its own."""
+    targets = re.findall(r"]\(([^)\s]+)\)", built.readme)
+    assert [t for t in targets if not t.startswith(("https://", "#"))] == []
+    assert "](https://forge.example/team/project/blob/main/docs/index.md#how-to)" in built.readme
+
+
+def test_files_of_links_exist(built):
+    """What the description links to in the repository is there."""
+    start = "https://forge.example/team/project/blob/main/"
+    linked = re.findall(rf"]\({re.escape(start)}([^)#\s]+)", built.readme)
+    assert len(linked) > 10
+    assert [name for name in linked if not (REPO / name).is_file()] == []
+
+
+def test_urls(built):
+    """The project's URLs are made of the same address."""
+    assert built.urls == {
+        "Changelog": "https://forge.example/team/project/blob/main/CHANGELOG.md",
+        "Documentation": "https://forge.example/team/project/blob/main/docs/index.md",
+        "Issues": "https://forge.example/team/project/issues",
+        "Source": "https://forge.example/team/project",
+    }
+
+
+def test_address_stands_in_one_place():
+    """No other file of the repository has the placeholder."""
+    placeholder = "https://example.com/" + "OWNER"
+    files = [
+        *REPO.glob("*.md"),
+        *REPO.glob("*.toml"),
+        *REPO.glob("*.py"),
+        *REPO.rglob("docs/**/*.md"),
+    ]
+    found = [p.name for p in files if placeholder in p.read_text(encoding="utf-8")]
+    assert found == ["pyproject.toml"]
+
+
+def test_version():
+    """The version of the metadata is the package's."""
+    found = ProjectMetadata(str(REPO), PluginManager())
+    assert found.version == resend_confirmation.__version__
