@@ -1,11 +1,11 @@
-"""Accounts: what an identity names, seen through an ``AccountStore`` that the host may replace."""
+"""Accounts that an identity names, through an ``AccountStore`` that the host may replace."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -20,7 +20,7 @@ from .outcomes import ConfirmationState, Standing
 
 @dataclass(frozen=True, slots=True)
 class CooldownFacts:
-    """What a cooldown's row said when the account was read; a hint, never a decision."""
+    """A cooldown's row when the account was read; a hint, never a decision."""
 
     last_at: datetime
     hour_from: datetime
@@ -33,12 +33,11 @@ class CooldownFacts:
 class Account:
     """One account and one address of it.
 
-    ``user`` is an instance of the host's user model. ``confirmation_id`` and ``cooldown`` are
-    what the same query learnt of our own rows; None means that there is none or that the store
-    did not look, and costs a statement more. ``former_id`` is the confirmation of an address that
-    the account had before, where that says that it waits and there is none of this address.
-    ``parsed`` is what ``address`` reads as, None where it is not an address; a store that knows
-    it may say so.
+    ``user`` is an instance of the host's user model. ``confirmation_id`` and ``cooldown`` come
+    from the same query; None means that there is none or that the store did not look, and costs a
+    statement more. ``former_id`` is the confirmation of a former address, if the account waits
+    because of it and there is none of this address. ``parsed`` is ``address``, parsed, or None if
+    it is not an address; a store may leave it out.
     """
 
     user: Any = field(repr=False)
@@ -56,7 +55,7 @@ class Account:
 
     @property
     def mailbox(self) -> Address:
-        """The address as one that mail can go to; ValueError where it cannot."""
+        """The parsed address; ValueError if mail cannot go to it."""
         if self.parsed is None:
             raise ValueError("not an address")
         return self.parsed
@@ -66,37 +65,31 @@ class AccountStore(Protocol):
     """Where accounts are found and marked; ``ACCOUNTS`` names the class."""
 
     def find(self, identity: Address | str) -> Sequence[Account]:
-        """Return candidates for an address, or else for a user name, in one statement.
-
-        It need not compare exactly.
-        """
+        """Return candidates for an address or a user name, in one statement; may be inexact."""
 
     def get(self, user_id: Any, address: Address) -> Account | None:
-        """Return the account as it is now, or None if it is gone or has not the address."""
+        """Return the account as it is now, or None if it is gone or has another address."""
 
     def lock(self, user_id: Any) -> None:
         """Lock the rows that ``get`` reads, until the transaction around it ends."""
 
     def confirm(self, account: Account) -> bool:
-        """Make the host's own mark, inside our transaction; False when it may not be made."""
+        """Make the host's own mark, inside our transaction; return False if it may not be made."""
 
     def pending(self) -> Iterator[Account]:
-        """Every account that waits for a confirmation, for bulk resends."""
+        """Yield every account that waits for a confirmation, for bulk resends."""
 
 
 #: Users read at once for a bulk resend.
 _PIECE = 2000
 
+_COOLDOWN = [each.name for each in fields(CooldownFacts)]
 _OURS = {
     "rc_id": "resend_confirmations__id",
     "rc_address": "resend_confirmations__address",
     "rc_state": "resend_confirmations__state",
     "rc_requested_at": "resend_confirmations__requested_at",
-    "rc_last_at": "resend_confirmations__cooldown__last_at",
-    "rc_hour_from": "resend_confirmations__cooldown__hour_from",
-    "rc_hour_count": "resend_confirmations__cooldown__hour_count",
-    "rc_day_from": "resend_confirmations__cooldown__day_from",
-    "rc_day_count": "resend_confirmations__cooldown__day_count",
+    **{f"rc_{name}": f"resend_confirmations__cooldown__{name}" for name in _COOLDOWN},
 }
 
 
@@ -104,22 +97,24 @@ class ConfirmationStore:
     """Django's user model, with our own Confirmation as the state.
 
     Where the current address has no confirmation, the newest of a former address decides, so
-    that nobody gets in by a change of address; an account without any counts as confirmed.
+    that a change of address is not a way in; an account without any counts as confirmed.
     A deactivated account is blocked.
     """
+
+    #: Whether ``engine.note_confirmed`` and ``note_deactivated`` are to follow from users' saves.
+    watches_saves = False
 
     def find(self, identity: Address | str) -> Sequence[Account]:
         """Read in one statement the users with that address, or else that user name.
 
-        Those who wait are found by their confirmation's fingerprint too, which is exact where a
+        Pending accounts are found by their confirmation's fingerprint too, which is exact where a
         database's ``iexact`` is not: capitals beyond ASCII, composed letters, IDNA. It is a UNION,
-        since an OR over two tables would keep databases from using either's index.
+        since an OR over two tables would keep databases from using the index of either.
         """
         first, *others = (part.order_by() for part in self._parts(identity))
         users = first.union(*others, all=True) if others else first
-        return self._accounts(
-            users.order_by("pk"), identity if isinstance(identity, Address) else None
-        )
+        asked = identity if isinstance(identity, Address) else None
+        return self._accounts(users.order_by("pk"), asked)
 
     def get(self, user_id: Any, address: Address) -> Account | None:
         accounts = self._accounts(self._joined().filter(pk=user_id), address)
@@ -128,7 +123,7 @@ class ConfirmationStore:
     def lock(self, user_id: Any) -> None:
         """Lock the user's row, where the database locks rows."""
         email = get_user_model().get_email_field_name()
-        # Its own table and a parent's: the address may be in either.
+        # The model's table and a parent's: the address may be in either.
         rows = _users().select_for_update().filter(pk=user_id).order_by()
         list(rows.values_list("pk", email))
 
@@ -137,7 +132,7 @@ class ConfirmationStore:
         return _still(account).exists()
 
     def pending(self) -> Iterator[Account]:
-        """The users who wait, oldest account first, read in pieces: no cursor stays open."""
+        """Yield the pending users, oldest first, read in pieces so that no cursor stays open."""
         users = _users().filter(self._waits()).order_by("pk").distinct()
         joined = self._joined().filter(self._waits()).order_by("pk")
         pks = list(users.values_list("pk", flat=True)[:_PIECE])
@@ -148,7 +143,7 @@ class ConfirmationStore:
             pks = list(users.filter(pk__gt=pks[-1]).values_list("pk", flat=True)[:_PIECE])
 
     def standing(self, user: Any, state: str | None) -> Standing:
-        """What ``user`` is, given what our confirmations say of it, if there are any."""
+        """Return the standing of ``user``, given the state of its confirmation, if there is one."""
         if not user.is_active or state == ConfirmationState.WITHDRAWN:
             return Standing.BLOCKED
         return Standing.PENDING if state == ConfirmationState.PENDING else Standing.CONFIRMED
@@ -167,10 +162,7 @@ class ConfirmationStore:
             yield self._joined().filter(resend_confirmations__fingerprint=identity.fingerprint)
 
     def _matches(self, identity: Address | str) -> Q:
-        """Match addresses or user names, never both.
-
-        Otherwise an account could be reached, or not, because of another's user name.
-        """
+        """Match addresses or user names, never both: a name must not reach another's account."""
         model: Any = get_user_model()
         if isinstance(identity, Address):
             lookup = f"{model.get_email_field_name()}__iexact"
@@ -179,11 +171,10 @@ class ConfirmationStore:
         try:
             return Q(**{model.USERNAME_FIELD: name.to_python(identity)})
         except ValidationError:
-            # A value that this column cannot hold.
+            # The column cannot hold such a value.
             return Q(pk__in=[])
 
     def _accounts(self, users: Any, asked: Address | None = None) -> list[Account]:
-        """Make one account per user, from one row per user and confirmation."""
         return [self._account(rows, asked) for rows in rows_of_users(users)]
 
     def _account(self, rows: Sequence[Any], asked: Address | None) -> Account:
@@ -202,15 +193,16 @@ class FlagStore(ConfirmationStore):
     deactivated by staff: it is blocked.
     """
 
+    watches_saves = True
+
     def standing(self, user: Any, state: str | None) -> Standing:
-        """Read ``is_active``; an inactive account waits only where our row does."""
         if user.is_active:
             return Standing.CONFIRMED
         waits = user.last_login is None and state == ConfirmationState.PENDING
         return Standing.PENDING if waits else Standing.BLOCKED
 
     def confirm(self, account: Account) -> bool:
-        """Activate the account, unless it was activated, used or deactivated meanwhile."""
+        """Activate the account, unless it was activated, used or deactivated since it was read."""
         waiting = _still(account).filter(is_active=False, last_login=None)
         if not waiting.update(is_active=True):
             return False
@@ -223,19 +215,19 @@ class FlagStore(ConfirmationStore):
 
 
 def _users() -> QuerySet[Any]:
-    """All users, of the database that they are written to: a replica may lag behind."""
+    """Return all users, from the database that they are written to: a replica may lag behind."""
     model = get_user_model()
     return model._default_manager.using(router.db_for_write(model))
 
 
 def _still(account: Account) -> QuerySet[Any]:
-    """The user of ``account``, while it has the address of ``account``."""
+    """Return the user of ``account``, while it has the address of ``account``."""
     model: Any = get_user_model()
     return _users().filter(pk=account.user.pk, **{model.get_email_field_name(): account.address})
 
 
 def rows_of_users(users: Any) -> list[list[Any]]:
-    """The rows of each user, in the order of the first ones."""
+    """Group rows by user, in the order of the first ones."""
     rows_of: dict[Any, list[Any]] = {}
     for row in users:
         rows_of.setdefault(row.pk, []).append(row)
@@ -244,11 +236,7 @@ def rows_of_users(users: Any) -> list[list[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What our confirmations say of one address of an account.
-
-    ``row`` has the confirmation of that address, ``former`` the newest of those of addresses
-    that the account does not have any more.
-    """
+    """Our confirmations of one account: of an address, and the newest of a former address."""
 
     row: Any = None
     former: Any = None
@@ -257,7 +245,6 @@ class Ours:
     def of(
         cls, rows: Sequence[Any], address: Address | None, held: Sequence[Address | None]
     ) -> "Ours":
-        """Read off the rows of one user, which has the addresses ``held``."""
         found, former = None, []
         for row in rows:
             if row.rc_id is None:
@@ -279,9 +266,8 @@ class Ours:
     def account(
         self, user: Any, address: str, standing: Standing, parsed: Address | None = None
     ) -> Account:
-        """Make the account with what is known of our rows."""
         row, waits = self.row, standing is Standing.PENDING
-        # Where it waits anew there is none to name, so that the row is opened again.
+        # None is named for an account that waits again, so that the row is opened again.
         reusable = row and not (waits and row.rc_state != ConfirmationState.PENDING)
         return Account(
             user=user,
@@ -289,29 +275,21 @@ class Ours:
             username=str(user.get_username()),
             standing=standing,
             confirmation_id=row.rc_id if reusable else None,
-            cooldown=cooldown_facts(row) if row else None,
+            cooldown=_cooldown(row) if row else None,
             former_id=self.former.rc_id if waits and self.former and not row else None,
             parsed=parsed,
         )
 
 
-def cooldown_facts(user: Any) -> CooldownFacts | None:
-    """What the row beside our confirmation says; None where there is none."""
-    if user.rc_last_at is None:
+def _cooldown(row: Any) -> CooldownFacts | None:
+    if row.rc_last_at is None:
         return None
-    return CooldownFacts(
-        last_at=user.rc_last_at,
-        hour_from=user.rc_hour_from,
-        hour_count=user.rc_hour_count,
-        day_from=user.rc_day_from,
-        day_count=user.rc_day_count,
-    )
+    return CooldownFacts(**{name: getattr(row, f"rc_{name}") for name in _COOLDOWN})
 
 
 def store() -> AccountStore:
-    """The store that ``ACCOUNTS`` names."""
-    made: AccountStore = import_string(conf.get().ACCOUNTS)()
-    return made
+    """Make the store that ``ACCOUNTS`` names."""
+    return cast("AccountStore", import_string(conf.get().ACCOUNTS)())
 
 
 def of(user_id: Any, address: Address | str | None) -> Account | None:

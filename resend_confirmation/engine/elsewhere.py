@@ -1,10 +1,13 @@
-"""What the host does by itself to accounts that wait here: it confirms or deactivates them."""
+"""Changes that the host makes by itself to accounts that wait: it confirms or deactivates them."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.core.signals import setting_changed
 from django.db import router, transaction
+from django.db.models.signals import class_prepared, post_save, pre_save
 from django.utils.module_loading import import_string
 from django.utils.translation import get_language
 
@@ -24,9 +27,13 @@ SIGN_UPS = {
 
 #: Set on an instance while a save activates it: the address that the save leaves as it was.
 _ACTIVATED = "_resend_confirmation_activated"
-#: Set on an instance that was just inserted as active, until it is saved again: sign-ups that
-#: make the account first and take ``is_active`` away in a second save deactivate nobody.
+#: Set on an instance that was just inserted as active, until it is saved again: a sign-up that
+#: makes the account first and takes ``is_active`` away in a second save does not deactivate it.
 _INSERTED = "_resend_confirmation_inserted"
+
+
+#: The models whose saves are watched: the user model, its proxies and its children.
+_watched: list[Any] = []
 
 
 def listen() -> None:
@@ -34,11 +41,44 @@ def listen() -> None:
     for app, signal in SIGN_UPS.items():
         if apps.is_installed(app):
             import_string(signal).connect(after_sign_up)
+    class_prepared.connect(_watch_new)
+    setting_changed.connect(_watch_again)
+
+
+def watch() -> None:
+    """Receive the saves of users if the account store asks for it, and of no other model."""
+    while _watched:
+        model = _watched.pop()
+        pre_save.disconnect(before_save, sender=model)
+        post_save.disconnect(after_save, sender=model)
+    # An error of the store or of the user model is what the system checks report.
+    with suppress(Exception):
+        if getattr(accounts.store(), "watches_saves", False):
+            for model in apps.get_models():
+                _watch(model)
+
+
+def _watch(model: Any) -> None:
+    # Signals name the class that is saved: a receiver of the user model's misses its proxies.
+    if issubclass(model, get_user_model()):
+        pre_save.connect(before_save, sender=model)
+        post_save.connect(after_save, sender=model)
+        _watched.append(model)
+
+
+def _watch_new(sender: Any, **_: Any) -> None:
+    if _watched:
+        _watch(sender)
+
+
+def _watch_again(*, setting: str, **_: Any) -> None:
+    if setting in {"RESEND_CONFIRMATION", "AUTH_USER_MODEL"}:
+        watch()
 
 
 @failures.discreet
 def after_sign_up(sender: Any, user: Any, **_: Any) -> None:
-    """Receiver of a package's sign-up: with FlagStore, an inactive account waits from now on.
+    """Let an inactive account wait from now on, with FlagStore; a receiver of sign-ups.
 
     ``is_active=False`` alone cannot tell a new account from an imported one that may not be used.
     """
@@ -50,10 +90,10 @@ def after_sign_up(sender: Any, user: Any, **_: Any) -> None:
 
 @failures.discreet
 def note_confirmed(user: Any, address: str) -> bool:
-    """Mark ours as made, because ``address`` of ``user`` was confirmed without our link.
+    """Mark our confirmation as made, because ``address`` was confirmed without our link.
 
-    Sends the signal ``confirmed``, in the transaction that marks. False, and nothing happened,
-    when none of ours waited.
+    Sends the signal ``confirmed``, in the transaction that marks. Returns False, and does nothing,
+    if no confirmation waited.
     """
     if (known := Address.parse(address)) is None:
         return False
@@ -83,9 +123,9 @@ def note_confirmed(user: Any, address: str) -> bool:
 
 @failures.discreet
 def note_deactivated(user: Any, address: str) -> None:
-    """Withdraw ours, and write a withdrawn one where there was none: no link revives ``user``.
+    """Withdraw the confirmation, or write a withdrawn one, so that no link revives ``user``.
 
-    One that was made, or withdrawn before, says enough and stays as it is.
+    One that was made, or withdrawn before, stays as it is.
     """
     if (known := Address.parse(address)) is None:
         return
@@ -102,13 +142,13 @@ def note_deactivated(user: Any, address: str) -> None:
 def before_save(
     sender: Any, instance: Any, raw: bool, using: str, update_fields: Any, **_: Any
 ) -> None:
-    """Receiver of ``pre_save``: with FlagStore, notes which user is deactivated or activated.
+    """Note which user is deactivated or activated; a receiver of ``pre_save``.
 
-    ``is_active=False`` alone cannot tell them from those who never confirmed, so the change is
-    what counts, and who is out stays out under another address. Asks the database only when
-    ``is_active`` is written, or the address of an inactive account.
+    ``is_active=False`` alone cannot tell a deactivated account from one that never confirmed, so
+    the change is what counts, and an account that is out stays out under another address. Asks the
+    database only when ``is_active`` is written, or the address of an inactive account.
     """
-    if raw or not _is_user(sender) or instance._state.adding:
+    if raw or instance._state.adding:
         return
     instance.__dict__.pop(_ACTIVATED, None)
     email = instance.get_email_field_name()
@@ -116,7 +156,7 @@ def before_save(
         instance.is_active or not _writes(email, update_fields)
     ):
         return
-    if getattr(instance, _INSERTED, False) or not isinstance(accounts.store(), FlagStore):
+    if getattr(instance, _INSERTED, False):
         return
     # Where it is about to be written: a replica may lag behind.
     known = sender._default_manager.using(using).filter(pk=instance.pk).first()
@@ -139,22 +179,15 @@ def before_save(
 
 @failures.discreet
 def after_save(sender: Any, instance: Any, created: bool, raw: bool, **_: Any) -> None:
-    """Receiver of ``post_save``: with FlagStore, notes which user was activated.
+    """Note which user was activated; a receiver of ``post_save``.
 
-    Only what was inactive before, and for the address that it had then: to save an account that
-    is active proves nothing of an address.
+    Only one that was inactive before, and for the address that it had then: to save an account
+    that is active proves nothing about an address.
     """
-    if not _is_user(sender):
-        return
     setattr(instance, _INSERTED, created and instance.is_active)
     address = instance.__dict__.pop(_ACTIVATED, None)
     if address is not None and not raw:
         note_confirmed(instance, address)
-
-
-def _is_user(sender: Any) -> bool:
-    """Whether it saves users: the user model, a proxy of it or a child."""
-    return issubclass(sender, get_user_model())
 
 
 def _writes(field: str, update_fields: Any) -> bool:

@@ -279,8 +279,7 @@ def _addresses(typed: str) -> list[str]:
 
 def _get(user_id: Any, text: str) -> Account | None:
     address = Address.parse(text)
-    assert address is not None
-    return accounts.store().get(user_id, address)
+    return accounts.store().get(user_id, address) if address else None
 
 
 def _account(user: Any, address: str) -> Account:

@@ -1,9 +1,13 @@
 """What the host does by itself to accounts that wait: it confirms or deactivates them."""
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.core import serializers
+from django.core.checks import run_checks
 from django.db import DatabaseError
+from django.db.models.signals import post_save, pre_save
 from django.test.utils import isolate_apps
 
 from resend_confirmation import engine, start, withdraw
@@ -282,6 +286,55 @@ def test_other_stores(pending, django_assert_num_queries):
         save_as_is.save(update_fields=["is_active"])
     save(pending.pk, is_active=False)
     assert Confirmation.objects.get().state == ConfirmationState.PENDING
+
+
+def receivers(model):
+    """Which of the package's receivers hear of saves of ``model``."""
+    found = {
+        function.__qualname__
+        for signal in (pre_save, post_save)
+        for function in signal._live_receivers(model)[0]
+        if function.__module__.startswith("resend_confirmation.engine")
+    }
+    return sorted(found)
+
+
+@isolate_apps("django.contrib.auth")
+def test_receivers_of_saves(change, monkeypatch):
+    """Saves of users, under any name, are watched while the store asks for it; others never."""
+
+    class Proxy(User):  # type: ignore[valid-type, misc]
+        class Meta:
+            proxy = True
+            app_label = "auth"
+
+    monkeypatch.setattr(apps, "get_models", lambda: [User, Proxy, Group])
+    assert [receivers(model) for model in (User, Proxy, Group)] == [[], [], []]
+    change(ACCOUNTS="resend_confirmation.accounts.FlagStore")
+    both = ["after_save", "before_save"]
+    assert [receivers(model) for model in (User, Proxy, Group)] == [both, both, []]
+    change(ACCOUNTS="resend_confirmation.accounts.ConfirmationStore")
+    assert receivers(User) == []
+
+
+@isolate_apps("django.contrib.auth")
+def test_receivers_of_models_that_are_defined_later(change):
+    """A proxy of the user model that is defined later is watched if the store asks for it."""
+    change(ACCOUNTS="resend_confirmation.accounts.FlagStore")
+
+    class Later(User):  # type: ignore[valid-type, misc]
+        class Meta:
+            proxy = True
+            app_label = "auth"
+
+    assert receivers(Later) == ["after_save", "before_save"]
+
+
+def test_store_that_cannot_be_made(change):
+    """Where the store cannot be imported nothing is watched, and the checks report it."""
+    change(ACCOUNTS="shop.stores.Missing")
+    assert receivers(User) == []
+    assert "resend_confirmation.E007" in {error.id for error in run_checks()}
 
 
 def test_blocked_with_a_pending_row_of_old():
