@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from resend_confirmation import accounts, engine
 from resend_confirmation.accounts import ConfirmationStore
-from resend_confirmation.management import sending, stopping
+from resend_confirmation.management import send, stopping
 from resend_confirmation.management.commands.resend_confirmation import Command
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import Standing
@@ -87,8 +87,8 @@ class TestSend:
             "pending: queued",
             "confirmed: already confirmed",
             "blocked: account deactivated or confirmation withdrawn",
-            "nobody: nobody has this identity",
-            "a\\udcffb: this cannot be anybody's identity",
+            "nobody: no matching account",
+            "a\\udcffb: not a valid address or user name",
         ]
         assert (ran.code, ran.complaint) == (1, "4 of 5 were not queued.")
         assert Delivery.objects.filter(confirmation__account=pending).count() == 1
@@ -100,7 +100,9 @@ class TestSend:
         ran = Ran("send", "pending")
         assert ran.code == 1
         (line,) = ran.lines
-        seconds = int(line.removeprefix("pending: asked again too soon: wait ").removesuffix(" s"))
+        seconds = int(
+            line.removeprefix("pending: requested again too soon: wait ").removesuffix(" s")
+        )
         assert 50 < seconds <= 60
         assert Delivery.objects.count() == 1
 
@@ -119,16 +121,16 @@ class TestSend:
     @pytest.mark.parametrize(
         ("arguments", "complaint"),
         [
-            (["pending", "--client", "gmae"], "There is no client 'gmae'. Known: arcade, game, "),
+            (["pending", "--client", "gmae"], "Unknown client 'gmae'. Known: arcade, game, "),
             (["pending", "--dialect", "strappy"], "No dialect 'strappy' is mounted. Known: "),
             ([], "Give identities, or --pending."),
             (["pending", "--pending"], "Give identities, or --pending."),
-            (["pending", "--limit", "5"], "--limit go with --pending."),
-            (["--pending", "--older-than", "soon"], "'soon' is no duration such as 90s"),
+            (["pending", "--limit", "5"], "--limit require --pending."),
+            (["--pending", "--older-than", "soon"], "'soon' is not a duration (e.g. 90s"),
             (["--pending", "--older-than", "3661d"], "'3661d' is longer than ten years"),
             (["--pending", "--older-than", "800000d"], "'800000d' is longer than ten years"),
             (["--pending", "--newer-than", "999999d"], "'999999d' is longer than ten years"),
-            (["--pending", "--limit", "0"], "'0' is no whole number above 0"),
+            (["--pending", "--limit", "0"], "'0' is not a positive integer"),
         ],
     )
     def test_what_makes_no_sense_is_refused(self, pending, arguments, complaint):
@@ -199,7 +201,7 @@ class TestPrinting:
     def test_identities(self, options):
         """Each identity is one line, with what is not printed written out."""
         (line,) = Ran("send", HOSTILE, *options).lines
-        assert line == f"{WRITTEN_OUT}: this cannot be anybody's identity"
+        assert line == f"{WRITTEN_OUT}: not a valid address or user name"
 
     @pytest.mark.parametrize(
         "arguments",
@@ -242,7 +244,7 @@ class TestPending:
         waiting("other")
         ran = Ran("send", "--pending")
         assert (ran.lines, ran.code) == (["queued: 2"], 0)
-        assert ran.progress == ["2 looked at, 2 for a message"]
+        assert ran.progress == ["2 checked, 2 queued"]
         engine.drain()
         assert sorted(message.to[0] for message in mail.outbox) == [
             "other@example.com",
@@ -255,7 +257,7 @@ class TestPending:
             waiting(name)
         assert Ran("send", "--pending", "--limit", "2").lines == ["queued: 2"]
         ran = Ran("send", "--pending", "--limit", "2")
-        assert sorted(ran.lines) == ["asked again too soon: 2", "queued: 1"]
+        assert sorted(ran.lines) == ["queued: 1", "requested again too soon: 2"]
         assert ran.code == 1
         served = Delivery.objects.order_by("pk").values_list("confirmation__account__username")
         assert [name for (name,) in served] == ["one", "two", "three"]
@@ -278,7 +280,7 @@ class TestPending:
         waiting("new", requested_at=now - timedelta(minutes=1))
         ran = Ran("send", "--pending", *arguments)
         assert ran.code == 0
-        assert ran.lines == ([f"queued: {len(names)}"] if names else ["nobody waits"])
+        assert ran.lines == ([f"queued: {len(names)}"] if names else ["no pending accounts"])
         served = Delivery.objects.values_list("confirmation__account__username", flat=True)
         assert sorted(served) == names
 
@@ -287,7 +289,7 @@ class TestPending:
         waiting("other")
         Ran("send", "pending")
         ran = Ran("send", "--pending", "--dry-run")
-        assert sorted(ran.lines) == ["asked again too soon: 1", "would be queued: 1"]
+        assert sorted(ran.lines) == ["requested again too soon: 1", "would be queued: 1"]
         assert ran.code == 0
         assert Delivery.objects.count() == 1
         assert Cooldown.objects.count() == 1
@@ -295,16 +297,16 @@ class TestPending:
     def test_accounts_are_read_in_pieces(self, monkeypatch):
         """No statement reads more accounts than a piece has, however many wait."""
         monkeypatch.setattr(accounts, "_PIECE", 2)
-        monkeypatch.setattr(sending, "PIECE", 2)
+        monkeypatch.setattr(send, "CHUNK", 2)
         for number in range(5):
             waiting(f"player{number}")
         with CaptureQueriesContext(connection) as queries:
             ran = Ran("send", "--pending")
         assert ran.lines == ["queued: 5"]
         assert ran.progress == [
-            "2 looked at, 2 for a message",
-            "4 looked at, 4 for a message",
-            "5 looked at, 5 for a message",
+            "2 checked, 2 queued",
+            "4 checked, 4 queued",
+            "5 checked, 5 queued",
         ]
         users = get_user_model()._meta.db_table
         reads = [q["sql"] for q in queries if q["sql"].startswith("SELECT") and users in q["sql"]]
@@ -318,7 +320,7 @@ class TestPending:
             "ACCOUNTS": f"{__name__}.Unknown",
         }
         UserFactory(username="imported")
-        assert Ran("send", "--pending", "--newer-than", "7d").lines == ["nobody waits"]
+        assert Ran("send", "--pending", "--newer-than", "7d").lines == ["no pending accounts"]
         assert Ran("send", "--pending").lines == ["queued: 1"]
         assert Delivery.objects.get().client == "game"
 
@@ -367,7 +369,10 @@ class TestDrain:
         Ran("send", "pending")
         ran = Ran("drain")
         assert ran.lines == ["resolved: 0, sent: 0, not sent: 1"]
-        assert (ran.code, ran.complaint) == (1, "1 could not be sent; the admin says why.")
+        assert (ran.code, ran.complaint) == (
+            1,
+            "1 could not be sent; see the admin.",
+        )
         assert Delivery.objects.get().state == "queued"
 
     def test_what_is_no_longer_needed_is_no_failure(self, pending):
@@ -490,8 +495,8 @@ class TestStatus:
         """For eyes."""
         lines = [" ".join(line.split()) for line in Ran("status").lines]
         assert "queued 2" in lines
-        assert "unresolved asks: 1" in lines
-        assert "to be tried again: 1" in lines
+        assert "unresolved requests: 1" in lines
+        assert "retrying: 1" in lines
         assert "withdrawn 0" in lines
         assert [line for line in lines if line.startswith("due now: 3, the oldest for ")]
 
@@ -566,10 +571,10 @@ class TestArguments:
         assert exit_.value.code == 0
         text = capsys.readouterr().out
         assert {
-            "send": "Exit code 0 when every\nmessage was queued, 1 otherwise.",
-            "drain": "3 when the queue is\npaused",
-            "work": "SIGTERM, SIGINT and SIGHUP let it finish the message under way",
-            "prune": "It may be interrupted at any time and run again.",
+            "send": "The exit code is 0 if every message was\nqueued, 1 otherwise.",
+            "drain": "3 if sending is paused",
+            "work": "SIGTERM, SIGINT and SIGHUP stop it after the current messages",
+            "prune": "You can interrupt it at any time and run it again.",
             "status": "oldest_due_seconds",
         }[subcommand] in text
 
@@ -672,15 +677,15 @@ class TestSignals:
 
     def test_send_ends_between_two(self, monkeypatch):
         """A signal ends it after the identity at hand, and says what became of it."""
-        send = sending.send
+        send_one = send.send
 
-        def send_with_a_signal(identity, way):
+        def send_with_a_signal(identity, options):
             signal.raise_signal(signal.SIGINT)
-            return send(identity, way)
+            return send_one(identity, options)
 
-        monkeypatch.setattr(sending, "send", send_with_a_signal)
+        monkeypatch.setattr(send, "send", send_with_a_signal)
         ran = Ran("send", "ann", "ben")
-        assert (ran.lines, ran.code) == (["ann: nobody has this identity"], 130)
+        assert (ran.lines, ran.code) == (["ann: no matching account"], 130)
 
     def test_what_is_ignored_stays_so(self, monkeypatch):
         """Under nohup SIGHUP is ignored, by a command too."""
@@ -701,4 +706,4 @@ class TestSignals:
         monkeypatch.setattr(threading.Thread, "start", fail)
         ran = Ran("work")
         assert (ran.lines, ran.code) == (["couriers: 1", "stopped"], 1)
-        assert ran.complaint == "A courier ended by itself; the log says why."
+        assert ran.complaint == "A courier ended by itself; see the log for the reason."

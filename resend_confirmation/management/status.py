@@ -1,4 +1,4 @@
-"""What ``resend_confirmation status`` counts."""
+"""``resend_confirmation status``: counts of the outbox and the confirmations."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -14,12 +14,12 @@ from ..outcomes import ConfirmationState, DeliveryState
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The outbox and the confirmations at one moment; the fields are the keys of ``--json``.
+    """The outbox and the confirmations at one moment; its fields are the keys of ``--json``.
 
-    ``deliveries`` and ``confirmations``: rows by state, every state named. ``unresolved``: asks
-    that nobody has looked up yet. ``due``: rows that a courier would take now, among them those
-    whose courier died. ``oldest_due_seconds``: for how long the oldest of them has been due,
-    None when there is none. ``retrying``: queued rows that were tried before.
+    ``deliveries`` and ``confirmations``: rows by state, including states without rows.
+    ``unresolved``: quiet requests not resolved yet. ``due``: rows that a courier would claim now,
+    including expired leases. ``oldest_due_seconds``: the age of the oldest of them, or None.
+    ``retrying``: queued rows with earlier attempts.
     """
 
     deliveries: dict[str, int]
@@ -33,7 +33,7 @@ class Status:
     confirmations: dict[str, int]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; the keys stay as they are from version to version."""
+        """Return the values for JSON. The keys are stable between versions."""
         return {name: _plain(value) for name, value in asdict(self).items()}
 
 
@@ -44,7 +44,7 @@ def _plain(value: Any) -> Any:
 
 
 def read() -> Status:
-    """Count, in a handful of statements."""
+    """Read the counts, in a handful of statements."""
     now = clock.latest()
     ready = Q(state__in=[DeliveryState.ASKED, DeliveryState.QUEUED], not_before__lte=now)
     left_behind = Q(state=DeliveryState.SENDING, lease_until__lt=now)

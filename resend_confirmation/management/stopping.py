@@ -1,4 +1,4 @@
-"""Signals that ask a command to end: it finishes what it has begun, and says how far it came."""
+"""Signals that stop a command once it has finished its current work."""
 
 import signal
 import threading
@@ -13,14 +13,14 @@ from ..courier.interruptions import ENDING
 
 
 class Stop(threading.Event):
-    """Set when the command is to end."""
+    """Set when the command should end."""
 
     def __init__(self) -> None:
         super().__init__()
         self.number: int | None = None
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal; the next one of its kind ends the process at once."""
+        """Handle a signal. A second one of the same kind ends the process at once."""
         self.number = number
         self.set()
         signal.signal(number, signal.SIG_DFL)
@@ -28,10 +28,10 @@ class Stop(threading.Event):
 
 @contextmanager
 def heeding() -> Iterator[Stop]:
-    """Yield what is set by a signal that asks to end.
+    """Yield an event that a signal to end the process sets.
 
-    Without an effect outside the main thread, which alone gets signals. One that is ignored, as
-    SIGHUP is under ``nohup``, stays so.
+    Has no effect outside the main thread, which receives the signals. An ignored signal, such as
+    SIGHUP under ``nohup``, stays ignored.
     """
     stop = Stop()
     before: dict[int, Any] = {}
@@ -44,13 +44,13 @@ def heeding() -> Iterator[Stop]:
         yield stop
     finally:
         for number, was in before.items():
-            # None: not set by Python, and not to be set by it.
+            # None: the handler was not set from Python and cannot be restored.
             signal.signal(number, signal.SIG_DFL if was is None else was)
 
 
 @contextmanager
 def interruptible() -> Iterator[Stop]:
-    """Yield the same, and end the command with the exit code of shells if a signal came."""
+    """Yield the same event; after a signal end the command with the exit code of shells."""
     with heeding() as stop:
         yield stop
         if stop.number is not None:

@@ -107,18 +107,18 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command, execute_from_command_line
 from resend_confirmation import start
 from resend_confirmation.carriers import thread
-from resend_confirmation.management import sending
+from resend_confirmation.management import send
 call_command("migrate", verbosity=0)
 for number in range(100):
     name = f"player{number}"
     user = get_user_model().objects.create(username=name, email=f"{name}@example.com")
     start(user, send=False)
 thread.JITTER = thread.TICK = (0.0, 0.01)
-send = sending._send
+send_one = send._send
 def send_slowly(*given):
     threading.Event().wait(0.1)
-    return send(*given)
-sending._send = send_slowly
+    return send_one(*given)
+send._send = send_slowly
 execute_from_command_line(["manage.py", "resend_confirmation", "send", "--pending"])
 """
 
@@ -163,7 +163,6 @@ django.setup()
 from django.core.management import execute_from_command_line
 from resend_confirmation import engine
 from resend_confirmation.courier import message
-from resend_confirmation.management import working
 write = message.write
 def write_or_end(delivery, *given):
     if delivery.pk == 1:

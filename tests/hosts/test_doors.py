@@ -59,7 +59,7 @@ def test_command(run, clock):
     assert run("send", "pending@example.com") == ("pending@example.com: queued\n", 0)
     # In the order of their keys, which a UUID leaves to chance.
     said, code = run("send", "--pending")
-    assert (sorted(said.splitlines()), code) == (["asked again too soon: 1", "queued: 1"], 1)
+    assert (sorted(said.splitlines()), code) == (["queued: 1", "requested again too soon: 1"], 1)
     assert run("drain") == ("resolved: 0, sent: 2, not sent: 0\n", 0)
     assert sorted(letter.to for letter in mail.outbox) == [
         ["other@example.com"],

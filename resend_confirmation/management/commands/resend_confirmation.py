@@ -13,34 +13,32 @@ from ...clients import Client
 from ...courier.pause import pause
 from ...dialects.base import DialectView
 from ...outcomes import Outcome
-from .. import arguments, sending, status, stopping, working
-from ..printing import printable
+from .. import arguments, send, status, stopping, work
+from ..arguments import printable
 from ..stopping import Stop
 
-#: Exit code of a queue that is paused.
+#: Exit code if sending is paused.
 PAUSED = 3
-#: Options that only mean something with --pending.
+#: Options that require --pending.
 _BULK = ("older_than", "newer_than", "limit")
 
 
 class Command(BaseCommand):
-    """Send confirmation messages again, carry them out, and see how it stands."""
+    """Resend confirmation messages, send queued ones, and show the state of the outbox."""
 
-    help = "Send confirmation messages again, carry them out, and see how it stands."
+    help = "Resend confirmation messages, send queued ones, and show the state of the outbox."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        """Make one whose complaints are printed safely, as everything is."""
+        """Return a parser with errors that are safe to print."""
         parser: Any = super().create_parser(prog_name, subcommand, **kwargs)
         parser.__class__ = arguments.Parser
         return parser
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """A subcommand is required."""
         arguments.add_to(parser)
 
     @failures.discreet
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do what the subcommand says."""
         subcommands = {
             "send": self._send,
             "drain": self._drain,
@@ -55,44 +53,43 @@ class Command(BaseCommand):
         if is_bulk == bool(options["identities"]):
             raise CommandError("Give identities, or --pending.")
         if not is_bulk and any(options[name] is not None for name in _BULK):
-            raise CommandError("--older-than, --newer-than and --limit go with --pending.")
-        way = sending.Way(
+            raise CommandError("--older-than, --newer-than and --limit require --pending.")
+        how = send.SendOptions(
             client=_client(options["client"]),
             dialect=_dialect(options["dialect"]),
             dry=options["dry_run"],
         )
         with stopping.interruptible() as stop:
             if is_bulk:
-                endings = self._send_all(options, way, stop).endings
+                endings = self._send_all(options, how, stop).endings
             else:
-                endings = self._send_each(options["identities"], way, stop).endings
+                endings = self._send_each(options["identities"], how, stop).endings
         unsent = endings.total() - endings[Outcome.SENT]
-        if unsent and not way.dry:
+        if unsent and not how.dry:
             raise CommandError(f"{unsent} of {endings.total()} were not queued.")
 
-    def _send_each(self, identities: list[str], way: sending.Way, stop: Stop) -> sending.Sums:
-        sums = sending.Sums()
+    def _send_each(self, identities: list[str], how: send.SendOptions, stop: Stop) -> send.Totals:
+        totals = send.Totals()
         for identity in takewhile(lambda _: not stop.is_set(), identities):
-            told = sending.send(identity, way)
-            sums.add(told)
-            self._say(f"{identity}: {sending.describe(told, way)}")
-        return sums
+            report = send.send(identity, how)
+            totals.add(report)
+            self._say(f"{identity}: {send.describe(report, how)}")
+        return totals
 
-    def _send_all(self, options: dict[str, Any], way: sending.Way, stop: Stop) -> sending.Sums:
-        waiting = sending.Waiting(options["older_than"], options["newer_than"], options["limit"])
-        is_told = options["verbosity"] > 0
-        report = self._progress if is_told else _nothing
-        sums = sending.send_all(waiting, way, report, stop.is_set)
-        for ending, count in sums.endings.items():
-            since = sums.since if ending is sending.Kept.SUPPRESSED else None
-            self._say(f"{sending.describe(sending.Told(ending, since=since), way)}: {count}")
-        if not sums.endings and not stop.is_set():
-            self._say("nobody waits")
-        return sums
+    def _send_all(self, options: dict[str, Any], how: send.SendOptions, stop: Stop) -> send.Totals:
+        chosen = send.PendingFilter(options["older_than"], options["newer_than"], options["limit"])
+        report = self._progress if options["verbosity"] > 0 else _nothing
+        totals = send.send_all(chosen, how, report, stop.is_set)
+        for ending, count in totals.endings.items():
+            since = totals.since if ending is send.Withheld.SUPPRESSED else None
+            self._say(f"{send.describe(send.Report(ending, since=since), how)}: {count}")
+        if not totals.endings and not stop.is_set():
+            self._say("no pending accounts")
+        return totals
 
-    def _progress(self, sums: sending.Sums) -> None:
-        queued = sums.endings[Outcome.SENT]
-        so_far = f"{sums.endings.total()} looked at, {queued} for a message"
+    def _progress(self, totals: send.Totals) -> None:
+        queued = totals.endings[Outcome.SENT]
+        so_far = f"{totals.endings.total()} checked, {queued} queued"
         self.stderr.write(so_far, style_func=str)
 
     def _drain(self, options: dict[str, Any]) -> None:
@@ -102,20 +99,20 @@ class Command(BaseCommand):
                 total += tally
                 if options["once"]:
                     break
-            self._say(working.describe(total))
+            self._say(work.describe(total))
         why = pause() if total.paused else None
         if why and why.reason == "configuration":
             raise CommandError(printable(f"The queue is {why}."), returncode=PAUSED)
         if total.unsent:
-            raise CommandError(f"{total.unsent} could not be sent; the admin says why.")
+            raise CommandError(f"{total.unsent} could not be sent; see the admin.")
 
     def _work(self, options: dict[str, Any]) -> None:
-        if not working.work(options["concurrency"], options["poll"], self._say):
-            raise CommandError("A courier ended by itself; the log says why.")
+        if not work.work(options["concurrency"], options["poll"], self._say):
+            raise CommandError("A courier ended by itself; see the log for the reason.")
 
     def _say(self, line: str) -> None:
         self.stdout.write(printable(line))
-        # Whoever reads a pipe wants the line now.
+        # A pipe is buffered otherwise.
         self.stdout.flush()
 
     def _prune(self, options: dict[str, Any]) -> None:
@@ -141,8 +138,8 @@ class Command(BaseCommand):
         age = found.oldest_due_seconds
         since = "" if age is None else f", the oldest for {age:.0f} s"
         self._say(f"due now: {found.due}{since}")
-        self._say(f"to be tried again: {found.retrying}")
-        self._say(f"unresolved asks: {found.unresolved}")
+        self._say(f"retrying: {found.retrying}")
+        self._say(f"unresolved requests: {found.unresolved}")
         if found.budget:
             wait = ", resends wait" if found.budget.has_the_rest_kept else ""
             self._say(f"this hour: {found.budget.used} of {found.budget.limit}{wait}")
@@ -154,8 +151,8 @@ class Command(BaseCommand):
             self._say(f"  {state:<12}{count:>9}")
 
 
-def _nothing(sums: sending.Sums) -> None:
-    """Report no progress."""
+def _nothing(totals: send.Totals) -> None:
+    """Report nothing."""
 
 
 def _client(name: str | None) -> Client | None:
@@ -164,12 +161,12 @@ def _client(name: str | None) -> Client | None:
     client = clients.by_name(name)
     if client is None:
         known = ", ".join(sorted(clients.registry().by_name)) or "none"
-        raise CommandError(f"There is no client {name!r}. Known: {known}.")
+        raise CommandError(f"Unknown client {name!r}. Known: {known}.")
     return client
 
 
 def _dialect(name: str) -> str:
-    # Dialects are known once the site's URLs have been imported.
+    # Loading the URLs imports the dialects.
     get_resolver().url_patterns  # noqa: B018
     if name and name not in DialectView.by_name:
         known = ", ".join(sorted(DialectView.by_name)) or "none"

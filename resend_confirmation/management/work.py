@@ -1,4 +1,4 @@
-"""What ``resend_confirmation work`` does: couriers in threads, until the process is told to end."""
+"""``resend_confirmation work``: couriers in threads, until a signal stops the process."""
 
 import random
 import threading
@@ -9,18 +9,18 @@ from ..courier.pause import pause
 from ..engine import Tally
 from .stopping import heeding
 
-#: Part of a rest that chance takes away or adds, so that many couriers do not look at once.
+#: Random share of the polling interval, so that couriers do not poll at the same moment.
 JITTER = 0.2
 
 
 def describe(done: Tally) -> str:
-    """What was done, in a line."""
+    """Return the counts of a round as one line."""
     line = f"resolved: {done.resolved}, sent: {done.sent}, not sent: {done.unsent}"
     return f"{line}, no longer needed: {done.needless}" if done.needless else line
 
 
 class _Journal:
-    """Says what each round did, and once when the queue begins or ends to be paused."""
+    """Prints what each round did, and once when sending is paused or resumed."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -33,15 +33,15 @@ class _Journal:
                 self._say(describe(done))
             if done.paused != self._was_paused:
                 self._was_paused = done.paused
-                self._say(f"{pause() or 'paused'}" if done.paused else "no longer paused")
+                self._say(f"{pause() or 'paused'}" if done.paused else "sending is resumed")
 
 
 def work(concurrency: int, poll: float, say: Callable[[str], None]) -> bool:
-    """Drain in ``concurrency`` threads, resting ``poll`` seconds when nothing is due.
+    """Drain in ``concurrency`` threads that wait ``poll`` seconds when nothing is due.
 
-    Ends after a signal that asks it to, when the messages under way are sent; must be called in
-    the main thread. ``say`` prints a line. Returns False if a courier ended by itself: the others
-    end as well then, so that whatever supervises the process starts it again.
+    A signal ends it once the messages in progress are sent; call it in the main thread. ``say``
+    prints a line. Returns False if a courier ended by itself: then the others end as well, so
+    that the supervisor restarts the process.
     """
     journal = _Journal(say)
     with heeding() as stop:
@@ -50,7 +50,7 @@ def work(concurrency: int, poll: float, say: Callable[[str], None]) -> bool:
         _start(couriers, stop)
         for courier in couriers:
             while courier.is_alive():
-                # Python handles signals between two waits.
+                # Python handles signals between joins.
                 courier.join(1.0)
     say("stopped")
     return not any(courier.failed for courier in couriers)
@@ -60,15 +60,15 @@ class _Courier(threading.Thread):
     def __init__(self, stopping: threading.Event, poll: float, journal: _Journal, number: int):
         super().__init__(name=f"resend-confirmation-courier-{number}")
         self._stopping, self._poll, self._journal = stopping, poll, journal
-        #: Until it was told to end.
+        #: False once it was stopped.
         self.failed = True
 
     def run(self) -> None:
         try:
             while not self._stopping.is_set():
                 engine.drain_all(self._stopping, self._journal.note)
-                rest = self._poll * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-                self._stopping.wait(rest)
+                wait = self._poll * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+                self._stopping.wait(wait)
             self.failed = False
         except BaseException:
             failures.report("A courier ended")
@@ -81,6 +81,6 @@ def _start(couriers: list[_Courier], stop: threading.Event) -> None:
         for courier in couriers:
             courier.start()
     except RuntimeError:
-        # There are no more threads.
+        # No more threads can be started.
         failures.report("A courier could not be started")
         stop.set()
