@@ -34,9 +34,9 @@ class Account:
     """One account and one address of it.
 
     ``user`` is an instance of the host's user model. ``confirmation_id`` and ``cooldown`` come
-    from the same query; None means that there is none or that the store did not look, and costs a
-    statement more. ``former_id`` is the confirmation of a former address, if the account waits
-    because of it and there is none of this address. ``parsed`` is ``address``, parsed, or None if
+    from the same query; None means that the store found no row, or did not look, and costs another
+    statement. ``former_id`` is the confirmation of a former address, if the account waits
+    because of it and this address has none. ``parsed`` is ``address``, parsed, or None if
     it is not an address; a store may leave it out.
     """
 
@@ -62,7 +62,7 @@ class Account:
 
 
 class AccountStore(Protocol):
-    """Where accounts are found and marked; ``ACCOUNTS`` names the class."""
+    """Finds and marks accounts; ``ACCOUNTS`` names the class."""
 
     def find(self, identity: Address | str) -> Sequence[Account]:
         """Return candidates for an address or a user name, in one statement; may be inexact."""
@@ -101,7 +101,7 @@ class ConfirmationStore:
     A deactivated account is blocked.
     """
 
-    #: Whether ``engine.note_confirmed`` and ``note_deactivated`` are to follow from users' saves.
+    #: True if a save that activates or deactivates a user is to be noted.
     watches_saves = False
 
     def find(self, identity: Address | str) -> Sequence[Account]:

@@ -105,7 +105,7 @@ class Address:
 
     @property
     def spellings(self) -> list[str]:
-        """How a host may have stored it, for a look-up that disregards the case of ASCII.
+        """Forms in which a host may have stored it, for a look-up without regard to ASCII case.
 
         As it is, with small letters beyond ASCII, and with the domain in Unicode and in Punycode;
         only one when it is ASCII throughout and has no Punycode.
@@ -182,8 +182,8 @@ def _check(local: str, domain: str) -> None:
 def _unquoted(local: str) -> str:
     """Return a quoted local part in one form, without quotes where mail programs take them away.
 
-    Quoting does not change the mailbox (RFC 5321 section 4.1.2). What they leave of ``"a..b"`` is
-    not an address: that is for the caller to find.
+    Quoting does not change the mailbox (RFC 5321 section 4.1.2). The result for ``"a..b"`` is not
+    an address: the caller checks that.
     """
     content = _PAIR.sub(r"\1", local[1:-1])
     if _PLAIN.fullmatch(_in_ascii(content)):

@@ -1,4 +1,4 @@
-"""Fitting values from outside, such as a provider's id, to the columns that keep them."""
+"""Fitting external values, such as a provider's id, to their columns."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from django.db.models import CharField, Model
 
 
 def fit(model: type[Model], values: dict[str, Any]) -> dict[str, Any]:
-    """Return ``values`` for columns of ``model``, with each text cut to what its column holds.
+    """Return ``values`` for columns of ``model``, with each text cut to the length of its column.
 
-    What no database can store is replaced: NUL, and halves of surrogate pairs.
+    Characters that databases cannot store are replaced: NUL, and lone surrogates.
     """
     return {name: _fitting(model, name, value) for name, value in values.items()}
 

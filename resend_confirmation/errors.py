@@ -1,4 +1,4 @@
-"""A URLconf without paths: what Django asks when an answer of ours is a 404, or a page fails."""
+"""A URLconf without paths, for Django to use when our answer is a 404 or a page fails."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from django.utils.translation import get_language_from_path
 
 urlpatterns: list[Any] = []
 
-#: On every page behind a link: it keeps the token of its URL here.
+#: Headers of every page behind a link: they keep the token in its URL from leaking.
 HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -22,9 +22,9 @@ HEADERS = {
 
 
 def keep(request: HttpRequest, response: Any) -> None:
-    """Let ``response`` reach its caller when it is a 404, as vendors' answers may be.
+    """Keep LocaleMiddleware from replacing ``response`` if it is a 404, as vendors' answers may be.
 
-    LocaleMiddleware would look for the path below a language, and redirect to whatever the host
+    The middleware would look for the path below a language, and redirect to any page that the host
     has there: clients repeat a redirected POST as GET. Below a language it does not look.
     """
     if response.status_code == HTTPStatus.NOT_FOUND and not get_language_from_path(
@@ -34,9 +34,9 @@ def keep(request: HttpRequest, response: Any) -> None:
 
 
 def guard() -> None:
-    """Have the host's error page go out with our headers; call it while an exception goes up.
+    """Give the host's error page our headers; call it while an exception propagates.
 
-    So all that the host has for errors works as ever: reports, rollbacks, its own page.
+    The host's error handling works as usual: reports, rollbacks, its error page.
     """
     if not settings.DEBUG:
         set_urlconf(__name__)
@@ -44,7 +44,6 @@ def guard() -> None:
 
 def _guarded(status: int) -> Callable[..., HttpResponse]:
     def handle(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        """The host's page for an error."""
         urlconf = getattr(request, "urlconf", None) or settings.ROOT_URLCONF
         set_urlconf(urlconf)
         handler: Callable[..., HttpResponse] = get_resolver(urlconf).resolve_error_handler(status)

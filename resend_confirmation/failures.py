@@ -1,4 +1,4 @@
-"""Unexpected exceptions: what of them is logged and passed on, without what they say.
+"""Unexpected exceptions, logged and passed on without their text.
 
 A driver's exception quotes the row that it refused, with addresses and payloads in it.
 """
@@ -29,24 +29,24 @@ R = TypeVar("R")
 
 logger = logging.getLogger("resend_confirmation")
 
-#: The text of a database error once it was taken out.
+#: The replacement for the text of a database error.
 WITHHELD = "its text is withheld, since it may quote a row"
 
 #: Frames of one exception that are logged, the innermost ones.
 DEPTH = 40
 
-#: Where libraries keep the code of an error, which says nothing of its data.
+#: Attributes with the code of an error, which says nothing about its data.
 _CODES = ("sqlstate", "pgcode", "sqlite_errorname", "smtp_code", "errno")
 
-#: Exceptions whose text names modules and settings, not what is in them.
+#: Exceptions whose text names modules and settings, not their contents.
 _PLAIN = (ImportError, ImproperlyConfigured, InvalidCacheBackendError)
 
-#: Exceptions that Django answers by themselves.
+#: Exceptions that Django turns into answers.
 _OF_DJANGO = (BadRequest, Http404, MultiPartParserError, PermissionDenied, SuspiciousOperation)
 
 
 class UnexpectedError(Exception):
-    """Stands for an exception that goes up to Django, and names its class instead of its text."""
+    """A stand-in for an exception that reaches Django: it has the class as its text."""
 
 
 def report(text: str, *args: object) -> None:
@@ -77,7 +77,7 @@ def name_of(error: BaseException) -> str:
 
 
 def explain(error: BaseException) -> str:
-    """Return the class of ``error``, and its text where that cannot hold a secret."""
+    """Return the class of ``error``, and its text if that cannot hold a secret."""
     name = type(error).__name__
     return f"{name}: {error}" if isinstance(error, _PLAIN) else name
 
@@ -98,10 +98,10 @@ def chain(error: BaseException) -> list[BaseException]:
 
 
 def censor(error: BaseException) -> None:
-    """Take out of ``error``, and of all behind it, what would show in a report.
+    """Remove data that a report would show from ``error`` and from all exceptions in its chain.
 
-    That is the text of database errors, whose classes and codes stay, and but for DEBUG the local
-    variables of frames that have ended. Django hides no variables below a generator, and its own
+    Database errors lose their text and keep classes and codes. Frames that have ended lose their
+    local variables, except under DEBUG: Django does not hide variables below a generator, and its
     querysets are generators.
     """
     drivers = _of_drivers()
@@ -115,10 +115,10 @@ def censor(error: BaseException) -> None:
 
 
 def without_text(error: Exception) -> Exception:
-    """Return what is raised in place of ``error``, at the same place in the code.
+    """Return an exception to raise instead of ``error``, with the same traceback.
 
-    Stores and receivers are the host's: their exceptions may quote an address. Under DEBUG, and
-    where Django or a developer needs to read it, that is ``error`` itself.
+    Stores and receivers are the host's: their exceptions may quote an address. Under DEBUG, and if
+    Django or a developer needs to read it, it is ``error`` itself.
     """
     if settings.DEBUG or isinstance(error, (*_PLAIN, *_OF_DJANGO)):
         return error
@@ -127,7 +127,7 @@ def without_text(error: Exception) -> Exception:
 
 
 def discreet(work: Callable[P, R]) -> Callable[P, R]:
-    """Keep what callers typed out of the reports of whatever ``work`` raises."""
+    """Keep callers' input out of reports of exceptions that ``work`` raises."""
 
     @sensitive_variables()
     @wraps(work)

@@ -1,4 +1,4 @@
-"""Languages: which one of the site's a message takes, and which one our own texts are in."""
+"""Languages: the site's language for a message, and the language of our texts."""
 
 from contextlib import suppress
 
@@ -10,9 +10,9 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 
 
 def of_the_site(*codes: str) -> str:
-    """The language of LANGUAGES that fits the first of ``codes`` that has one, else LANGUAGE_CODE.
+    """Return the first of ``codes`` that fits one of LANGUAGES, else LANGUAGE_CODE.
 
-    The others have no pages, as ``i18n_patterns`` has no paths for them.
+    Other languages have no pages, since ``i18n_patterns`` has no paths for them.
     """
     for wanted in (*codes, settings.LANGUAGE_CODE):
         with suppress(LookupError):
@@ -31,9 +31,9 @@ def of_request(request: HttpRequest) -> str:
 
 
 def of_our_texts() -> str:
-    """The active language, or what Django takes in its place where no catalogue of ours has it.
+    """Return the active language, or the one that Django falls back to if we have no catalogue.
 
-    For the ``lang`` of what we write, and for the dates in it.
+    It is for ``lang`` attributes, and for dates.
     """
     active = translation.get_language() or ""
     # Translators: the code of the language that you translate into, as in LANGUAGES.

@@ -1,4 +1,4 @@
-"""The closed vocabularies: how an ask ends, and the states that rows go through."""
+"""Closed vocabularies: the endings of a request, and the states of rows."""
 
 import enum
 
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Outcome(enum.Enum):
-    """What the engine found out about an identity."""
+    """The engine's result for an identity."""
 
     SENT = "sent"
     UNKNOWN = "unknown"
@@ -17,7 +17,7 @@ class Outcome(enum.Enum):
 
 
 class Refusal(enum.Enum):
-    """Why the engine was not asked, or could not answer."""
+    """A reason for which the engine was not asked, or could not answer."""
 
     INVALID = "invalid"
     MALFORMED = "malformed"
@@ -35,8 +35,8 @@ Ending = Outcome | Refusal
 
 ENDINGS: tuple[Ending, ...] = (*Outcome, *Refusal)
 
-#: What a dialect may not tell apart from SENT when it is quiet. All of them depend on the
-#: account or the client's configuration, none on the form of the request alone.
+#: Endings that a quiet dialect may not tell apart from SENT. All of them depend on the account or
+#: the client's configuration, none on the form of the request alone.
 CONCEALED: frozenset[Ending] = frozenset(
     {
         Outcome.UNKNOWN,
@@ -49,7 +49,7 @@ CONCEALED: frozenset[Ending] = frozenset(
 
 
 class Standing(enum.Enum):
-    """What an account store says of an account and its address."""
+    """The state of an account and its address, according to the account store."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -57,7 +57,7 @@ class Standing(enum.Enum):
 
 
 class Verdict(enum.Enum):
-    """What a link turned out to be when it was opened or its button pressed."""
+    """The validity of a link when it is opened or its button is pressed."""
 
     READY = "ready"
     CONFIRMED = "confirmed"
@@ -68,7 +68,7 @@ class Verdict(enum.Enum):
 
 
 class ConfirmationState(models.TextChoices):
-    """Where a confirmation stands. Pending is a state of its own, never 'inactive'."""
+    """The state of a confirmation. Pending is a separate state, never 'inactive'."""
 
     PENDING = "pending", _("pending")
     CONFIRMED = "confirmed", _("confirmed")
@@ -76,7 +76,7 @@ class ConfirmationState(models.TextChoices):
 
 
 class Origin(models.IntegerChoices):
-    """What a delivery was written for; wanted messages first."""
+    """The cause of a delivery, the most urgent first."""
 
     SIGN_UP = 0, _("sign-up")
     ASK = 1, _("request")
@@ -84,7 +84,7 @@ class Origin(models.IntegerChoices):
 
 
 class DeliveryState(models.TextChoices):
-    """Where a delivery is, from asked to its end."""
+    """The state of a delivery, from asked to its end."""
 
     ASKED = "asked", _("requested")
     QUEUED = "queued", _("queued")
@@ -102,7 +102,7 @@ class DeliveryState(models.TextChoices):
 
 
 class Reason(models.TextChoices):
-    """Why a delivery ended without a message, or failed; for staff only."""
+    """The reason for the state of a delivery; for staff only."""
 
     NONE = "", ""
     UNKNOWN = "unknown", _("no matching account")

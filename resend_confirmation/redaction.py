@@ -1,4 +1,4 @@
-"""Keeping tokens out of what others write down: error reports, a request's repr, access logs."""
+"""Keeping tokens out of error reports, a request's repr and access logs."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
     LazyObject = SimpleLazyObject
 
-#: What stands in place of a token.
+#: The replacement for a token.
 SUBSTITUTE = "..."
 
 #: A token's name in a text, then the rest of its parameter and of the URL.
@@ -25,8 +25,8 @@ _IN_URL = re.compile(
     rf"(?P<name>{tokens.NAME.pattern})(?P<value>[^\s\"'<>&]*)(?P<rest>[^\s\"'<>]*)", re.IGNORECASE
 )
 
-#: Who writes requested URLs: servers, in their access logs and where a request crashes, and Django
-#: where a page was not found.
+#: Loggers that write requested URLs: servers' access logs and crash reports, and Django's for pages
+#: that were not found.
 ACCESS_LOGS = (
     "django.request",
     "django.server",
@@ -39,12 +39,11 @@ ACCESS_LOGS = (
 
 
 class Secret(str):
-    """A text whose repr does not show it: a template's log of a missing variable is one."""
+    """A text whose repr does not show it, as in Django's log of a missing template variable."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Nothing of the text."""
         return SUBSTITUTE
 
 
@@ -55,7 +54,6 @@ class Hidden(LazyObject):
         super().__init__(lambda: hidden)
 
     def __repr__(self) -> str:
-        """Nothing of the object."""
         return SUBSTITUTE
 
 
@@ -65,19 +63,19 @@ def hide(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Taken(NamedTuple):
-    """What a request to a page brought: a token, or a text to read it from; an address."""
+    """Input of a page: a token, or a text to read it from, and an address."""
 
     token: Secret
     address: Secret
 
 
 def take(request: HttpRequest, path: str = "") -> Taken:
-    """Take the token off ``request``, and the address that somebody typed into a page.
+    """Remove the token, and an address that was typed into a page, from ``request``; return both.
 
-    A POST brings it in the body alone, every other method in the query, or in the ``path`` behind
-    the page's own where a program encoded the question mark. Afterwards neither ``GET``, ``POST``,
-    ``META``, the paths nor the repr of the request has it, whoever reports them: Django's
-    technical page and its mail to ADMINS show the first three in full.
+    A POST has the token in the body, other methods in the query, or in the ``path`` behind the
+    page's own if a program encoded the question mark. Afterwards ``GET``, ``POST``, ``META``, the
+    paths and the repr of the request do not have it: Django's technical page and its mail to
+    ADMINS show the first three in full.
     """
     request.exception_reporter_filter = _filter()
     query, named = request.META.get("QUERY_STRING", ""), request.GET.get("token", "")
@@ -119,7 +117,7 @@ def _clear_paths(request: HttpRequest, path: str) -> None:
 
 
 def _clear_meta(request: HttpRequest, texts: list[str]) -> None:
-    """Servers and proxies write the URL down under names of their own, such as RAW_URI."""
+    """Remove tokens from all of META: servers and proxies add the URL under names like RAW_URI."""
     found = {reading for text in texts for reading in tokens.readings(text)}
     for name, text in request.META.items():
         if isinstance(text, str):
@@ -129,7 +127,7 @@ def _clear_meta(request: HttpRequest, texts: list[str]) -> None:
 
 
 def _filter() -> SafeExceptionReporterFilter:
-    """The host's filter of error reports, at work under DEBUG as well."""
+    """Return the host's filter of error reports, active under DEBUG as well."""
     host: Any = type(get_default_exception_reporter_filter())
     made: SafeExceptionReporterFilter = _unconditional(host)()
     return made
@@ -144,11 +142,11 @@ class AccessLogFilter(logging.Filter):
     """Replaces tokens in the URLs that a server logs; the record stays."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record's text and arguments, whatever form the server gives them."""
+        """Change the record's text and arguments, in each form that servers use."""
         if isinstance(record.msg, str):
             record.msg = without_tokens(record.msg)
         if isinstance(record.args, dict):
-            # In place: Gunicorn's is a class of its own, which knows what is not in it.
+            # In place: Gunicorn's dict is a subclass with a value for missing keys.
             for name, value in record.args.items():
                 record.args[name] = without_tokens(value)
         elif record.args:
@@ -157,12 +155,12 @@ class AccessLogFilter(logging.Filter):
 
 
 def without_tokens(value: Any) -> Any:
-    """Return ``value`` with what may be read as a token replaced, if it is a string."""
+    """Return ``value`` with possible tokens replaced, if it is a string."""
     return _IN_URL.sub(_hide, value) if isinstance(value, str) else value
 
 
 def _hide(found: re.Match[str]) -> str:
-    """Replace the parameter's value, or all that follows where the token goes on behind it."""
+    """Replace the parameter's value, or all that follows if the token continues behind it."""
     if tokens.readings(found["value"]):
         return f"{found['name']}{SUBSTITUTE}{found['rest']}"
     if tokens.readings(found["value"] + found["rest"]):
@@ -171,7 +169,7 @@ def _hide(found: re.Match[str]) -> str:
 
 
 def guard_access_logs() -> None:
-    """Put the filter on the loggers of the servers that log through ``logging``."""
+    """Add the filter to the loggers of servers that use ``logging``."""
     for name in ACCESS_LOGS:
         logger = logging.getLogger(name)
         if not any(isinstance(known, AccessLogFilter) for known in logger.filters):

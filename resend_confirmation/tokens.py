@@ -1,4 +1,4 @@
-"""Tokens: the secret in a confirmation link, derived again whenever it is needed, never stored."""
+"""Tokens: the secret in a confirmation link, derived whenever it is needed, never stored."""
 
 import base64
 import hashlib
@@ -14,8 +14,8 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 #: Characters of a token: 32 bytes in base64url without padding.
 LENGTH = 43
 
-#: The parameter's name, as our links and a vendor's own have it, with the separator behind it: in
-#: a URL, percent-encoded once or more, as HTML. What stands before the name is not part of it.
+#: The parameter's name, in our links and in vendors', with the separator behind it: in a URL,
+#: percent-encoded once or more, as HTML. Text before the name is not part of it.
 NAME = re.compile(
     r"(?:(?<![A-Za-z0-9_-])|(?<=3F)|(?<=26))(?:token|confirmation)"
     r"(?:=|:|%(?:25)*3[AD]|&(?:#61|equals);|%26(?:%23|#)61%3B)",
@@ -24,26 +24,26 @@ NAME = re.compile(
 
 _SALT = "resend_confirmation.link"
 _OTHERS = re.compile(r"[^A-Za-z0-9_-]+")
-#: With its semicolon alone: without one a letter of the token could be read as its part.
+#: Only with its semicolon: without one a letter of the token could be read as part of it.
 _ENTITY = re.compile(r"&(?:#\w+|\w+);")
 #: An octet in a text that was not decoded from quoted-printable (RFC 2045, section 6.7).
 _OCTET = re.compile(r"=([0-9A-F]{2})")
-#: How much of a text is read, how often it may be percent-encoded, and what it may be read as.
+#: Limits: characters that are read, rounds of percent-decoding, readings of a text.
 _LONGEST, _ROUNDS, _READINGS = 4096, 4, 32
 
 
 def new_selector() -> str:
-    """A random name for a confirmation, 32 hexadecimal digits; replacing it kills all links."""
+    """Return a random name for a confirmation, in hexadecimal; to replace it kills all links."""
     return secrets.token_hex(16)
 
 
 def make(selector: str, generation: int, address: str) -> str:
-    """The token of one generation of links to ``address``, which is canonical."""
+    """Return the token of one generation of links to ``address``, which is canonical."""
     return _make(settings.SECRET_KEY, selector, generation, address)
 
 
 def make_all(selector: str, generation: int, address: str) -> list[str]:
-    """The same token under SECRET_KEY and each of SECRET_KEY_FALLBACKS."""
+    """Return the token under SECRET_KEY and under each of SECRET_KEY_FALLBACKS."""
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     return [_make(key, selector, generation, address) for key in keys]
 
@@ -55,16 +55,16 @@ def _make(key: str | bytes, selector: str, generation: int, address: str) -> str
 
 
 def digest(token: str) -> str:
-    """SHA-256 of a token, 64 hexadecimal digits: all that the database knows of it."""
+    """Return the SHA-256 of a token in hexadecimal, which is all that the database has of it."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def readings(text: str) -> list[str]:
     """Return the tokens that ``text`` may stand for, the likeliest first.
 
-    ``text`` is a token, a query or a URL as mail programs and people hand it on: encoded again,
-    broken by blanks and line ends, with marks before it and text behind it. Nothing is given away
-    by trying: only a token whose digest is stored opens anything.
+    ``text`` is a token, a query or a URL as mail programs and people pass it on: encoded again,
+    broken by blanks and line ends, with marks before it and text behind it. Several readings are
+    safe: only a token with a stored digest opens anything.
     """
     found: dict[str, None] = {}
     for form in _forms(text[:_LONGEST]):
@@ -92,6 +92,6 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def matches(token: str, selector: str, generation: int, address: str) -> bool:
-    """Whether ``token`` is that of the generation, under any key that is still accepted."""
+    """Return whether ``token`` is that of the generation, under any key that is still accepted."""
     made = make_all(selector, generation, address)
     return any(constant_time_compare(token, candidate) for candidate in made)

@@ -158,7 +158,7 @@ def before_save(
         return
     if getattr(instance, _INSERTED, False):
         return
-    # Where it is about to be written: a replica may lag behind.
+    # From the database that is about to be written to: a replica may lag behind.
     known = sender._default_manager.using(using).filter(pk=instance.pk).first()
     if known is None:
         return

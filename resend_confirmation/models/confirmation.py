@@ -23,7 +23,7 @@ class Confirmation(models.Model):
     #: SHA-256 of the canonical address: databases differ in which letters they take for equal.
     fingerprint = models.CharField(max_length=64, db_index=True, editable=False)
     #: The cooldown of the address, so that one statement reads both. No constraint: cooldowns
-    #: are pruned, and a link to one that is gone means that nothing was sent for long.
+    #: are pruned, and a missing one means that nothing was requested for a long time.
     cooldown = models.ForeignKey(
         Cooldown,
         models.DO_NOTHING,
@@ -58,7 +58,7 @@ class Confirmation(models.Model):
 
     objects = PrimaryManager()
 
-    #: The address as it was parsed last.
+    #: The address, as last parsed.
     _parsed: Address | None = None
 
     class Meta:
@@ -83,6 +83,6 @@ class Confirmation(models.Model):
 
     @property
     def parsed(self) -> Address | None:
-        """The address, or None where a write to the row made it none; parsed once a row."""
+        """The parsed address, or None if a direct write to the row made it invalid."""
         self._parsed = Address.parse(self.address, self._parsed)
         return self._parsed

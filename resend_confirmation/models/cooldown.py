@@ -1,4 +1,4 @@
-"""Cooldown: how recently and how often one address was asked for, known or unknown alike."""
+"""Cooldown: the recent requests for one address, whether it is known or not."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -16,7 +16,7 @@ class Cooldown(models.Model):
     day_from = models.DateTimeField()
     day_count = models.PositiveIntegerField()
     #: When the send of the newest message to the address ended; while one is under way, when its
-    #: courier's lease ends. Null where none may have gone out.
+    #: courier's lease ends. Null if none may have gone out.
     sent_at = models.DateTimeField(null=True)
     #: The key of the delivery that ``sent_at`` is about, which alone may be repeated at once.
     holder = models.BigIntegerField(null=True)

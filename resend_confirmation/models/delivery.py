@@ -29,9 +29,9 @@ class Delivery(models.Model):
     origin = models.PositiveSmallIntegerField(
         _("origin"), choices=Origin, default=Origin.ASK, editable=False
     )
-    #: What the browser asked for; counts where neither the call nor the sign-up named a language.
+    #: The browser's language, used if neither the call nor the sign-up named one.
     accept_language = models.CharField(max_length=16, blank=True, editable=False)
-    #: What the caller typed, only while nobody has looked it up; erased after.
+    #: The identity that the caller typed; erased once it is resolved.
     identity = models.CharField(max_length=255, blank=True, editable=False)
 
     generation = models.PositiveIntegerField(null=True, editable=False)
@@ -44,9 +44,9 @@ class Delivery(models.Model):
     not_before = models.DateTimeField(_("not before"))
     lease_owner = models.CharField(max_length=64, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
-    #: When the message was last handed to the mail server; until then a fault is no doubt.
+    #: When the message was last handed to the mail server; a fault before that is not ambiguous.
     handed_at = models.DateTimeField(null=True, editable=False)
-    #: How often it stayed unknown whether the message went out.
+    #: The number of ambiguous attempts: the message may have gone out.
     doubts = models.PositiveSmallIntegerField(_("uncertain attempts"), default=0)
     message_id = models.CharField(_("Message-ID"), max_length=255, blank=True)
     provider_id = models.CharField(_("provider's id"), max_length=255, blank=True, db_index=True)

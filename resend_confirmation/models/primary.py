@@ -1,4 +1,4 @@
-"""Reading rows from where they are written, whatever a host's router says of reads."""
+"""Reading rows from the database that they are written to, not from a replica."""
 
 from typing import TypeVar
 
@@ -10,10 +10,9 @@ M = TypeVar("M", bound=models.Model)
 class PrimaryManager(models.Manager[M]):
     """Reads from the database that is written to.
 
-    What is decided here depends on rows of this moment: a replica may not have a sign-up yet, or
-    still have a link that is spent. ``using`` and ``db_manager`` say otherwise, as ever.
+    Decisions depend on current rows: a replica may not have a sign-up yet, or still have a link
+    that is spent. ``using`` and ``db_manager`` choose another database as usual.
     """
 
     def get_queryset(self) -> models.QuerySet[M]:
-        """All rows, of the database that the router writes them to."""
         return super().get_queryset().using(self._db or router.db_for_write(self.model))
