@@ -1,1 +1,1 @@
-"""Carriers: ways of getting the courier to work soon after a commit."""
+"""Carriers: what notifies the courier (the outbox worker) after a commit."""

@@ -1,4 +1,4 @@
-"""The carrier over Celery: a wake publishes a task, in a thread: no request waits for a broker."""
+"""The Celery carrier: publish a task from a thread, so that no request waits for the broker."""
 
 import atexit
 import logging
@@ -17,15 +17,15 @@ from . import servers
 
 logger = logging.getLogger("resend_confirmation")
 
-#: Seconds that the broker gets for each operation of a socket, where the site says nothing else.
+#: Socket timeout for the broker in seconds, unless the site sets one.
 PATIENCE = 3.0
-#: The same under the names that the transports have for it; each ignores the others' names.
+#: The timeout under the name of each transport; a transport ignores the other names.
 TIMEOUTS = dict.fromkeys(
     ("socket_connect_timeout", "socket_timeout", "read_timeout", "write_timeout"), PATIENCE
 )
-#: Seconds between a publication that failed and the next.
+#: Seconds between a failed publication and its retry.
 REST = 3.0
-#: Seconds after which a publication that has not ended is given up at the next wake.
+#: Seconds after which the next wake abandons a publication that has not ended.
 LONGEST = 10.0
 
 NO_BROKER = (
@@ -36,15 +36,16 @@ NO_BROKER = (
 
 @shared_task(name="resend_confirmation.drain", ignore_result=True, acks_late=True)  # type: ignore[untyped-decorator]
 def drain() -> None:
-    """Drain until nothing is due; the rows are the truth, so that it may run twice or never."""
+    """Drain until nothing is due. Idempotent: the state is in the rows."""
     engine.drain_all(Event())
 
 
 def application() -> Any:
     """Return the site's Celery application.
 
-    Celery has a current one for each thread: elsewhere than in the thread that loaded the site's
-    it is one of Celery's own, without a broker. Then the only one that has a broker is the site's.
+    Celery has a current application for each thread. In threads other than the one that loaded
+    the site's application it is a default one without a broker. The site's is then the only one
+    with a broker.
     """
     current = drain.app
     if not has_broker(current):
@@ -55,14 +56,14 @@ def application() -> Any:
 
 
 def has_broker(app: Any) -> bool:
-    """Return whether ``app`` was told of a broker."""
+    """Return whether ``app`` has a broker configured."""
     return bool(app.conf.broker_url or app.conf.broker_write_url)
 
 
 def publish(queue: str | None = None) -> None:
-    """Publish the task to a queue, by default Celery's own.
+    """Publish the task to ``queue``, or to Celery's default queue.
 
-    On a separate connection, since one that went silent must not be used again.
+    A separate connection is used, because a connection that hung must not be reused.
     """
     app = application()
     options: dict[str, Any] = {"retry": False}
@@ -74,17 +75,17 @@ def publish(queue: str | None = None) -> None:
 
 
 class CeleryCarrier:
-    """Publish in a separate thread: one publication stands for all wakes before it.
+    """Publish in a separate thread; one publication covers all earlier wakes.
 
-    While the broker does not answer, the publication is tried again, and the log has one line.
-    The rows stay due: the next task, a periodic one or ``manage.py resend_confirmation drain``
-    carries them.
+    While the broker does not answer, the publication is retried and one line is logged. The
+    rows stay due: the next task, a periodic one or ``manage.py resend_confirmation drain``
+    sends them.
     """
 
     def __init__(self, queue: str | None = None) -> None:
         self._queue = queue
         self._begin()
-        # Locks are copied as they stand, held by threads that the child does not have.
+        # A fork copies locks that are held by threads which the child does not have.
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin)
         atexit.register(self._end)
@@ -99,13 +100,13 @@ class CeleryCarrier:
         self._thread: threading.Thread | None = None
 
     def _end(self) -> None:
-        """Give a publication under way its time: a command ends right after its commit."""
+        """Wait for a publication under way, because a command exits right after its commit."""
         self._stopping.set()
         if (thread := self._thread) is not None:
             thread.join(PATIENCE)
 
     def wake(self) -> None:
-        """Have the task published soon."""
+        """Publish the task soon."""
         with self._lock:
             self._wanted = True
             if self._thread is not None and self._thread.is_alive():
@@ -120,7 +121,7 @@ class CeleryCarrier:
             self._thread.start()
 
     def check(self) -> list[CheckMessage]:
-        """Return warnings where there is no broker, or the server does not run threads."""
+        """Return warnings about a missing broker, or a server without threads."""
         if has_broker(application()):
             return servers.check()
         hint = (
@@ -159,7 +160,7 @@ class CeleryCarrier:
             return wanted
 
     def _keep(self, why: str) -> bool:
-        """Note a failure; return whether this thread has to try again."""
+        """Record a failure; return whether this thread must retry."""
         with self._lock:
             if self._thread is not threading.current_thread():
                 return False

@@ -1,8 +1,8 @@
-"""The carrier that wakes nobody: rows wait for ``manage.py resend_confirmation drain``."""
+"""The no-op carrier: rows wait for ``manage.py resend_confirmation drain``."""
 
 
 class NoCarrier:
-    """For sites that drain by cron or by a process of their own."""
+    """For sites that drain with cron or with a separate process."""
 
     def wake(self) -> None:
         """Leave the rows where they are."""

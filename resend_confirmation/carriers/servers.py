@@ -1,4 +1,4 @@
-"""Web servers that do not run the threads that a carrier starts."""
+"""Detection of web servers that do not run the threads of a carrier."""
 
 import sys
 from typing import Any
@@ -12,8 +12,8 @@ NO_THREADS = (
 
 
 def lacks_threads() -> bool:
-    """Return whether this is a process of uWSGI that was started without ``enable-threads``."""
-    # Only its own processes have the module.
+    """Return whether this is a uWSGI process without ``enable-threads``."""
+    # The module exists in uWSGI processes only.
     server: Any = sys.modules.get("uwsgi")
     if server is None:
         return False
@@ -27,7 +27,7 @@ def lacks_threads() -> bool:
 
 
 def check() -> list[CheckMessage]:
-    """Return a warning where threads stand still."""
+    """Return a warning if threads do not run."""
     if not lacks_threads():
         return []
     hint = 'Start uWSGI with "enable-threads = true", or choose another CARRIER.'

@@ -1,7 +1,7 @@
-"""The carrier over django.tasks: on Django 6 its own, on Django 5.2 the package django-tasks.
+"""The django.tasks carrier; on Django 5.2 it uses the package django-tasks.
 
-Imported only where ``CARRIER`` is ``"tasks"``: a task that names a queue which the host does not
-have would break it at import.
+Imported only if ``CARRIER`` is ``"tasks"``, because a task that names a missing queue fails at
+import.
 """
 
 from threading import Event
@@ -22,32 +22,32 @@ else:
     from django_tasks.backends.immediate import ImmediateBackend  # type: ignore[assignment]
 
 
-# Where the site has no queue of the default name, a task that names it cannot even be declared.
+# A task cannot be declared with the default queue if the site has no queue of that name.
 _given = conf.get().CARRIER.options
 
 
 @task(backend=_given.get("backend", "default"), queue_name=_given.get("queue", "default"))
 def drain() -> None:
-    """Drain until nothing is due; the rows are the truth, so that it may run twice or never."""
+    """Drain until nothing is due. Idempotent: the state is in the rows."""
     engine.drain_all(Event())
 
 
 class TasksCarrier:
-    """Enqueues the drain at each wake.
+    """Enqueue a drain at each wake.
 
-    With a backend that loses or never repeats tasks, run ``manage.py resend_confirmation drain``
-    by cron beside it: repeats are due without anybody's waking.
+    With a backend that loses tasks or does not retry them, also run
+    ``manage.py resend_confirmation drain`` from cron: no wake announces a retry.
     """
 
     def __init__(self, backend: str = "default", queue: str = "default") -> None:
         self._task = drain.using(backend=backend, queue_name=queue)
 
     def wake(self) -> None:
-        """Enqueue; the caller has committed."""
+        """Enqueue the task; the caller has committed."""
         self._task.enqueue()
 
     def check(self) -> list[CheckMessage]:
-        """Whether the backend of tasks is one of Django's two for development."""
+        """Return a warning if the tasks backend is one of Django's two for development."""
         backend = self._task.get_backend()
         if isinstance(backend, ImmediateBackend):
             what = "sends within the request, which takes as long as the mail server"

@@ -1,4 +1,4 @@
-"""The default carrier: one daemon thread in each web process, which needs no service."""
+"""The default carrier: one daemon thread in each web process, without any service."""
 
 import atexit
 import logging
@@ -16,25 +16,25 @@ from . import servers
 
 logger = logging.getLogger("resend_confirmation")
 
-#: Seconds between a wake and the work, drawn anew each time, so that the request after an ask
-#: cannot feel the work that the ask caused.
+#: Seconds between a wake and the work, random each time, so that the timing of the next request
+#: does not reveal the work that a request caused.
 JITTER = (0.2, 1.2)
-#: Seconds between the thread's looks whether it was woken. Nothing waits for a wake itself: to
-#: start a thread that waits takes time, so that a request could feel whether the courier is busy
-#: with a message, or idle because nobody was written to.
+#: Seconds between polls of the wake flag. The thread polls instead of waiting for an event,
+#: because waking a waiting thread takes time: the time of a request would reveal whether the
+#: courier is busy with a message.
 TICK = (0.1, 0.3)
-#: Seconds between looks for rows that became due by themselves, such as repeats.
+#: Seconds between polls for rows that became due without a wake, such as retries.
 IDLE = (15.0, 45.0)
-#: Seconds beyond the deadline of a send that a process waits at its end for the mark.
+#: Seconds after the send deadline that an exiting process waits for the row to be updated.
 GRACE = 5.0
 
 
 class ThreadCarrier:
-    """Starts its thread at the first wake after a fork, and never more than one."""
+    """Start one thread at the first wake after a fork."""
 
     def __init__(self) -> None:
         self._begin()
-        # Locks are copied as they stand, held by threads that the child does not have.
+        # A fork copies locks that are held by threads which the child does not have.
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin)
         atexit.register(self._end)
@@ -47,15 +47,15 @@ class ThreadCarrier:
         self._thread: threading.Thread | None = None
 
     def _end(self) -> None:
-        """Finish the message under way: cut off it would be in doubt, and go out twice."""
+        """Finish the message under way; cut off, it would be ambiguous and sent twice."""
         self._stopping.set()
         if self._thread is not None:
-            # A signal waits as well.
+            # Signals are held back too.
             with Held():
                 self._thread.join(conf.get().SEND_DEADLINE.total_seconds() + GRACE)
 
     def wake(self) -> None:
-        """Have the thread drain soon; starts it where it does not run."""
+        """Make the thread drain soon; start it if necessary."""
         self._woken = True
         if self._is_running():
             return
@@ -68,7 +68,7 @@ class ThreadCarrier:
                 self._thread.start()
 
     def check(self) -> list[CheckMessage]:
-        """Return a warning where the server does not run threads."""
+        """Return a warning if the server does not run threads."""
         return servers.check()
 
     def _tell(self) -> None:
@@ -93,17 +93,17 @@ class ThreadCarrier:
         try:
             engine.drain_all(self._stopping, self._rest)
         except BaseException:
-            # Such as a SystemExit of the site's own code: nothing would start the thread again.
+            # Including SystemExit in the site's code, since nothing would restart the thread.
             failures.report("The courier was asked to stop; it continues")
 
     def _rest(self, done: Tally) -> None:
-        """After a small round wait as before the first one: an ask that came meanwhile has to.
+        """Pause after a partial batch, so that timing does not reveal the work of a request.
 
-        After a full one others are due before it.
+        After a full batch other rows are due first.
         """
         if not done.idle and max(done.resolved, done.carried) < BATCH:
             self._wait(JITTER)
 
     def _wait(self, seconds: tuple[float, float]) -> bool:
-        """Wait for a random time between two; whether the thread is to end."""
+        """Wait for a random time between the two; return whether the thread must end."""
         return self._stopping.wait(random.uniform(*seconds))  # noqa: S311

@@ -22,9 +22,9 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """How a client's user tokens are signed (RFC 7515): one fixed algorithm.
+    """Key and algorithm for a client's user tokens (RFC 7515).
 
-    ``issuer`` None is the vendor's own.
+    ``issuer`` None means the issuer that the vendor uses.
     """
 
     key: str = field(repr=False)
@@ -40,7 +40,7 @@ class Client:
 
     ``ids`` maps a dialect's name to the client's id there, ``keys`` to the keys that must come
     with it. ``pages`` maps ``confirm`` (where links lead), ``confirmed``, ``expired`` and
-    ``failed`` to addresses of the client's own. ``base_url`` stands in for BASE_URL.
+    ``failed`` to the client's addresses. ``base_url`` replaces BASE_URL.
     ``required`` False means that confirmations are switched off for it.
     """
 
@@ -60,7 +60,7 @@ PAGES = frozenset({"confirm", "confirmed", "expired", "failed"})
 
 _KEYS = frozenset(Client.__dataclass_fields__)
 
-#: How user tokens may be signed. A token does not choose among them.
+#: Algorithms for user tokens. A token does not choose among them.
 ALGORITHMS = ("HS256", "RS256")
 
 #: A scheme and no character that a browser would drop or read as another (RFC 3986, WHATWG URL).

@@ -32,7 +32,7 @@ NAME = "RESEND_CONFIRMATION"
 
 
 def _setting(read: Callable[[object], Any], default: Any) -> Any:
-    # The default is read like a host's own value, so that both have one form.
+    # The default is read like a value of the host, so that both have one form.
     return field(default_factory=lambda: read(default), metadata={"read": read})
 
 
@@ -62,11 +62,11 @@ class Settings:
     AUTHORIZATION_CODE_ISSUER: str | None = _setting(values.optional_text, None)
 
     def is_quiet(self, dialect: str) -> bool:
-        """Return whether the host decided that ``dialect`` tells nothing about accounts."""
+        """Return whether ``dialect`` must not reveal anything about accounts."""
         return self.QUIET == "all" or dialect in self.QUIET
 
     def throttle(self, dialect: str) -> str | None:
-        """Return the rate of ``dialect`` for one network, such as ``"60/m"``; None is no limit."""
+        """Return the rate of ``dialect`` for one network, e.g. ``"60/m"``; None means unlimited."""
         return self.THROTTLE.get(dialect, self.THROTTLE.get("default"))
 
     def throttle_of_all(self) -> str | None:
@@ -140,7 +140,7 @@ _last: tuple[object, Settings] | None = None
 def get() -> Settings:
     """Return the settings in force, parsed once per dict: a request parses nothing.
 
-    Raise ImproperlyConfigured where a value is of the wrong kind; the system check
+    Raise ImproperlyConfigured if a value is of the wrong kind; the system check
     ``resend_confirmation.E002`` reports that at start.
     """
     global _last  # noqa: PLW0603 - a cache of one, replaced whole, so that threads see old or new

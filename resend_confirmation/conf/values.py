@@ -50,7 +50,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """Limits of the messages to one address; 0 is no limit."""
+    """Limits of the messages to one address; 0 means unlimited."""
 
     gap: timedelta = timedelta(0)
     per_hour: int = 0
@@ -59,7 +59,7 @@ class Cooldown:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long deliveries are kept, and how long requests that led to no message."""
+    """Time to keep ended deliveries, and requests that led to no message."""
 
     ended: timedelta = timedelta(days=90)
     ignored: timedelta = timedelta(days=7)
