@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from resend_confirmation import clock, engine, urls
-from resend_confirmation.admin import acting, confirmations
+from resend_confirmation.admin import actions, confirmations
 from resend_confirmation.courier import carry
 from resend_confirmation.dialects.base import DialectView
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
@@ -507,7 +507,7 @@ class TestActions:
 
     def test_a_selection_over_all_pages_is_gone_through_in_pieces(self, root, monkeypatch):
         """None is missed although each withdrawal takes a row out of the filtered list."""
-        monkeypatch.setattr(acting, "PIECE", 2)
+        monkeypatch.setattr(actions, "CHUNK", 2)
         rows = [waiting(f"player{number}") for number in range(5)]
         with CaptureQueriesContext(connection) as queries:
             root.post(
@@ -546,7 +546,7 @@ class TestSuppressed:
         response = press(root, "resend", *rows)
         assert said(response) == [
             "Queued: 1. Cooling down: 0. Not pending: 0.",
-            "Suppressed since Jan. 1, 2026, 6 a.m., so that no message follows: 1.",
+            "Suppressed, no message: 1 (the first since Jan. 1, 2026, 6 a.m.).",
         ]
         assert [row.confirmation for row in Delivery.objects.all()] == [rows[1]]
         assert LogEntry.objects.count() == 1
@@ -677,7 +677,7 @@ class TestSuppressions:
         [
             ("player", "This is not an e-mail address."),
             ("a@example.com,b@example.com", "This is not an e-mail address."),
-            ("KNOWN@example.com", "This address is suppressed already."),
+            ("KNOWN@example.com", "This address is already suppressed."),
         ],
     )
     def test_a_form_that_cannot_be_taken_says_why(self, root, typed, complaint):
@@ -711,7 +711,7 @@ class TestSuppressions:
         root.force_login(user)
         assert len(listed(root.get(SUPPRESSIONS, {"q": "player@example.com"}))) == 1
         again = self.suppress(root, "player@example.com").content.decode()
-        assert "This address is suppressed already." in again
+        assert "This address is already suppressed." in again
 
 
 class TestPaused:
@@ -733,23 +733,24 @@ class TestPaused:
     def test_why(self, clock, root, paused, path):
         """Both lists say why nothing is sent, once, and when it is tried again."""
         text = (
-            "No messages until Jan. 1, 2030, 6:01 a.m., when they are tried again: the e-mail"
-            " settings do not work (SMTPAuthenticationError 535)."
+            "Sending is paused until Jan. 1, 2030, 6:01 a.m.: the e-mail settings do not work "
+            "(SMTPAuthenticationError 535)."
         )
         page = root.get(path).content.decode()
         assert page.count(text) == 1
         clock.move(minutes=1)
-        assert "No messages until" not in root.get(path).content.decode()
+        assert "Sending is paused" not in root.get(path).content.decode()
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
     def test_a_budget(self, clock, root, pending, path, change):
         """A budget that is used up is a reason as well."""
         change(HOURLY_BUDGET=1)
         engine.start(pending)
-        assert "No messages" not in root.get(path).content.decode()
+        assert "Sending is paused" not in root.get(path).content.decode()
         carry()
         page = root.get(path).content.decode()
-        assert "No messages until Jan. 1, 2030, 7 a.m.: this hour&#x27;s budget is used up." in page
+        text = "Sending is paused until Jan. 1, 2030, 7 a.m.: the hourly budget is used up."
+        assert text in page
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
     def test_a_share_of_the_budget(self, clock, root, pending, path, change):
@@ -758,8 +759,8 @@ class TestPaused:
         engine.start(pending)
         carry()
         page = root.get(path).content.decode()
-        assert "No messages" not in page
-        assert "wait until Jan. 1, 2030, 7 a.m.: the rest of this hour&#x27;s budget is" in page
+        assert "Sending is paused" not in page
+        assert "Resends are paused until Jan. 1, 2030, 7 a.m.: the rest of the hourly" in page
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
     def test_nothing_to_say(self, root, path):
@@ -771,7 +772,7 @@ class TestPaused:
         row = waiting("ben")
         data = {"action": "withdraw", "_selected_action": [row.pk]}
         page = root.post(CONFIRMATIONS, data, follow=True).content.decode()
-        assert page.count("No messages until") == 1
+        assert page.count("Sending is paused") == 1
         assert "Withdrawn: 1." in page
 
 

@@ -10,7 +10,7 @@ from django.core import mail
 from django.core.management import call_command
 
 from resend_confirmation import clients, engine, start
-from resend_confirmation.admin import acting
+from resend_confirmation.admin import actions
 from resend_confirmation.courier import claims
 from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
@@ -173,7 +173,7 @@ def by_bulk(accounts, users):
 
 def by_admin(accounts, users):
     for confirmation in Confirmation.objects.all():
-        acting.resend(confirmation)
+        actions.resend(confirmation)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The admin: what staff may look at, and the little they may do."""
+"""The admin: confirmations, deliveries and suppressions."""
 
 from .confirmations import ConfirmationAdmin
 from .deliveries import DeliveryAdmin

@@ -1,8 +1,8 @@
-"""Confirmations in the admin: who waits, what was sent, and three actions on it."""
+"""Confirmations in the admin, with the actions resend, withdraw and confirm."""
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -11,29 +11,24 @@ from django.contrib.auth import get_permission_codename, get_user_model
 from django.db import router, transaction
 from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, reverse
+from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..engine.deadlocks import retried
 from ..models import Confirmation
 from ..outcomes import ConfirmationState
-from . import acting, keeping, pausing
-from .acting import Done
-from .filters import ClientFilter
+from . import actions
+from .actions import Done
+from .base import ClientFilter, RecordAdmin, date
 from .history import History
-from .searching import by_address, is_offered
 
-if TYPE_CHECKING:
-    ConfirmationBase = admin.ModelAdmin[Confirmation]
-    Confirmations = QuerySet[Confirmation]
-else:
-    ConfirmationBase, Confirmations = admin.ModelAdmin, QuerySet
+Confirmations = QuerySet[Confirmation]
 
 
 @admin.register(Confirmation)
-class ConfirmationAdmin(ConfirmationBase):
-    """A list that holds with hundreds of thousands of rows, and a page to look at."""
+class ConfirmationAdmin(RecordAdmin):
+    """A list that stays fast with hundreds of thousands of rows, and read-only pages."""
 
     list_display = (
         "address",
@@ -58,9 +53,9 @@ class ConfirmationAdmin(ConfirmationBase):
         Case(When(state=ConfirmationState.PENDING, then=Value(0)), default=Value(1)),
         "-requested_at",
     )
-    show_full_result_count = False
+    fingerprint = "fingerprint"
     search_help_text = _("Address or user name")
-    #: A search box needs some; what is searched depends on the user model.
+    #: Django needs some for a search box; the real ones depend on the user model.
     search_fields = ("address",)
     fields = (
         "address",
@@ -80,56 +75,23 @@ class ConfirmationAdmin(ConfirmationBase):
     inlines = (History,)
     actions = ("resend", "withdraw", "confirm")
 
-    def get_urls(self) -> list[URLPattern]:
-        """The pages, whose errors quote no rows."""
-        return keeping.discreet(super().get_urls())
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> Any:
-        """The list, with a warning above it when nothing is sent at present."""
-        if request.method == "GET":
-            pausing.warn(request)
-        return super().changelist_view(request, extra_context)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Confirmations begin with a sign-up."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What happened is changed by the actions alone."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """With the account alone: to a store, a row that is gone can mean 'confirmed'."""
-        if keeping.is_of_its_own(request, self.opts):
-            return False
-        return super().has_delete_permission(request, obj)
-
     def has_resend_permission(self, request: HttpRequest) -> bool:
-        """For the action 'resend'."""
         return self._may(request, "resend")
 
     def has_withdraw_permission(self, request: HttpRequest) -> bool:
-        """For the action 'withdraw'."""
         return self._may(request, "withdraw")
 
     def has_confirm_permission(self, request: HttpRequest) -> bool:
-        """For the action 'confirm'."""
         return self._may(request, "confirm")
 
     def _may(self, request: HttpRequest, action: str) -> bool:
         codename = get_permission_codename(action, self.opts)
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """The filters and the key: a look-up may ask for what no page shows."""
-        return is_offered(self, request, lookup)
-
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """The confirmation's address, the account's user name, and the whole of its address.
+        """Return the confirmation's address, the account's user name, and its exact address.
 
-        No page here shows the account's own address: a part of it must not find it.
+        No page here shows the account's address, so a part of it must not find it.
         """
         model: Any = get_user_model()
         columns = {field.name for field in model._meta.get_fields()}
@@ -137,30 +99,23 @@ class ConfirmationAdmin(ConfirmationBase):
         found = ["address", f"account__{name}"]
         return [*found, f"=account__{email}"] if email in columns - {name} else found
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: Confirmations, search_term: str
-    ) -> tuple[Confirmations, bool]:
-        """Also the same address in another spelling."""
-        found, may_repeat = super().get_search_results(request, queryset, search_term)
-        return found | by_address(queryset, "fingerprint", search_term), may_repeat
-
     @admin.action(permissions=["resend"], description=_("Send the message again"))
     def resend(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
-        """Queue the message where the account waits and no cooldown runs."""
+        """Queue the message for pending accounts without a cooldown."""
         text = gettext("Queued: %(done)d. Cooling down: %(cooling)d. Not pending: %(other)d.")
-        return self._each(request, queryset, acting.resend, gettext("Queued again."), text)
+        return self._each(request, queryset, actions.resend, gettext("Queued again."), text)
 
     @admin.action(permissions=["withdraw"], description=_("Withdraw"))
     def withdraw(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
-        """Stop waiting; every link is dead then."""
+        """Withdraw confirmations, which invalidates their links."""
         text = gettext("Withdrawn: %(done)d. Not pending: %(other)d.")
-        return self._each(request, queryset, acting.withdraw, gettext("Withdrawn."), text)
+        return self._each(request, queryset, actions.withdraw, gettext("Withdrawn."), text)
 
     @admin.action(permissions=["confirm"], description=_("Confirm by hand"))
     def confirm(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
-        """Confirm without a link."""
+        """Confirm accounts without a link."""
         text = gettext("Confirmed: %(done)d. Not pending: %(other)d.")
-        return self._each(request, queryset, acting.confirm, gettext("Confirmed by hand."), text)
+        return self._each(request, queryset, actions.confirm, gettext("Confirmed by hand."), text)
 
     def _each(
         self,
@@ -170,22 +125,22 @@ class ConfirmationAdmin(ConfirmationBase):
         entry: str,
         text: str,
     ) -> HttpResponse | None:
-        """Do it to each, with an entry in the log where it was done, and say how it went."""
+        """Apply ``act`` to each row, log the successes, and report the counts."""
         counts = dict.fromkeys((done.value for done in Done), 0)
         suppressed: list[datetime] = []
-        for confirmation in acting.in_pieces(queryset):
+        for confirmation in actions.in_chunks(queryset):
             done = self._one(request, confirmation, act, entry)
             counts[done.value] += 1
             if done is Done.SUPPRESSED:
-                suppressed = sorted([*suppressed, *acting.suppressed_since(confirmation)])[:1]
+                suppressed = sorted([*suppressed, *actions.suppressed_since(confirmation)])[:1]
         complete = counts[Done.YES.value] == sum(counts.values())
         self.message_user(
             request, text % counts, messages.SUCCESS if complete else messages.WARNING
         )
         if suppressed:
-            facts = {"count": counts[Done.SUPPRESSED.value], "since": pausing.date(suppressed[0])}
-            told = gettext("Suppressed since %(since)s, so that no message follows: %(count)d.")
-            self.message_user(request, told % facts, messages.WARNING)
+            facts = {"count": counts[Done.SUPPRESSED.value], "since": date(suppressed[0])}
+            text = gettext("Suppressed, no message: %(count)d (the first since %(since)s).")
+            self.message_user(request, text % facts, messages.WARNING)
         return self._back(request)
 
     @retried
@@ -196,7 +151,7 @@ class ConfirmationAdmin(ConfirmationBase):
         act: Callable[[Confirmation], Done],
         entry: str,
     ) -> Done:
-        """In one transaction: nothing is done that the log does not know."""
+        """Apply ``act`` and log it in one transaction."""
         with transaction.atomic(using=router.db_for_write(Confirmation)):
             done = act(confirmation)
             if done is Done.YES:
@@ -204,7 +159,7 @@ class ConfirmationAdmin(ConfirmationBase):
         return done
 
     def _back(self, request: HttpRequest) -> HttpResponse | None:
-        """To the page whose button was pressed; None is the list."""
+        """Redirect to the page with the button; None for the list."""
         if "from_page" not in request.POST:
             return None
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
@@ -215,7 +170,7 @@ class ConfirmationAdmin(ConfirmationBase):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """The page, with a button for each action that this person may take."""
+        """Render the page, with a button for each permitted action."""
         confirmation: Confirmation | None = context.get("original")
         if confirmation and confirmation.state == ConfirmationState.PENDING:
             actions = {"resend": self.resend, "withdraw": self.withdraw, "confirm": self.confirm}

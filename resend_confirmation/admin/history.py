@@ -1,6 +1,6 @@
-"""The deliveries of one confirmation, on its page."""
+"""The deliveries of a confirmation, on its page."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -8,30 +8,23 @@ from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from ..models import Confirmation, Delivery
-
-if TYPE_CHECKING:
-    DeliveryInline = admin.TabularInline[Delivery, Confirmation]
-    DeliveryFormSet = BaseInlineFormSet[Delivery, Confirmation, Any]
-else:
-    DeliveryInline, DeliveryFormSet = admin.TabularInline, BaseInlineFormSet
+from ..models import Delivery
 
 #: Deliveries shown with a confirmation; the list of deliveries has them all.
 SHOWN = 50
 
 
-class NewestFormSet(DeliveryFormSet):
-    """The newest deliveries only: an address may have been asked for a thousand times."""
+class NewestFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """The newest deliveries only, since a confirmation may have thousands."""
 
     def get_queryset(self) -> QuerySet[Delivery]:
-        """The first of what the inline orders."""
         if not hasattr(self, "_newest"):
             self._newest = super().get_queryset()[:SHOWN]
         return self._newest
 
 
-class History(DeliveryInline):
-    """What was sent for a confirmation; without tokens, payloads and what callers typed."""
+class History(admin.TabularInline):  # type: ignore[type-arg]
+    """Deliveries of a confirmation, without tokens, payloads and what callers typed."""
 
     model = Delivery
     formset = NewestFormSet
@@ -55,10 +48,9 @@ class History(DeliveryInline):
         "provider_id",
     )
 
+    # Read-only.
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody writes history."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody rewrites history."""
         return False

@@ -4,7 +4,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from resend_confirmation import engine
-from resend_confirmation.admin import acting
+from resend_confirmation.admin import actions
 from resend_confirmation.engine import matching
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState, Outcome, Reason
@@ -63,11 +63,11 @@ def test_bulk_again(twins, arrived, clock):
 def test_admin(twins, clock):
     """In the admin each is sent by itself, within one cooldown, and none twice."""
     one, two = Confirmation.objects.order_by("pk")
-    assert [acting.resend(c) for c in (one, two, one, two)] == [
-        acting.Done.YES,
-        acting.Done.YES,
-        acting.Done.COOLING_DOWN,
-        acting.Done.COOLING_DOWN,
+    assert [actions.resend(c) for c in (one, two, one, two)] == [
+        actions.Done.YES,
+        actions.Done.YES,
+        actions.Done.COOLING_DOWN,
+        actions.Done.COOLING_DOWN,
     ]
     reasons = Delivery.objects.order_by("pk").values_list("reason", flat=True)
     assert list(reasons) == [Reason.NONE, Reason.TURN]

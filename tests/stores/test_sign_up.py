@@ -9,7 +9,7 @@ from django.test import override_settings
 from django.urls import path, reverse
 
 from resend_confirmation import start, withdraw
-from resend_confirmation.admin import acting
+from resend_confirmation.admin import actions
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState
 from tests.urls import urlpatterns as ours
@@ -185,8 +185,8 @@ def test_admin_and_bulk_after_a_change_of_address(change, arrived, profile):
     user = User.objects.create_user("jane", "jane@example.org")
     confirmation = start(user, send=False)
     profile(user, "jane@example.com")
-    assert acting.confirm(confirmation) is acting.Done.NOT_PENDING
-    assert acting.resend(confirmation) is acting.Done.YES
+    assert actions.confirm(confirmation) is actions.Done.NOT_PENDING
+    assert actions.resend(confirmation) is actions.Done.YES
     assert [to for to, _ in arrived()] == [["jane@example.com"]]
     profile(user, "jane@example.net")
     call_command("resend_confirmation", "send", "--pending", "--newer-than", "1h", verbosity=0)

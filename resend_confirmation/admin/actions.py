@@ -1,4 +1,4 @@
-"""What the actions do to one confirmation, and how they go through a selection of any size."""
+"""The actions on one confirmation, and iteration over a selection of any size."""
 
 import enum
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from ..engine.signup import account_of, moved_account_of
 from ..models import Confirmation, Suppression
 from ..outcomes import Outcome, Standing
 
-#: Rows of a selection that are in memory at once.
-PIECE = 200
+#: Rows of a selection that are loaded at a time.
+CHUNK = 200
 
 
 class Done(enum.Enum):
-    """How an action on one confirmation ended; the values stand in the messages."""
+    """Result of an action on one confirmation; the values are placeholders in the messages."""
 
     YES = "done"
     COOLING_DOWN = "cooling"
@@ -25,17 +25,17 @@ class Done(enum.Enum):
     SUPPRESSED = "suppressed"
 
 
-def in_pieces(queryset: QuerySet[Confirmation]) -> Iterator[Confirmation]:
-    """The rows by primary key: those that an action takes out of the selection are not missed."""
+def in_chunks(queryset: QuerySet[Confirmation]) -> Iterator[Confirmation]:
+    """Yield the rows by primary key, so that actions which change the selection skip no row."""
     rows = queryset.order_by("pk")
-    piece = list(rows[:PIECE])
-    while piece:
-        yield from piece
-        piece = list(rows.filter(pk__gt=piece[-1].pk)[:PIECE])
+    chunk = list(rows[:CHUNK])
+    while chunk:
+        yield from chunk
+        chunk = list(rows.filter(pk__gt=chunk[-1].pk)[:CHUNK])
 
 
 def resend(confirmation: Confirmation) -> Done:
-    """Send again, as the newest before it; to the address that the account has by now."""
+    """Queue the message again, to the account's current address."""
     account = _account_of(confirmation)
     if account is None or account.standing is not Standing.PENDING:
         return Done.NOT_PENDING
@@ -50,7 +50,7 @@ def resend(confirmation: Confirmation) -> Done:
 
 
 def suppressed_since(confirmation: Confirmation) -> list[datetime]:
-    """Return since when the address gets no messages; an empty list if it gets them."""
+    """Return the time of the suppression of the address, in a list; an empty list without one."""
     account = _account_of(confirmation)
     if account is None or account.parsed is None:
         return []
@@ -63,10 +63,10 @@ def _account_of(confirmation: Confirmation) -> Account | None:
 
 
 def withdraw(confirmation: Confirmation) -> Done:
-    """Stop waiting."""
+    """Withdraw the confirmation."""
     return Done.YES if engine.withdraw(confirmation) else Done.NOT_PENDING
 
 
 def confirm(confirmation: Confirmation) -> Done:
-    """Confirm without a link."""
+    """Confirm the account without a link."""
     return Done.YES if engine.confirm_by_hand(confirmation) else Done.NOT_PENDING

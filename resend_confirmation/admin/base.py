@@ -1,0 +1,169 @@
+"""Base classes of the admin: lists of read-only rows, their filters, search and warnings."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import URLPattern
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from .. import clients, failures
+from ..addresses import Address
+from ..courier.pause import budget, pause
+from ..dialects.base import DialectView
+
+#: Value for rows without a name; an empty value would mean 'all'.
+NONE = "-"
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows that cannot be edited, in pages whose errors contain no data of rows."""
+
+    show_full_result_count = False
+
+    def get_urls(self) -> list[URLPattern]:
+        pages: list[URLPattern] = super().get_urls()
+        for page in pages:
+            page.callback = failures.discreet(page.callback)
+        return pages
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Return whether the query string may have ``lookup``: a filter of the list, or the key.
+
+        Django allows every look-up of every column, which would reveal hidden columns letter by
+        letter.
+        """
+        return lookup in {"pk", "id", "pk__in", "id__in", *self._filter_parameters(request)}
+
+    def _filter_parameters(self, request: HttpRequest) -> Iterator[str]:
+        entries: Any = self.get_list_filter(request)
+        for entry in entries:
+            if not isinstance(entry, str | tuple):
+                yield entry.parameter_name
+                continue
+            create: Any = admin.FieldListFilter.create
+            name, kind = (entry, create) if isinstance(entry, str) else entry
+            field = self.opts.get_field(name)
+            yield from kind(
+                field, request, {}, self.model, self, field_path=name
+            ).expected_parameters()
+
+
+class RecordAdmin(ReadOnlyAdmin):
+    """Rows that the package alone adds and deletes, with a warning while sending is paused."""
+
+    #: Path of the column with the fingerprint of the row's address.
+    fingerprint = ""
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        if request.method == "GET":
+            warn_of_pause(request)
+        return super().changelist_view(request, extra_context)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False on this model's pages; rows are deleted with their account.
+
+        Django's page that deletes an account asks the same permission for its related rows.
+        """
+        match = request.resolver_match
+        name = (match.url_name if match else None) or ""
+        if name.startswith(f"{self.opts.app_label}_{self.opts.model_name}_"):
+            return False
+        return super().has_delete_permission(request, obj)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return the matching rows, and those of the same address in another spelling.
+
+        Databases differ in the letters that they treat as equal; canonical forms do not.
+        """
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        if address := Address.parse(search_term):
+            found |= queryset.filter(**{self.fingerprint: address.fingerprint})
+        return found, may_repeat
+
+
+def warn_of_pause(request: HttpRequest) -> None:
+    """Add a warning to the page if sending is paused, or a note if resends are."""
+    why, hour = pause(), budget()
+    if why is None:
+        if hour and hour.until and hour.has_the_rest_kept:
+            text = gettext(
+                "Resends are paused until %(until)s: the rest of the hourly budget is reserved "
+                "for first messages."
+            )
+            messages.info(request, text % {"until": date(hour.until)})
+        return
+    facts = {
+        "until": date(why.until),
+        "error": f"{why.error_class} {why.error_code}".strip(),
+    }
+    if why.reason == "budget":
+        text = gettext("Sending is paused until %(until)s: the hourly budget is used up.")
+    else:
+        text = gettext(
+            "Sending is paused until %(until)s: the e-mail settings do not work (%(error)s)."
+        )
+    messages.warning(request, text % facts)
+
+
+def date(moment: datetime) -> str:
+    """Return ``moment`` in the format and time zone of the reader."""
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return date_format(local, "DATETIME_FORMAT")
+
+
+class NameFilter(admin.SimpleListFilter):
+    """A filter on a column of names. The choices come from the settings, without a query."""
+
+    def names(self) -> list[str]:
+        """Return the names to choose from."""
+        raise NotImplementedError
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [*((name, name) for name in self.names()), (NONE, _("none"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value not in {NONE, *self.names()}:
+            return queryset
+        return queryset.filter(**{self.parameter_name or "": "" if value == NONE else value})
+
+
+class ClientFilter(NameFilter):
+    title = _("client")
+    parameter_name = "client"
+
+    def names(self) -> list[str]:
+        return [client.name for client in clients.registry().clients]
+
+
+class DialectFilter(NameFilter):
+    title = _("dialect")
+    parameter_name = "dialect"
+
+    def names(self) -> list[str]:
+        return sorted(DialectView.by_name)
+
+
+class ReasonFilter(admin.ChoicesFieldListFilter):
+    """A filter by reason. Rows without a reason need a text, since a link needs one."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or _("none")}
