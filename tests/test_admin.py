@@ -35,7 +35,7 @@ assert urls.urlpatterns
 FIRST, SECOND, *_ = sorted(DialectView.by_name)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
 
 
 def staff(*permissions, **values):

@@ -30,6 +30,8 @@ from resend_confirmation.outcomes import DeliveryState, Reason
 from .factories import UserFactory
 
 pytestmark = [
+    pytest.mark.database,
+    pytest.mark.django,
     pytest.mark.django_db,
     # Anymail says so of SendGrid, and still brings it.
     pytest.mark.filterwarnings("ignore::anymail.exceptions.AnymailWarning"),

@@ -24,6 +24,8 @@ from resend_confirmation.dialects.base import DialectView
 
 from .mailers import through
 
+pytestmark = pytest.mark.django
+
 BASE = "https://site.example"
 
 #: Every key of the setting.

@@ -31,7 +31,7 @@ from resend_confirmation.signals import delivery_changed
 from .factories import UserFactory, queued
 from .mailers import ScriptedBackend, killed, through
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 #: With the deadline of 30 s that is the default.
 LEASE = timedelta(seconds=60)

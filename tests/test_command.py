@@ -36,7 +36,7 @@ ROOT = Path(__file__).parent.parent
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
 
 
 class Ran:

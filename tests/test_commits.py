@@ -17,6 +17,8 @@ from .factories import UserFactory
 from .test_link import linked
 
 pytestmark = [
+    pytest.mark.database,
+    pytest.mark.django,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(
         connection.vendor not in {"postgresql", "mysql"}, reason="there is no connection to lose"

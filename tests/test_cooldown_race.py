@@ -21,7 +21,7 @@ from resend_confirmation.outcomes import Outcome
 
 from .factories import PendingFactory
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 ASKERS = 50
 

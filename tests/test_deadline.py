@@ -10,6 +10,8 @@ import pytest
 from resend_confirmation.courier import deadline
 from resend_confirmation.courier.deadline import DeadlineExceeded, JobEnded, NotStarted, within
 
+pytestmark = [pytest.mark.database, pytest.mark.django]
+
 #: Nothing in these tests lasts so long unless it hangs.
 LONG = 30.0
 NAME = "resend-confirmation-post"

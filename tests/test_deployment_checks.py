@@ -24,6 +24,8 @@ from .mailers import SMTP, through
 from .new_project import NewProject
 from .test_docs import blocks, page
 
+pytestmark = pytest.mark.django
+
 GOOD: dict[str, Any] = {
     "BASE_URL": "https://site.example",
     "CLIENTS": [

@@ -1,6 +1,7 @@
 """The design's rules that a machine can watch over."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -126,6 +127,47 @@ def test_imports_stand_at_the_top():
         ]
 
     assert offenders(MODULES, find) == {}
+
+
+#: What only a database server shows to be right or wrong.
+DATABASE = re.compile(r"transaction=True|\bcursor\(\)|\.raw\(|\bThread\(|ThreadPoolExecutor\(")
+
+
+def unmarked(path):
+    """Return the tests and helpers that touch the database's own ways without saying so."""
+    tree = ast.parse(path.read_text("utf-8"))
+    marks = [
+        ast.unparse(node)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+    ]
+    if any("mark.database" in mark or "mark.faults" in mark for mark in marks):
+        return []
+    if any(DATABASE.search(mark) for mark in marks):
+        return ["pytestmark"]
+    functions = [
+        (node, [*node.decorator_list, *getattr(owner, "decorator_list", [])])
+        for owner in ast.walk(tree)
+        if isinstance(owner, ast.Module | ast.ClassDef)
+        for node in owner.body
+        if isinstance(node, ast.FunctionDef)
+    ]
+    return [
+        node.name
+        for node, decorators in functions
+        if DATABASE.search(ast.unparse(node))
+        and not any("mark.database" in ast.unparse(decorator) for decorator in decorators)
+    ]
+
+
+def test_database_tests_are_marked():
+    """What commits, writes SQL by hand or has threads runs on the database servers too."""
+    found = offenders(sorted(TESTS.rglob("test_*.py")), unmarked)
+    # Threads that have no database: a web server, and one that makes a link.
+    assert found == {
+        "tests/clients/test_browsers.py": ["elsewhere"],
+        "tests/hosts/test_links.py": ["test_script_prefix"],
+    }
 
 
 def test_floors():

@@ -20,6 +20,8 @@ from resend_confirmation.outcomes import DeliveryState
 from .factories import UserFactory, queued
 from .mailers import through
 
+pytestmark = pytest.mark.database
+
 LONG = 30.0
 
 

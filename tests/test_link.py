@@ -26,7 +26,7 @@ from resend_confirmation.signals import confirmed as confirmed_signal
 
 from .factories import UserFactory, address_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 LANDING = "https://game.example/callback"

@@ -16,7 +16,7 @@ from resend_confirmation.outcomes import CONCEALED, Outcome
 
 from .factories import UserFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,8 @@ import pytest
 
 from .subprocesses import assert_passes
 
+pytestmark = pytest.mark.django
+
 
 @pytest.mark.parametrize("name", ["test_oauth_toolkit", "test_paths", "test_tokens"])
 def test_neighbours(name):

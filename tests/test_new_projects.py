@@ -11,6 +11,8 @@ import pytest
 from .new_project import NewProject
 from .test_docs import blocks, page
 
+pytestmark = [pytest.mark.django, pytest.mark.server]
+
 MAILERS = django.VERSION >= (6, 1)
 
 #: The smallest useful setting, for how-tos that leave it as it is.

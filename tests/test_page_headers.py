@@ -12,6 +12,8 @@ from resend_confirmation import engine, start
 
 from .sessions import MIDDLEWARE, OF_THE_HOST
 
+pytestmark = pytest.mark.django
+
 PAGE = "/confirm/"
 NEW = "/confirm/new/"
 STYLE = "/confirm/style.css"

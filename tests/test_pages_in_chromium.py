@@ -18,7 +18,7 @@ from resend_confirmation.courier import Round, carry
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState
 
-pytestmark = [pytest.mark.chromium, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.database, pytest.mark.chromium, pytest.mark.django_db(transaction=True)]
 
 
 def complaints(browser):

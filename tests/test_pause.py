@@ -17,7 +17,7 @@ from resend_confirmation.outcomes import DeliveryState, Origin, Reason
 from .factories import UserFactory, address_of, queued
 from .mailers import ScriptedBackend, through
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

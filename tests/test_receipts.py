@@ -25,6 +25,8 @@ from resend_confirmation.courier.receipts import Kind, Stage
 
 from .demonstration import free_port
 
+pytestmark = pytest.mark.database
+
 ACCEPTED, NOT_ACCEPTED, REFUSED = Kind.ACCEPTED, Kind.NOT_ACCEPTED, Kind.REFUSED
 UNSUPPORTED, AMBIGUOUS, CONFIGURATION = Kind.UNSUPPORTED, Kind.AMBIGUOUS, Kind.CONFIGURATION
 

@@ -7,7 +7,7 @@ from resend_confirmation import addresses, clients, engine
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.outcomes import CONCEALED, Outcome
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
 
 
 @pytest.fixture

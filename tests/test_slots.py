@@ -16,7 +16,7 @@ from resend_confirmation.outcomes import CONCEALED, DeliveryState, Outcome, Reas
 from .dialects.cases import token_of
 from .factories import PendingFactory, UserFactory, address_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 GONE = smtplib.SMTPRecipientsRefused({"pending@example.com": (550, b"no such mailbox")})

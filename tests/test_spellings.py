@@ -12,7 +12,7 @@ from resend_confirmation.outcomes import CONCEALED, Outcome, Standing, Verdict
 
 from .factories import PendingFactory, UserFactory, address_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 #: What is stored, what is typed, and the one recipient that the message then has.
 FOUND = {

@@ -4,6 +4,8 @@ import pytest
 
 from .subprocesses import assert_passes, run
 
+pytestmark = pytest.mark.database
+
 
 @pytest.mark.parametrize(
     ("site", "names"),

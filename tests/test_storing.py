@@ -14,7 +14,7 @@ from resend_confirmation.testing.dialects import forget_counts
 
 from .factories import PendingFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 FLOOD = "2001:db8:1:{:x}::1"
 

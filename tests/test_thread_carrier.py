@@ -24,6 +24,8 @@ from resend_confirmation.outcomes import DeliveryState
 
 from .factories import UserFactory
 
+pytestmark = [pytest.mark.database, pytest.mark.django]
+
 NAME = "resend-confirmation-courier"
 
 

@@ -30,6 +30,8 @@ from resend_confirmation.dialects.base.rates import Exceeded, Limit, Memory, cou
 from .conftest import unavailable
 from .faults.gate import Gate
 
+pytestmark = [pytest.mark.database, pytest.mark.django]
+
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
 
 

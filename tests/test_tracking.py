@@ -21,6 +21,7 @@ from resend_confirmation.tracking import is_lasting
 from .factories import UserFactory, address_of
 
 pytestmark = [
+    pytest.mark.database,
     pytest.mark.django_db,
     pytest.mark.urls("tests.anymail_urls"),
     pytest.mark.filterwarnings("ignore::anymail.exceptions.AnymailWarning"),

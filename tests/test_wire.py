@@ -28,7 +28,7 @@ from .factories import UserFactory, queued
 from .mailers import SMTP, through
 from .smtp_server import Talker
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 S = DeliveryState
 

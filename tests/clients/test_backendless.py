@@ -6,7 +6,7 @@ import pytest
 
 from .conftest import nothing_sent, sent_once
 
-pytestmark = pytest.mark.node
+pytestmark = [pytest.mark.server, pytest.mark.node]
 
 APP = "F2FE78BB-5D08-44FE-B074-6E7C29B49B03"
 KEY = "7C1A9E00-0000-4000-8000-000000000001"

@@ -16,7 +16,7 @@ from tests.demonstration import DEADLINE, Site
 
 from .conftest import Sites, inbox_of, nothing_sent, sent_once
 
-pytestmark = pytest.mark.chromium
+pytestmark = [pytest.mark.server, pytest.mark.chromium]
 
 
 class Files(SimpleHTTPRequestHandler):

@@ -8,7 +8,7 @@ from tests.demonstration import wait_for
 
 from .conftest import deliveries, nothing_sent, sent_once
 
-pytestmark = pytest.mark.node
+pytestmark = [pytest.mark.server, pytest.mark.node]
 
 #: The package's major version, as it is called in package.json, and the dialect that it speaks.
 V3 = ("strapi-sdk-js-1", "strapi")

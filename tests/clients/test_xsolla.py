@@ -7,7 +7,7 @@ import pytest
 
 from .conftest import IN_GERMAN, SUBJECT, nothing_sent, sent_once
 
-pytestmark = pytest.mark.node
+pytestmark = [pytest.mark.server, pytest.mark.node]
 
 GAME = "40db2ea4-5d42-11e6-a3ff-005056a0e04a"
 ARCADE = "5b0e9c1e-77a1-4f5c-9d6a-0d1f5a3b2c58"

@@ -12,6 +12,8 @@ from tests.factories import PendingFactory
 
 from .cases import ADDRESS, Ask, Case, Endings, says, token_of
 
+pytestmark = pytest.mark.database
+
 APP_IDS = {
     "game": "F2FE78BB-5D08-44FE-B074-6E7C29B49B03",
     "arcade": "0B6C1E5A-58AA-4C1D-8A58-000000000058",

@@ -25,6 +25,8 @@ from tests.factories import UserFactory
 
 from .cases import ADDRESS, Ask, Reply, all_cases, first_cases, module_of, package_dialects, says
 
+pytestmark = [pytest.mark.database, pytest.mark.django]
+
 CASES = first_cases()
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)

@@ -9,6 +9,8 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from tests.demonstration import ROOT, manage
 
+pytestmark = pytest.mark.django
+
 #: It is published with the pages, so that what a change does to it is seen in the change.
 GOLDEN = ROOT / "docs" / "dialects" / "openapi.yaml"
 RENEW = (

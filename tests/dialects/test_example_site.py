@@ -26,6 +26,8 @@ from tests.demonstration import Reply, Site, manage, running, wait_for
 
 from .mailbox import Mailbox
 
+pytestmark = [pytest.mark.django, pytest.mark.server]
+
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 

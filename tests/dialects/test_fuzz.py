@@ -31,6 +31,8 @@ from tests.factories import PendingFactory
 from .cases import ADDRESS, Ask, Case, all_cases
 from .envelopes import ENVELOPES
 
+pytestmark = pytest.mark.database
+
 #: Seconds for an answer, on a machine that is busy with something else.
 DEADLINE = 60
 #: By which an answer says that it came from a dialect's view.

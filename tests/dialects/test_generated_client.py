@@ -29,6 +29,8 @@ from .client_calls import (
     Call,
 )
 
+pytestmark = pytest.mark.server
+
 DRIVER = Path(__file__).with_name("drive_client.py")
 
 

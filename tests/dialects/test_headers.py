@@ -8,6 +8,8 @@ from tests.sessions import MIDDLEWARE, OF_THE_HOST
 
 from .cases import first_cases
 
+pytestmark = pytest.mark.django
+
 
 class TestHeaders(Headers):
     """The contract, under a middleware that tells on whoever touches the session."""

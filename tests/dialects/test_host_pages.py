@@ -6,6 +6,8 @@ from django.core.checks import run_checks
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path, reverse
 
+pytestmark = pytest.mark.django
+
 OURS = path("", include("resend_confirmation.urls"))
 
 

@@ -11,6 +11,8 @@ from resend_confirmation.dialects.base.reading import Reading, read
 from resend_confirmation.outcomes import Refusal
 from tests import subprocesses
 
+pytestmark = pytest.mark.django
+
 #: With a pattern that can read a text in several ways this takes longer than anybody waits.
 HOSTILE = """
 import django

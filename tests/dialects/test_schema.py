@@ -11,6 +11,8 @@ from rest_framework.response import Response
 from rest_framework.schemas.generators import EndpointEnumerator
 from rest_framework.views import APIView
 
+pytestmark = pytest.mark.django
+
 
 def operation(document, path):
     return document["paths"][path]["post"]

@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import examples
 from tests.demonstration import Site, running
 
+pytestmark = pytest.mark.server
+
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 #: Seconds for one run, on a machine that is busy with something else.
 DEADLINE = 300

@@ -18,6 +18,8 @@ from resend_confirmation.testing.dialects.silence import (
 
 from .cases import ADDRESS, first_cases
 
+pytestmark = pytest.mark.database
+
 CASES = first_cases()
 
 #: What a mail server says, to every message of a test.

@@ -14,7 +14,7 @@ from tests.dialects.cases import ADDRESS
 
 from .hosts import endings, messages
 
-pytestmark = pytest.mark.django_db(databases=[*settings.DATABASES])
+pytestmark = [pytest.mark.django, pytest.mark.django_db(databases=[*settings.DATABASES])]
 
 
 @pytest.mark.parametrize(("host", "case", "ending"), endings(), indirect=["host"], ids=str)

@@ -19,7 +19,11 @@ from resend_confirmation.outcomes import ConfirmationState, DeliveryState
 from resend_confirmation.signals import confirmed, delivery_changed
 from tests.factories import PendingFactory, UserFactory
 
-pytestmark = pytest.mark.django_db(databases=[*settings.DATABASES])
+pytestmark = [
+    pytest.mark.database,
+    pytest.mark.django,
+    pytest.mark.django_db(databases=[*settings.DATABASES]),
+]
 
 CONFIRMATIONS = "/admin/resend_confirmation/confirmation/"
 DELIVERIES = "/admin/resend_confirmation/delivery/"

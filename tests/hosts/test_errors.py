@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from resend_confirmation import engine
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 PAGE = "/confirm/"
 TOKEN = "x" * 43

@@ -15,7 +15,7 @@ from resend_confirmation.models import Delivery
 from tests.factories import UserFactory
 from tests.sessions import MIDDLEWARE
 
-pytestmark = pytest.mark.django_db(databases=[*settings.DATABASES])
+pytestmark = [pytest.mark.django, pytest.mark.django_db(databases=[*settings.DATABASES])]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from django.conf import settings
 
 from tests.subprocesses import assert_passes
 
+pytestmark = [pytest.mark.django, pytest.mark.server]
+
 #: What is run there: the other tests here are of this process alone.
 TESTS = ("tests/hosts/test_answers.py", "tests/hosts/test_doors.py")
 

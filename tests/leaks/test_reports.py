@@ -22,7 +22,7 @@ from resend_confirmation.signals import confirmed as confirmed_signal
 from tests.factories import queued
 from tests.test_link import linked
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
 
 ADDRESS = "pending@example.com"
 #: What our own log says of ``fail``: class and frames, and not its text.

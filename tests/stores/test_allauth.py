@@ -19,7 +19,7 @@ from resend_confirmation.signals import confirmed
 from resend_confirmation.testing.stores import AccountStoreContract
 from tests.factories import address_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 User = get_user_model()
 PASSWORD = "correct horse battery"

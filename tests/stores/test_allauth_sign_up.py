@@ -10,7 +10,7 @@ from .howto import shown
 from .letters import links
 from .test_allauth import PASSWORD, log_in, sign_up  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
 @pytest.fixture(autouse=True)

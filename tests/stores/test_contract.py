@@ -13,7 +13,7 @@ from tests.factories import UserFactory
 
 from .howto import STORES, shown
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
 class TestConfirmationStore(AccountStoreContract):

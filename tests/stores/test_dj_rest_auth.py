@@ -12,7 +12,7 @@ from .howto import shown
 from .letters import links
 from .test_allauth import PASSWORD
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 GIVEN = {
     "username": "jane",

@@ -12,7 +12,7 @@ from resend_confirmation.outcomes import ConfirmationState
 from .howto import shown
 from .urls_flags import urlpatterns as before
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 User = get_user_model()
 PASSWORD = "correct horse battery"

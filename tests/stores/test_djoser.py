@@ -14,7 +14,7 @@ from resend_confirmation.testing.stores import AccountStoreContract
 from .howto import shown
 from .letters import links
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 User = get_user_model()
 PASSWORD = "correct horse battery"

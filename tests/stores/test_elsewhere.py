@@ -17,7 +17,7 @@ from resend_confirmation.outcomes import ConfirmationState, Standing
 from resend_confirmation.signals import confirmed
 from tests.factories import PendingFactory, UserFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 User = get_user_model()
 

@@ -14,6 +14,8 @@ from resend_confirmation.models import Confirmation, Cooldown
 from resend_confirmation.outcomes import ConfirmationState, Standing
 from tests.factories import UserFactory, address_of
 
+pytestmark = pytest.mark.database
+
 User = get_user_model()
 NEW = "bob@example.org"
 

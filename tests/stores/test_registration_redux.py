@@ -12,7 +12,7 @@ from registration.models import RegistrationProfile
 from resend_confirmation import engine, start, withdraw
 from resend_confirmation.models import Confirmation
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 User = get_user_model()
 

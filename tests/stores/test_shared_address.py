@@ -10,7 +10,7 @@ from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState, Outcome, Reason
 from tests.factories import PendingFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 ADDRESS = "shared@example.com"
 

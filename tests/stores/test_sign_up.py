@@ -17,7 +17,7 @@ from tests.urls import urlpatterns as ours
 from .howto import shown
 from .letters import links
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 User = get_user_model()
 GIVEN = {"username": "jane", "email": "jane@example.org"}
