@@ -758,7 +758,7 @@ def test_a_dialect_that_cannot_say_where_to_land(token, client, lost, caplog):
     response = client.post(PAGE, {"token": token})
     assert (response.status_code, title(response)) == (200, THANKS)
     assert state() == ConfirmationState.CONFIRMED
-    assert "No landing address" in caplog.text
+    assert "No landing URL" in caplog.text
     assert token not in caplog.text
 
 
@@ -775,7 +775,7 @@ def test_a_landing_that_is_registered_no_more(token, client, caplog, what, name,
     """The log names the client or redirect that was taken out of the settings."""
     Delivery.objects.update(**{what: name})
     assert title(client.post(PAGE, {"token": token})) == THANKS
-    line = f"CLIENTS has no {said} any more: a browser lands on our own page"
+    line = f"The {said} is no longer in CLIENTS; the browser stays on this site's own page"
     assert set(caplog.messages) == ({line} if said else set())
 
 
@@ -787,7 +787,7 @@ def test_a_dialect_that_is_not_mounted(token, client, caplog, dialect, said):
     assert (response.status_code, response["Location"]) == (303, "https://game.example/callback")
     assert (
         caplog.messages
-        == ["The dialect 'sign-upp' is not mounted: a browser lands as without one"][:said]
+        == ["The dialect 'sign-upp' is not mounted; its links redirect as without a dialect"][:said]
     )
 
 

@@ -326,7 +326,7 @@ def log(caplog):
     return lambda: [r.getMessage() for r in caplog.records if r.name == "resend_confirmation"]
 
 
-BROKEN = "The throttle's cache does not work ({}); until it does each process counts alone"
+BROKEN = "The throttle's cache does not work ({}); each process counts on its own"
 WORKS = "The throttle's cache works again"
 CACHES = {
     "it raises": ("DeadCache", False, BROKEN.format("ConnectionError")),

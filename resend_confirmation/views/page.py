@@ -160,7 +160,7 @@ def landing(opened: Opened) -> str | None:
         return landing_of(opened)
     except Exception:
         client = opened.delivery.client if opened.delivery else ""
-        failures.report("No landing address could be made for the client %r", client)
+        failures.report("No landing URL could be created for the client %r", client)
         return None
 
 

@@ -420,5 +420,5 @@ def test_public_key_as_a_secret(reply, pending, delivered, press, configure, rsa
     reply(ask_jwt(ADDRESS))
     response = press(delivered()[0])
     assert (response.status_code, "Location" in response) == (200, False)
-    assert "No landing address" in caplog.text
+    assert "No landing URL" in caplog.text
     assert "BEGIN PUBLIC" not in caplog.text

@@ -127,7 +127,7 @@ def test_a_landing_that_fails(token, browser, monkeypatch, reports):
     monkeypatch.setattr(DialectView, "landing", fail)
     assert browser.post("/confirm/", {"token": token}).status_code == 200
     text = reports()
-    assert "No landing address" in text
+    assert "No landing URL" in text
     assert token not in text
     assert ADDRESS not in text
 

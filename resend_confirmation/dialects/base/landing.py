@@ -11,7 +11,7 @@ from .view import DialectView
 logger = logging.getLogger("resend_confirmation")
 
 #: What is said of a client or redirect that was taken out of the settings.
-GONE = "CLIENTS has no %s %r any more: a browser lands on our own page"
+GONE = "The %s %r is no longer in CLIENTS; the browser stays on this site's own page"
 #: Which of a client's own pages stands for which verdict.
 PAGES = {
     Verdict.CONFIRMED: "confirmed",
@@ -46,7 +46,8 @@ def landing_of(opened: Opened) -> str | None:
     if delivery.dialect and delivery.dialect not in DialectView.by_name:
         # Misspelt by whoever called the engine, or taken out of the URLs since.
         logger.warning(
-            "The dialect %r is not mounted: a browser lands as without one", delivery.dialect
+            "The dialect %r is not mounted; its links redirect as without a dialect",
+            delivery.dialect,
         )
     if opened.verdict is Verdict.ALREADY and not is_web(redirect.url):
         # The page with the button stayed open in front of the app: pressed again, or opened

@@ -73,7 +73,7 @@ class Outage:
             self._rest, self._until = REST, time.monotonic() + REST
         # The error's text is left out: it may hold the cache's password.
         logger.warning(
-            "The throttle's cache does not work (%s); until it does each process counts alone", name
+            "The throttle's cache does not work (%s); each process counts on its own", name
         )
 
     def _worked(self) -> None:
