@@ -421,7 +421,7 @@ def test_options_have_rows(name):
         ("DialectView", DialectView.__annotations__),
         ("DialectView", ["find_client", "success_body", "error_body", "error_headers"]),
         ("DialectView", ["path_values", "landing", "check", "admits"]),
-        ("Beside it", [n for n in base.__all__ if n not in {"DialectView", "Table"}]),
+        ("Other names of the base", [n for n in base.__all__ if n not in {"DialectView", "Table"}]),
     ],
 )
 def test_api_is_named(heading, names):
