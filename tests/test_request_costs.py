@@ -1,4 +1,4 @@
-"""The work of one request: how many canonical forms it computes."""
+"""The work of one request: how many canonical forms it computes, and how many calls it takes."""
 
 import pytest
 from django.core import mail

@@ -244,7 +244,7 @@ def test_numbers_of_a_driver():
     assert error.args == error.__cause__.args == (1062, failures.WITHHELD)
 
 
-@pytest.mark.parametrize("module", ["configuration", "mailing"])
+@pytest.mark.parametrize("module", ["settings", "mail"])
 def test_checks(module, monkeypatch, secrets):
     """A setting whose module cannot be loaded is named, and not with what the error quotes."""
 

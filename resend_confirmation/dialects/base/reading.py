@@ -89,6 +89,8 @@ def _whole(text: str) -> int:
 def _is_deep(value: Any) -> bool:
     level = [value]
     for _ in range(MAX_DEPTH):
+        if not level:
+            return False
         level = [child for item in level for child in _children(item)]
     return any(isinstance(item, dict | list) for item in level)
 
