@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -56,6 +57,16 @@ class Interrupted(EmailBackend):
         return sent
 
 
+class Slow(EmailBackend):
+    """Sends for as long as a timer runs."""
+
+    def send_messages(self, messages):
+        until = time.monotonic() + LONG
+        while signal.getitimer(signal.ITIMER_REAL)[0] and time.monotonic() < until:
+            threading.Event().wait(0.01)
+        return super().send_messages(messages)
+
+
 @pytest.fixture
 def interrupted(db, settings):
     """Two messages due, through a backend that is interrupted over each."""
@@ -77,6 +88,23 @@ def test_a_handler_that_raises(interrupted, drain, monkeypatch):
     with handled(signal.SIGALRM, refuse), pytest.raises(SoftLimitError):
         drain()
     assert states() == [DeliveryState.QUEUED, DeliveryState.SENT]
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.5])
+def test_a_timer(pending, settings, seconds):
+    """A limit that comes in the middle of a slow send ends the work after the message."""
+    through(settings, "tests.test_interruptions.Slow")
+    queued(pending)
+    with handled(signal.SIGALRM, refuse):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            with pytest.raises(SoftLimitError):
+                engine.drain()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    found = Delivery.objects.get()
+    assert (found.state, found.doubts) == (DeliveryState.SENT, 0)
     assert len(mail.outbox) == 1
 
 
