@@ -6,12 +6,12 @@ from urllib.parse import unquote_to_bytes
 
 from django.core.wsgi import get_wsgi_application
 
-from resend_confirmation.testing.dialects import Ask, Reply
+from resend_confirmation.testing.dialects import Reply, Request
 from resend_confirmation.testing.dialects.asgi import visiting
-from resend_confirmation.testing.dialects.case import telling
+from resend_confirmation.testing.dialects.case import relevant_headers
 
 
-def over_wsgi(ask: Ask, script_name: str = "") -> Reply:
+def over_wsgi(ask: Request, script_name: str = "") -> Reply:
     """What comes back over WSGI (PEP 3333), with the site mounted at ``script_name``."""
     environ: dict[str, Any] = {
         "REQUEST_METHOD": ask.method,
@@ -39,4 +39,4 @@ def over_wsgi(ask: Ask, script_name: str = "") -> Reply:
         body = b"".join(response)
         getattr(response, "close", lambda: None)()
     status, headers = started
-    return Reply(status, body, telling(headers))
+    return Reply(status, body, relevant_headers(headers))

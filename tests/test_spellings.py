@@ -87,7 +87,7 @@ FOUND = {
 }
 
 #: What is stored by a neighbour, and what is typed that only looks like it to somebody.
-NEIGHBOURS = {
+LOOKALIKES = {
     "Cyrillic a": ("victim@paypal.example", "victim@p\u0430ypal.example"),
     "Cyrillic a before the @": ("anna@example.com", "\u0430nna@example.com"),
     "dotless i typed": ("victim@example.com", "v\u0131ctim@example.com"),
@@ -171,7 +171,7 @@ def test_found(ask, stored, typed, recipient):
 
 
 @HOW
-@pytest.mark.parametrize(("stored", "typed"), NEIGHBOURS.values(), ids=NEIGHBOURS)
+@pytest.mark.parametrize(("stored", "typed"), LOOKALIKES.values(), ids=LOOKALIKES)
 def test_neighbours(ask, stored, typed):
     """What only looks like an address reaches neither its owner nor anybody else."""
     PendingFactory.create(username="owner", email=stored)

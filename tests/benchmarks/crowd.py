@@ -33,7 +33,7 @@ def strangers(seed: int) -> Iterator[str]:
         yield f"{dice.randrange(16**8):08x}@example.org"
 
 
-def settle(crowd: dict[str, list[str]]) -> None:
+def configure_site(crowd: dict[str, list[str]]) -> None:
     """Write the accounts of ``crowd`` into the database."""
     for kind, found in crowd.items():
         if kind == "unknown":

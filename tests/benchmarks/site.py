@@ -22,7 +22,7 @@ from django.db.models import Count  # noqa: E402
 
 from resend_confirmation.models import Delivery  # noqa: E402
 
-from .crowd import people, settle  # noqa: E402
+from .crowd import configure_site, people  # noqa: E402
 
 
 class Handler(WSGIRequestHandler):
@@ -38,7 +38,7 @@ class Handler(WSGIRequestHandler):
 def serve(each, seed):
     """Make the database and answer for ever."""
     call_command("migrate", verbosity=0)
-    settle(people(seed, each))
+    configure_site(people(seed, each))
     server = ThreadedWSGIServer(("127.0.0.1", 0), Handler)
     server.set_app(get_wsgi_application())
     print(server.server_port, flush=True)

@@ -12,12 +12,12 @@ from resend_confirmation.dialects.base import DialectView
 from resend_confirmation.testing.dialects import (
     ADDRESS,
     NOW,
-    Ask,
     Case,
     Reply,
+    Request,
+    expected,
     link_of,
-    says,
-    seen,
+    to_reply,
     token_of,
 )
 from resend_confirmation.testing.dialects import Answers as Endings
@@ -25,17 +25,17 @@ from resend_confirmation.testing.dialects import Answers as Endings
 __all__ = [
     "ADDRESS",
     "NOW",
-    "Ask",
     "Case",
     "Endings",
     "Reply",
+    "Request",
     "all_cases",
+    "expected",
     "first_cases",
     "link_of",
     "module_of",
     "package_dialects",
-    "says",
-    "seen",
+    "to_reply",
     "token_of",
     "way_on",
 ]

@@ -74,9 +74,9 @@ def delivered(site):
 
 
 @pytest.fixture
-def untouched(site):
+def assert_unchanged(site):
     """Within it nothing in the database may change, and no message may come of it."""
-    return site.untouched
+    return site.assert_unchanged
 
 
 @pytest.fixture
@@ -101,9 +101,9 @@ def crash(site):
 
 
 @pytest.fixture
-def reach(site):
+def arrange(site):
     """Bring about what an ending needs; what is returned is the ask that ends so."""
-    return site.reach
+    return site.arrange
 
 
 @pytest.fixture(scope="module")

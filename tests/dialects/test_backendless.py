@@ -10,7 +10,7 @@ from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import ENDINGS, ConfirmationState, Outcome, Refusal
 from tests.factories import PendingFactory
 
-from .cases import ADDRESS, Ask, Case, Endings, says, token_of
+from .cases import ADDRESS, Case, Endings, Request, expected, token_of
 
 pytestmark = pytest.mark.database
 
@@ -37,7 +37,7 @@ def _hosted(name: str):
     def ask(identity, client="game"):
         headers = {"Host": f"{client}.backend.example"}
         path = f"/api/users/{name}/{_end(identity)}"
-        return Ask(path=path, content_type="", headers=headers)
+        return Request(path=path, content_type="", headers=headers)
 
     return ask
 
@@ -45,7 +45,7 @@ def _hosted(name: str):
 def _keyed(name: str):
     def ask(identity, client="game"):
         path = f"/{APP_IDS[client]}/{KEYS[client]}/users/{name}/{_end(identity)}"
-        return Ask(path=path, content_type="")
+        return Request(path=path, content_type="")
 
     return ask
 
@@ -53,10 +53,10 @@ def _keyed(name: str):
 def _headed(identity, client="game"):
     headers = {"application-id": APP_IDS[client], "secret-key": KEYS[client]}
     path = f"/v1/users/resendconfirmation/{_end(identity)}"
-    return Ask(path=path, content_type="application/x-www-form-urlencoded", headers=headers)
+    return Request(path=path, content_type="application/x-www-form-urlencoded", headers=headers)
 
 
-NOT_FOUND = says(
+NOT_FOUND = expected(
     400,
     b'{"message":"Unable to send email confirmation - user account with the email cannot be '
     b'found.","code":3104}',
@@ -64,27 +64,27 @@ NOT_FOUND = says(
 LIMIT = (
     b'{"message":"Cannot process request - request per second limit has been exhausted","code":999}'
 )
-UNKNOWN_CLIENT = says(
+UNKNOWN_CLIENT = expected(
     400,
     b'{"message":"Version is disabled or provided wrong application info (application id or '
     b'secret key)","code":2002}',
 )
-SENDS = says(200)
+SENDS = expected(200)
 ANSWERS: Endings = {
     Outcome.SENT: SENDS,
     Outcome.UNKNOWN: NOT_FOUND,
-    Outcome.CONFIRMED: says(
+    Outcome.CONFIRMED: expected(
         400,
         b'{"message":"User has already confirmed the email address. Email confirmation will not '
         b'be sent.","code":3102}',
     ),
     Outcome.BLOCKED: NOT_FOUND,
-    Outcome.COOLING_DOWN: says(429, LIMIT, {"Retry-After": "45"}),
+    Outcome.COOLING_DOWN: expected(429, LIMIT, {"Retry-After": "45"}),
     Refusal.INVALID: NOT_FOUND,
     Refusal.MALFORMED: NOT_FOUND,
-    Refusal.TOO_LARGE: says(413, b'{"message":"Request body is too large.","code":413}'),
+    Refusal.TOO_LARGE: expected(413, b'{"message":"Request body is too large.","code":413}'),
     Refusal.UNKNOWN_CLIENT: UNKNOWN_CLIENT,
-    Refusal.NOT_ENABLED: says(
+    Refusal.NOT_ENABLED: expected(
         400,
         b'{"message":"Unable to send email confirmation. The \\"Require Email Confirmation\\" '
         b"option must be enabled in Backendless Console (see the Users > Registration screen)"
@@ -92,11 +92,11 @@ ANSWERS: Endings = {
     ),
     Refusal.REDIRECT_REQUIRED: NOT_FOUND,
     Refusal.REDIRECT_NOT_ALLOWED: NOT_FOUND,
-    Refusal.THROTTLED: says(429, LIMIT, {"Retry-After": "37"}),
-    Refusal.WRONG_METHOD: says(
+    Refusal.THROTTLED: expected(429, LIMIT, {"Retry-After": "37"}),
+    Refusal.WRONG_METHOD: expected(
         405, b'{"message":"Method not allowed.","code":405}', {"Allow": "POST"}
     ),
-    Refusal.FAILED: says(500, b'{"message":"Something went wrong.","code":500}'),
+    Refusal.FAILED: expected(500, b'{"message":"Something went wrong.","code":500}'),
 }
 FAULTS = {
     "empty": NOT_FOUND,
@@ -130,9 +130,9 @@ every_root = pytest.mark.parametrize("case", CASES, ids=str)
 
 @every_root
 @pytest.mark.parametrize("ending", ENDINGS, ids=str)
-def test_ending(case, ending, reach, reply):
+def test_ending(case, ending, arrange, reply):
     """Every ending is answered with the vendor's status, headers and body, to the byte."""
-    assert reply(reach(case, ending)) == case.endings[ending]
+    assert reply(arrange(case, ending)) == case.endings[ending]
 
 
 # The identity in the path
@@ -181,7 +181,7 @@ IDENTITIES = [
 ]
 
 
-def joined(case: Case, identity: str | bytes) -> Ask:
+def joined(case: Case, identity: str | bytes) -> Request:
     """An ask whose path ends in ``identity`` as it stands."""
     ask = case.ask("")
     assert isinstance(ask.path, str)
@@ -222,9 +222,9 @@ def test_identity(case, identity, address, reply, users, delivered):
         "u" * 256,
     ],
 )
-def test_identity_of_nobody(case, identity, reply, users, untouched):
+def test_identity_of_nobody(case, identity, reply, users, assert_unchanged):
     """What is nobody's, or nobody's identity could be, is not found; never a redirect or a page."""
-    with untouched():
+    with assert_unchanged():
         assert reply(joined(case, identity)) == NOT_FOUND
 
 
@@ -236,10 +236,10 @@ def test_blanks_around_an_identity(identity, reply, pending, delivered):
 
 
 @every_root
-def test_path_without_identity(case, reply, users, untouched):
+def test_path_without_identity(case, reply, users, assert_unchanged):
     """A path that ends before the identity is answered as well."""
     ask = case.ask("")
-    with untouched():
+    with assert_unchanged():
         assert reply(replace(ask, path=str(ask.path).removesuffix("/"))) == NOT_FOUND
 
 
@@ -276,22 +276,22 @@ def test_host_names_the_client(host, client, reply, pending):
     assert Delivery.objects.get().client == client
 
 
-def test_host_of_a_client_without_confirmation(reply, pending, untouched):
+def test_host_of_a_client_without_confirmation(reply, pending, assert_unchanged):
     """A client whose confirmations are off is told apart by its host alone."""
     ask = replace(CASES[0].ask(ADDRESS), headers={"Host": "kiosk.backend.example"})
-    with untouched():
+    with assert_unchanged():
         assert reply(ask) == ANSWERS[Refusal.NOT_ENABLED]
 
 
-def in_path(app_id: str, key: str) -> Ask:
+def in_path(app_id: str, key: str) -> Request:
     """Root C."""
-    return Ask(path=f"/{app_id}/{key}/users/resendconfirmation/{ADDRESS}")
+    return Request(path=f"/{app_id}/{key}/users/resendconfirmation/{ADDRESS}")
 
 
-def in_headers(app_id: str, key: str) -> Ask:
+def in_headers(app_id: str, key: str) -> Request:
     """Root D."""
     headers = {"application-id": app_id, "secret-key": key}
-    return Ask(path=f"/v1/users/resendconfirmation/{ADDRESS}", headers=headers)
+    return Request(path=f"/v1/users/resendconfirmation/{ADDRESS}", headers=headers)
 
 
 keyed = pytest.mark.parametrize("form", [in_path, in_headers], ids=["path", "headers"])
@@ -326,9 +326,9 @@ def test_each_key_of_a_client(form, client, key, reply, pending):
         (APP_IDS["game"], KEYS["game"] + "%20"),
     ],
 )
-def test_wrong_key(form, app_id, key, reply, pending, untouched):
+def test_wrong_key(form, app_id, key, reply, pending, assert_unchanged):
     """A key of another client, or an id of nobody, is no client."""
-    with untouched():
+    with assert_unchanged():
         assert reply(form(app_id, key)) == UNKNOWN_CLIENT
 
 
@@ -337,10 +337,10 @@ def test_wrong_key(form, app_id, key, reply, pending, untouched):
     [{}, {"application-id": APP_IDS["game"]}, {"secret-key": KEYS["game"]}],
     ids=["neither", "no key", "no id"],
 )
-def test_headers_are_needed(headers, reply, pending, untouched):
+def test_headers_are_needed(headers, reply, pending, assert_unchanged):
     """Under ``v1`` both headers have to be there; the host's name does not stand in for them."""
     ask = replace(in_headers("", ""), headers=headers)
-    with untouched():
+    with assert_unchanged():
         assert reply(ask) == UNKNOWN_CLIENT
 
 

@@ -23,7 +23,16 @@ from resend_confirmation.testing.dialects import (
 from resend_confirmation.testing.dialects.silence import CONTROL, STATES
 from tests.factories import UserFactory
 
-from .cases import ADDRESS, Ask, Reply, all_cases, first_cases, module_of, package_dialects, says
+from .cases import (
+    ADDRESS,
+    Reply,
+    Request,
+    all_cases,
+    expected,
+    first_cases,
+    module_of,
+    package_dialects,
+)
 
 pytestmark = [pytest.mark.database, pytest.mark.django]
 
@@ -71,7 +80,7 @@ def test_delivered_drains_to_the_end(site):
 def test_untouched_notices_a_delivery(site):
     """A row that is written and a message that waits are seen without draining."""
     user = UserFactory.create(username="pending")
-    with pytest.raises(AssertionError), site.untouched():
+    with pytest.raises(AssertionError), site.assert_unchanged():
         start(user)
 
 
@@ -118,7 +127,7 @@ def statements(send, monkeypatch):
     """The statements of an ask, transaction control apart; the 256th row's look apart too."""
     monkeypatch.setattr(backlog, "EVERY", 10**12)
 
-    def statements(ask: Ask) -> list[str]:
+    def statements(ask: Request) -> list[str]:
         with CaptureQueriesContext(connection) as captured:
             send(ask)
         found = [query["sql"] for query in captured.captured_queries]
@@ -141,10 +150,10 @@ quiet_or_silenced = pytest.mark.parametrize(
 
 @quiet_or_silenced
 @pytest.mark.parametrize("ending", STATES, ids=str)
-def test_statements_of_a_quiet_ask(case, quiet, ending, reach, statements, configure):
+def test_statements_of_a_quiet_ask(case, quiet, ending, arrange, statements, configure):
     """A quiet ask is one INSERT whoever is asked for, and no account is looked at."""
     configure(QUIET=quiet)
-    found = statements(reach(case, ending))
+    found = statements(arrange(case, ending))
     assert verbs(found) == ["INSERT"]
     assert "auth_user" not in found[0]
 
@@ -163,16 +172,16 @@ def test_statements_of_a_candid_ask(case, statements, pending, clock):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.is_candid], ids=str)
 @pytest.mark.parametrize("ending", [o for o in Outcome if o is not Outcome.SENT], ids=str)
-def test_statements_of_a_refused_ask(case, ending, reach, statements):
+def test_statements_of_a_refused_ask(case, ending, arrange, statements):
     """An ask that is refused costs the look at the account and nothing else."""
-    assert verbs(statements(reach(case, ending))) == ["SELECT"]
+    assert verbs(statements(arrange(case, ending))) == ["SELECT"]
 
 
 @every_case
 @pytest.mark.parametrize("ending", [e for e in ENDINGS if isinstance(e, Refusal)], ids=str)
-def test_statements_without_a_question(case, ending, reach, statements):
+def test_statements_without_a_question(case, ending, arrange, statements):
     """What is refused before the engine looks costs no statement at all."""
-    ask = reach(case, ending)
+    ask = arrange(case, ending)
     quiet = case.is_quiet and ending is Refusal.NOT_ENABLED
     assert verbs(statements(ask)) == (["INSERT"] if quiet else [])
 
@@ -187,9 +196,9 @@ class TestUnknownIsQuiet:
     CASE = next(case for case in CASES if case.name == "strapi-v4")
 
     @pytest.mark.parametrize("ending", [Outcome.SENT, Outcome.UNKNOWN], ids=str)
-    def test_statements(self, ending, reach, statements, clock):
+    def test_statements(self, ending, arrange, statements, clock):
         """Known or not, the statements are the same: first, again, and too soon."""
-        ask = reach(self.CASE, ending)
+        ask = arrange(self.CASE, ending)
         assert verbs(statements(ask)) == ["SELECT", "UPDATE", "INSERT", "INSERT"]
         clock.epoch += 15
         # Not by their verbs: MariaDB's driver does not tell the text of an INSERT that failed.
@@ -198,19 +207,19 @@ class TestUnknownIsQuiet:
         assert verbs(statements(ask)) == ["SELECT", "UPDATE", "INSERT"]
 
     @pytest.mark.parametrize("ending", [Outcome.CONFIRMED, Outcome.BLOCKED], ids=str)
-    def test_statements_of_what_is_told(self, ending, reach, statements):
+    def test_statements_of_what_is_told(self, ending, arrange, statements):
         """What is told costs the look at the account alone."""
-        assert verbs(statements(reach(self.CASE, ending))) == ["SELECT"]
+        assert verbs(statements(arrange(self.CASE, ending))) == ["SELECT"]
 
 
 @pytest.mark.parametrize("path", ["/api/user/", "/accounts/x", "/auth/", "/v1/users/x"])
 def test_paths_beside(path, reply):
     """A path beside the dialects' is the host's business: the answer is none of ours."""
-    assert reply(Ask(path=path)).status == 404
+    assert reply(Request(path=path)).status == 404
 
 
 def test_says_is_exact():
     """The comparison itself tells a body, a status and a header apart."""
-    assert says(400, b"{}") == Reply(400, b"{}", {"Content-Type": "application/json"})
-    assert says(400, b"{}") != says(400, b"{}", {"Retry-After": "1"})
-    assert says(204) != says(204, b"{}")
+    assert expected(400, b"{}") == Reply(400, b"{}", {"Content-Type": "application/json"})
+    assert expected(400, b"{}") != expected(400, b"{}", {"Retry-After": "1"})
+    assert expected(204) != expected(204, b"{}")

@@ -28,7 +28,7 @@ from tests.conftest import examples
 from tests.demonstration import wait_for
 from tests.factories import PendingFactory
 
-from .cases import ADDRESS, Ask, Case, all_cases
+from .cases import ADDRESS, Case, Request, all_cases
 from .envelopes import ENVELOPES
 
 pytestmark = pytest.mark.database
@@ -84,7 +84,7 @@ class Raw:
         return b"\r\n".join(lines) + b"\r\n\r\n" + self.body
 
 
-def raw(ask: Ask) -> Raw:
+def raw(ask: Request) -> Raw:
     """A good request, as bytes."""
     headers = {"Host": "localhost", "Content-Type": ask.content_type, **ask.headers}
     if ask.body:

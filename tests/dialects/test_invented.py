@@ -9,7 +9,7 @@ from resend_confirmation.dialects.base.answers import missing_rows
 from resend_confirmation.models import Delivery
 from resend_confirmation.outcomes import Outcome, Refusal
 
-from .cases import ADDRESS, Ask, Case, Endings, says
+from .cases import ADDRESS, Case, Endings, Request, expected
 from .invented import InventedResend
 
 pytestmark = pytest.mark.urls("tests.dialects.invented")
@@ -17,23 +17,23 @@ pytestmark = pytest.mark.urls("tests.dialects.invented")
 
 def ask(identity, client="game", **more):
     query = urlencode({"who": identity, "app": client or "nobody", **more})
-    return Ask(path="/resend/please", query=query, method="PUT", content_type="")
+    return Request(path="/resend/please", query=query, method="PUT", content_type="")
 
 
-SENDS = says(202, b'"on its way to pending@example.com"')
+SENDS = expected(202, b'"on its way to pending@example.com"')
 ANSWERS: Endings = {
     Outcome.SENT: SENDS,
-    Outcome.UNKNOWN: says(404, b'{"oops":"who?"}'),
-    Outcome.CONFIRMED: says(410, b'{"oops":"done already"}'),
-    Outcome.BLOCKED: says(451, b'{"oops":"no"}'),
-    Outcome.COOLING_DOWN: says(420, b'{"oops":"calm down"}', {"Retry-After": "45"}),
-    Refusal.INVALID: says(422, b'{"oops":"who, please?"}'),
-    Refusal.UNKNOWN_CLIENT: says(401, b'{"oops":"whose app?"}'),
-    Refusal.NOT_ENABLED: says(409, b'{"oops":"not here"}'),
-    Refusal.REDIRECT_REQUIRED: says(422, b'{"oops":"where to?"}'),
-    Refusal.THROTTLED: says(420, b'{"oops":"calm down"}', {"Retry-After": "37"}),
-    Refusal.WRONG_METHOD: says(405, b'{"oops":"PUT it"}', {"Allow": "PUT"}),
-    Refusal.FAILED: says(503, b'{"oops":"oh dear"}'),
+    Outcome.UNKNOWN: expected(404, b'{"oops":"who?"}'),
+    Outcome.CONFIRMED: expected(410, b'{"oops":"done already"}'),
+    Outcome.BLOCKED: expected(451, b'{"oops":"no"}'),
+    Outcome.COOLING_DOWN: expected(420, b'{"oops":"calm down"}', {"Retry-After": "45"}),
+    Refusal.INVALID: expected(422, b'{"oops":"who, please?"}'),
+    Refusal.UNKNOWN_CLIENT: expected(401, b'{"oops":"whose app?"}'),
+    Refusal.NOT_ENABLED: expected(409, b'{"oops":"not here"}'),
+    Refusal.REDIRECT_REQUIRED: expected(422, b'{"oops":"where to?"}'),
+    Refusal.THROTTLED: expected(420, b'{"oops":"calm down"}', {"Retry-After": "37"}),
+    Refusal.WRONG_METHOD: expected(405, b'{"oops":"PUT it"}', {"Allow": "PUT"}),
+    Refusal.FAILED: expected(503, b'{"oops":"oh dear"}'),
 }
 CASE = Case(
     name="invented",
@@ -54,14 +54,16 @@ def test_table_is_total():
 
 
 @pytest.mark.parametrize("ending", ANSWERS, ids=str)
-def test_ending(ending, reach, reply):
+def test_ending(ending, arrange, reply):
     """Another method, a query alone and a bare string come to every ending."""
-    assert reply(reach(CASE, ending)) == ANSWERS[ending]
+    assert reply(arrange(CASE, ending)) == ANSWERS[ending]
 
 
 def test_narrower_row(reply, pending):
     """A row for one field is used for that field alone."""
-    assert reply(replace(ask(ADDRESS), query=f"who={ADDRESS}")) == says(422, b'{"oops":"what?"}')
+    assert reply(replace(ask(ADDRESS), query=f"who={ADDRESS}")) == expected(
+        422, b'{"oops":"what?"}'
+    )
 
 
 def test_body_is_not_read(reply, pending):
@@ -78,4 +80,4 @@ def test_redirect(reply, pending):
 def test_quiet(reply, pending, configure):
     """It is quiet like any other where the host says so."""
     configure(QUIET=["invented"])
-    assert reply(ask("nobody")) == says(202, b'"on its way to nobody"')
+    assert reply(ask("nobody")) == expected(202, b'"on its way to nobody"')

@@ -17,22 +17,22 @@ from resend_confirmation.outcomes import (
 )
 from tests.factories import PendingFactory
 
-from .cases import ADDRESS, Ask, Case, Endings, says
+from .cases import ADDRESS, Case, Endings, Request, expected
 
 
 def ask(identity, client="game"):
     body = json.dumps({"email": identity}).encode()
-    return Ask(path="/accounts/resend-confirmation", body=body)
+    return Request(path="/accounts/resend-confirmation", body=body)
 
 
-SUCCESS = says(
+SUCCESS = expected(
     200,
     b'{"data":{"message":"Please check your inbox. If a root account is associated with this '
     b'email and remains unconfirmed, a reconfirmation message should have been sent."}}',
 )
-REQUIRED = says(400, b'{"error":"Email is required"}')
-NOT_VALID = says(400, b'{"error":"Email is not valid"}')
-NO_JSON = says(400, b'{"error":"Request body is not valid JSON"}')
+REQUIRED = expected(400, b'{"error":"Email is required"}')
+NOT_VALID = expected(400, b'{"error":"Email is not valid"}')
+NO_JSON = expected(400, b'{"error":"Request body is not valid JSON"}')
 ANSWERS: Endings = {
     Outcome.SENT: SUCCESS,
     Outcome.UNKNOWN: SUCCESS,
@@ -41,19 +41,19 @@ ANSWERS: Endings = {
     Outcome.COOLING_DOWN: SUCCESS,
     Refusal.INVALID: NOT_VALID,
     Refusal.MALFORMED: NO_JSON,
-    Refusal.TOO_LARGE: says(413, b'{"error":"Request body is too large"}'),
+    Refusal.TOO_LARGE: expected(413, b'{"error":"Request body is too large"}'),
     Refusal.UNKNOWN_CLIENT: SUCCESS,
     Refusal.NOT_ENABLED: SUCCESS,
     Refusal.REDIRECT_REQUIRED: SUCCESS,
     Refusal.REDIRECT_NOT_ALLOWED: SUCCESS,
-    Refusal.THROTTLED: says(
+    Refusal.THROTTLED: expected(
         429,
         b'{"error":"Rate limit exceeded","message":"Too many requests. Please try again later",'
         b'"retry_after":37}',
         {"Retry-After": "37"},
     ),
-    Refusal.WRONG_METHOD: says(405, b'{"error":"Method not allowed"}', {"Allow": "POST"}),
-    Refusal.FAILED: says(500, b'{"error":"An unexpected error occurred"}'),
+    Refusal.WRONG_METHOD: expected(405, b'{"error":"Method not allowed"}', {"Allow": "POST"}),
+    Refusal.FAILED: expected(500, b'{"error":"An unexpected error occurred"}'),
 }
 FAULTS = {
     "missing": REQUIRED,
@@ -79,15 +79,15 @@ CASES = [QUIVA]
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=str)
-def test_ending(ending, reach, reply):
+def test_ending(ending, arrange, reply):
     """Every ending is answered with the vendor's status, headers and body, to the byte."""
-    assert reply(reach(QUIVA, ending)) == ANSWERS[ending]
+    assert reply(arrange(QUIVA, ending)) == ANSWERS[ending]
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"email": ""}', b'{"email": null}', b"", b"[]"])
-def test_email_is_required(body, reply, pending, untouched):
+def test_email_is_required(body, reply, pending, assert_unchanged):
     """A missing address is told apart from a wrong one: neither says anything of an account."""
-    with untouched():
+    with assert_unchanged():
         assert reply(replace(ask(""), body=body)) == REQUIRED
 
 
@@ -109,9 +109,9 @@ def test_email_is_required(body, reply, pending, untouched):
         {"address": "pending@example.com"},
     ],
 )
-def test_email_is_not_valid(email, reply, pending, untouched):
+def test_email_is_not_valid(email, reply, pending, assert_unchanged):
     """What is not exactly one address is refused."""
-    with untouched():
+    with assert_unchanged():
         assert reply(ask(email)) == NOT_VALID
 
 
@@ -149,9 +149,9 @@ def test_credentials_mean_nothing(reply, pending, delivered):
     ],
     ids=str,
 )
-def test_what_became_of_it(ending, state, reason, reach, send, delivered):
+def test_what_became_of_it(ending, state, reason, arrange, send, delivered):
     """The courier finds out afterwards, and only staff are told; the identity is erased."""
-    send(reach(QUIVA, ending))
+    send(arrange(QUIVA, ending))
     messages = delivered()
     delivery = Delivery.objects.latest("pk")
     assert (delivery.state, delivery.reason, delivery.identity) == (state, reason, "")

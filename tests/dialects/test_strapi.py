@@ -17,53 +17,57 @@ from resend_confirmation.outcomes import (
 )
 from tests.factories import PendingFactory
 
-from .cases import ADDRESS, Ask, Case, Endings, says
+from .cases import ADDRESS, Case, Endings, Request, expected
 
 FORM = "application/x-www-form-urlencoded"
 
 
 def ask_v3(identity, client="game"):
     body = json.dumps({"email": identity}).encode()
-    return Ask(path="/auth/send-email-confirmation", body=body)
+    return Request(path="/auth/send-email-confirmation", body=body)
 
 
 def ask_v4(identity, client="game"):
     return replace(ask_v3(identity), path="/api/auth/send-email-confirmation")
 
 
-SUCCESS = says(200, b'{"email":"pending@example.com","sent":true}')
+SUCCESS = expected(200, b'{"email":"pending@example.com","sent":true}')
 
 # Strapi 3
 
-MISSING = says(
+MISSING = expected(
     400, b'{"code":400,"message":"missing.email","statusCode":400,"error":"Bad Request"}'
 )
-WRONG = says(400, b'{"code":400,"message":"wrong.email","statusCode":400,"error":"Bad Request"}')
-NO_JSON = says(
+WRONG = expected(
+    400, b'{"code":400,"message":"wrong.email","statusCode":400,"error":"Bad Request"}'
+)
+NO_JSON = expected(
     400,
     b'{"code":400,"message":"invalid JSON, only supports object and array","statusCode":400,'
     b'"error":"Bad Request"}',
 )
-FORBIDDEN = says(403, b'{"code":403,"message":"Forbidden","statusCode":403,"error":"Forbidden"}')
+FORBIDDEN = expected(
+    403, b'{"code":403,"message":"Forbidden","statusCode":403,"error":"Forbidden"}'
+)
 TOO_MANY = (
     b'{"code":429,"message":"Too many attempts, please try again in a minute.",'
     b'"statusCode":429,"error":"Too Many Requests"}'
 )
 V3_ENDINGS: Endings = {
     Outcome.SENT: SUCCESS,
-    Outcome.UNKNOWN: says(
+    Outcome.UNKNOWN: expected(
         404, b'{"code":404,"message":"Not found","statusCode":404,"error":"Not Found"}'
     ),
-    Outcome.CONFIRMED: says(
+    Outcome.CONFIRMED: expected(
         400, b'{"code":400,"message":"already.confirmed","statusCode":400,"error":"Bad Request"}'
     ),
-    Outcome.BLOCKED: says(
+    Outcome.BLOCKED: expected(
         400, b'{"code":400,"message":"blocked.user","statusCode":400,"error":"Bad Request"}'
     ),
-    Outcome.COOLING_DOWN: says(429, TOO_MANY, {"Retry-After": "45"}),
+    Outcome.COOLING_DOWN: expected(429, TOO_MANY, {"Retry-After": "45"}),
     Refusal.INVALID: WRONG,
     Refusal.MALFORMED: NO_JSON,
-    Refusal.TOO_LARGE: says(
+    Refusal.TOO_LARGE: expected(
         413,
         b'{"code":413,"message":"Payload Too Large","statusCode":413,"error":"Payload Too Large"}',
     ),
@@ -71,14 +75,14 @@ V3_ENDINGS: Endings = {
     Refusal.NOT_ENABLED: FORBIDDEN,
     Refusal.REDIRECT_REQUIRED: FORBIDDEN,
     Refusal.REDIRECT_NOT_ALLOWED: FORBIDDEN,
-    Refusal.THROTTLED: says(429, TOO_MANY, {"Retry-After": "37"}),
-    Refusal.WRONG_METHOD: says(
+    Refusal.THROTTLED: expected(429, TOO_MANY, {"Retry-After": "37"}),
+    Refusal.WRONG_METHOD: expected(
         405,
         b'{"code":405,"message":"Method Not Allowed","statusCode":405,'
         b'"error":"Method Not Allowed"}',
         {"Allow": "POST"},
     ),
-    Refusal.FAILED: says(
+    Refusal.FAILED: expected(
         500,
         b'{"code":500,"message":"Internal Server Error","statusCode":500,'
         b'"error":"Internal Server Error"}',
@@ -109,7 +113,7 @@ V3_FAULTS = {
 
 def not_valid(value: bytes):
     """The answer to an address that is none, with what was sent."""
-    return says(
+    return expected(
         400,
         b'{"data":null,"error":{"status":400,"name":"ValidationError",'
         b'"message":"email must be a valid email","details":{"errors":[{"path":["email"],'
@@ -122,7 +126,7 @@ def not_valid(value: bytes):
 def not_a_string(text: bytes, value: bytes):
     """The answer to another type, with what was sent as text and as it was."""
     message = b'"email must be a `string` type, but the final value was: `' + text + b'`."'
-    return says(
+    return expected(
         400,
         b'{"data":null,"error":{"status":400,"name":"ValidationError","message":'
         + message
@@ -136,19 +140,19 @@ def not_a_string(text: bytes, value: bytes):
 
 def no_json(message: bytes):
     """The answer to a body that could not be parsed: what the parser says of it."""
-    return says(
+    return expected(
         400,
         b'{"data":null,"error":{"status":400,"name":"SyntaxError","message":"' + message + b'"}}',
     )
 
 
-REQUIRED_V4 = says(
+REQUIRED_V4 = expected(
     400,
     b'{"data":null,"error":{"status":400,"name":"ValidationError",'
     b'"message":"email is a required field","details":{"errors":[{"path":["email"],'
     b'"message":"email is a required field","name":"ValidationError"}]}}}',
 )
-FORBIDDEN_V4 = says(
+FORBIDDEN_V4 = expected(
     403,
     b'{"data":null,"error":{"status":403,"name":"ForbiddenError","message":"Forbidden",'
     b'"details":{}}}',
@@ -160,17 +164,17 @@ TOO_MANY_V4 = (
 V4_ENDINGS: Endings = {
     Outcome.SENT: SUCCESS,
     Outcome.UNKNOWN: SUCCESS,
-    Outcome.CONFIRMED: says(
+    Outcome.CONFIRMED: expected(
         400,
         b'{"data":null,"error":{"status":400,"name":"ApplicationError",'
         b'"message":"Already confirmed","details":{}}}',
     ),
-    Outcome.BLOCKED: says(
+    Outcome.BLOCKED: expected(
         400,
         b'{"data":null,"error":{"status":400,"name":"ApplicationError",'
         b'"message":"User blocked","details":{}}}',
     ),
-    Outcome.COOLING_DOWN: says(
+    Outcome.COOLING_DOWN: expected(
         429,
         TOO_MANY_V4,
         {
@@ -180,19 +184,19 @@ V4_ENDINGS: Endings = {
             "X-RateLimit-Reset": "1800000115",
         },
     ),
-    Refusal.INVALID: says(
+    Refusal.INVALID: expected(
         400,
         b'{"data":null,"error":{"status":400,"name":"ValidationError",'
         b'"message":"email must be a valid email","details":{"errors":[{"path":["email"],'
         b'"message":"email must be a valid email","name":"ValidationError",'
         b'"value":"\\u0007"}]}}}',
     ),
-    Refusal.MALFORMED: says(
+    Refusal.MALFORMED: expected(
         400,
         b'{"data":null,"error":{"status":400,"name":"SyntaxError",'
         b'"message":"Expecting property name enclosed in double quotes at position 1"}}',
     ),
-    Refusal.TOO_LARGE: says(
+    Refusal.TOO_LARGE: expected(
         413,
         b'{"data":null,"error":{"status":413,"name":"PayloadTooLargeError",'
         b'"message":"Payload Too Large","details":{}}}',
@@ -201,7 +205,7 @@ V4_ENDINGS: Endings = {
     Refusal.NOT_ENABLED: FORBIDDEN_V4,
     Refusal.REDIRECT_REQUIRED: FORBIDDEN_V4,
     Refusal.REDIRECT_NOT_ALLOWED: FORBIDDEN_V4,
-    Refusal.THROTTLED: says(
+    Refusal.THROTTLED: expected(
         429,
         TOO_MANY_V4,
         {
@@ -211,13 +215,13 @@ V4_ENDINGS: Endings = {
             "X-RateLimit-Reset": "1800000092",
         },
     ),
-    Refusal.WRONG_METHOD: says(
+    Refusal.WRONG_METHOD: expected(
         405,
         b'{"data":null,"error":{"status":405,"name":"MethodNotAllowedError",'
         b'"message":"Method Not Allowed","details":{}}}',
         {"Allow": "POST"},
     ),
-    Refusal.FAILED: says(
+    Refusal.FAILED: expected(
         500,
         b'{"data":null,"error":{"status":500,"name":"InternalServerError",'
         b'"message":"Internal Server Error"}}',
@@ -273,23 +277,23 @@ both = pytest.mark.parametrize("case", CASES, ids=str)
 
 @both
 @pytest.mark.parametrize("ending", ENDINGS, ids=str)
-def test_ending(case, ending, reach, reply):
+def test_ending(case, ending, arrange, reply):
     """Every ending is answered with the vendor's status, headers and body, to the byte."""
-    assert reply(reach(case, ending)) == case.endings[ending]
+    assert reply(arrange(case, ending)) == case.endings[ending]
 
 
 @both
 @pytest.mark.parametrize("body", [b"{}", b'{"email": ""}', b'{"email": null}', b"", b"[]"])
-def test_missing_email(case, body, reply, pending, untouched):
+def test_missing_email(case, body, reply, pending, assert_unchanged):
     """A missing address has an answer of its own."""
-    with untouched():
+    with assert_unchanged():
         assert reply(replace(case.ask(""), body=body)) == case.faults["missing"]
 
 
 @pytest.mark.parametrize("email", ["pending", "   ", 7, False, ["pending@example.com"], {"a": "b"}])
-def test_wrong_email_v3(email, reply, pending, untouched):
+def test_wrong_email_v3(email, reply, pending, assert_unchanged):
     """Strapi 3 has one answer for what is no address, a string or not; user names neither."""
-    with untouched():
+    with assert_unchanged():
         assert reply(ask_v3(email)) == WRONG
 
 
@@ -321,21 +325,21 @@ def test_wrong_email_v3(email, reply, pending, untouched):
     ],
     ids=str,
 )
-def test_wrong_email_v4(email, answer, reply, pending, untouched):
+def test_wrong_email_v4(email, answer, reply, pending, assert_unchanged):
     """Strapi 4 tells a wrong type from a wrong address, and repeats what was sent.
 
     The texts of wrong types are what yup 0.32.9 printed when it was given the same values.
     """
-    with untouched():
+    with assert_unchanged():
         assert reply(ask_v4(email)) == answer
 
 
 @pytest.mark.parametrize(("depth", "name"), [(16, "ValidationError"), (17, "SyntaxError")])
-def test_echo_is_bounded(depth, name, reply, untouched):
+def test_echo_is_bounded(depth, name, reply, assert_unchanged):
     """What is repeated is indented, which grows by its depth: deeper than 16 is not read."""
     lists = depth - 1
     body = b'{"email": ' + b"[" * lists + b"1," * 7000 + b"1" + b"]" * lists + b"}"
-    with untouched():
+    with assert_unchanged():
         answer = reply(replace(ask_v4(""), body=body))
     assert json.loads(answer.body)["error"]["name"] == name
     assert len(answer.body) < 64 * len(body)
@@ -347,7 +351,7 @@ def test_echo_is_bounded(depth, name, reply, untouched):
 def test_v3_tells_the_stored_address(reply, db):
     """Strapi 3 answers with the account's own address, as it is stored."""
     PendingFactory(username="p", email="Pending.Upper@Example.com")
-    assert reply(ask_v3("pending.upper@example.com")) == says(
+    assert reply(ask_v3("pending.upper@example.com")) == expected(
         200, b'{"email":"Pending.Upper@Example.com","sent":true}'
     )
 
@@ -355,7 +359,7 @@ def test_v3_tells_the_stored_address(reply, db):
 def test_v4_tells_the_address_as_typed(reply, db):
     """Strapi 4 does not look UNKNOWN apart from SENT, so the stored address is never told."""
     PendingFactory(username="p", email="Pending.Upper@Example.com")
-    assert reply(ask_v4("pending.upper@example.com")) == says(
+    assert reply(ask_v4("pending.upper@example.com")) == expected(
         200, b'{"email":"pending.upper@example.com","sent":true}'
     )
 
@@ -364,7 +368,7 @@ def test_v3_tells_no_address_when_quiet(reply, db, configure):
     """Under the host's QUIET the address as typed is all that can be told."""
     configure(QUIET=["strapi"])
     PendingFactory(username="p", email="Pending.Upper@Example.com")
-    assert reply(ask_v3("pending.upper@example.com")) == says(
+    assert reply(ask_v3("pending.upper@example.com")) == expected(
         200, b'{"email":"pending.upper@example.com","sent":true}'
     )
 
@@ -405,7 +409,7 @@ def test_form_with_a_plus(case, reply, delivered, db):
     """In a form, and only there, a plus has to be encoded."""
     PendingFactory(username="plus", email="plus+tag@example.com")
     ask = replace(case.ask(""), body=b"email=plus%2Btag%40example.com", content_type=FORM)
-    assert reply(ask) == says(200, b'{"email":"plus+tag@example.com","sent":true}')
+    assert reply(ask) == expected(200, b'{"email":"plus+tag@example.com","sent":true}')
 
 
 @both
@@ -418,27 +422,27 @@ def test_form_with_a_plus(case, reply, delivered, db):
         (b"email=pending@example.com&email=pending@example.com", "given twice"),
     ],
 )
-def test_bad_form(case, body, fault, reply, pending, untouched):
+def test_bad_form(case, body, fault, reply, pending, assert_unchanged):
     """A form's faults are answered as those of JSON are."""
-    with untouched():
+    with assert_unchanged():
         assert reply(replace(case.ask(""), body=body, content_type=FORM)) == case.faults[fault]
 
 
 @both
-def test_huge_form(case, reply, pending, untouched):
+def test_huge_form(case, reply, pending, assert_unchanged):
     """A form of more fields than Django takes is refused in the vendor's words."""
     body = b"email=pending@example.com" + b"&x=1" * 1000
     answers = {"strapi": NO_JSON, "strapi-v4": no_json(b"Too many fields")}
-    with untouched():
+    with assert_unchanged():
         ask = replace(case.ask(""), body=body, content_type=FORM)
         assert reply(ask) == answers[case.name]
 
 
 @both
-def test_form_of_another_type(case, reply, pending, untouched):
+def test_form_of_another_type(case, reply, pending, assert_unchanged):
     """A form that calls itself JSON is malformed."""
     answers = {"strapi": NO_JSON, "strapi-v4": no_json(b"Expecting value at position 0")}
-    with untouched():
+    with assert_unchanged():
         assert reply(replace(case.ask(""), body=b"email=x%40example.com")) == answers[case.name]
 
 
@@ -480,18 +484,18 @@ FILE_PART = 'Content-Disposition: form-data; name="a"; filename="a.txt"\r\n\r\nx
         (multipart(EMAIL_PART).replace(b"\r\n\r\n", b"\r\n"), REQUIRED_V4),
     ],
 )
-def test_bad_multipart(body, answer, reply, pending, untouched, settings):
+def test_bad_multipart(body, answer, reply, pending, assert_unchanged, settings):
     """What is wrong with it is answered in the vendor's words: no field comes twice, no file."""
     settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
     content_type = "multipart/form-data; boundary=X"
-    with untouched():
+    with assert_unchanged():
         ask = replace(V4.ask(""), body=body, content_type=content_type)
         assert reply(ask) == answer
 
 
-def test_multipart_without_a_boundary(reply, pending, untouched):
+def test_multipart_without_a_boundary(reply, pending, assert_unchanged):
     """So is a type that does not say where the parts end."""
-    with untouched():
+    with assert_unchanged():
         ask = replace(V4.ask(""), body=multipart(EMAIL_PART), content_type="multipart/form-data")
         assert reply(ask) == no_json(b"Body is not valid multipart")
 

@@ -20,7 +20,7 @@ from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import ENDINGS, ConfirmationState, Outcome, Refusal
 from tests.factories import PendingFactory
 
-from .cases import ADDRESS, Ask, Case, Endings, link_of, says, token_of, way_on
+from .cases import ADDRESS, Case, Endings, Request, expected, link_of, token_of, way_on
 
 OAUTH2_PATH = "/api/oauth2/user/resend_confirmation_link"
 JWT_PATH = "/api/user/resend_confirmation_link"
@@ -36,9 +36,9 @@ GAME = "https://game.example/callback"
 GAME_SECRET = "the game's secret, known to its own servers alone, 32 bytes or more"
 
 
-def _ask(path: str, identity: object, parameters: dict[str, str]) -> Ask:
+def _ask(path: str, identity: object, parameters: dict[str, str]) -> Request:
     body = json.dumps({"username": identity}).encode()
-    return Ask(path=path, query=urlencode(parameters), body=body)
+    return Request(path=path, query=urlencode(parameters), body=body)
 
 
 def ask_oauth2(identity, client="game", *, redirect=None, **more):
@@ -55,7 +55,7 @@ def ask_jwt(identity, client="game", *, redirect=None, **more):
 
 def invalid(details: bytes):
     """The one answer to bad input, with its details."""
-    return says(
+    return expected(
         400,
         b'{"error":{"code":"0","description":"Request has invalid parameters.",'
         b'"details":' + details + b"}}",
@@ -64,56 +64,56 @@ def invalid(details: bytes):
 
 TOO_MANY = b'{"error":{"code":"002-057","description":"Too many attempts. Try again later."}}'
 OAUTH2_ENDINGS: Endings = {
-    Outcome.SENT: says(204),
-    Outcome.UNKNOWN: says(404, b'{"error":{"code":"003-002","description":"User not found."}}'),
-    Outcome.CONFIRMED: says(
+    Outcome.SENT: expected(204),
+    Outcome.UNKNOWN: expected(404, b'{"error":{"code":"003-002","description":"User not found."}}'),
+    Outcome.CONFIRMED: expected(
         422, b'{"error":{"code":"003-409","description":"User account is already confirmed."}}'
     ),
-    Outcome.BLOCKED: says(
+    Outcome.BLOCKED: expected(
         422, b'{"error":{"code":"002-040","description":"This user is banned."}}'
     ),
-    Outcome.COOLING_DOWN: says(429, TOO_MANY, {"Retry-After": "45"}),
-    Refusal.INVALID: says(
+    Outcome.COOLING_DOWN: expected(429, TOO_MANY, {"Retry-After": "45"}),
+    Refusal.INVALID: expected(
         400,
         b'{"error":{"code":"0","description":"Request has invalid parameters.",'
         b'"details":{"username":["Unusable characters."]}}}',
     ),
-    Refusal.MALFORMED: says(
+    Refusal.MALFORMED: expected(
         400,
         b'{"error":{"code":"0","description":"Request has invalid parameters.","details":'
         b'{"body":["Expecting property name enclosed in double quotes at position 1"]}}}',
     ),
-    Refusal.TOO_LARGE: says(
+    Refusal.TOO_LARGE: expected(
         413, b'{"error":{"code":"0","description":"Request body is too large."}}'
     ),
-    Refusal.UNKNOWN_CLIENT: says(
+    Refusal.UNKNOWN_CLIENT: expected(
         400, b'{"error":{"code":"010-019","description":"Client authentication failed."}}'
     ),
-    Refusal.NOT_ENABLED: says(
+    Refusal.NOT_ENABLED: expected(
         422,
         b'{"error":{"code":"003-020","description":"Call unavailable for this Login project."}}',
     ),
-    Refusal.REDIRECT_REQUIRED: says(
+    Refusal.REDIRECT_REQUIRED: expected(
         422,
         b'{"error":{"code":"010-011","description":'
         b'"Callback URL is not specified for a client with several callback URLs."}}',
     ),
-    Refusal.REDIRECT_NOT_ALLOWED: says(
+    Refusal.REDIRECT_NOT_ALLOWED: expected(
         422,
         b'{"error":{"code":"010-012",'
         b'"description":"Callback URL is not registered for this client."}}',
     ),
-    Refusal.THROTTLED: says(429, TOO_MANY, {"Retry-After": "37"}),
-    Refusal.WRONG_METHOD: says(
+    Refusal.THROTTLED: expected(429, TOO_MANY, {"Retry-After": "37"}),
+    Refusal.WRONG_METHOD: expected(
         405, b'{"error":{"code":"405","description":"Method not allowed."}}', {"Allow": "POST"}
     ),
-    Refusal.FAILED: says(
+    Refusal.FAILED: expected(
         500, b'{"error":{"code":"004-001","description":"Something went wrong."}}'
     ),
 }
 JWT_ENDINGS: Endings = {
     **OAUTH2_ENDINGS,
-    Refusal.UNKNOWN_CLIENT: says(
+    Refusal.UNKNOWN_CLIENT: expected(
         404, b'{"error":{"code":"003-061","description":"Object not found."}}'
     ),
 }
@@ -163,9 +163,9 @@ both = pytest.mark.parametrize("case", CASES, ids=str)
 
 @both
 @pytest.mark.parametrize("ending", ENDINGS, ids=str)
-def test_ending(case, ending, reach, reply):
+def test_ending(case, ending, arrange, reply):
     """Every ending is answered with the vendor's status, headers and body, to the byte."""
-    assert reply(reach(case, ending)) == case.endings[ending]
+    assert reply(arrange(case, ending)) == case.endings[ending]
 
 
 # The redirect
@@ -188,7 +188,7 @@ def test_registered_redirect(case, redirect, place, safe, reply, pending):
     ask = case.ask(ADDRESS, client="arcade")
     name = {"xsolla-oauth2": "redirect_uri", "xsolla-jwt": "login_url"}[case.name]
     ask = replace(ask, query=f"{ask.query}&{name}={quote(redirect, safe=safe)}")
-    assert reply(ask) == says(204)
+    assert reply(ask) == expected(204)
     assert Delivery.objects.get().redirect == place
 
 
@@ -214,7 +214,7 @@ def test_other_redirect(case, redirect, reply, pending):
 @both
 def test_redirect_of_a_client_with_one(case, reply, pending):
     """A client with one redirect need not name it."""
-    assert reply(case.ask(ADDRESS)) == says(204)
+    assert reply(case.ask(ADDRESS)) == expected(204)
     assert Delivery.objects.get().redirect == "0"
 
 
@@ -225,7 +225,7 @@ def test_redirect_of_a_client_with_none(case, reply, pending, configure):
         CLIENTS=[{"name": "bare", "ids": {"xsolla-oauth2": 57, "xsolla-jwt": PROJECT_IDS["game"]}}]
     )
     assert reply(case.ask(ADDRESS, redirect=GAME)) == NOT_ALLOWED
-    assert reply(case.ask(ADDRESS)) == says(204)
+    assert reply(case.ask(ADDRESS)) == expected(204)
 
 
 # The query
@@ -233,7 +233,7 @@ def test_redirect_of_a_client_with_none(case, reply, pending, configure):
 
 def weak_state(details: bytes):
     """The answer to a state that cannot be taken."""
-    return says(
+    return expected(
         400,
         b'{"error":{"code":"010-022","description":'
         b'"Parameter state is missing or too weak: it must be longer than 8 characters.",'
@@ -244,7 +244,7 @@ def weak_state(details: bytes):
 @pytest.mark.parametrize("length", [9, 512])
 def test_state_is_kept(length, reply, pending):
     """A state of 9 to 512 characters is kept for the landing."""
-    assert reply(ask_oauth2(ADDRESS, state="s" * length)) == says(204)
+    assert reply(ask_oauth2(ADDRESS, state="s" * length)) == expected(204)
     assert Delivery.objects.get().client_state == "s" * length
 
 
@@ -260,16 +260,16 @@ def test_state_is_kept(length, reply, pending):
     ],
     ids=["8", "513", "empty", "line break", "paragraph", "invisible"],
 )
-def test_state_is_refused(state, details, reply, pending, untouched):
+def test_state_is_refused(state, details, reply, pending, assert_unchanged):
     """A state that is too short, too long or not printable is refused with a code of its own."""
-    with untouched():
+    with assert_unchanged():
         assert reply(ask_oauth2(ADDRESS, state=state)) == weak_state(details)
 
 
-def test_state_that_is_no_utf8(reply, pending, untouched):
+def test_state_that_is_no_utf8(reply, pending, assert_unchanged):
     """A state whose bytes are no UTF-8 could not be returned unchanged, so it is refused."""
     ask = replace(ask_oauth2(ADDRESS), query="client_id=57&state=12345678%FF")
-    with untouched():
+    with assert_unchanged():
         assert reply(ask) == weak_state(b'"Only printable characters are allowed."')
 
 
@@ -277,7 +277,7 @@ def test_state_that_is_no_utf8(reply, pending, untouched):
 def test_state_and_payload_belong_to_one_dialect_each(case, reply, pending):
     """``state`` means nothing to the JWT dialect, nor ``payload`` to OAuth 2.0."""
     foreign = {"xsolla-oauth2": {"payload": "x" * 3000}, "xsolla-jwt": {"state": "short"}}
-    assert reply(case.ask(ADDRESS, **foreign[case.name])) == says(204)
+    assert reply(case.ask(ADDRESS, **foreign[case.name])) == expected(204)
     delivery = Delivery.objects.get()
     assert (delivery.client_state, delivery.payload) == ("", "")
 
@@ -285,7 +285,7 @@ def test_state_and_payload_belong_to_one_dialect_each(case, reply, pending):
 @pytest.mark.parametrize("payload", ["p" * 2000, "", "two\nlines, ünï ☃ and\ta tab", " as is "])
 def test_payload_is_kept(payload, reply, pending):
     """A payload is any text up to 2,000 characters, kept as it is."""
-    assert reply(ask_jwt(ADDRESS, payload=payload)) == says(204)
+    assert reply(ask_jwt(ADDRESS, payload=payload)) == expected(204)
     assert Delivery.objects.get().payload == payload
 
 
@@ -299,9 +299,9 @@ def test_payload_is_kept(payload, reply, pending):
     ],
     ids=["2001", "NUL", "no UTF-8", "its mark"],
 )
-def test_payload_is_refused(payload, details, reply, pending, untouched):
+def test_payload_is_refused(payload, details, reply, pending, assert_unchanged):
     """A longer payload, or one that could not be returned unchanged, is refused."""
-    with untouched():
+    with assert_unchanged():
         assert reply(ask_jwt(ADDRESS, payload=payload)) == invalid(details)
 
 
@@ -321,7 +321,7 @@ def test_payload_is_refused(payload, details, reply, pending, untouched):
 )
 def test_locale(case, locale, language, reply, pending):
     """The message is in the language named, and one that the site lacks is ignored."""
-    assert reply(case.ask(ADDRESS, locale=locale)) == says(204)
+    assert reply(case.ask(ADDRESS, locale=locale)) == expected(204)
     assert Delivery.objects.get().language == language
 
 
@@ -348,18 +348,18 @@ def test_parameters_of_the_vendors_clients(case, reply, pending):
         "X-BUILD-PLATFORM": "ANDROID",
     }
     ask = replace(case.ask(ADDRESS, **ignored), headers=headers)
-    assert reply(ask) == says(204)
+    assert reply(ask) == expected(204)
 
 
 def test_project_id_beside_client_id(reply, pending):
     """OAuth 2.0 goes by ``client_id``; a ``projectId`` beside it is not looked at."""
-    assert reply(ask_oauth2(ADDRESS, projectId="nobody's")) == says(204)
+    assert reply(ask_oauth2(ADDRESS, projectId="nobody's")) == expected(204)
 
 
 def test_a_plus_in_the_query_is_a_space(reply, pending):
     """Clients that send ``+`` for a space get the space back."""
     ask = replace(ask_oauth2(ADDRESS), query="client_id=57&state=nine+long")
-    assert reply(ask) == says(204)
+    assert reply(ask) == expected(204)
     assert Delivery.objects.get().client_state == "nine long"
 
 
@@ -391,9 +391,9 @@ def test_a_plus_in_the_query_is_a_space(reply, pending):
         *("huge", "twice", "NUL", "redirect twice", "1,000 others"),
     ],
 )
-def test_bad_query_oauth2(query, details, reply, pending, untouched):
+def test_bad_query_oauth2(query, details, reply, pending, assert_unchanged):
     """A bad parameter is named in ``details``."""
-    with untouched():
+    with assert_unchanged():
         assert reply(replace(ask_oauth2(ADDRESS), query=query)) == invalid(details)
 
 
@@ -408,34 +408,34 @@ def test_bad_query_oauth2(query, details, reply, pending, untouched):
     ],
     ids=["none", "small letters", "empty", "NUL", "twice"],
 )
-def test_bad_query_jwt(query, details, reply, pending, untouched):
+def test_bad_query_jwt(query, details, reply, pending, assert_unchanged):
     """A bad parameter is named in ``details``."""
-    with untouched():
+    with assert_unchanged():
         assert reply(replace(ask_jwt(ADDRESS), query=query)) == invalid(details)
 
 
 @pytest.mark.parametrize("client_id", ["58000000000000000000", "-57", "0"])
-def test_client_that_nobody_is(client_id, reply, pending, untouched):
+def test_client_that_nobody_is(client_id, reply, pending, assert_unchanged):
     """Any other number is an unknown client."""
     ask = replace(ask_oauth2(ADDRESS), query=f"client_id={client_id}")
-    with untouched():
+    with assert_unchanged():
         assert reply(ask) == OAUTH2_ENDINGS[Refusal.UNKNOWN_CLIENT]
 
 
 @pytest.mark.parametrize(
     "project_id", ["57", PROJECT_IDS["game"].upper(), f" {PROJECT_IDS['game']}", "ключ", "'--"]
 )
-def test_project_that_nobody_is(project_id, reply, pending, untouched):
+def test_project_that_nobody_is(project_id, reply, pending, assert_unchanged):
     """Any other text is an unknown project."""
     ask = replace(ask_jwt(ADDRESS), query=urlencode({"projectId": project_id}))
-    with untouched():
+    with assert_unchanged():
         assert reply(ask) == JWT_ENDINGS[Refusal.UNKNOWN_CLIENT]
 
 
-def test_several_faults_at_once(reply, pending, untouched):
+def test_several_faults_at_once(reply, pending, assert_unchanged):
     """All faults are named at once; the first one, in the query, gives the code."""
     ask = replace(ask_oauth2(ADDRESS), query="state=short", body=b"{}")
-    with untouched():
+    with assert_unchanged():
         assert reply(ask) == invalid(
             b'{"client_id":["This field is required."],'
             b'"state":["Ensure this field has at least 9 characters."],'
@@ -450,7 +450,7 @@ def test_several_faults_at_once(reply, pending, untouched):
 @pytest.mark.parametrize("identity", ["pending", ADDRESS, "PENDING@Example.COM", " pending "])
 def test_identity(case, identity, reply, pending, delivered):
     """The account is named by its user name or its address, in any case where it is one."""
-    assert reply(case.ask(identity)) == says(204)
+    assert reply(case.ask(identity)) == expected(204)
     (message,) = delivered()
     assert message.to == [ADDRESS]
 
@@ -465,7 +465,7 @@ def test_user_name_of_255_characters(case, reply):
 def test_other_fields(case, reply, pending, delivered):
     """Other fields of the body are ignored, repeated ones too."""
     body = b'{"email": "x@example.com", "x": 1, "x": [{}], "username": "pending"}'
-    assert reply(replace(case.ask(""), body=body)) == says(204)
+    assert reply(replace(case.ask(""), body=body)) == expected(204)
     assert len(delivered()) == 1
 
 

@@ -16,7 +16,7 @@ from resend_confirmation.models import Delivery
 from resend_confirmation.outcomes import ConfirmationState, Refusal
 from tests.test_link import state as state_of_the_confirmation
 
-from .cases import ADDRESS, says, way_on
+from .cases import ADDRESS, expected, way_on
 from .test_xsolla import (
     GAME,
     GAME_SECRET,
@@ -171,11 +171,11 @@ def test_near_miss(typed, five):
 @both
 @pytest.mark.parametrize("quiet", [[], "all"], ids=["candid", "quiet"])
 @pytest.mark.parametrize("near", ["blank at the end", "line feed within", "full-width slash"])
-def test_near_miss_over_http(case, quiet, near, five, configure, reply, pending, untouched):
+def test_near_miss_over_http(case, quiet, near, five, configure, reply, pending, assert_unchanged):
     """A near miss is refused in the vendor's words, told or kept quiet of the account."""
     configure(QUIET=quiet)
     query = f"{PARAMETER[case.name]}={quote(NEAR_MISSES[near], safe='')}"
-    with untouched():
+    with assert_unchanged():
         refused = ENDINGS[case.name][Refusal.REDIRECT_NOT_ALLOWED]
         assert reply(naming(case, query)) == refused
 
@@ -187,7 +187,7 @@ def test_hit(case, quiet, typed, five, configure, reply, pending):
     """The five themselves are taken, custom scheme and all, and remembered by their place."""
     configure(QUIET=quiet)
     query = f"{PARAMETER[case.name]}={quote(typed, safe='')}"
-    assert reply(naming(case, query)) == says(204)
+    assert reply(naming(case, query)) == expected(204)
     assert Delivery.objects.get().redirect == str(FIVE.index(typed))
 
 
@@ -202,7 +202,9 @@ def test_hit(case, quiet, typed, five, configure, reply, pending):
         ("{0}=%00", "Null characters"),
     ],
 )
-def test_broken_parameter(case, quiet, query, fault, five, configure, reply, pending, untouched):
+def test_broken_parameter(
+    case, quiet, query, fault, five, configure, reply, pending, assert_unchanged
+):
     """A redirect that is given twice, or has NUL, is invalid whatever the others say."""
     configure(QUIET=quiet)
     name = PARAMETER[case.name]
@@ -210,7 +212,7 @@ def test_broken_parameter(case, quiet, query, fault, five, configure, reply, pen
         "more than once": "This field was given more than once.",
         "Null characters": "Null characters are not allowed.",
     }[fault]
-    with untouched():
+    with assert_unchanged():
         assert reply(naming(case, query.format(name))) == invalid(
             json.dumps({name: [why]}, separators=(",", ":")).encode()
         )
@@ -230,10 +232,10 @@ def test_broken_parameter(case, quiet, query, fault, five, configure, reply, pen
         "{0}=",
     ],
 )
-def test_redirect_under_another_name(case, query, five, reply, pending, untouched):
+def test_redirect_under_another_name(case, query, five, reply, pending, assert_unchanged):
     """A redirect under any other name, or as an array, is none: the one of several is missing."""
     name = PARAMETER[case.name]
-    with untouched():
+    with assert_unchanged():
         assert (
             reply(naming(case, query.format(name, name.upper())))
             == (ENDINGS[case.name][Refusal.REDIRECT_REQUIRED])
@@ -241,10 +243,10 @@ def test_redirect_under_another_name(case, query, five, reply, pending, untouche
 
 
 @both
-def test_redirect_in_the_body(case, five, reply, pending, untouched):
+def test_redirect_in_the_body(case, five, reply, pending, assert_unchanged):
     """A redirect in the body is none either."""
     body = {"username": ADDRESS, PARAMETER[case.name]: [WEB], "redirect": {"url": WEB}}
-    with untouched():
+    with assert_unchanged():
         assert (
             reply(replace(case.ask(ADDRESS), body=json.dumps(body).encode()))
             == (ENDINGS[case.name][Refusal.REDIRECT_REQUIRED])
@@ -253,11 +255,11 @@ def test_redirect_in_the_body(case, five, reply, pending, untouched):
 
 @both
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x"])
-def test_registered_script(case, url, configure, reply, pending, untouched):
+def test_registered_script(case, url, configure, reply, pending, assert_unchanged):
     """A script is not even served where it is registered: the whole list is refused."""
     configure(CLIENTS=[{"name": "game", "ids": IDS, "redirects": [GAME, url]}])
     for redirect in (url, GAME):
-        with untouched():
+        with assert_unchanged():
             assert reply(case.ask(ADDRESS, redirect=redirect)) == ENDINGS[case.name][Refusal.FAILED]
 
 
@@ -318,7 +320,7 @@ STATES = [
 @pytest.mark.parametrize("state", STATES)
 def test_state_comes_back_unchanged(state, five, reply, pending, delivered, press):
     """The state comes back as it was sent, and as nothing else."""
-    assert reply(ask_oauth2(ADDRESS, redirect=WEB, state=state)) == says(204)
+    assert reply(ask_oauth2(ADDRESS, redirect=WEB, state=state)) == expected(204)
     location = press(delivered()[0])["Location"]
     parts = urlsplit(location)
     assert f"{parts.scheme}://{parts.netloc}{parts.path}" == "https://game.example/callback"
@@ -328,9 +330,9 @@ def test_state_comes_back_unchanged(state, five, reply, pending, delivered, pres
 
 
 @pytest.mark.parametrize("state", ["12345678\r\nSet-Cookie: a=b", "12345678\r", "12345678\x85"])
-def test_state_of_several_lines(state, five, reply, pending, untouched):
+def test_state_of_several_lines(state, five, reply, pending, assert_unchanged):
     """A state with a line break, which could end a header, is refused."""
-    with untouched():
+    with assert_unchanged():
         found = reply(ask_oauth2(ADDRESS, redirect=WEB, state=state))
         assert (found.status, b"010-022" in found.body) == (400, True)
 

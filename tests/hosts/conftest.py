@@ -6,12 +6,12 @@ from django.urls import set_script_prefix
 from rest_framework.views import APIView
 
 from tests.dialects.conftest import (  # noqa: F401 - fixtures
+    arrange,
     clock,
     configure,
     crash,
     default_client,
     delivered,
-    reach,
     site,
 )
 

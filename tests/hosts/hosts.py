@@ -10,7 +10,7 @@ from django.conf import settings
 from resend_confirmation.dialects.base import QUIET
 from resend_confirmation.outcomes import Ending, Outcome, Refusal
 from resend_confirmation.testing.dialects import Site, over_asgi
-from tests.dialects.cases import Ask, Case, Reply, all_cases, seen
+from tests.dialects.cases import Case, Reply, Request, all_cases, to_reply
 from tests.serving import over_wsgi
 from tests.sessions import MIDDLEWARE as WITH_LANGUAGES
 
@@ -19,18 +19,18 @@ from . import api
 SITE = "https://site.example"
 
 
-def by_client(ask: Ask, mounted: str) -> Reply:
+def by_client(ask: Request, mounted: str) -> Reply:
     """Ask through Django's test client, which knows no mounting."""
     assert not mounted
-    return seen(Site.send(ask))
+    return to_reply(Site.send(ask))
 
 
-def by_asgi(ask: Ask, mounted: str) -> Reply:
+def by_asgi(ask: Request, mounted: str) -> Reply:
     """Ask an ASGI server that has the site at ``mounted``."""
     return over_asgi(ask, [ask.body], mounted)
 
 
-def behind_proxy(ask: Ask, mounted: str) -> Reply:
+def behind_proxy(ask: Request, mounted: str) -> Reply:
     """Ask a WSGI server through a proxy that takes ``mounted`` off the path and tells nobody."""
     return over_wsgi(ask)
 
@@ -55,12 +55,12 @@ class Host:
     mounted: str = ""
     adds: Mapping[str, str] = field(default_factory=dict)
     every_way: bool = False
-    serve: Callable[[Ask, str], Reply] = by_client
+    serve: Callable[[Request, str], Reply] = by_client
 
     def __str__(self) -> str:
         return self.name
 
-    def ask(self, ask: Ask) -> Reply:
+    def ask(self, ask: Request) -> Reply:
         """What comes back to an ask whose path is the one on the test site."""
         path = ask.path if isinstance(ask.path, str) else ask.path.decode("latin-1")
         return self.serve(replace(ask, path=f"{self.below}{path}"), self.mounted)
@@ -69,7 +69,7 @@ class Host:
         """What a browser gets that opens ``url``, or sends it a form."""
         assert url.startswith(f"{SITE}{self.mounted}/")
         path, _, query = url.removeprefix(f"{SITE}{self.mounted}").partition("?")
-        ask = Ask(path=path, query=query, method="GET", content_type="")
+        ask = Request(path=path, query=query, method="GET", content_type="")
         if form is not None:
             kind = "application/x-www-form-urlencoded"
             ask = replace(ask, method="POST", body=form, content_type=kind)

@@ -63,7 +63,7 @@ def test_second_address(sign_up, client, arrived, press, log_in):  # noqa: F811
     client.cookies.clear()
     ((to, body),) = arrived()
     assert to == ["second@example.org"]
-    assert body.startswith("Jemand, wahrscheinlich Sie selbst, hat diese Adresse ")
+    assert body.startswith("Sie erhalten diese Nachricht, weil diese Adresse bei ")
     assert press(body) == "Vielen Dank"
     assert EmailAddress.objects.get(email="second@example.org").verified is True
     assert Confirmation.objects.count() == 2

@@ -97,7 +97,7 @@ def test_language(sign_up, change, arrived):
     sign_up(language="de")
     assert Confirmation.objects.get().language == "de"
     ((_, body),) = arrived()
-    assert body.startswith("Jemand, wahrscheinlich Sie selbst, hat diese Adresse ")
+    assert body.startswith("Sie erhalten diese Nachricht, weil diese Adresse bei ")
 
 
 def test_rolled_back(sign_up, monkeypatch, client, arrived):

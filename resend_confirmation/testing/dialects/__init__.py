@@ -11,7 +11,7 @@ _MODULES = ("case", "document", "endings", "failing", "inputs", "silence", "site
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _MODULES))
 
 from .asgi import over_asgi
-from .case import ADDRESS, Answers, Ask, Case, Reply, link_of, says, seen, token_of
+from .case import ADDRESS, Answers, Case, Reply, Request, expected, link_of, to_reply, token_of
 from .contract import Contract, expand, where
 from .document import Document
 from .endings import Endings, Headers
@@ -30,7 +30,6 @@ __all__ = [
     "ADDRESS",
     "NOW",
     "Answers",
-    "Ask",
     "BadInput",
     "Case",
     "Clock",
@@ -42,16 +41,17 @@ __all__ = [
     "Headers",
     "Identities",
     "Reply",
+    "Request",
     "Silence",
     "Site",
     "Trust",
     "expand",
+    "expected",
     "forget_counts",
     "link_of",
     "make_account",
     "over_asgi",
-    "says",
-    "seen",
+    "to_reply",
     "token_of",
     "where",
 ]

@@ -12,7 +12,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.urls import get_script_prefix, set_script_prefix
 
-from .case import Ask, Reply, telling
+from .case import Reply, Request, relevant_headers
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def visiting() -> Iterator[None]:
         set_script_prefix(prefix)
 
 
-def over_asgi(ask: Ask, chunks: list[bytes], root_path: str = "") -> Reply:
+def over_asgi(ask: Request, chunks: list[bytes], root_path: str = "") -> Reply:
     """What comes back to ``ask``, with ``chunks`` as body, from a site mounted at ``root_path``."""
     events = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     events.append({"type": "http.request", "body": b"", "more_body": False})
@@ -50,10 +50,12 @@ def over_asgi(ask: Ask, chunks: list[bytes], root_path: str = "") -> Reply:
         async_to_sync(application)(_scope(ask, root_path), receive, send)
     start, *bodies = sent
     answered = {name.decode(): value.decode() for name, value in start["headers"]}
-    return Reply(start["status"], b"".join(event["body"] for event in bodies), telling(answered))
+    return Reply(
+        start["status"], b"".join(event["body"] for event in bodies), relevant_headers(answered)
+    )
 
 
-def _scope(ask: Ask, root_path: str) -> dict[str, Any]:
+def _scope(ask: Request, root_path: str) -> dict[str, Any]:
     path = ask.path if isinstance(ask.path, str) else ask.path.decode("latin-1")
     path = root_path + path
     headers = {"host": "localhost", "transfer-encoding": "chunked"}

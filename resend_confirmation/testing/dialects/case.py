@@ -25,7 +25,7 @@ COMMON = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
+class Request:
     """One request as it is on the wire: path and query are still percent-encoded."""
 
     path: str | bytes
@@ -35,7 +35,7 @@ class Ask:
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def slashed(self) -> "Ask":
+    def slashed(self) -> "Request":
         """The same with one more slash at the end of its path."""
         path = self.path + "/" if isinstance(self.path, str) else self.path + b"/"
         return replace(self, path=path)
@@ -54,7 +54,7 @@ class Reply:
         object.__setattr__(self, "headers", CaseInsensitiveMapping(self.headers))
 
 
-def says(
+def expected(
     status: int,
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
@@ -65,15 +65,15 @@ def says(
     return Reply(status, body, form | dict(headers or {}))
 
 
-def telling(headers: Mapping[str, str]) -> dict[str, str]:
+def relevant_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers by which an answer could say something."""
     common = {name.lower() for name in COMMON}
     return {name: value for name, value in headers.items() if name.lower() not in common}
 
 
-def seen(response: Any) -> Reply:
+def to_reply(response: Any) -> Reply:
     """The reply that came, without the headers that are the same on every answer."""
-    headers = telling(dict(response.items()))
+    headers = relevant_headers(dict(response.items()))
     if response.cookies:
         # Django keeps them apart until a server writes them.
         headers["Set-Cookie"] = response.cookies.output(header="").strip()
@@ -101,7 +101,7 @@ class Case:
 
     name: str
     view: type[DialectView]
-    ask: Callable[..., Ask]
+    ask: Callable[..., Request]
     endings: Answers
     faults: Mapping[str, Reply]
     field: str = ""

@@ -51,7 +51,7 @@ class Contract:
     def site(self, case: Case, db: None, settings: Any, monkeypatch: Any) -> Site:
         """The host's site, with the settings that the contract is about."""
         site = Site(settings, monkeypatch, self.make_account)
-        site.settle(case)
+        site.configure_site(case)
         return site
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

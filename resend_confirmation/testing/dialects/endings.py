@@ -66,14 +66,14 @@ class Endings(Contract):
     @expand("ending", rows=told)
     def test_told_ending_changes_nothing(self, case: Case, ending: Ending, site: Site) -> None:
         """An ending that is told leaves the database as it was, and no message goes out."""
-        ask = site.reach(case, ending)
-        with site.untouched():
+        ask = site.arrange(case, ending)
+        with site.assert_unchanged():
             assert site.reply(ask) == case.endings[ending]
 
     @expand("ending", rows=quiet)
     def test_quiet_ending_sends_nothing(self, case: Case, ending: Ending, site: Site) -> None:
         """An ending that is not told looks like SENT, and no message goes out."""
-        ask = site.reach(case, ending)
+        ask = site.arrange(case, ending)
         site.delivered()
         assert site.reply(ask) == case.endings[Outcome.SENT]
         assert site.delivered() == []
@@ -90,7 +90,7 @@ class Endings(Contract):
         site.pending()
         ask = case.ask(ADDRESS)
         methods = [method for (method,) in refused_methods(case) if method != "HEAD"]
-        with site.untouched():
+        with site.assert_unchanged():
             refused = {method: site.reply(replace(ask, method=method)) for method in methods}
             slashed = site.reply(replace(ask.slashed(), method=methods[0]))
         assert refused == dict.fromkeys(methods, case.endings[Refusal.WRONG_METHOD])
@@ -100,7 +100,7 @@ class Endings(Contract):
     def test_head(self, case: Case, site: Site) -> None:
         """HEAD is a wrong method too, whose answer has no body."""
         site.pending()
-        with site.untouched():
+        with site.assert_unchanged():
             response = site.send(replace(case.ask(ADDRESS), method="HEAD"))
         refused = case.endings[Refusal.WRONG_METHOD]
         assert (response.status_code, response.content) == (refused.status, b"")
@@ -164,7 +164,7 @@ class Headers(Contract):
         logged_in: dict[str, str],
     ) -> None:
         """Every ending has these and no other, no cookie, and leaves the session alone."""
-        ask = site.reach(case, ending)
+        ask = site.arrange(case, ending)
         ask = replace(ask, headers={**ask.headers, **logged_in})
         before = list(Session.objects.values())
         with CaptureQueriesContext(connection) as queries:

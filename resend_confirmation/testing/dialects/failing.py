@@ -41,7 +41,7 @@ class Failing(Contract):
             assert site.reply(case.ask("\x07")) == case.endings[Refusal.INVALID]
         site.clock.epoch += CALLED
         site.make_account("pending", ADDRESS)
-        with site.untouched():
+        with site.assert_unchanged():
             assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.THROTTLED]
         site.clock.epoch += 38
         assert site.reply(case.ask("\x07")) == case.endings[Refusal.INVALID]
@@ -64,7 +64,7 @@ class Failing(Contract):
         """A crash is answered in the vendor's words; the log and the signal get the traceback."""
         site.pending()
         site.crash(engine, "resend")
-        with site.untouched():
+        with site.assert_unchanged():
             assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.FAILED]
         assert_logged(caplog, case.view.dialect)
         assert exceptions == [(case.view, case.view.method.upper())]
@@ -93,7 +93,7 @@ class Failing(Contract):
         site.configure(QUIET=quiet)
         site.pending()
         site.crash(case.view, "success_body")
-        with site.untouched():
+        with site.assert_unchanged():
             assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.FAILED]
 
     @where(lambda case: case.view.answers[Outcome.UNKNOWN] is QUIET)
@@ -101,7 +101,7 @@ class Failing(Contract):
     def test_crash_over_nobody_is_rolled_back(self, case: Case, site: Site) -> None:
         """Nor does a crash leave the row and the cooldown of somebody who has no account."""
         site.crash(case.view, "success_body")
-        with site.untouched():
+        with site.assert_unchanged():
             assert site.reply(case.ask("nobody@example.com")) == case.endings[Refusal.FAILED]
 
     @where(lambda case: case.is_quiet)
@@ -109,7 +109,7 @@ class Failing(Contract):
     def test_failed_look_at_the_backlog_is_rolled_back(self, case: Case, site: Site) -> None:
         """Nor does one in the count of those who wait."""
         site.crash(backlog, "inserted")
-        with site.untouched():
+        with site.assert_unchanged():
             assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.FAILED]
 
     @pytest.mark.django_db(transaction=True)

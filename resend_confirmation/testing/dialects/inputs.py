@@ -15,7 +15,7 @@ from ...dialects.base.reading import header_of
 from ...models import Delivery
 from ...outcomes import Outcome, Refusal
 from .asgi import over_asgi
-from .case import ADDRESS, Ask, Case, Reply
+from .case import ADDRESS, Case, Reply, Request
 from .contract import Contract, where
 from .site import Site
 
@@ -84,7 +84,7 @@ ODD_ADDRESSES = [
     "x" * 64 + "@" + "d" * 60 + ".example",
 ]
 #: Whom a slip in decoding would reach.
-NEIGHBOURS = [
+LOOKALIKES = [
     "a@example.com",
     "b@example.com",
     "plus@example.com",
@@ -95,7 +95,7 @@ NEIGHBOURS = [
 ]
 
 
-def assert_answered(case: Case, site: Site, ask: Ask, caplog: Any) -> None:
+def assert_answered(case: Case, site: Site, ask: Request, caplog: Any) -> None:
     """Whatever came was answered in the vendor's form, and nothing was logged as an error."""
     reply = site.reply(ask)
     assert reply != case.endings[Refusal.FAILED], ask
@@ -144,7 +144,7 @@ class BadInput(Contract):
     def test_bad_identity(self, case: Case, identity: str, fault: str, site: Site) -> None:
         """An identity that can be nobody's is refused in the vendor's words."""
         site.pending()
-        with site.untouched():
+        with site.assert_unchanged():
             assert site.reply(case.ask(identity)) == case.faults[fault]
 
     @where(reads_body)
@@ -159,7 +159,7 @@ class BadInput(Contract):
         # Where the vendor says again what was sent, one fault has several answers.
         fault = name if name in case.faults else fault
         ask = replace(case.ask(""), body=body.replace(b"FIELD", case.field.encode()))
-        with site.untouched():
+        with site.assert_unchanged():
             assert site.reply(ask) == case.faults[fault]
 
     @where(lambda case: not reads_body(case))
@@ -176,7 +176,7 @@ class BadInput(Contract):
     def test_100_000_brackets_are_too_large(self, case: Case, site: Site) -> None:
         """With the setting as it is, so deep a body is refused for its size."""
         site.pending()
-        with site.untouched():
+        with site.assert_unchanged():
             ask = replace(case.ask(""), body=b"[" * 100_000)
             assert site.reply(ask) == case.endings[Refusal.TOO_LARGE]
 
@@ -242,7 +242,7 @@ class BadInput(Contract):
         assert len(site.delivered()) == 1
 
 
-def answered(site: Site, over: str, ask: Ask) -> Reply:
+def answered(site: Site, over: str, ask: Request) -> Reply:
     """What comes back over one of the two ways into Django."""
     return site.reply(ask) if over == "wsgi" else over_asgi(ask, [ask.body])
 
@@ -254,7 +254,7 @@ class Identities(Contract):
     @pytest.mark.parametrize("over", ["wsgi", "asgi"])
     def test_odd_address(self, case: Case, address: str, over: str, site: Site) -> None:
         """Slash, plus, percent, quote and letters beyond ASCII reach that account alone."""
-        for number, email in enumerate((address, *NEIGHBOURS)):
+        for number, email in enumerate((address, *LOOKALIKES)):
             site.pending(f"player{number}", email)
         reply = answered(site, over, case.ask(address))
         assert reply.status == case.endings[Outcome.SENT].status

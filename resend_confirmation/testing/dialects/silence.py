@@ -17,7 +17,7 @@ from ...engine import backlog
 from ...models import Confirmation, Cooldown, Delivery, Suppression
 from ...outcomes import DeliveryState, Ending, Outcome, Refusal
 from ...signals import delivery_changed, ended
-from .case import ADDRESS, Ask, Case
+from .case import ADDRESS, Case, Request
 from .contract import Contract, expand, where
 from .endings import OURS
 from .site import Site
@@ -58,7 +58,7 @@ class Seen:
     told: list[Any]
 
 
-def look(site: Site, ask: Ask) -> Seen:
+def look(site: Site, ask: Request) -> Seen:
     """Send an ask, and look at everything."""
     statements: list[str] = []
     told: list[Any] = []
@@ -117,7 +117,7 @@ class Silence(Contract):
     def test_quiet(self, case: Case, ending: Ending, setting: Any, site: Site) -> None:
         """Under the host's QUIET all that depends on the account looks the same."""
         site.configure(QUIET=[case.view.dialect] if setting == "listed" else setting)
-        response = site.send(site.reach(case, ending))
+        response = site.send(site.arrange(case, ending))
         expected = case.endings[Outcome.SENT]
         assert (response.status_code, response.content) == (expected.status, expected.body)
         assert dict(response.headers) == {
@@ -133,14 +133,14 @@ class Silence(Contract):
     def test_quiet_tells_of_the_caller(self, case: Case, ending: Ending, site: Site) -> None:
         """What depends on the caller alone is told under QUIET as well."""
         site.configure(QUIET="all")
-        assert site.reply(site.reach(case, ending)) == case.endings[ending]
+        assert site.reply(site.arrange(case, ending)) == case.endings[ending]
 
     def test_quiet_for_another_dialect(self, case: Case, site: Site) -> None:
         """QUIET for one dialect does not silence the others."""
         site.configure(QUIET=["another"])
         assert site.reply(case.ask(ADDRESS)) == case.endings[Outcome.UNKNOWN]
 
-    def bring_about(self, site: Site, case: Case, kind: str) -> Ask:
+    def bring_about(self, site: Site, case: Case, kind: str) -> Request:
         """Begin anew with an empty database and make ADDRESS what a kind says; the ask for it."""
         for model in (Delivery, Confirmation, Cooldown, Suppression, get_user_model()):
             model._default_manager.all().delete()
@@ -159,7 +159,7 @@ class Silence(Contract):
         backlog.reset()
         return ask
 
-    def _complicate(self, site: Site, kind: str, ask: Ask) -> None:
+    def _complicate(self, site: Site, kind: str, ask: Request) -> None:
         match kind:
             case "withdrawn":
                 engine.withdraw(Confirmation.objects.get())

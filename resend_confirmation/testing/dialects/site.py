@@ -23,7 +23,7 @@ from ...engine import Result, backlog
 from ...engine.draining import BATCH
 from ...models import Confirmation, Cooldown, Delivery, Suppression
 from ...outcomes import DeliveryState, Ending, Outcome, Refusal
-from .case import ADDRESS, Ask, Case, Reply, seen
+from .case import ADDRESS, Case, Reply, Request, to_reply
 
 #: Seconds since the epoch when a test begins.
 NOW = 1_800_000_055
@@ -78,7 +78,7 @@ def forget_counts(monkeypatch: Any) -> None:
 
 
 #: The ask that ends so, where it is another than a good one; each only where it can be sent.
-BAD_ASKS: dict[Ending, Callable[[Case], Ask]] = {
+BAD_REQUESTS: dict[Ending, Callable[[Case], Request]] = {
     Refusal.INVALID: lambda case: case.ask("\x07"),
     Refusal.MALFORMED: lambda case: replace(case.ask(ADDRESS), body=b"{"),
     Refusal.TOO_LARGE: lambda case: replace(case.ask(ADDRESS), body=b" " * 16_385),
@@ -123,7 +123,7 @@ class Site:
         self.make_account = make_account
         self._clock: Clock | None = None
 
-    def settle(self, case: Case) -> None:
+    def configure_site(self, case: Case) -> None:
         """Keep only the clients and the account store of what the host has set."""
         found = self.settings.RESEND_CONFIRMATION
         self.settings.RESEND_CONFIRMATION = {
@@ -165,7 +165,7 @@ class Site:
     # Asking
 
     @staticmethod
-    def send(ask: Ask) -> Any:
+    def send(ask: Request) -> Any:
         """Ask as a server would hand the request on: the path decoded once, in WSGI's Latin-1."""
         browser = Client(raise_request_exception=False, enforce_csrf_checks=True)
         return browser.generic(
@@ -178,9 +178,9 @@ class Site:
             QUERY_STRING=ask.query,
         )
 
-    def reply(self, ask: Ask) -> Reply:
+    def reply(self, ask: Request) -> Reply:
         """What comes back to an ask."""
-        return seen(self.send(ask))
+        return to_reply(self.send(ask))
 
     def delivered(self) -> list[Any]:
         """Return the messages that went out since the last look."""
@@ -204,7 +204,7 @@ class Site:
         return [list(model._default_manager.order_by("pk").values()) for model in models]
 
     @contextmanager
-    def untouched(self) -> Iterator[None]:
+    def assert_unchanged(self) -> Iterator[None]:
         """Within it nothing in the database may change, and no message may come of it."""
         if _is_anything_due():
             self.delivered()
@@ -231,7 +231,7 @@ class Site:
 
         self.monkeypatch.setattr(owner, name, crashes)
 
-    def reach(self, case: Case, ending: Ending) -> Ask:
+    def arrange(self, case: Case, ending: Ending) -> Request:
         """Bring about what an ending needs, and stop the clock: the ask that ends so.
 
         Endings that a dialect's requests cannot come to are put into the engine's mouth, since
@@ -249,7 +249,7 @@ class Site:
         if _is_out_of_reach(case, ending):
             self.monkeypatch.setattr(engine, "resend", lambda request: Result(ending))
             return case.ask(ADDRESS)
-        bad_ask = BAD_ASKS.get(ending)
+        bad_ask = BAD_REQUESTS.get(ending)
         return bad_ask(case) if bad_ask else case.ask(ADDRESS)
 
     def _prepare(self, case: Case, ending: Ending) -> None:

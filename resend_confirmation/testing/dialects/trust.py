@@ -120,7 +120,7 @@ class Trust(Contract):
     @pytest.mark.parametrize("ending", [Refusal.INVALID, Refusal.WRONG_METHOD], ids=str)
     def test_refusals_are_not_negotiated(self, case: Case, ending: Ending, site: Site) -> None:
         """A refusal is the vendor's JSON in the vendor's language, whatever is accepted."""
-        ask = site.reach(case, ending)
+        ask = site.arrange(case, ending)
         headers = {"Accept": "text/html", "Accept-Language": "de", **ask.headers}
         assert site.reply(replace(ask, headers=headers)) == case.endings[ending]
 
@@ -158,7 +158,7 @@ class Trust(Contract):
     @pytest.mark.usefixtures("hostile_host")
     def test_host_does_not_apply(self, case: Case, ending: Ending, site: Site) -> None:
         """The host's choices for its own API do not apply to a vendor's, in any ending."""
-        ask = site.reach(case, ending)
+        ask = site.arrange(case, ending)
         ask = replace(ask, headers={**ask.headers, "Accept-Language": "de"})
         response = site.send(ask)
         expected = case.endings[ending]

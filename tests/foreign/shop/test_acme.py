@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from resend_confirmation.outcomes import Outcome, Refusal
-from resend_confirmation.testing.dialects import ADDRESS, Ask, Case, DialectContract, says
+from resend_confirmation.testing.dialects import ADDRESS, Case, DialectContract, Request, expected
 from shop.acme import AcmeResend
 
 REALMS = {"game": "north", "kiosk": "south", None: "nowhere"}
@@ -19,14 +19,14 @@ def ask(identity, client="game"):
     """A good request."""
     query = urlencode({"realm": REALMS[client]})
     body = json.dumps({"login": identity}).encode()
-    return Ask(path="/v1/accounts/resend", query=query, body=body)
+    return Request(path="/v1/accounts/resend", query=query, body=body)
 
 
-QUEUED = says(202, b'{"state":"queued"}')
+QUEUED = expected(202, b'{"state":"queued"}')
 WAIT = b'{"errors":[{"id":"wait","title":"Please wait"}]}'
-INPUT = says(422, b'{"errors":[{"id":"input","title":"Input is not valid"}]}')
-LOGIN = says(422, b'{"errors":[{"id":"login","title":"Who are you?"}]}')
-JSON = says(400, b'{"errors":[{"id":"json","title":"Body is not JSON"}]}')
+INPUT = expected(422, b'{"errors":[{"id":"input","title":"Input is not valid"}]}')
+LOGIN = expected(422, b'{"errors":[{"id":"login","title":"Who are you?"}]}')
+JSON = expected(400, b'{"errors":[{"id":"json","title":"Body is not JSON"}]}')
 
 CASE = Case(
     name="acme",
@@ -38,26 +38,32 @@ CASE = Case(
     endings={
         Outcome.SENT: QUEUED,
         Outcome.UNKNOWN: QUEUED,
-        Outcome.CONFIRMED: says(
+        Outcome.CONFIRMED: expected(
             409, b'{"errors":[{"id":"confirmed","title":"Already confirmed"}]}'
         ),
-        Outcome.BLOCKED: says(403, b'{"errors":[{"id":"blocked","title":"Account is blocked"}]}'),
+        Outcome.BLOCKED: expected(
+            403, b'{"errors":[{"id":"blocked","title":"Account is blocked"}]}'
+        ),
         # 15 of the 60 seconds have passed; of the throttle's minute 37 are left.
-        Outcome.COOLING_DOWN: says(429, WAIT, {"Retry-After": "45"}),
-        Refusal.THROTTLED: says(429, WAIT, {"Retry-After": "37"}),
+        Outcome.COOLING_DOWN: expected(429, WAIT, {"Retry-After": "45"}),
+        Refusal.THROTTLED: expected(429, WAIT, {"Retry-After": "37"}),
         Refusal.INVALID: INPUT,
         Refusal.MALFORMED: JSON,
-        Refusal.TOO_LARGE: says(413, b'{"errors":[{"id":"size","title":"Body is too large"}]}'),
-        Refusal.UNKNOWN_CLIENT: says(404, b'{"errors":[{"id":"realm","title":"No such realm"}]}'),
-        Refusal.NOT_ENABLED: says(
+        Refusal.TOO_LARGE: expected(413, b'{"errors":[{"id":"size","title":"Body is too large"}]}'),
+        Refusal.UNKNOWN_CLIENT: expected(
+            404, b'{"errors":[{"id":"realm","title":"No such realm"}]}'
+        ),
+        Refusal.NOT_ENABLED: expected(
             403, b'{"errors":[{"id":"off","title":"Realm needs no confirmation"}]}'
         ),
         Refusal.REDIRECT_REQUIRED: INPUT,
         Refusal.REDIRECT_NOT_ALLOWED: INPUT,
-        Refusal.WRONG_METHOD: says(
+        Refusal.WRONG_METHOD: expected(
             405, b'{"errors":[{"id":"method","title":"Use POST"}]}', {"Allow": "POST"}
         ),
-        Refusal.FAILED: says(500, b'{"errors":[{"id":"crash","title":"Something went wrong"}]}'),
+        Refusal.FAILED: expected(
+            500, b'{"errors":[{"id":"crash","title":"Something went wrong"}]}'
+        ),
     },
     faults={
         "empty": LOGIN,

@@ -3,7 +3,7 @@
 import json
 
 from resend_confirmation.outcomes import Outcome, Refusal
-from resend_confirmation.testing.dialects import Ask, Case, Document, Endings, says
+from resend_confirmation.testing.dialects import Case, Document, Endings, Request, expected
 from shop.bare_string import BareStringResend
 
 CLIENTS = [{"name": "game", "default": True}, {"name": "kiosk", "required": False}]
@@ -11,12 +11,12 @@ CLIENTS = [{"name": "game", "default": True}, {"name": "kiosk", "required": Fals
 
 def ask(identity, client="game"):
     """A good request, which names no client."""
-    return Ask(path="/v2/resend", body=json.dumps({"email": identity}).encode())
+    return Request(path="/v2/resend", body=json.dumps({"email": identity}).encode())
 
 
-OK = says(200, b'"OK"')
-NOT_AN_ADDRESS = says(400, b'"Not an e-mail address"')
-NOT_JSON = says(400, b'"Not JSON"')
+OK = expected(200, b'"OK"')
+NOT_AN_ADDRESS = expected(400, b'"Not an e-mail address"')
+NOT_JSON = expected(400, b'"Not JSON"')
 CASE = Case(
     name="bare-string",
     view=BareStringResend,
@@ -31,14 +31,14 @@ CASE = Case(
         Outcome.COOLING_DOWN: OK,
         Refusal.INVALID: NOT_AN_ADDRESS,
         Refusal.MALFORMED: NOT_JSON,
-        Refusal.TOO_LARGE: says(413, b'"Too large"'),
-        Refusal.UNKNOWN_CLIENT: says(403, b'"Not here"'),
+        Refusal.TOO_LARGE: expected(413, b'"Too large"'),
+        Refusal.UNKNOWN_CLIENT: expected(403, b'"Not here"'),
         Refusal.NOT_ENABLED: OK,
         Refusal.REDIRECT_REQUIRED: NOT_AN_ADDRESS,
         Refusal.REDIRECT_NOT_ALLOWED: NOT_AN_ADDRESS,
-        Refusal.THROTTLED: says(429, b'"Too many"', {"Retry-After": "37"}),
-        Refusal.WRONG_METHOD: says(405, b'"Not so"', {"Allow": "POST"}),
-        Refusal.FAILED: says(500, b'"Failed"'),
+        Refusal.THROTTLED: expected(429, b'"Too many"', {"Retry-After": "37"}),
+        Refusal.WRONG_METHOD: expected(405, b'"Not so"', {"Allow": "POST"}),
+        Refusal.FAILED: expected(500, b'"Failed"'),
     },
     faults=dict.fromkeys(
         (

@@ -8,7 +8,14 @@ import pytest
 
 from resend_confirmation.models import Delivery
 from resend_confirmation.outcomes import Outcome, Refusal
-from resend_confirmation.testing.dialects import ADDRESS, Ask, Case, DialectContract, Site, says
+from resend_confirmation.testing.dialects import (
+    ADDRESS,
+    Case,
+    DialectContract,
+    Request,
+    Site,
+    expected,
+)
 from shop.put_query import PutQueryResend
 
 CLIENTS: list[dict[str, Any]] = [
@@ -25,7 +32,7 @@ CLIENTS: list[dict[str, Any]] = [
 def ask(identity, client="game", redirect=""):
     """A good request."""
     given = {"user": identity, **({"return_url": redirect} if redirect else {})}
-    return Ask(
+    return Request(
         path="/confirmations",
         query=urlencode(given, errors="surrogatepass"),
         content_type="",
@@ -34,7 +41,7 @@ def ask(identity, client="game", redirect=""):
     )
 
 
-INVALID = says(422, b'{"error":"INVALID"}')
+INVALID = expected(422, b'{"error":"INVALID"}')
 CASE = Case(
     name="put-query",
     view=PutQueryResend,
@@ -42,30 +49,30 @@ CASE = Case(
     names_client=True,
     clients=CLIENTS,
     endings={
-        Outcome.SENT: says(204),
-        Outcome.UNKNOWN: says(404, b'{"error":"USER"}'),
-        Outcome.CONFIRMED: says(409, b'{"error":"CONFIRMED"}'),
-        Outcome.BLOCKED: says(403, b'{"error":"BLOCKED"}'),
-        Outcome.COOLING_DOWN: says(429, b'{"error":"WAIT"}', {"Retry-After": "45"}),
+        Outcome.SENT: expected(204),
+        Outcome.UNKNOWN: expected(404, b'{"error":"USER"}'),
+        Outcome.CONFIRMED: expected(409, b'{"error":"CONFIRMED"}'),
+        Outcome.BLOCKED: expected(403, b'{"error":"BLOCKED"}'),
+        Outcome.COOLING_DOWN: expected(429, b'{"error":"WAIT"}', {"Retry-After": "45"}),
         Refusal.INVALID: INVALID,
         Refusal.MALFORMED: INVALID,
-        Refusal.TOO_LARGE: says(413, b'{"error":"TOO_LARGE"}'),
-        Refusal.UNKNOWN_CLIENT: says(401, b'{"error":"KEY"}'),
-        Refusal.NOT_ENABLED: says(403, b'{"error":"OFF"}'),
-        Refusal.REDIRECT_REQUIRED: says(422, b'{"error":"RETURN_URL"}'),
-        Refusal.REDIRECT_NOT_ALLOWED: says(422, b'{"error":"RETURN_URL"}'),
-        Refusal.THROTTLED: says(429, b'{"error":"WAIT"}', {"Retry-After": "37"}),
-        Refusal.WRONG_METHOD: says(405, b'{"error":"METHOD"}', {"Allow": "PUT"}),
-        Refusal.FAILED: says(500, b'{"error":"FAILED"}'),
+        Refusal.TOO_LARGE: expected(413, b'{"error":"TOO_LARGE"}'),
+        Refusal.UNKNOWN_CLIENT: expected(401, b'{"error":"KEY"}'),
+        Refusal.NOT_ENABLED: expected(403, b'{"error":"OFF"}'),
+        Refusal.REDIRECT_REQUIRED: expected(422, b'{"error":"RETURN_URL"}'),
+        Refusal.REDIRECT_NOT_ALLOWED: expected(422, b'{"error":"RETURN_URL"}'),
+        Refusal.THROTTLED: expected(429, b'{"error":"WAIT"}', {"Retry-After": "37"}),
+        Refusal.WRONG_METHOD: expected(405, b'{"error":"METHOD"}', {"Allow": "PUT"}),
+        Refusal.FAILED: expected(500, b'{"error":"FAILED"}'),
     },
     faults={
-        "empty": says(422, b'{"error":"USER_REQUIRED"}'),
+        "empty": expected(422, b'{"error":"USER_REQUIRED"}'),
         "blank": INVALID,
         "over-long": INVALID,
         "NUL": INVALID,
         "a line break": INVALID,
         # Percent-encoded it is no UTF-8, and becomes the sign for that: a name like another.
-        "a lone surrogate": says(404, b'{"error":"USER"}'),
+        "a lone surrogate": expected(404, b'{"error":"USER"}'),
     },
 )
 
@@ -80,7 +87,7 @@ class TestPutQuery(DialectContract):
 def site(db, settings, monkeypatch):
     """The host's site."""
     site = Site(settings, monkeypatch)
-    site.settle(CASE)
+    site.configure_site(CASE)
     return site
 
 
@@ -88,7 +95,7 @@ def test_redirect(site):
     """The caller may name one of a client's redirects, since the query declares it."""
     site.pending()
     reply = site.reply(ask(ADDRESS, "arcade", "https://arcade.example/b"))
-    assert reply == says(204)
+    assert reply == expected(204)
     assert Delivery.objects.get().redirect == "1"
 
 
@@ -97,11 +104,11 @@ def test_key_is_needed(site):
     site.pending()
     for headers in ({}, {"X-App-Key": "k-game,k-game"}):
         refused = site.reply(replace(ask(ADDRESS), headers=headers))
-        assert refused == says(401, b'{"error":"KEY"}')
+        assert refused == expected(401, b'{"error":"KEY"}')
 
 
 def test_user_twice(site):
     """A parameter that is declared and comes twice is refused."""
     site.pending()
     refused = site.reply(replace(ask(ADDRESS), query=f"user={ADDRESS}&user={ADDRESS}"))
-    assert refused == says(422, b'{"error":"INVALID"}')
+    assert refused == expected(422, b'{"error":"INVALID"}')

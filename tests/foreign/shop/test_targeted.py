@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from resend_confirmation.outcomes import Outcome, Refusal
-from resend_confirmation.testing.dialects import ADDRESS, Ask, Case, Document, Endings, Site, says
+from resend_confirmation.testing.dialects import (
+    ADDRESS,
+    Case,
+    Document,
+    Endings,
+    Request,
+    Site,
+    expected,
+)
 from shop.targeted import TargetedResend
 
 MEDIA_TYPE = "application/x-amz-json-1.1"
@@ -21,7 +29,7 @@ TARGET = "AWSCognitoIdentityProviderService.ResendConfirmationCode"
 
 def ask(identity, client="game"):
     """A good request."""
-    return Ask(
+    return Request(
         path="/",
         body=json.dumps({"Username": identity, "ClientId": IDS[client]}).encode(),
         content_type=MEDIA_TYPE,
@@ -31,7 +39,7 @@ def ask(identity, client="game"):
 
 def answers(status, body, headers=None):
     """What comes back, in the vendor's type."""
-    return says(status, body, headers, MEDIA_TYPE)
+    return expected(status, body, headers, MEDIA_TYPE)
 
 
 LIMIT = (
@@ -129,8 +137,8 @@ class TestTargeted(Endings, Document):
 def test_another_operation(headers, db, settings, monkeypatch):
     """What names no operation, or another, is refused as such, by the narrower row."""
     site = Site(settings, monkeypatch)
-    site.settle(CASE)
+    site.configure_site(CASE)
     site.pending()
-    with site.untouched():
+    with site.assert_unchanged():
         reply = site.reply(replace(ask(ADDRESS), headers=headers))
     assert reply == answers(400, UNKNOWN_OPERATION)

@@ -9,12 +9,12 @@ from resend_confirmation.outcomes import Outcome, Refusal
 from resend_confirmation.testing.dialects import (
     ADDRESS,
     Answers,
-    Ask,
     Case,
     Document,
     Endings,
+    Request,
     Site,
-    says,
+    expected,
 )
 from resend_confirmation.testing.dialects.document import document
 from shop.versioned import VersionedFirst, VersionedSecond
@@ -28,7 +28,7 @@ def asking(headers):
 
     def ask(identity, client="game"):
         body = json.dumps({"user": identity}).encode()
-        return Ask(path="/user/confirmation", body=body, headers=headers)
+        return Request(path="/user/confirmation", body=body, headers=headers)
 
     return ask
 
@@ -46,23 +46,23 @@ def faults_of(invalid):
 
 
 FIRST_WAIT = b'{"ok":false,"error":"wait"}'
-FIRST_INVALID = says(400, b'{"ok":false,"error":"invalid"}')
+FIRST_INVALID = expected(400, b'{"ok":false,"error":"invalid"}')
 FIRST_ENDINGS: Answers = {
-    Outcome.SENT: says(202, b'{"ok":true}'),
-    Outcome.UNKNOWN: says(404, b'{"ok":false,"error":"unknown"}'),
-    Outcome.CONFIRMED: says(409, b'{"ok":false,"error":"confirmed"}'),
-    Outcome.BLOCKED: says(403, b'{"ok":false,"error":"blocked"}'),
-    Outcome.COOLING_DOWN: says(429, FIRST_WAIT, {"Retry-After": "45"}),
+    Outcome.SENT: expected(202, b'{"ok":true}'),
+    Outcome.UNKNOWN: expected(404, b'{"ok":false,"error":"unknown"}'),
+    Outcome.CONFIRMED: expected(409, b'{"ok":false,"error":"confirmed"}'),
+    Outcome.BLOCKED: expected(403, b'{"ok":false,"error":"blocked"}'),
+    Outcome.COOLING_DOWN: expected(429, FIRST_WAIT, {"Retry-After": "45"}),
     Refusal.INVALID: FIRST_INVALID,
     Refusal.MALFORMED: FIRST_INVALID,
-    Refusal.TOO_LARGE: says(413, b'{"ok":false,"error":"size"}'),
-    Refusal.UNKNOWN_CLIENT: says(401, b'{"ok":false,"error":"client"}'),
-    Refusal.NOT_ENABLED: says(403, b'{"ok":false,"error":"off"}'),
+    Refusal.TOO_LARGE: expected(413, b'{"ok":false,"error":"size"}'),
+    Refusal.UNKNOWN_CLIENT: expected(401, b'{"ok":false,"error":"client"}'),
+    Refusal.NOT_ENABLED: expected(403, b'{"ok":false,"error":"off"}'),
     Refusal.REDIRECT_REQUIRED: FIRST_INVALID,
     Refusal.REDIRECT_NOT_ALLOWED: FIRST_INVALID,
-    Refusal.THROTTLED: says(429, FIRST_WAIT, {"Retry-After": "37"}),
-    Refusal.WRONG_METHOD: says(405, b'{"ok":false,"error":"method"}', {"Allow": "POST"}),
-    Refusal.FAILED: says(500, b'{"ok":false,"error":"failed"}'),
+    Refusal.THROTTLED: expected(429, FIRST_WAIT, {"Retry-After": "37"}),
+    Refusal.WRONG_METHOD: expected(405, b'{"ok":false,"error":"method"}', {"Allow": "POST"}),
+    Refusal.FAILED: expected(500, b'{"ok":false,"error":"failed"}'),
 }
 
 
@@ -71,12 +71,12 @@ def problem(status, name, title, headers=None):
     body = (
         f'{{"type":"https://vendor.example/problems/{name}","title":"{title}","status":{status}}}'
     )
-    return says(status, body.encode(), headers, PROBLEM)
+    return expected(status, body.encode(), headers, PROBLEM)
 
 
 SECOND_INVALID = problem(400, "invalid", "Something is wrong with the request")
 SECOND_ENDINGS: Answers = {
-    Outcome.SENT: says(202, b'{"data":{"status":"queued"}}'),
+    Outcome.SENT: expected(202, b'{"data":{"status":"queued"}}'),
     Outcome.UNKNOWN: problem(404, "unknown", "Nobody has this name"),
     Outcome.CONFIRMED: problem(409, "confirmed", "Already confirmed"),
     Outcome.BLOCKED: problem(403, "blocked", "The account is blocked"),
@@ -122,7 +122,7 @@ class TestVersioned(Endings, Document):
 def site(db, settings, monkeypatch):
     """The host's site."""
     site = Site(settings, monkeypatch)
-    site.settle(FIRST)
+    site.configure_site(FIRST)
     return site
 
 
@@ -137,9 +137,9 @@ def test_the_first_by_its_name(site):
 def test_another_version(version, site):
     """A version that there is not is refused, in the first envelope."""
     site.pending()
-    with site.untouched():
+    with site.assert_unchanged():
         refused = site.reply(replace(FIRST.ask(ADDRESS), headers={"Api-Version": version}))
-    assert refused == says(400, b'{"ok":false,"error":"version"}')
+    assert refused == expected(400, b'{"ok":false,"error":"version"}')
 
 
 def test_both_count_for_one_throttle(site):
