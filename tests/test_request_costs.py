@@ -1,13 +1,62 @@
 """The work of one request: how many canonical forms it computes, and how many calls it takes."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from django.core import mail
 
 from resend_confirmation import addresses, clients, engine
 from resend_confirmation.engine import ResendRequest
+from resend_confirmation.models import Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, Outcome
 
 pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
+
+PACKAGE = str(Path(addresses.__file__).parent)
+#: Upper limits for one candid request. Lower them when a change saves calls.
+MOST_FILES, MOST_CALLS = 28, 200
+REQUESTS = {
+    "strapi": ("/auth/send-email-confirmation", {"email": "pending@example.com"}),
+    "xsolla-oauth2": (
+        "/api/oauth2/user/resend_confirmation_link?client_id=57",
+        {"username": "pending@example.com"},
+    ),
+}
+
+
+def calls_in_the_package(work):
+    """The file of each call of a function of the package that ``work`` leads to."""
+    files = []
+
+    def note(frame, event, arg):
+        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
+            files.append(frame.f_code.co_filename)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return files
+
+
+@pytest.mark.parametrize(("path", "body"), REQUESTS.values(), ids=REQUESTS)
+def test_calls_of_a_candid_request(pending, client, path, body):
+    """A candid request that sends keeps to so many files and calls of the package."""
+
+    def ask():
+        answers.append(client.post(path, body, content_type="application/json"))
+
+    answers = []
+    ask()  # The first one reads the settings and the URLs.
+    Cooldown.objects.all().delete()
+    files = calls_in_the_package(ask)
+    assert [answer.status_code for answer in answers] in ([200, 200], [204, 204])
+    assert Delivery.objects.count() == 2
+    assert 0 < len(files) <= MOST_CALLS
+    assert len(set(files)) <= MOST_FILES
 
 
 @pytest.fixture
