@@ -404,7 +404,7 @@ def test_what_the_database_refuses_to_keep(pending, monkeypatch, caplog, error):
     assert claims.mark(made, DeliveryState.FAILED, reason=Reason.REFUSED, error_code="550")
     assert (row().state, row().reason) == (DeliveryState.FAILED, Reason.REFUSED)
     assert row().error_code == ""
-    assert "cannot be kept" in caplog.text
+    assert "could not be stored" in caplog.text
 
 
 def test_told_once(pending, cut, told):

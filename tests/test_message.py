@@ -58,7 +58,7 @@ def test_base_url(pending, change, base, host, page, whose):
     assert re.fullmatch(r"<[0-9a-f-]{36}@" + re.escape(host) + ">", message_id)
     assert message_id.isascii()
     assert link.startswith(f"{page}/confirm/?token=")
-    assert f"gave this address to {page}." in letter.body
+    assert f"this address was entered at {page}." in letter.body
     query = urlsplit(link).query
     assert Client().get(f"/confirm/?{query}").status_code == 200
 
