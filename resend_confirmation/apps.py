@@ -1,11 +1,11 @@
-"""The application's wiring: its name, its checks, its filter of access logs."""
+"""The app's configuration: name, checks, receivers, filter of access logs."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
 class ResendConfirmationConfig(AppConfig):
-    """What ``INSTALLED_APPS`` loads."""
+    """The app's configuration."""
 
     name = "resend_confirmation"
     verbose_name = _("Resend confirmation")

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what drf-spectacular needs to be told so that vendors recognise theirs."""
+"""Postprocessing for drf-spectacular, for documents that resemble the vendors'."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ Document = dict[str, Any]
 
 
 def inline_components(result: Document, **_: Any) -> Document:
-    """Write schemas in place in operations whose vendor's document has no components.
+    """Inline schemas in operations if the vendor's document has no components.
 
     A postprocessing hook: add ``"resend_confirmation.schema.inline_components"`` to
-    ``SPECTACULAR_SETTINGS["POSTPROCESSING_HOOKS"]``. Components that nothing names any more are
-    left out.
+    ``SPECTACULAR_SETTINGS["POSTPROCESSING_HOOKS"]``. Components without
+    references are removed.
     """
     components = result.get("components", {}).get("schemas", {})
     inlined: set[str] = set()
@@ -33,14 +33,14 @@ def _operations(result: Document) -> list[Document]:
 
 
 def _inline(node: Any, components: Document, inlined: set[str]) -> Any:
-    """``node`` with every reference replaced by what it names, changed in place."""
+    """Replace every reference in ``node`` by the schema, in place, and return the node."""
     if isinstance(node, list):
         node[:] = [_inline(item, components, inlined) for item in node]
     elif isinstance(node, dict):
         if reference := node.get("$ref"):
             name = reference.rpartition("/")[2]
             inlined.add(name)
-            # A docstring of ours is no description of the vendor's.
+            # The description comes from our docstring, not from the vendor.
             schema = {k: v for k, v in components[name].items() if k != "description"}
             return _inline(schema, components, inlined)
         for key, value in node.items():

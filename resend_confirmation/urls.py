@@ -1,7 +1,7 @@
-"""Everything at once: the confirm pages under ``confirm/``, and every dialect of the package.
+"""All URLs: the confirm pages under ``confirm/``, and every dialect of the package.
 
-Each can be included alone: ``resend_confirmation.views`` and each module of
-``resend_confirmation.dialects`` is a URLconf itself, with a namespace. Here all names are in the
+Each can be included separately: ``resend_confirmation.views`` and each module of
+``resend_confirmation.dialects`` is a URLconf with a namespace. Here all names are in the
 namespace of the app.
 """
 

@@ -1,11 +1,11 @@
-"""Accounts of django-allauth: its ``EmailAddress.verified`` is the state, its links work as well.
+"""Accounts of django-allauth: ``EmailAddress.verified`` is the state, and its links keep working.
 
 https://docs.allauth.org/en/latest/account/
 """
 
 from collections.abc import Iterator, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from allauth.account import app_settings
@@ -32,8 +32,8 @@ class AllauthStore(ConfirmationStore):
     """Every address of an account that django-allauth knows, pending until it is verified.
 
     The address in the user's own field counts too, as at allauth's login. A user name names the
-    primary address. Where addresses are unique (ACCOUNT_UNIQUE_EMAIL) one that another account
-    verified is blocked: allauth lets nobody else verify it.
+    primary address. If addresses are unique (ACCOUNT_UNIQUE_EMAIL) one that another account
+    verified is blocked: allauth lets no other account verify it.
     """
 
     def find(self, identity: Address | str) -> Sequence[Account]:
@@ -63,13 +63,13 @@ class AllauthStore(ConfirmationStore):
                     get_adapter(request).confirm_email(request, address)
                 )
         except IntegrityError:
-            # Verified for another account at this moment; else the error is none of ours.
+            # Verified for another account at this moment; otherwise raise the error.
             if not _verified().using(using).filter(email=account.address.lower()).exists():
                 raise
             return False
 
     def pending(self) -> Iterator[Account]:
-        """Those who have verified no address at all, each with the one that allauth goes by."""
+        """Yield accounts without any verified address, each with allauth's current address."""
         return (a for a in super().pending() if _is_current(a) and a.parsed)
 
     def _waits(self) -> Q:
@@ -95,7 +95,7 @@ class AllauthStore(ConfirmationStore):
         yield from super()._parts(identity)
         if not isinstance(identity, Address):
             return
-        # As allauth looks addresses up: small letters, by the index.
+        # Lowercase, as allauth looks addresses up, so that the index is used.
         spellings = {spelling.lower() for spelling in identity.spellings}
         theirs = EmailAddress.objects.filter(email__in=spellings)
         yield self._joined().filter(pk__in=theirs.values("user_id"))
@@ -141,7 +141,7 @@ def _standing(user: Any, state: str | None, is_verified: bool, is_taken: bool) -
 
 
 def _current(user: Any) -> str:
-    """The address that allauth goes by: the primary one, else the user's own."""
+    """Return allauth's current address: the primary one, else that of the user model."""
     return user.al_primary or getattr(user, user.get_email_field_name()) or ""
 
 
@@ -155,15 +155,15 @@ def _verified() -> QuerySet[Any]:
 
 
 def _taken(address: Any) -> Exists:
-    """Whether another account verified ``address`` and allauth holds it unique."""
+    """Match users if another account verified ``address`` and addresses are unique."""
     others = _verified().filter(email=address).exclude(user_id=OuterRef("pk"))
     return Exists(others if app_settings.UNIQUE_EMAIL else others.none())
 
 
 def _locked(account: Account, using: str) -> Any:
-    """The unverified row of the address, locked as allauth locks; None where there is none.
+    """Lock and return the unverified row of the address, or return None.
 
-    Addresses before users: allauth writes them in this order, and another could end in a deadlock.
+    Lock addresses before users, as allauth does: another order could deadlock.
     """
     rows = EmailAddress.objects.using(using).select_for_update().filter(user_id=account.user.pk)
     mailbox = account.mailbox
@@ -173,26 +173,26 @@ def _locked(account: Account, using: str) -> Any:
     if user is None or not user.is_active:
         return None
     if address is None:
-        # Accounts that were not made by allauth: it writes their row at the first login.
+        # Accounts made without allauth get their row at the first login.
         if mailbox != Address.parse(getattr(user, user.get_email_field_name()), mailbox):
             return None
         address, _ = EmailAddress.objects.using(using).get_or_create(
             user=user, email=account.address.lower()
         )
-    # Receivers of ``confirmed`` may save the user they are given.
+    # Receivers of ``confirmed`` may save the user that they receive.
     address.user = account.user
     return None if address.verified else address
 
 
 class _Silence(BaseStorage):
-    """Where allauth's words for its own pages go: ours keep no session and set no cookie."""
+    """Discards allauth's messages, since our pages use no session and set no cookie."""
 
     def add(self, level: int, message: str, extra_tags: str | None = "") -> None:
-        """Not kept."""
+        """Discard the message."""
 
 
 def _quiet_request() -> HttpRequest:
-    """The request in which the button was pressed; outside of one, the site's own at BASE_URL."""
+    """Return a copy of the current request, or a request to BASE_URL without one."""
     request: Any = copy(context.request)
     if request is None:
         base = urlsplit(conf.get().BASE_URL)
@@ -204,12 +204,11 @@ def _quiet_request() -> HttpRequest:
         }
         request.user, request.session = AnonymousUser(), {}
     request._messages = _Silence(request)
-    made: HttpRequest = request
-    return made
+    return cast("HttpRequest", request)
 
 
 @receiver(email_confirmed)
 def follow(email_address: Any, **_: Any) -> None:
-    """Mark ours as made when allauth's own link, or code, verified the address."""
+    """Mark the confirmation as done when allauth's link or code verified the address."""
     if isinstance(accounts.store(), AllauthStore):
         engine.note_confirmed(email_address.user, email_address.email)

@@ -1,4 +1,4 @@
-"""The contract of dialects: tests that a host runs on one of its own.
+"""The contract of dialects: tests for custom dialects.
 
 They need pytest and pytest-django, which the extra ``testing`` brings. See
 docs/how-to/add-a-dialect.md.
@@ -6,7 +6,7 @@ docs/how-to/add-a-dialect.md.
 
 import pytest
 
-# Failures then say what was compared, as in a module of tests.
+# Assertions in these modules then show the compared values.
 _MODULES = ("case", "document", "endings", "failing", "inputs", "silence", "site", "trust")
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _MODULES))
 
@@ -23,7 +23,7 @@ from .trust import Trust
 
 
 class DialectContract(Endings, Headers, BadInput, Identities, Trust, Failing, Silence, Document):
-    """All of the contract at once."""
+    """The whole contract."""
 
 
 __all__ = [

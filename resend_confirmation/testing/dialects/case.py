@@ -1,4 +1,4 @@
-"""What the contract needs to know of a dialect: how it is asked, and what it answers, literally."""
+"""Cases for the contract: requests to a dialect and its literal responses."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,14 +36,14 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def slashed(self) -> "Request":
-        """The same with one more slash at the end of its path."""
+        """Return the request with another slash at the end of its path."""
         path = self.path + "/" if isinstance(self.path, str) else self.path + b"/"
         return replace(self, path=path)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back, or must; the capitals of its headers do not count."""
+    """An actual or expected response, with case-insensitive headers."""
 
     status: int
     body: bytes = b""
@@ -60,19 +60,19 @@ def expected(
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
 ) -> Reply:
-    """The reply that must come: of a type where there is a body, and no telling header beyond."""
+    """Return the expected reply, with a content type if it has a body."""
     form = {"Content-Type": media_type} if body else {}
     return Reply(status, body, form | dict(headers or {}))
 
 
 def relevant_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers by which an answer could say something."""
+    """Return the headers that may differ between responses."""
     common = {name.lower() for name in COMMON}
     return {name: value for name, value in headers.items() if name.lower() not in common}
 
 
 def to_reply(response: Any) -> Reply:
-    """The reply that came, without the headers that are the same on every answer."""
+    """Return the actual reply, without the headers that every response has."""
     headers = relevant_headers(dict(response.items()))
     if response.cookies:
         # Django keeps them apart until a server writes them.
@@ -90,7 +90,7 @@ class Case:
 
     ``ask(identity, client)`` is a good request of a client by its name: ``game`` by default,
     ``kiosk``, whose confirmations are switched off, and ``arcade``, which has several redirects
-    and is asked for where callers may name one; None is a client that nobody knows. Where they
+    and is asked for where callers may name one; None is an unknown client. Where they
     may, ``ask`` takes ``redirect`` as well. ``clients`` are the entries of ``CLIENTS`` for these
     names, by default those of the settings.
 
@@ -113,12 +113,12 @@ class Case:
 
     @property
     def is_in_path(self) -> bool:
-        """Whether the identity is a part of the path."""
+        """True if the identity is a part of the path."""
         return _names_identity(self.view.path_class)
 
     @property
     def takes_names(self) -> bool:
-        """Whether the identity may be a user name."""
+        """True if the identity may be a user name."""
         view = self.view
         forms = (view.path_class, view.header_class, view.query_class, view.body_class)
         fields = [field for form in forms if form for field in form().fields.values()]
@@ -126,17 +126,17 @@ class Case:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the table itself tells nothing of accounts."""
+        """True if the table itself conceals all states of accounts."""
         return all(self.view.answers[ending] is QUIET for ending in CONCEALED)
 
     @property
     def is_candid(self) -> bool:
-        """Whether the table tells everything."""
+        """True if no row of the table is quiet."""
         return QUIET not in self.view.answers.values()
 
     @property
     def hides_unknown(self) -> bool:
-        """Whether UNKNOWN alone is quiet, or with others, in a table that is not quiet."""
+        """True if UNKNOWN is quiet in a table that is not quiet as a whole."""
         return self.view.answers[Outcome.UNKNOWN] is QUIET and not self.is_quiet
 
 
@@ -145,7 +145,7 @@ def _names_identity(inputs: type[serializers.Serializer[Any]] | None) -> bool:
 
 
 def link_of(message: Any) -> str:
-    """The link in a message, without the site."""
+    """Return the link in a message, without the site."""
     site = "https://site.example"
     links = [word for word in str(message.body).split() if word.startswith(f"{site}/confirm/")]
     assert len(links) == 1
@@ -153,5 +153,5 @@ def link_of(message: Any) -> str:
 
 
 def token_of(message: Any) -> str:
-    """The token in a message's link."""
+    """Return the token in the link of a message."""
     return link_of(message).partition("?token=")[2]
