@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core import mail
+from django.http import HttpResponse
 
 from resend_confirmation import addresses, clients, engine
 from resend_confirmation.engine import ResendRequest
@@ -49,7 +50,7 @@ def test_calls_of_a_candid_request(pending, client, path, body):
     def ask():
         answers.append(client.post(path, body, content_type="application/json"))
 
-    answers = []
+    answers: list[HttpResponse] = []
     ask()  # The first one reads the settings and the URLs.
     Cooldown.objects.all().delete()
     files = calls_in_the_package(ask)
