@@ -20,7 +20,7 @@ from django.utils import timezone
 from resend_confirmation import clock, engine, urls
 from resend_confirmation.admin import actions, confirmations
 from resend_confirmation.courier import carry
-from resend_confirmation.dialects.base import DialectView
+from resend_confirmation.dialects.base import ResendView
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.signals import confirmed as confirmed_signal
 
@@ -32,7 +32,7 @@ SUPPRESSIONS = "/admin/resend_confirmation/suppression/"
 
 #: Two of the dialects, which all are known once the package's URLs were imported.
 assert urls.urlpatterns
-FIRST, SECOND, *_ = sorted(DialectView.by_name)
+FIRST, SECOND, *_ = sorted(ResendView.by_name)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]

@@ -20,7 +20,7 @@ from django.urls import include, path
 
 from resend_confirmation.checks import urls
 from resend_confirmation.clients import Client, Signing
-from resend_confirmation.dialects.base import DialectView
+from resend_confirmation.dialects.base import ResendView
 
 from .mailers import through
 
@@ -386,7 +386,7 @@ def test_w017_prefix_twice(ids, settings, forced, base, found):
 )
 def test_w013_unknown_dialect(ids, given):
     """W013: a dialect that nobody mounted is likely one that somebody mistyped."""
-    assert "acme" not in DialectView.by_name
+    assert "acme" not in ResendView.by_name
     assert ids(**given) == ["W013"]
 
 

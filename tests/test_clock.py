@@ -211,7 +211,7 @@ PACKAGE = Path(resend_confirmation.__file__).parent
 BY_DJANGOS_CLOCK = {
     "clock.py",
     "contrib/oauth_toolkit.py",
-    "dialects/base/rates.py",
+    "throttling/rates.py",
 }
 
 

@@ -21,7 +21,7 @@ import resend_confirmation
 from resend_confirmation import accounts, clients, conf, dialects, engine, signals
 from resend_confirmation.courier.wake import CARRIERS
 from resend_confirmation.dialects import base
-from resend_confirmation.dialects.base import Answer, DialectView, Kind
+from resend_confirmation.dialects.base import Answer, Fault, ResendView
 from resend_confirmation.engine import ResendRequest, Result
 from resend_confirmation.management.commands.resend_confirmation import Command
 from resend_confirmation.outcomes import (
@@ -55,7 +55,7 @@ VENDORS = {
 #: The package's own dialects; tests define others.
 DIALECTS = {
     name: view
-    for name, view in DialectView.by_name.items()
+    for name, view in ResendView.by_name.items()
     if view.__module__.startswith(f"{dialects.__name__}.")
 }
 
@@ -270,7 +270,7 @@ def test_verdicts_have_rows():
 def test_kinds_have_rows():
     """Every way of being wrong has its row."""
     text = section(page("docs/reference/endings.md"), "Narrower rows")
-    assert first_cells(text) == {kind.value for kind in Kind}
+    assert first_cells(text) == {kind.value for kind in Fault}
 
 
 @pytest.mark.parametrize(
@@ -418,10 +418,10 @@ def test_options_have_rows(name):
         ("AccountStore", [n for n in vars(accounts.AccountStore) if not n.startswith("_")]),
         ("Account", accounts.Account.__dataclass_fields__),
         ("Account", [standing.name for standing in Standing]),
-        ("DialectView", DialectView.__annotations__),
-        ("DialectView", ["find_client", "success_body", "error_body", "error_headers"]),
-        ("DialectView", ["path_values", "landing", "check", "admits"]),
-        ("Other names of the base", [n for n in base.__all__ if n not in {"DialectView", "Table"}]),
+        ("ResendView", ResendView.__annotations__),
+        ("ResendView", ["find_client", "success_body", "error_body", "error_headers"]),
+        ("ResendView", ["path_values", "landing", "check", "admits"]),
+        ("Other names of the base", [n for n in base.__all__ if n not in {"ResendView", "Table"}]),
     ],
 )
 def test_api_is_named(heading, names):
@@ -455,7 +455,7 @@ def written_key(cell: str) -> object:
     assert found, cell
     ending = next(ending for ending in ENDINGS if ending.name == found[1])
     if found[3]:
-        return (ending, found[2], Kind(found[3]))
+        return (ending, found[2], Fault(found[3]))
     return (ending, found[2]) if found[2] else ending
 
 
@@ -468,7 +468,7 @@ def written_answer(row: list[str]) -> object:
     return Answer(int(status), json.loads(code.strip("`")) if code else "", text)
 
 
-def vendor_of(view: type[DialectView]) -> str:
+def vendor_of(view: type[ResendView]) -> str:
     """The name of a vendor's module, which may be a package."""
     return view.__module__.removeprefix(f"{dialects.__name__}.").partition(".")[0]
 

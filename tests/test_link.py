@@ -17,7 +17,7 @@ from django.test import Client
 from resend_confirmation import clients, engine, start, tokens, withdraw
 from resend_confirmation.accounts import ConfirmationStore
 from resend_confirmation.courier import Round, carry
-from resend_confirmation.dialects.base import DialectView
+from resend_confirmation.dialects.base import ResendView
 from resend_confirmation.engine import Result
 from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
@@ -747,7 +747,7 @@ def lost(monkeypatch):
     def landing(cls, opened, client, url):
         raise RuntimeError("no key to sign with")
 
-    monkeypatch.setattr(DialectView, "landing", classmethod(landing))
+    monkeypatch.setattr(ResendView, "landing", classmethod(landing))
 
 
 def test_a_dialect_that_cannot_say_where_to_land(token, client, lost, caplog):
@@ -793,7 +793,7 @@ def test_a_dialect_that_is_not_mounted(token, client, caplog, dialect, said):
 
 def test_a_dialect_may_end_on_our_page(token, client, monkeypatch):
     """A dialect that names no address ends on our own page."""
-    monkeypatch.setattr(DialectView, "landing", classmethod(lambda *args: None))
+    monkeypatch.setattr(ResendView, "landing", classmethod(lambda *args: None))
     assert title(client.post(PAGE, {"token": token})) == THANKS
 
 

@@ -6,11 +6,11 @@ import pytest
 from django.test import Client
 
 from resend_confirmation import engine
-from resend_confirmation.dialects.base.storing import Caller
 from resend_confirmation.engine import backlog
 from resend_confirmation.models import Cooldown, Delivery
 from resend_confirmation.outcomes import DeliveryState
 from resend_confirmation.testing.dialects import forget_counts
+from resend_confirmation.throttling.storing import Caller
 
 from .factories import PendingFactory
 

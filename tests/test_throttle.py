@@ -23,9 +23,10 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client, RequestFactory
 
 from resend_confirmation import conf
-from resend_confirmation.dialects.base import hands, outage, throttle
-from resend_confirmation.dialects.base.network import network
-from resend_confirmation.dialects.base.rates import Exceeded, Limit, Memory, count
+from resend_confirmation.throttling import circuit_breaker, throttle
+from resend_confirmation.throttling.network import network
+from resend_confirmation.throttling.rates import Exceeded, Limit, Memory, count
+from resend_confirmation.throttling.timeout import run_with_timeout
 
 from .conftest import unavailable
 from .faults.gate import Gate
@@ -417,7 +418,7 @@ def test_others_do_not_wait(settings, change, monkeypatch):
             return {}
 
     monkeypatch.setattr("tests.test_throttle.DeadCache", HangingCache)
-    monkeypatch.setattr(outage, "PATIENCE", 0.2)
+    monkeypatch.setattr(circuit_breaker, "PATIENCE", 0.2)
     settings.CACHES = {"default": {"BACKEND": "tests.test_throttle.DeadCache"}}
     change(THROTTLE="2/m")
     results = [throttle.check(request_from(), "acme") for _ in range(50)]
@@ -426,12 +427,12 @@ def test_others_do_not_wait(settings, change, monkeypatch):
     assert len(asked) == 1
 
 
-def test_hands_are_used_again():
+def test_threads_are_used_again():
     """One thread waits for all requests that come one after the other; its errors go up."""
-    names = {hands.within(10, lambda: threading.current_thread().ident) for _ in range(20)}
+    names = {run_with_timeout(10, lambda: threading.current_thread().ident) for _ in range(20)}
     assert len(names) == 1
     with pytest.raises(ZeroDivisionError):
-        hands.within(10, lambda: 1 / 0)
+        run_with_timeout(10, lambda: 1 / 0)
 
 
 # Real caches
@@ -513,7 +514,7 @@ def test_redis_hangs(gate, settings, change, still, log, monkeypatch):
     """A Redis that accepts and says nothing holds up one request, and no longer than a second."""
     database = urlsplit(REDIS_URL).path
     settings.CACHES = backend_at(f"redis://127.0.0.1:{gate.port}{database}")
-    monkeypatch.setattr(outage, "PATIENCE", 0.2)
+    monkeypatch.setattr(circuit_breaker, "PATIENCE", 0.2)
     change(THROTTLE="4/m")
     assert put(3) == [404] * 3
     gate.shut()

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import clients, failures
 from ..addresses import Address
 from ..courier.pause import budget, pause
-from ..dialects.base import DialectView
+from ..dialects.base import ResendView
 
 #: Value for rows without a name; an empty value would mean 'all'.
 NONE = "-"
@@ -158,7 +158,7 @@ class DialectFilter(NameFilter):
     parameter_name = "dialect"
 
     def names(self) -> list[str]:
-        return sorted(DialectView.by_name)
+        return sorted(ResendView.by_name)
 
 
 class ReasonFilter(admin.ChoicesFieldListFilter):

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .. import clients, conf
 from ..clients import Client, Signing
-from ..dialects.base import DialectView
+from ..dialects.base import ResendView
 from ..models import Delivery
 from .registry import ID, bind
 from .urls import callbacks, dialects
@@ -98,7 +98,7 @@ def _lacks(known: Iterable[Client]) -> list[CheckMessage]:
         message
         for client in known
         for dialect in client.ids
-        if (view := DialectView.by_name.get(dialect))
+        if (view := ResendView.by_name.get(dialect))
         for message in view.check(client)
     ]
 

@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from .. import clients, conf, failures
 from ..courier.wake import CARRIERS, carrier
-from ..dialects.base import DialectView
+from ..dialects.base import ResendView
 from .plugins import issuer
 from .registry import ID, bind
 from .urls import callbacks
@@ -137,10 +137,10 @@ def check_names_of_dialects(**_: Any) -> Iterator[CheckMessage]:
     # Loading the URLs imports the dialects.
     list(callbacks())
     for where, name in sorted(named):
-        if name not in DialectView.by_name:
+        if name not in ResendView.by_name:
             yield checks.Warning(
                 f"{where} names the dialect {name!r}, which is not mounted",
-                hint=f"Mounted are: {', '.join(sorted(DialectView.by_name)) or 'none'}.",
+                hint=f"Mounted are: {', '.join(sorted(ResendView.by_name)) or 'none'}.",
                 id=f"{ID}.W013",
             )
 

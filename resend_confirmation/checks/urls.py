@@ -18,8 +18,8 @@ from django.utils.regex_helper import normalize
 
 from .. import clients, conf
 from ..courier import links
-from ..dialects.base import Call, DialectView
-from ..dialects.base.pages import sibling
+from ..dialects.base import ResendView, VendorView
+from ..dialects.base.host_pages import sibling
 from .registry import ID, bind
 
 _HINT = (
@@ -41,10 +41,10 @@ def callbacks() -> Iterator[Any]:
             yield pattern.callback
 
 
-def dialects() -> list[type[DialectView]]:
+def dialects() -> list[type[ResendView]]:
     """Return the dialects that are mounted, sorted by name."""
     views = {getattr(callback, "cls", None) for callback in callbacks()}
-    mounted = {v for v in views if isinstance(v, type) and issubclass(v, DialectView)}
+    mounted = {v for v in views if isinstance(v, type) and issubclass(v, ResendView)}
     return sorted(mounted, key=lambda view: view.dialect)
 
 
@@ -184,7 +184,7 @@ def _list(paths: Iterable[str]) -> str:
 def _is_ours(pattern: URLPattern) -> bool:
     cls = getattr(pattern.callback, "cls", None)
     view = getattr(pattern.callback, "view_class", None)
-    is_call = isinstance(cls, type) and issubclass(cls, Call)
+    is_call = isinstance(cls, type) and issubclass(cls, VendorView)
     return is_call or getattr(view, "__module__", "") == f"{ID}.views"
 
 

@@ -17,7 +17,7 @@ from oauthlib.common import generate_token
 
 from ..accounts import Account
 from ..clients import Client
-from ..dialects.base import DialectView
+from ..dialects.base import ResendView
 
 logger = logging.getLogger("resend_confirmation")
 
@@ -87,7 +87,7 @@ def application_id(client: Client) -> str:
 
     It is under ``oauth_toolkit`` in ``ids``, or else the id at a dialect that lands with a code.
     """
-    known = DialectView.by_name
+    known = ResendView.by_name
     named = (
         id_ for name, id_ in client.ids.items() if name in known and known[name].lands_with_code
     )

@@ -17,7 +17,7 @@ from .. import clients
 from ..clients import Client
 from ..engine import Opened
 from ..outcomes import Outcome, Refusal
-from .base import Answer, Detail, DialectView, IdentityField, Operation
+from .base import Answer, ErrorDetails, IdentityField, Operation, ResendView
 
 _NOT_FOUND = Answer(
     400,
@@ -75,7 +75,7 @@ class BackendlessError(serializers.Serializer[Any]):
     code = serializers.IntegerField()
 
 
-class BackendlessResend(DialectView):
+class BackendlessResend(ResendView):
     """Resends the email confirmation email message to a user.
 
     It applies only to the apps which have the "Require email confirmation" option enabled. If
@@ -147,7 +147,7 @@ class BackendlessResend(DialectView):
         host = request.META.get("HTTP_HOST", "").partition(":")[0]
         return clients.by_host(host) or clients.default()
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """An object, never empty: a client takes an empty error for success."""
         return {"message": answer.message, "code": answer.code}
 

@@ -13,10 +13,11 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from .. import clients, engine
-from ..dialects.base import is_web, throttle
-from ..dialects.base.storing import Caller
+from ..dialects.base import is_web
 from ..engine import Opened, ResendRequest
 from ..outcomes import CONCEALED, Verdict
+from ..throttling import throttle
+from ..throttling.storing import Caller
 from .page import LinkPage, SeeOther, landing, speaking
 
 

@@ -8,7 +8,7 @@ from html import unescape
 from importlib import import_module
 from typing import Any
 
-from resend_confirmation.dialects.base import DialectView
+from resend_confirmation.dialects.base import ResendView
 from resend_confirmation.testing.dialects import (
     ADDRESS,
     NOW,
@@ -43,13 +43,13 @@ __all__ = [
 PACKAGE = "resend_confirmation.dialects."
 
 
-def package_dialects() -> list[type[DialectView]]:
+def package_dialects() -> list[type[ResendView]]:
     """The dialects that come with the package, each imported because its URLs are mounted."""
     import_module("tests.urls")
-    return [v for v in DialectView.by_name.values() if v.__module__.startswith(PACKAGE)]
+    return [v for v in ResendView.by_name.values() if v.__module__.startswith(PACKAGE)]
 
 
-def module_of(view: type[DialectView]) -> str:
+def module_of(view: type[ResendView]) -> str:
     """The test module that a dialect must have: ``x.py`` has ``test_x.py``."""
     return f"tests.dialects.test_{view.__module__.removeprefix(PACKAGE).partition('.')[0]}"
 

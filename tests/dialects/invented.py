@@ -12,9 +12,9 @@ from resend_confirmation import clients
 from resend_confirmation.clients import Client
 from resend_confirmation.dialects.base import (
     Answer,
-    Detail,
-    DialectView,
+    ErrorDetails,
     IdentityField,
+    ResendView,
     routes,
 )
 from resend_confirmation.engine import Result
@@ -35,7 +35,7 @@ class InventedError(serializers.Serializer[Any]):
     oops = serializers.CharField()
 
 
-class InventedResend(DialectView):
+class InventedResend(ResendView):
     """Ask with PUT."""
 
     dialect = "invented"
@@ -70,12 +70,12 @@ class InventedResend(DialectView):
         """A bare JSON string."""
         return f"{answer.message} to {result.identity}"
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """One key."""
         return {"oops": answer.message}
 
 
 # No dialect of the package: what goes through all of them must not meet it.
-del DialectView.by_name["invented"]
+del ResendView.by_name["invented"]
 
 urlpatterns = routes("resend/please", InventedResend, "invented")

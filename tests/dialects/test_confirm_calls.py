@@ -7,7 +7,7 @@ from django.core import mail
 from rest_framework import serializers
 
 from resend_confirmation import clients, engine, start, withdraw
-from resend_confirmation.dialects.base import Call, ConfirmCall, IdentityField, TokenField
+from resend_confirmation.dialects.base import ConfirmView, IdentityField, TokenField, VendorView
 from resend_confirmation.dialects.quiva import QuivaConfirm
 from resend_confirmation.dialects.strapi import StrapiConfirm, StrapiV4Confirm
 from resend_confirmation.models import Confirmation
@@ -18,7 +18,7 @@ from .cases import token_of
 
 pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
-CALLS: list[type[Call]] = [QuivaConfirm, StrapiConfirm, StrapiV4Confirm]
+CALLS: list[type[VendorView]] = [QuivaConfirm, StrapiConfirm, StrapiV4Confirm]
 MET = {
     Refusal.INVALID,
     Refusal.MALFORMED,
@@ -165,7 +165,7 @@ def test_quiva_is_throttled(client, token, change):
 
 def test_the_row_that_is_success():
     """A call of the host's own that forgets it confirms says CONFIRMED."""
-    assert ConfirmCall.succeeded is Verdict.CONFIRMED
+    assert ConfirmView.succeeded is Verdict.CONFIRMED
 
 
 # Whose token it is
@@ -179,7 +179,7 @@ class NamingBody(serializers.Serializer):
     user = IdentityField(source="identity")
 
 
-class NamingConfirm(ConfirmCall):
+class NamingConfirm(ConfirmView):
     """Spend a token in the name of a client, for an account."""
 
     dialect = "naming"

@@ -6,8 +6,8 @@ import pytest
 from django.test import RequestFactory
 from rest_framework import serializers
 
-from resend_confirmation.dialects.base import IdentityField, Kind, LanguageField
-from resend_confirmation.dialects.base.reading import Reading, read
+from resend_confirmation.dialects.base import Fault, IdentityField, LanguageField
+from resend_confirmation.dialects.base.parsing import ParsedRequest, read
 from resend_confirmation.outcomes import Refusal
 from tests import subprocesses
 
@@ -69,7 +69,7 @@ class HeaderInputs(serializers.Serializer[Any]):
     X_App = serializers.CharField(source="client", required=False)
 
 
-def reading(headers: dict[str, str]) -> Reading:
+def reading(headers: dict[str, str]) -> ParsedRequest:
     """What is read of a request with these headers, and with others that are not declared."""
     request = RequestFactory().post("/?X_App=query", headers={"X-Other": "1", **headers})
     return read(
@@ -93,7 +93,7 @@ def reading(headers: dict[str, str]) -> Reading:
 )
 def test_identity(sent, read_as):
     """A header is UTF-8, or else the Latin-1 that servers hand on."""
-    assert reading({"x-user-name": sent}) == Reading({"identity": read_as})
+    assert reading({"x-user-name": sent}) == ParsedRequest({"identity": read_as})
 
 
 def test_all_that_is_declared():
@@ -103,13 +103,13 @@ def test_all_that_is_declared():
 
 
 @pytest.mark.parametrize(
-    ("headers", "kind"), [({}, Kind.MISSING), ({"X-User-Name": "a\x07"}, Kind.WRONG)], ids=repr
+    ("headers", "kind"), [({}, Fault.MISSING), ({"X-User-Name": "a\x07"}, Fault.WRONG)], ids=repr
 )
 def test_refusal(headers, kind):
     """What is wrong is told by the header's name, which a row of the table may name."""
     found = reading(headers)
     assert found.refusal is Refusal.INVALID
-    assert (found.detail.name, found.detail.kind) == ("X-User-Name", kind)
+    assert (found.detail.name, found.detail.fault) == ("X-User-Name", kind)
     assert list(found.detail.errors) == ["X-User-Name"]
 
 
@@ -130,7 +130,7 @@ class NestedBody(serializers.Serializer[Any]):
     score = serializers.FloatField(required=False)
 
 
-def body_of(text: str) -> Reading:
+def body_of(text: str) -> ParsedRequest:
     """What is read of a JSON body."""
     request = RequestFactory().post("/", text, content_type="application/json")
     return read(
@@ -146,35 +146,35 @@ def body_of(text: str) -> Reading:
 @pytest.mark.parametrize(
     ("more", "name", "kind", "value"),
     [
-        ('"security": {"captcha_token": null}', "security.captcha_token", Kind.MISSING, None),
-        ('"security": {}', "security.captcha_token", Kind.MISSING, None),
-        ('"security": {"captcha_token": [1]}', "security.captcha_token", Kind.NOT_A_STRING, [1]),
-        ('"security": [[null]]', "security", Kind.NOT_A_STRING, [[None]]),
-        ('"security": "x"', "security", Kind.WRONG, "x"),
+        ('"security": {"captcha_token": null}', "security.captcha_token", Fault.MISSING, None),
+        ('"security": {}', "security.captcha_token", Fault.MISSING, None),
+        ('"security": {"captcha_token": [1]}', "security.captcha_token", Fault.NOT_A_STRING, [1]),
+        ('"security": [[null]]', "security", Fault.NOT_A_STRING, [[None]]),
+        ('"security": "x"', "security", Fault.WRONG, "x"),
         (
             '"security": {"captcha_token": "a", "captcha_token": "b"}',
             "security.captcha_token",
-            Kind.REPEATED,
+            Fault.REPEATED,
             "b",
         ),
         (
             '"devices": [{"captcha_token": "a"}, {}]',
             "devices.1.captcha_token",
-            Kind.MISSING,
+            Fault.MISSING,
             None,
         ),
-        ('"devices": [7]', "devices.0", Kind.NOT_A_STRING, 7),
-        ('"devices": {"a": 1}', "devices", Kind.NOT_A_STRING, {"a": 1}),
-        ('"tags": ["a", {"b": []}]', "tags.1", Kind.NOT_A_STRING, {"b": []}),
-        ('"tags": null', "tags", Kind.MISSING, None),
-        ('"notes": {"a": {"b": 1}}', "notes.a", Kind.NOT_A_STRING, {"b": 1}),
+        ('"devices": [7]', "devices.0", Fault.NOT_A_STRING, 7),
+        ('"devices": {"a": 1}', "devices", Fault.NOT_A_STRING, {"a": 1}),
+        ('"tags": ["a", {"b": []}]', "tags.1", Fault.NOT_A_STRING, {"b": []}),
+        ('"tags": null', "tags", Fault.MISSING, None),
+        ('"notes": {"a": {"b": 1}}', "notes.a", Fault.NOT_A_STRING, {"b": 1}),
     ],
 )
 def test_nested_refusal(more, name, kind, value):
     """JSON that is wrong below a declared key is INVALID, named by its path from that key."""
     found = body_of(f'{{"email": "ann", {more}}}')
     assert found.refusal is Refusal.INVALID
-    assert (found.detail.name, found.detail.kind, found.detail.value) == (name, kind, value)
+    assert (found.detail.name, found.detail.fault, found.detail.value) == (name, kind, value)
     assert list(found.detail.errors) == [name]
     assert all(type(text) is str for text in found.detail.errors[name])
 

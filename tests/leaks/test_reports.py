@@ -14,7 +14,7 @@ from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 from resend_confirmation import engine, redaction, start, tokens
 from resend_confirmation.accounts import Account
 from resend_confirmation.courier import carry
-from resend_confirmation.dialects.base import DialectView
+from resend_confirmation.dialects.base import ResendView
 from resend_confirmation.engine import ResendRequest, Result
 from resend_confirmation.models import Cooldown, Delivery
 from resend_confirmation.outcomes import Outcome, Standing
@@ -124,7 +124,7 @@ def test_a_receiver_that_fails(pending, browser, settings, reports, debug):
 
 def test_a_landing_that_fails(token, browser, monkeypatch, reports):
     """When no landing can be made the logged error has neither token nor address."""
-    monkeypatch.setattr(DialectView, "landing", fail)
+    monkeypatch.setattr(ResendView, "landing", fail)
     assert browser.post("/confirm/", {"token": token}).status_code == 200
     text = reports()
     assert "No landing URL" in text
@@ -209,7 +209,7 @@ ASKS = {
 def test_a_dialect_that_fails(browser, monkeypatch, reports, caplog, path, body):
     """When a dialect fails neither the mail to ADMINS nor a log shows what was typed."""
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("resend_confirmation.dialects.base.view.engine.resend", fail)
+    monkeypatch.setattr("resend_confirmation.dialects.base.views.engine.resend", fail)
     response = browser.post(path, json.dumps(body), content_type="application/json")
     assert response.status_code == 500
     text = reports() + caplog.text

@@ -1,30 +1,29 @@
 """What every dialect stands on: the form to fill in, and the order in which it is worked off."""
 
 from ...courier.links import with_parameters
-from .answers import QUIET, Answer, Detail, Kind, Table
-from .call import Call
-from .confirming import ConfirmCall
+from .answers import QUIET, Answer, ErrorDetails, Fault, Table
 from .fields import AddressField, IdentityField, LanguageField, StrictCharField, TokenField
-from .landing import is_web, landing_of
-from .operation import Operation
-from .routing import routes
-from .view import DialectView
+from .routing import is_web, landing_of, routes
+from .schema import Operation
+from .vendor_view import VendorView
+from .views import ConfirmView, LinkView, ResendView
 
 __all__ = [
     "QUIET",
     "AddressField",
     "Answer",
-    "Call",
-    "ConfirmCall",
-    "Detail",
-    "DialectView",
+    "ConfirmView",
+    "ErrorDetails",
+    "Fault",
     "IdentityField",
-    "Kind",
     "LanguageField",
+    "LinkView",
     "Operation",
+    "ResendView",
     "StrictCharField",
     "Table",
     "TokenField",
+    "VendorView",
     "is_web",
     "landing_of",
     "routes",

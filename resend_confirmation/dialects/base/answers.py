@@ -26,7 +26,7 @@ class Quiet(enum.Enum):
 QUIET: Final = Quiet.QUIET
 
 
-class Kind(enum.StrEnum):
+class Fault(enum.StrEnum):
     """How an input was wrong."""
 
     MISSING = "missing"
@@ -37,21 +37,21 @@ class Kind(enum.StrEnum):
 
 #: Keys are endings, or narrower: ``(ending, field)`` and ``(ending, field, kind)``; of a call that
 #: confirms they are verdicts, too.
-Key = Ending | Verdict | tuple[Ending, str] | tuple[Ending, str, Kind]
+Key = Ending | Verdict | tuple[Ending, str] | tuple[Ending, str, Fault]
 Table = Mapping[Key, Answer | Quiet]
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class ErrorDetails:
     """What is known about a refused request beyond its ending.
 
-    ``errors`` maps the vendor's field names to messages; ``name`` and ``kind`` are of the first
+    ``errors`` maps the vendor's field names to messages; ``name`` and ``fault`` are of the first
     one and ``value`` is what was sent there; ``retry_after`` is in seconds, ``limit`` the
     throttle's number of calls.
     """
 
     name: str = ""
-    kind: Kind = Kind.WRONG
+    fault: Fault = Fault.WRONG
     value: Any = None
     errors: Mapping[str, list[str]] = field(default_factory=dict)
     retry_after: int = 0
@@ -64,9 +64,9 @@ def missing_rows(table: Table) -> list[Ending]:
     return [ending for ending in ENDINGS if ending not in table]
 
 
-def find(table: Table, ending: Ending | Verdict, detail: Detail) -> Answer:
+def answer_for(table: Table, ending: Ending | Verdict, detail: ErrorDetails) -> Answer:
     """The narrowest row for an ending; SENT's for a quiet one."""
-    keys = ((ending, detail.name, detail.kind), (ending, detail.name), ending)
+    keys = ((ending, detail.name, detail.fault), (ending, detail.name), ending)
     rows: Mapping[Any, Answer | Quiet] = table
     row = next(rows[key] for key in keys if key in rows)
     if isinstance(row, Answer):

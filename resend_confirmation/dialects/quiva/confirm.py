@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from ...engine import Opened
 from ...outcomes import Refusal, Verdict
-from ..base import Answer, ConfirmCall, Detail, Kind, Operation, TokenField
+from ..base import Answer, ConfirmView, ErrorDetails, Fault, Operation, TokenField
 from .resend import SHARED, QuivaError, error_body
 
 
@@ -32,7 +32,7 @@ class QuivaConfirmSuccess(serializers.Serializer[Any]):
     data = QuivaConfirmed()  # type: ignore[assignment]
 
 
-class QuivaConfirm(ConfirmCall):
+class QuivaConfirm(ConfirmView):
     """Confirms an email address with the token of the link that was sent to it."""
 
     dialect = "quiva"
@@ -48,7 +48,7 @@ class QuivaConfirm(ConfirmCall):
         Verdict.DEAD: Answer(400, message="Invalid token"),
         Verdict.FOREIGN: Answer(400, message="Invalid token"),
         Refusal.INVALID: Answer(400, message="Invalid token"),
-        (Refusal.INVALID, "token", Kind.MISSING): Answer(400, message="Token is required"),
+        (Refusal.INVALID, "token", Fault.MISSING): Answer(400, message="Token is required"),
         **SHARED,
     }
     operation = Operation(
@@ -69,6 +69,6 @@ class QuivaConfirm(ConfirmCall):
         account, email = result.account.username, result.account.address
         return {"data": {"account": account, "email": email, "account_id": pk, "user_id": pk}}
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """The vendor's."""
         return error_body(answer, detail)

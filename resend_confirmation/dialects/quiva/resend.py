@@ -12,10 +12,10 @@ from ..base import (
     QUIET,
     AddressField,
     Answer,
-    Detail,
-    DialectView,
-    Kind,
+    ErrorDetails,
+    Fault,
     Operation,
+    ResendView,
     Table,
 )
 
@@ -73,7 +73,7 @@ SHARED: Table = {
 }
 
 
-def error_body(answer: Answer, detail: Detail) -> Mapping[str, Any]:
+def error_body(answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
     """A string; more only for the throttle, which speaks of the caller alone."""
     body: dict[str, Any] = {"error": answer.message}
     if detail.retry_after:
@@ -82,7 +82,7 @@ def error_body(answer: Answer, detail: Detail) -> Mapping[str, Any]:
     return body
 
 
-class QuivaResend(DialectView):
+class QuivaResend(ResendView):
     """Resends email confirmation link to user. Always returns success for security reasons."""
 
     dialect = "quiva"
@@ -100,7 +100,7 @@ class QuivaResend(DialectView):
         Refusal.REDIRECT_REQUIRED: QUIET,
         Refusal.REDIRECT_NOT_ALLOWED: QUIET,
         Refusal.INVALID: Answer(400, message="Email is not valid"),
-        (Refusal.INVALID, "email", Kind.MISSING): Answer(400, message="Email is required"),
+        (Refusal.INVALID, "email", Fault.MISSING): Answer(400, message="Email is required"),
         **SHARED,
     }
     operation = Operation(
@@ -119,6 +119,6 @@ class QuivaResend(DialectView):
         """One message for everybody."""
         return {"data": {"message": answer.message}}
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """The vendor's."""
         return error_body(answer, detail)

@@ -6,14 +6,10 @@ It leads to our page with the button: a mail scanner that opens it confirms noth
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.http import HttpRequest
 from rest_framework import serializers
-from rest_framework.response import Response
 
-from ... import clients, engine
-from ...courier import links
 from ...outcomes import Refusal, Verdict
-from ..base import Answer, Call, Detail, Kind, Operation, TokenField
+from ..base import Answer, ErrorDetails, Fault, LinkView, Operation, TokenField
 from .resend import REASONS, StrapiError, StrapiV4Error, error_body, v4_error_body
 
 
@@ -28,12 +24,10 @@ _INVALID = Answer(400, message="token.invalid")
 _V4_INVALID = Answer(400, "ValidationError", "Invalid token")
 
 
-class StrapiConfirm(Call):
+class StrapiConfirm(LinkView):
     """Lead on to the page that confirms an email address."""
 
     dialect = "strapi"
-    method = "get"
-    succeeded = Verdict.READY
     query_class = StrapiConfirmQuery
     error_class: ClassVar[type[serializers.Serializer[Any]]] = StrapiError
     answers = {
@@ -58,17 +52,7 @@ class StrapiConfirm(Call):
         descriptions={302: "to the page", "default": "unexpected error"},
     )
 
-    def ask(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
-        """Look at the token and change nothing."""
-        opened = engine.inspect(values["token"], self.named(request, values))
-        response = self.reply(opened.verdict, result=opened)
-        if response.status_code == _TO_THE_PAGE.status:
-            owner = clients.by_name(opened.delivery.client) if opened.delivery else None
-            response["Location"] = links.page(opened.token, owner)
-        return response
-
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
-        """The vendor's."""
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         return error_body(answer, detail)
 
 
@@ -82,7 +66,7 @@ class StrapiV4Confirm(StrapiConfirm):
         Verdict.DEAD: _V4_INVALID,
         Verdict.FOREIGN: _V4_INVALID,
         Refusal.INVALID: _V4_INVALID,
-        (Refusal.INVALID, "confirmation", Kind.MISSING): Answer(
+        (Refusal.INVALID, "confirmation", Fault.MISSING): Answer(
             400, "ValidationError", "confirmation is a required field"
         ),
         Refusal.MALFORMED: _V4_INVALID,
@@ -101,6 +85,6 @@ class StrapiV4Confirm(StrapiConfirm):
         descriptions={302: "to the page", "default": "unexpected error"},
     )
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """The vendor's; a token that came in is not said again."""
-        return v4_error_body(answer, detail if detail.kind is Kind.MISSING else Detail())
+        return v4_error_body(answer, detail if detail.fault is Fault.MISSING else ErrorDetails())

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from ...engine import Result
 from ...outcomes import Ending, Outcome, Refusal
-from ..base import QUIET, AddressField, Answer, Detail, DialectView, Kind, Operation
+from ..base import QUIET, AddressField, Answer, ErrorDetails, Fault, Operation, ResendView
 from .yup import entry, printed
 
 #: Node's reason phrases, written out: Python's differ from version to version.
@@ -45,7 +45,7 @@ class StrapiError(serializers.Serializer[Any]):
     error = serializers.CharField()
 
 
-def error_body(answer: Answer, detail: Detail) -> Mapping[str, Any]:
+def error_body(answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
     """Strapi 3's; ``code`` is the HTTP status."""
     return {
         "code": answer.status,
@@ -55,7 +55,7 @@ def error_body(answer: Answer, detail: Detail) -> Mapping[str, Any]:
     }
 
 
-class StrapiResend(DialectView):
+class StrapiResend(ResendView):
     """Send a confirmation email to user."""
 
     dialect = "strapi"
@@ -77,7 +77,7 @@ class StrapiResend(DialectView):
         Refusal.REDIRECT_REQUIRED: Answer(403, message="Forbidden"),
         Refusal.REDIRECT_NOT_ALLOWED: Answer(403, message="Forbidden"),
         Refusal.INVALID: Answer(400, message="wrong.email"),
-        (Refusal.INVALID, "email", Kind.MISSING): Answer(400, message="missing.email"),
+        (Refusal.INVALID, "email", Fault.MISSING): Answer(400, message="missing.email"),
         Refusal.MALFORMED: Answer(400, message="invalid JSON, only supports object and array"),
         Refusal.TOO_LARGE: Answer(413, message=REASONS[413]),
         Refusal.WRONG_METHOD: Answer(405, message=REASONS[405]),
@@ -95,7 +95,7 @@ class StrapiResend(DialectView):
         """The account's stored address, where the host lets it be told."""
         return {"email": result.address, "sent": True}
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """The vendor's."""
         return error_body(answer, detail)
 
@@ -116,10 +116,10 @@ class StrapiV4Error(serializers.Serializer[Any]):
     error = StrapiV4ErrorDetail()
 
 
-def v4_error_body(answer: Answer, detail: Detail) -> Mapping[str, Any]:
+def v4_error_body(answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
     """``details`` names the field where one is wrong; a crash or bad JSON has none."""
     message = answer.message or detail.reason
-    if detail.kind is Kind.NOT_A_STRING:
+    if detail.fault is Fault.NOT_A_STRING:
         message = message.format(value=printed(detail.value))
     error: dict[str, Any] = {"status": answer.status, "name": answer.code, "message": message}
     if answer.code == "ValidationError" and detail.name:
@@ -129,7 +129,7 @@ def v4_error_body(answer: Answer, detail: Detail) -> Mapping[str, Any]:
     return {"data": None, "error": error}
 
 
-class StrapiV4Resend(DialectView):
+class StrapiV4Resend(ResendView):
     """Send a confirmation email to user, as Strapi 4 and 5."""
 
     dialect = "strapi-v4"
@@ -154,10 +154,10 @@ class StrapiV4Resend(DialectView):
         Refusal.REDIRECT_REQUIRED: Answer(403, "ForbiddenError", "Forbidden"),
         Refusal.REDIRECT_NOT_ALLOWED: Answer(403, "ForbiddenError", "Forbidden"),
         Refusal.INVALID: Answer(400, "ValidationError", "email must be a valid email"),
-        (Refusal.INVALID, "email", Kind.MISSING): Answer(
+        (Refusal.INVALID, "email", Fault.MISSING): Answer(
             400, "ValidationError", "email is a required field"
         ),
-        (Refusal.INVALID, "email", Kind.NOT_A_STRING): Answer(
+        (Refusal.INVALID, "email", Fault.NOT_A_STRING): Answer(
             400,
             "ValidationError",
             "email must be a `string` type, but the final value was: `{value}`.",
@@ -185,11 +185,11 @@ class StrapiV4Resend(DialectView):
         """The address as typed, always: the stored one would tell who has an account."""
         return {"email": result.identity, "sent": True}
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """The vendor's."""
         return v4_error_body(answer, detail)
 
-    def error_headers(self, ending: Ending, detail: Detail) -> Mapping[str, str]:
+    def error_headers(self, ending: Ending, detail: ErrorDetails) -> Mapping[str, str]:
         """The limiter's headers beside ``Retry-After``; the reset is in epoch seconds."""
         headers = super().error_headers(ending, detail)
         if not detail.retry_after:

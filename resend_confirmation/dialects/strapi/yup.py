@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..base import Detail, Kind
+from ..base import ErrorDetails, Fault
 
 #: JavaScript writes whole numbers out up to here.
 EXPONENT_FROM = 1e21
@@ -45,12 +45,12 @@ def _simple(value: Any) -> str:
     return json.dumps(value)
 
 
-def entry(message: str, detail: Detail) -> Mapping[str, Any]:
+def entry(message: str, detail: ErrorDetails) -> Mapping[str, Any]:
     """Return one entry of yup's list of errors, without ``value`` where that is long."""
     made: dict[str, Any] = {
         "path": [detail.name],
         "message": message,
         "name": "ValidationError",
     }
-    is_said = detail.kind is not Kind.MISSING and len(_whole(detail.value)) <= MOST
+    is_said = detail.fault is not Fault.MISSING and len(_whole(detail.value)) <= MOST
     return {**made, "value": detail.value} if is_said else made

@@ -12,7 +12,7 @@ from ... import clients, conf
 from ...clients import Client
 from ...engine import Opened
 from ...outcomes import Outcome, Refusal, Verdict
-from ..base import Answer, Detail, DialectView, Operation, with_parameters
+from ..base import Answer, ErrorDetails, Operation, ResendView, with_parameters
 from .inputs import XsollaError, XsollaJWTQuery, XsollaOAuth2Query, XsollaResendBody
 from .user_token import user_token
 
@@ -25,7 +25,7 @@ _TOO_MANY = Answer(429, "002-057", "Too many attempts. Try again later.")
 _INVALID = Answer(400, "0", "Request has invalid parameters.")
 
 
-class XsollaResend(DialectView):
+class XsollaResend(ResendView):
     """What the vendor's two ways share."""
 
     body_class = XsollaResendBody
@@ -58,7 +58,7 @@ class XsollaResend(DialectView):
         """By the id in the query."""
         return clients.by_id(self.dialect, str(values["client"]))
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """``details`` only when there is something to add."""
         error: dict[str, Any] = {"code": answer.code, "description": answer.message}
         why = {detail.name or "body": [detail.reason]} if detail.reason else {}

@@ -11,7 +11,7 @@ from django.urls import get_resolver
 from ... import clients, engine, failures
 from ...clients import Client
 from ...courier.pause import pause
-from ...dialects.base import DialectView
+from ...dialects.base import ResendView
 from ...outcomes import Outcome
 from .. import arguments, send, status, stopping, work
 from ..arguments import printable
@@ -168,7 +168,7 @@ def _client(name: str | None) -> Client | None:
 def _dialect(name: str) -> str:
     # Loading the URLs imports the dialects.
     get_resolver().url_patterns  # noqa: B018
-    if name and name not in DialectView.by_name:
-        known = ", ".join(sorted(DialectView.by_name)) or "none"
+    if name and name not in ResendView.by_name:
+        known = ", ".join(sorted(ResendView.by_name)) or "none"
         raise CommandError(f"No dialect {name!r} is mounted. Known: {known}.")
     return name

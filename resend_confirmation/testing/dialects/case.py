@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.datastructures import CaseInsensitiveMapping
 from rest_framework import serializers
 
-from ...dialects.base import QUIET, AddressField, DialectView
+from ...dialects.base import QUIET, AddressField, ResendView
 from ...outcomes import CONCEALED, Ending, Outcome
 
 ADDRESS = "pending@example.com"
@@ -100,7 +100,7 @@ class Case:
     """
 
     name: str
-    view: type[DialectView]
+    view: type[ResendView]
     ask: Callable[..., Request]
     endings: Answers
     faults: Mapping[str, Reply]

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlencode
 import pytest
 from rest_framework import serializers
 
-from ...dialects.base import reading
-from ...dialects.base.reading import header_of
+from ...dialects.base import body as request_body
+from ...dialects.base.parsing import header_of
 from ...models import Delivery
 from ...outcomes import Outcome, Refusal
 from .asgi import over_asgi
@@ -154,7 +154,7 @@ class BadInput(Contract):
     ) -> None:
         """A body that is wrong is refused in the vendor's words."""
         site.pending()
-        monkeypatch.setattr(reading, "MAX_BODY", 200_000)
+        monkeypatch.setattr(request_body, "MAX_BODY", 200_000)
         body, fault = BAD_BODIES[name]
         # Where the vendor says again what was sent, one fault has several answers.
         fault = name if name in case.faults else fault

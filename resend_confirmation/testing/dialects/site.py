@@ -16,13 +16,13 @@ from django.test import Client
 from django.utils import timezone
 
 from ... import engine, start
-from ...dialects.base import storing, throttle
-from ...dialects.base.outage import Outage
-from ...dialects.base.rates import Memory
 from ...engine import Result, backlog
 from ...engine.draining import BATCH
 from ...models import Confirmation, Cooldown, Delivery, Suppression
 from ...outcomes import DeliveryState, Ending, Outcome, Refusal
+from ...throttling import storing, throttle
+from ...throttling.circuit_breaker import CircuitBreaker
+from ...throttling.rates import Memory
 from .case import ADDRESS, Case, Reply, Request, to_reply
 
 #: Seconds since the epoch when a test begins.
@@ -73,7 +73,7 @@ def forget_counts(monkeypatch: Any) -> None:
     cache.clear()
     backlog.reset()
     monkeypatch.setattr(throttle, "counts", Memory(throttle.MOST_COUNTS))
-    monkeypatch.setattr(throttle, "cache_outage", Outage())
+    monkeypatch.setattr(throttle, "breaker", CircuitBreaker())
     monkeypatch.setattr(storing, "lately", Memory(storing.MOST_COUNTS))
 
 

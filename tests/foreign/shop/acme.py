@@ -14,11 +14,11 @@ from resend_confirmation.clients import Client
 from resend_confirmation.dialects.base import (
     QUIET,
     Answer,
-    Detail,
-    DialectView,
+    ErrorDetails,
+    Fault,
     IdentityField,
-    Kind,
     Operation,
+    ResendView,
     StrictCharField,
     routes,
 )
@@ -57,7 +57,7 @@ class AcmeError(serializers.Serializer):
     errors = AcmeProblem(many=True)
 
 
-class AcmeResend(DialectView):
+class AcmeResend(ResendView):
     """Send the confirmation again."""
 
     dialect = "acme"
@@ -72,7 +72,7 @@ class AcmeResend(DialectView):
         Outcome.BLOCKED: Answer(403, "blocked", "Account is blocked"),
         Outcome.COOLING_DOWN: Answer(429, "wait", "Please wait"),
         Refusal.INVALID: Answer(422, "input", "Input is not valid"),
-        (Refusal.INVALID, "login", Kind.MISSING): Answer(422, "login", "Who are you?"),
+        (Refusal.INVALID, "login", Fault.MISSING): Answer(422, "login", "Who are you?"),
         Refusal.MALFORMED: Answer(400, "json", "Body is not JSON"),
         Refusal.TOO_LARGE: Answer(413, "size", "Body is too large"),
         Refusal.UNKNOWN_CLIENT: Answer(404, "realm", "No such realm"),
@@ -97,7 +97,7 @@ class AcmeResend(DialectView):
         """The row's text is the state."""
         return {"state": answer.message}
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """A list with one problem."""
         return {"errors": [{"id": answer.code, "title": answer.message}]}
 

@@ -8,9 +8,9 @@ from resend_confirmation.dialects.base import (
     QUIET,
     AddressField,
     Answer,
-    Detail,
-    DialectView,
+    ErrorDetails,
     Operation,
+    ResendView,
     routes,
 )
 from resend_confirmation.engine import Result
@@ -25,7 +25,7 @@ class BareStringBody(serializers.Serializer[Any]):
     email = AddressField(source="identity")
 
 
-class BareStringResend(DialectView):
+class BareStringResend(ResendView):
     """Send the confirmation again."""
 
     dialect = "bare-string"
@@ -57,7 +57,7 @@ class BareStringResend(DialectView):
         """The text alone."""
         return answer.message
 
-    def error_body(self, answer: Answer, detail: Detail) -> str:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> str:
         """The text alone."""
         return answer.message
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from resend_confirmation.dialects.base import DialectView
+from resend_confirmation.dialects.base import ResendView
 
 from . import acme, bare_string, put_query, targeted, versioned
 
@@ -15,11 +15,11 @@ VIEWS = (
 )
 for _view in VIEWS:
     # The process has tests of other sites, too, which do not mount them.
-    del DialectView.by_name[_view.dialect]
+    del ResendView.by_name[_view.dialect]
 
 
 @pytest.fixture(autouse=True)
 def _shop(settings, monkeypatch):
     settings.ROOT_URLCONF = "shop.urls"
     known = {view.dialect: view for view in VIEWS}
-    monkeypatch.setattr(DialectView, "by_name", DialectView.by_name | known)
+    monkeypatch.setattr(ResendView, "by_name", ResendView.by_name | known)

@@ -10,11 +10,11 @@ from resend_confirmation import clients
 from resend_confirmation.clients import Client
 from resend_confirmation.dialects.base import (
     Answer,
-    Detail,
-    DialectView,
+    ErrorDetails,
+    Fault,
     IdentityField,
-    Kind,
     Operation,
+    ResendView,
     StrictCharField,
     routes,
 )
@@ -44,7 +44,7 @@ class PutQueryError(serializers.Serializer[Any]):
     error = serializers.CharField()
 
 
-class PutQueryResend(DialectView):
+class PutQueryResend(ResendView):
     """Send the confirmation again."""
 
     dialect = "put-query"
@@ -59,7 +59,7 @@ class PutQueryResend(DialectView):
         Outcome.BLOCKED: Answer(403, "BLOCKED"),
         Outcome.COOLING_DOWN: WAIT,
         Refusal.INVALID: INVALID,
-        (Refusal.INVALID, "user", Kind.MISSING): Answer(422, "USER_REQUIRED"),
+        (Refusal.INVALID, "user", Fault.MISSING): Answer(422, "USER_REQUIRED"),
         Refusal.MALFORMED: INVALID,
         Refusal.TOO_LARGE: Answer(413, "TOO_LARGE"),
         Refusal.UNKNOWN_CLIENT: Answer(401, "KEY"),
@@ -78,7 +78,7 @@ class PutQueryResend(DialectView):
         """By the key in the header."""
         return clients.by_id(self.dialect, values.get("client", ""))
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """One word."""
         return {"error": answer.code}
 

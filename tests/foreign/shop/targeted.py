@@ -13,10 +13,10 @@ from resend_confirmation import clients
 from resend_confirmation.clients import Client
 from resend_confirmation.dialects.base import (
     Answer,
-    Detail,
-    DialectView,
+    ErrorDetails,
     IdentityField,
     Operation,
+    ResendView,
     StrictCharField,
     routes,
 )
@@ -64,7 +64,7 @@ class TargetedError(serializers.Serializer[Any]):
         return {"__type": serializers.CharField(), "message": serializers.CharField()}
 
 
-class TargetedResend(DialectView):
+class TargetedResend(ResendView):
     """Resend the confirmation."""
 
     dialect = "targeted"
@@ -116,7 +116,7 @@ class TargetedResend(DialectView):
             }
         }
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """The type and the text."""
         return {"__type": answer.code, "message": answer.message}
 

@@ -11,10 +11,10 @@ from rest_framework import serializers
 
 from resend_confirmation.dialects.base import (
     Answer,
-    Detail,
-    DialectView,
+    ErrorDetails,
     IdentityField,
     Operation,
+    ResendView,
     routes,
 )
 from resend_confirmation.engine import Result
@@ -49,7 +49,7 @@ class VersionedFirstError(serializers.Serializer[Any]):
     error = serializers.CharField()
 
 
-class VersionedFirst(DialectView):
+class VersionedFirst(ResendView):
     """Send the confirmation again."""
 
     dialect = "versioned"
@@ -83,7 +83,7 @@ class VersionedFirst(DialectView):
         """Well, and no more."""
         return {"ok": True}
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """Not well, and why."""
         return {"ok": False, "error": answer.code}
 
@@ -119,7 +119,7 @@ class VersionedSecond(VersionedFirst):
         """What became of it."""
         return {"data": {"status": answer.message}}
 
-    def error_body(self, answer: Answer, detail: Detail) -> Mapping[str, Any]:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         """A problem."""
         return {
             "type": f"https://vendor.example/problems/{answer.code}",
@@ -134,6 +134,6 @@ urlpatterns = [
         VersionedFirst,
         "versioned",
         header="Api-Version",
-        forms={"2": VersionedSecond},
+        variants={"2": VersionedSecond},
     )
 ]

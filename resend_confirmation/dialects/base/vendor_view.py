@@ -15,17 +15,18 @@ from ... import clients, errors, failures
 from ...clients import Client
 from ...engine import Named
 from ...outcomes import Ending, Outcome, Refusal, Verdict
-from . import forms, throttle
-from .answers import Answer, Detail, Table, find
-from .operation import DialectSchema, Operation
-from .reading import read
+from ...throttling import throttle
+from . import body
+from .answers import Answer, ErrorDetails, Table, answer_for
+from .parsing import read
 from .rendering import HEADERS, AlwaysJSON, VendorJSONRenderer
+from .schema import DialectSchema, Operation
 
 Envelope = type[serializers.Field[Any, Any, Any, Any]]
 
 
-class Call(APIView):
-    """What the calls of a dialect have in common; DialectView and ConfirmCall say what they do.
+class VendorView(APIView):
+    """What the calls of a dialect have in common; ResendView and ConfirmView say what they do.
 
     ``succeeded`` is the row of ``answers`` that is a success; every other one has the envelope
     of errors. An envelope is a serializer, or a field where the body is no object.
@@ -50,7 +51,7 @@ class Call(APIView):
     takes_form: ClassVar[bool] = False
     takes_multipart: ClassVar[bool] = False
     #: Every class that answers at the same place, this one first; ``routes`` fills it in.
-    forms: ClassVar[tuple[type["Call"], ...]] = ()
+    variants: ClassVar[tuple[type["VendorView"], ...]] = ()
 
     # The host's choices for its own API do not apply to a vendor's.
     authentication_classes = ()
@@ -67,7 +68,7 @@ class Call(APIView):
         """Answer the one method; every other is refused in the vendor's words."""
         super().__init_subclass__(**kwargs)
         cls.http_method_names = [cls.method, *(["head"] if cls.method == "get" else [])]
-        setattr(cls, cls.method, Call.answer)
+        setattr(cls, cls.method, VendorView.handle)
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
@@ -88,11 +89,11 @@ class Call(APIView):
         """Headers of success; by default none of its own."""
         return {}
 
-    def error_body(self, answer: Answer, detail: Detail) -> Any:
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Any:
         """The body of every other ending, for ``error_class``."""
         raise NotImplementedError
 
-    def error_headers(self, ending: Any, detail: Detail) -> Mapping[str, str]:
+    def error_headers(self, ending: Any, detail: ErrorDetails) -> Mapping[str, str]:
         """Headers of an error; by default ``Retry-After`` where waiting helps (RFC 9110)."""
         return {"Retry-After": str(detail.retry_after)} if detail.retry_after else {}
 
@@ -103,12 +104,12 @@ class Call(APIView):
         """Answer; what callers typed stays out of the local variables of error reports."""
         return super().dispatch(request, *args, **kwargs)
 
-    def answer(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def handle(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Answer one request."""
         django_request = request._request
         if exceeded := throttle.check(django_request, self.dialect):
-            detail = Detail(retry_after=exceeded.retry_after, limit=exceeded.limit)
-            return self.reply(Refusal.THROTTLED, detail)
+            detail = ErrorDetails(retry_after=exceeded.retry_after, limit=exceeded.limit)
+            return self.respond(Refusal.THROTTLED, detail)
         reading = read(
             django_request,
             path=(self.path_class, self.path_values(django_request, kwargs)),
@@ -118,18 +119,18 @@ class Call(APIView):
             takes_forms=self._forms_taken(),
         )
         if reading.refusal:
-            return self.reply(reading.refusal, reading.detail)
-        return self.ask(django_request, reading.values)
+            return self.respond(reading.refusal, reading.detail)
+        return self.perform(django_request, reading.values)
 
     def _forms_taken(self) -> list[str]:
-        taken = {forms.URLENCODED: self.takes_form, forms.MULTIPART: self.takes_multipart}
+        taken = {body.URLENCODED: self.takes_form, body.MULTIPART: self.takes_multipart}
         return [media_type for media_type, is_taken in taken.items() if is_taken]
 
     def path_values(self, request: HttpRequest, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """What the path says, for ``path_class``."""
         return kwargs
 
-    def ask(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
+    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
         """Do what the call is for, with what was read under our words."""
         raise NotImplementedError
 
@@ -138,14 +139,14 @@ class Call(APIView):
         client = self.find_client(request, values)
         return Named(client.name if client else "", values.get("identity"))
 
-    def reply(
+    def respond(
         self,
         ending: Ending | Verdict,
-        detail: Detail = Detail(),  # noqa: B008 - frozen
+        detail: ErrorDetails = ErrorDetails(),  # noqa: B008 - frozen
         result: Any = None,
     ) -> Response:
         """The vendor's answer for an ending."""
-        answer = find(self.answers, ending, detail)
+        answer = answer_for(self.answers, ending, detail)
         if answer == self.answers[self.succeeded]:
             body = self._success(answer, result)
             headers = self.success_headers(result)
@@ -185,7 +186,7 @@ class Call(APIView):
     def handle_exception(self, exc: Exception) -> Response:
         """Answer in the vendor's words; the log gets the frames, the signal the exception."""
         if isinstance(exc, exceptions.MethodNotAllowed):
-            response = self.reply(Refusal.WRONG_METHOD)
+            response = self.respond(Refusal.WRONG_METHOD)
             response["Allow"] = ", ".join(self.http_method_names).upper()
             return response
         set_rollback()
@@ -194,7 +195,7 @@ class Call(APIView):
         # Receivers may look at the exception themselves.
         failures.censor(exc)
         got_request_exception.send(type(self), request=request)
-        return self.reply(Refusal.FAILED)
+        return self.respond(Refusal.FAILED)
 
 
 def _through(envelope: Envelope | None, body: Any) -> Any:

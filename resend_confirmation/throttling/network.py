@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 
 from django.http import HttpRequest
 
-from ... import conf
+from .. import conf
 
 #: Bits that name a network, and how many times a rate all of it may have. A subscriber is given
 #: an IPv6 /64, /56 or /48 (RFC 6177), so that changing the address within it must not help. An

@@ -1,4 +1,4 @@
-"""A cache that is out of order: noticed in time, left alone for a while, logged once."""
+"""Circuit breaker for the throttle's cache."""
 
 import logging
 import threading
@@ -13,41 +13,41 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 
-from . import hands
+from .timeout import run_with_timeout
 
 logger = logging.getLogger("resend_confirmation")
 
 T = TypeVar("T")
 
-#: Seconds that the cache gets to answer, whatever time-outs it was given; many have none.
+#: Seconds that the cache has to answer. Many caches have no time-out of their own.
 PATIENCE = 1.0
-#: Seconds for which the cache is not asked after it failed: at first, and at most.
-REST = 5.0
-LONGEST_REST = 60.0
+#: Seconds for which the breaker stays open after a failure: at first, and at most.
+OPEN_FOR = 5.0
+LONGEST_OPEN = 60.0
 
-#: Caches that no network is between. Theirs is the request's thread, and its database connection.
+#: Caches without a network. They run in the request's thread, with its database connection.
 _NEAR = (LocMemCache, DummyCache, FileBasedCache, BaseDatabaseCache)
 
 
-class Outage:
-    """Whether the cache that the throttle counts in works, as far as this process knows."""
+class CircuitBreaker:
+    """The state of the throttle's cache, as far as this process knows."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._broken = False
-        self._rest = REST
+        self._is_open = False
+        self._open_for = OPEN_FOR
         self._until = 0.0
 
     def guard(self, work: Callable[[], T]) -> T | None:
-        """``work()``, which asks the cache; None when that failed or is not worth trying yet.
+        """Call ``work``, which uses the cache; return None if it failed or the breaker is open.
 
-        While the cache is out of order one request after each rest tries it, and no other waits.
+        While it is open, one request per ``open_for`` seconds tries the cache; no other waits.
         """
         if not self._may_try():
             return None
         try:
             near = isinstance(caches[getattr(settings, "RATELIMIT_USE_CACHE", "default")], _NEAR)
-            result = work() if near else hands.within(PATIENCE, work)
+            result = work() if near else run_with_timeout(PATIENCE, work)
         except Exception as error:
             self._failed(type(error).__name__)
             return None
@@ -56,30 +56,30 @@ class Outage:
 
     def _may_try(self) -> bool:
         with self._lock:
-            if not self._broken:
+            if not self._is_open:
                 return True
             now = time.monotonic()
             if now < self._until:
                 return False
-            self._rest = min(2 * self._rest, LONGEST_REST)
-            self._until = now + self._rest
+            self._open_for = min(2 * self._open_for, LONGEST_OPEN)
+            self._until = now + self._open_for
             return True
 
     def _failed(self, name: str) -> None:
         with self._lock:
-            if self._broken:
+            if self._is_open:
                 return
-            self._broken = True
-            self._rest, self._until = REST, time.monotonic() + REST
+            self._is_open = True
+            self._open_for, self._until = OPEN_FOR, time.monotonic() + OPEN_FOR
         # The error's text is left out: it may hold the cache's password.
         logger.warning(
             "The throttle's cache does not work (%s); each process counts on its own", name
         )
 
     def _worked(self) -> None:
-        if not self._broken:
+        if not self._is_open:
             return
         with self._lock:
-            was_broken, self._broken = self._broken, False
-        if was_broken:
+            was_open, self._is_open = self._is_open, False
+        if was_open:
             logger.warning("The throttle's cache works again")

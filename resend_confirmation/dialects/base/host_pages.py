@@ -19,7 +19,7 @@ ANY = "resend-confirmation-any-segment"
 _aside: ContextVar[bool] = ContextVar("resend_confirmation_aside", default=False)
 
 
-class CallPattern(URLPattern):
+class VendorPattern(URLPattern):
     """The pattern of a call, which steps aside while the host's own pages are looked up."""
 
     def resolve(self, path: str) -> ResolverMatch | None:

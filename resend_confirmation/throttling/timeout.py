@@ -1,4 +1,4 @@
-"""Threads that wait in a request's stead, so that it need not wait longer than it wants to."""
+"""Run a blocking call in another thread, so that a request waits for a limited time."""
 
 import os
 import threading
@@ -18,8 +18,8 @@ class _Job:
         self.error: Exception | None = None
 
 
-class _Hand(threading.Thread):
-    """Does one job after the other. Kept, since a cache's connections are their thread's own."""
+class _Worker(threading.Thread):
+    """Runs jobs in turn. It is kept, because a cache has its connections per thread."""
 
     def __init__(self) -> None:
         super().__init__(name="resend-confirmation-throttle", daemon=True)
@@ -32,29 +32,29 @@ class _Hand(threading.Thread):
                 job.result = job.work()
             except Exception as error:
                 job.error = error
-            # Free before its caller goes on, who may come back at once.
+            # Free the worker before its caller continues: the caller may come back at once.
             _free.append(self)
             job.done.set()
 
 
-#: As many as ever worked at the same time; one that hangs is not among them.
-_free: deque[_Hand] = deque()
+#: Idle workers. There are as many as were ever busy at once; one that hangs is not here.
+_free: deque[_Worker] = deque()
 # Threads do not survive a fork.
 os.register_at_fork(after_in_child=_free.clear)
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
-    """``work()``, done by another thread; TimeoutError when it lasts longer than ``seconds``.
+def run_with_timeout(seconds: float, work: Callable[[], T]) -> T:
+    """Call ``work`` in another thread; raise TimeoutError when it lasts longer than ``seconds``.
 
-    It goes on then, and what it does is lost. Raises what ``work`` raises.
+    The call then continues and its result is lost. Exceptions of ``work`` are raised here.
     """
     try:
-        hand = _free.pop()
+        worker = _free.pop()
     except IndexError:
-        hand = _Hand()
-        hand.start()
+        worker = _Worker()
+        worker.start()
     job = _Job(work)
-    hand.jobs.put(job)
+    worker.jobs.put(job)
     if not job.done.wait(seconds):
         raise TimeoutError
     if job.error is not None:

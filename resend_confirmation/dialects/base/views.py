@@ -10,16 +10,17 @@ from rest_framework.response import Response
 
 from ... import clients, conf, engine, languages
 from ...clients import Client
+from ...courier import links
 from ...engine import Opened, ResendRequest, Result
 from ...outcomes import CONCEALED, Ending, Outcome, Verdict
 from ...signals import ended
-from .answers import Answer, Detail, find, quiet_endings
-from .call import Call
+from ...throttling.storing import Caller
+from .answers import Answer, ErrorDetails, answer_for, quiet_endings
 from .rendering import VendorJSONRenderer
-from .storing import Caller
+from .vendor_view import VendorView
 
 
-class DialectView(Call):
+class ResendView(VendorView):
     """One vendor's way of asking, as a form to fill in; see docs/how-to/add-a-dialect.md.
 
     Fill in ``dialect``, ``answers``, ``operation``, the serializers of the inputs that are read
@@ -35,7 +36,7 @@ class DialectView(Call):
     lands_with_code: ClassVar[bool] = False
 
     #: Every dialect that was imported, by name; confirm pages ask it where to land.
-    by_name: ClassVar[dict[str, type["DialectView"]]] = {}
+    by_name: ClassVar[dict[str, type["ResendView"]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Note the dialect by its name."""
@@ -46,7 +47,7 @@ class DialectView(Call):
         cls.client_field = next(iter(required), None)
         cls.names_redirect = any("redirect" in _sources(form()) for form in inputs if form)
         if cls.dialect:
-            DialectView.by_name[cls.dialect] = cls
+            ResendView.by_name[cls.dialect] = cls
 
     # What a dialect fills in
 
@@ -76,7 +77,7 @@ class DialectView(Call):
         """
         if not client.required:
             return False
-        if cls.find_client is DialectView.find_client:
+        if cls.find_client is ResendView.find_client:
             return client == clients.default()
         if cls.client_field is None:
             return True
@@ -86,7 +87,7 @@ class DialectView(Call):
             return False
         return True
 
-    def ask(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
+    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
         """Put the question to the engine and answer with what it found."""
         client = self.find_client(request, values)
         result = engine.resend(
@@ -105,7 +106,9 @@ class DialectView(Call):
             )
         )
         name = client.name if client else ""
-        return self.reply(result.ending, Detail(retry_after=result.retry_after), result, name)
+        return self.respond(
+            result.ending, ErrorDetails(retry_after=result.retry_after), result, name
+        )
 
     @classmethod
     def quiet(cls) -> frozenset[Ending]:
@@ -113,24 +116,64 @@ class DialectView(Call):
         silenced = CONCEALED if conf.get().is_quiet(cls.dialect) else frozenset()
         return quiet_endings(cls.answers) | silenced
 
-    def reply(
+    def respond(
         self,
         ending: Ending | Verdict,
-        detail: Detail = Detail(),  # noqa: B008 - frozen
+        detail: ErrorDetails = ErrorDetails(),  # noqa: B008 - frozen
         result: Any = None,
         client: str = "",
     ) -> Response:
         """The vendor's answer for an ending, which hosts hear of."""
         ended.send_robust(type(self), dialect=self.dialect, client=client, ending=ending)
-        return super().reply(ending, detail, result or Result(Outcome.SENT))
+        return super().respond(ending, detail, result or Result(Outcome.SENT))
 
     def _rehearse(self, result: Result) -> None:
         """Build the answer while what was written for it can still be taken back.
 
         So FAILED means that nothing was written, without ATOMIC_REQUESTS too.
         """
-        body = self._success(find(self.answers, result.ending, Detail()), result)
+        body = self._success(answer_for(self.answers, result.ending, ErrorDetails()), result)
         VendorJSONRenderer().render(body)
+
+
+class ConfirmView(VendorView):
+    """Spend the token that was read under the word ``token``; ``answers`` has verdicts.
+
+    Every Verdict needs a row, and of the refusals those that such a call can meet: INVALID,
+    MALFORMED, TOO_LARGE, THROTTLED, WRONG_METHOD and FAILED. ``result`` is an
+    ``engine.Opened``. Nobody is logged in by it.
+
+    The token must be of a message of the client that ``find_client`` says, and of the account
+    that was read under the word ``identity``, where the call has that. Every other token is
+    FOREIGN.
+    """
+
+    succeeded: ClassVar[Ending | Verdict] = Verdict.CONFIRMED
+
+    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
+        """Confirm; of several calls with one token the first is CONFIRMED, the others ALREADY."""
+        opened = engine.confirm(values["token"], self.named(request, values))
+        return self.respond(opened.verdict, result=opened)
+
+
+class LinkView(VendorView):
+    """GET the link of a vendor's own messages: it leads to our page and confirms nothing.
+
+    A mail scanner may open it. The row of READY is the redirect. Other verdicts with that row
+    redirect too, since our page has a text for each of them.
+    """
+
+    method: ClassVar[str] = "get"
+    succeeded: ClassVar[Ending | Verdict] = Verdict.READY
+
+    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
+        """Look at the token and change nothing."""
+        opened = engine.inspect(values["token"], self.named(request, values))
+        response = self.respond(opened.verdict, result=opened)
+        if self.answers[opened.verdict] == self.answers[self.succeeded]:
+            client = clients.by_name(opened.delivery.client) if opened.delivery else None
+            response["Location"] = links.page(opened.token, client)
+        return response
 
 
 def _sources(form: Any) -> set[str]:

@@ -6,9 +6,9 @@ from django.conf import settings
 from django.core.cache import caches
 from django.http import HttpRequest
 
-from ... import conf
+from .. import conf
+from .circuit_breaker import CircuitBreaker
 from .network import networks
-from .outage import Outage
 from .rates import Exceeded, Limit, Memory, count
 
 #: Counts that one process keeps while the cache is out of order; the least recent go first.
@@ -41,7 +41,7 @@ def is_on() -> bool:
 def counted(limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
     """Count in the cache that all processes share, or here while that is out of order."""
     limits = tuple(limits)
-    shared = cache_outage.guard(
+    shared = breaker.guard(
         lambda: count(caches[getattr(settings, "RATELIMIT_USE_CACHE", "default")], limits)
     )
     return count(counts, limits) if shared is None else shared
@@ -49,4 +49,4 @@ def counted(limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
 
 #: This process's own; tests replace them.
 counts = Memory(MOST_COUNTS)
-cache_outage = Outage()
+breaker = CircuitBreaker()

@@ -13,7 +13,7 @@ from rest_framework import serializers
 from ... import conf
 from ...outcomes import Ending, Outcome, Refusal
 from .answers import Answer
-from .reading import header_of
+from .parsing import header_of
 
 #: Endings that say how long to wait.
 WAITS = {Outcome.COOLING_DOWN, Refusal.THROTTLED}
@@ -42,7 +42,7 @@ class Operation:
 
 
 class DialectSchema(AutoSchema):
-    """Describes a DialectView by its form; the host's own schema class does not matter."""
+    """Describes a ResendView by its attributes; the host's own schema class does not matter."""
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         """Return None where the host leaves our operations out: generators skip such views."""
@@ -53,16 +53,16 @@ class DialectSchema(AutoSchema):
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is not None:
             operation["security"] = []
-            if self._form.inline:
+            if self._operation.inline:
                 operation["x-inline"] = True
         return operation
 
     view: Any
 
     @property
-    def _form(self) -> Operation:
-        form: Operation = self.view.operation
-        return form
+    def _operation(self) -> Operation:
+        operation: Operation = self.view.operation
+        return operation
 
     def map_parsers(self) -> list[str]:
         """JSON alone, as the vendors' documents.
@@ -73,19 +73,19 @@ class DialectSchema(AutoSchema):
 
     def get_operation_id(self) -> str:
         """The vendor's own."""
-        return self._form.id
+        return self._operation.id
 
     def get_summary(self) -> str:
         """The vendor's own."""
-        return self._form.summary
+        return self._operation.summary
 
     def get_description(self) -> str:  # type: ignore[override]
         """The vendor's own."""
-        return self._form.description
+        return self._operation.description
 
     def get_tags(self) -> list[str]:
         """The vendor's own, else the dialect's name."""
-        return list(self._form.tags) or [self.view.dialect]
+        return list(self._operation.tags) or [self.view.dialect]
 
     def get_auth(self) -> list[Any]:
         """None: whatever the host's API needs."""
@@ -97,7 +97,7 @@ class DialectSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         """What is read from the path, the headers and the query."""
-        described = [*self._form.parameters, *self._headers()]
+        described = [*self._operation.parameters, *self._headers()]
         if self.view.query_class:
             described.append(self.view.query_class)
         if _tells_all():
@@ -106,14 +106,14 @@ class DialectSchema(AutoSchema):
 
     def get_examples(self) -> list[OpenApiExample]:
         """The vendor's own."""
-        return list(self._form.examples)
+        return list(self._operation.examples)
 
     def get_response_serializers(self) -> Any:
         """One response for each documented status, with the table's texts.
 
         Under OPENAPI_ANSWERS "all" those follow that the vendor's document does not list.
         """
-        statuses = dict.fromkeys(self._form.documented)
+        statuses = dict.fromkeys(self._operation.documented)
         if _tells_all():
             statuses |= dict.fromkeys(sorted({row.status for _, _, row in self._rows()}))
         return {
@@ -124,20 +124,20 @@ class DialectSchema(AutoSchema):
 
     @property
     def _classes(self) -> tuple[Any, ...]:
-        """The classes that answer this operation: the view's, and its other forms."""
-        forms = [form for form in self.view.forms if form.operation is self._form]
-        return tuple(forms) or (type(self.view),)
+        """The classes that answer this operation: the view's, and its variants."""
+        variants = [each for each in self.view.variants if each.operation is self._operation]
+        return tuple(variants) or (type(self.view),)
 
     def _rows(self) -> Iterator[tuple[Any, Ending, Answer]]:
         """The rows that a request with the right method can come to, with their classes."""
-        for form in self._classes:
+        for variant in self._classes:
             unreachable = {Refusal.WRONG_METHOD}
-            if not form.body_class:
+            if not variant.body_class:
                 unreachable.add(Refusal.TOO_LARGE)
-            for key, row in form.answers.items():
+            for key, row in variant.answers.items():
                 ending = key[0] if isinstance(key, tuple) else key
                 if isinstance(row, Answer) and ending not in unreachable:
-                    yield form, ending, row
+                    yield variant, ending, row
 
     def _headers(self) -> list[OpenApiParameter]:
         """The declared headers, as parameters."""
@@ -161,12 +161,12 @@ class DialectSchema(AutoSchema):
             OpenApiParameter(
                 name, int, OpenApiParameter.HEADER, required=not waits & others, response=[*waits]
             )
-            for name in self._form.wait_headers
+            for name in self._operation.wait_headers
         ]
 
     def _responses(self, status: int | str) -> Iterator[tuple[str, OpenApiResponse]]:
         """What comes with a status: for each media type its envelope, or one of several."""
-        text = self._form.descriptions.get(status) or self._text(status)
+        text = self._operation.descriptions.get(status) or self._text(status)
         found: dict[str, list[Any]] = {}
         for media_type, envelope in self._envelopes(status):
             if envelope and envelope not in found.setdefault(media_type, []):
@@ -180,14 +180,16 @@ class DialectSchema(AutoSchema):
 
     def _envelopes(self, status: int | str) -> Iterator[tuple[str, Any]]:
         """The media types and envelopes of the rows with a status; else those of its number."""
-        rows = [(form, row) for form, _, row in self._rows() if row.status == status]
-        told = dict.fromkeys((form, row == form.answers[form.succeeded]) for form, row in rows)
+        rows = [(variant, row) for variant, _, row in self._rows() if row.status == status]
+        told = dict.fromkeys(
+            (variant, row == variant.answers[variant.succeeded]) for variant, row in rows
+        )
         succeeds = isinstance(status, int) and status < HTTPStatus.BAD_REQUEST
-        for form, is_success in told or [(form, succeeds) for form in self._classes]:
+        for variant, is_success in told or [(variant, succeeds) for variant in self._classes]:
             if is_success:
-                yield form.media_type, form.success_class
+                yield variant.media_type, variant.success_class
             else:
-                yield form.error_media_type or form.media_type, form.error_class
+                yield variant.error_media_type or variant.media_type, variant.error_class
 
     def _schema_of(self, envelope: Any) -> Any:
         """A reference to a serializer's component; a field's schema in place."""

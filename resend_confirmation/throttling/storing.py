@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.http import HttpRequest
 
-from ... import conf
+from .. import conf
 from . import throttle
 from .network import networks
 from .rates import Limit, Memory, count

@@ -1,0 +1,1 @@
+"""The throttle: how many requests the networks of a caller may make. It knows no vendor."""
