@@ -18,8 +18,8 @@ from django.core.exceptions import (
     PermissionDenied,
     SuspiciousOperation,
 )
+from django.db import DataError, IntegrityError, connections
 from django.db import Error as DjangoError
-from django.db import connections
 from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.debug import sensitive_variables
@@ -80,6 +80,13 @@ def explain(error: BaseException) -> str:
     """Return the class of ``error``, and its text if that cannot hold a secret."""
     name = type(error).__name__
     return f"{name}: {error}" if isinstance(error, _PLAIN) else name
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether ``error`` is of a server, a connection or a table, and not of one row."""
+    if isinstance(error, DataError | IntegrityError):
+        return False
+    return isinstance(error, DjangoError | OSError)
 
 
 def chain(error: BaseException) -> list[BaseException]:

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
-from django.db import router, transaction
 from django.db.models import Q
 from django.dispatch import receiver
 
-from . import clock, columns, failures
+from . import columns, database, failures
 from .addresses import Address
 from .models import Confirmation, Delivery, Suppression
 from .outcomes import DeliveryState, Reason
@@ -95,11 +94,11 @@ def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> 
     delivery, reason = _delivery(event), REASONS[event.event_type]
     if delivery is None:
         return
-    with transaction.atomic(using=router.db_for_write(Delivery)):
+    with database.atomic():
         moved = Delivery.objects.filter(BEFORE[state], pk=delivery.pk).update(
             state=state,
             reason=reason,
-            ended_at=clock.now(),
+            ended_at=database.now(),
             lease_owner="",
             lease_until=None,
             **columns.fit(Delivery, {"error_code": str(event.reject_reason or "")}),
@@ -155,7 +154,7 @@ def _suppress(delivery: Delivery, event: AnymailTrackingEvent, state: DeliverySt
     if address is None:
         return
     digest = address.digest("suppression")
-    Suppression.objects.get_or_create(digest=digest, defaults={"why": why, "since": clock.now()})
+    Suppression.objects.get_or_create(digest=digest, defaults={"why": why, "since": database.now()})
 
 
 def is_lasting(event: AnymailTrackingEvent) -> bool:

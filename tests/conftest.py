@@ -87,8 +87,8 @@ def clock(monkeypatch):
     made = Clock()
     monkeypatch.setattr(timezone, "now", made)
     # What people read is by Django's clock, everything else by the database's.
-    monkeypatch.setattr("resend_confirmation.clock.now", made)
-    monkeypatch.setattr("resend_confirmation.clock.latest", made)
+    monkeypatch.setattr("resend_confirmation.database.now", made)
+    monkeypatch.setattr("resend_confirmation.database.latest", made)
     return made
 
 

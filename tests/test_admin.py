@@ -17,7 +17,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from resend_confirmation import clock, engine, urls
+from resend_confirmation import database, engine, urls
 from resend_confirmation.admin import actions, confirmations
 from resend_confirmation.courier import carry
 from resend_confirmation.dialects.base import ResendView
@@ -114,8 +114,8 @@ class TestList:
                 delivery(waiting(f"waiting{number}"))
             for page in (CONFIRMATIONS, DELIVERIES):
                 # So that no page happens to read the database's clock.
-                clock.forget()
-                clock.now()
+                database.forget()
+                database.now()
                 with CaptureQueriesContext(connection) as queries:
                     response = root.get(page)
                 assert len(listed(response)) == end

@@ -23,7 +23,8 @@ from django.db import (
 )
 from django.db.models import QuerySet
 
-from resend_confirmation.courier import Round, carry, claims, endurance, links, message
+from resend_confirmation import database
+from resend_confirmation.courier import Round, carry, claims, links, message
 from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import DeliveryState, Reason
 from resend_confirmation.signals import delivery_changed
@@ -311,7 +312,7 @@ def test_killed_again_and_again_before_the_hand_over(pending, clock, told):
 @pytest.fixture
 def cut(monkeypatch):
     """Cut the database session as often as the test says, each time the row is written."""
-    monkeypatch.setattr(endurance, "PAUSE", 0.001)
+    monkeypatch.setattr(database, "FIRST_WAIT", 0.001)
     held = claims._held
     errors: list[Exception] = []
 
@@ -461,14 +462,14 @@ def test_not_repeated_within_a_transaction(pending, cut):
             raise OperationalError
 
         with pytest.raises(OperationalError):
-            endurance.persist(fail, time.monotonic() + 60)
+            database.retry_on_disconnect(fail, time.monotonic() + 60)
     assert cut_inside.calls == 1
     assert claims.mark(made, DeliveryState.SENT) is True
 
 
 def test_marks_and_tells_in_one_transaction(pending, monkeypatch):
     """When the confirmation cannot be told, the row is not marked either, and both follow."""
-    monkeypatch.setattr(endurance, "PAUSE", 0.001)
+    monkeypatch.setattr(database, "FIRST_WAIT", 0.001)
     queued(pending)
     made = claimed("one")
     filter_ = Confirmation.objects.filter
@@ -518,7 +519,7 @@ def test_a_webhook_that_is_faster(pending, clock, script, monkeypatch, state):
 )
 def test_cut_before_the_hand_over(pending, monkeypatch, module, name, place):
     """A session that is cut before anything was sent costs neither an attempt nor half a minute."""
-    monkeypatch.setattr(endurance, "PAUSE", 0.001)
+    monkeypatch.setattr(database, "FIRST_WAIT", 0.001)
     queued(pending)
     original = getattr(module, name)
     errors = [OperationalError("terminated"), InterfaceError("closed")]
@@ -542,7 +543,7 @@ def test_cut_before_the_hand_over(pending, monkeypatch, module, name, place):
 
 def test_cut_while_the_link_is_written_down(pending, monkeypatch):
     """What the message says is what the row says, wherever the session was cut."""
-    monkeypatch.setattr(endurance, "PAUSE", 0.001)
+    monkeypatch.setattr(database, "FIRST_WAIT", 0.001)
     queued(pending)
     update = QuerySet.update
     errors = [OperationalError("terminated")]

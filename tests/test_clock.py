@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 import resend_confirmation
-from resend_confirmation import clients, clock, engine
+from resend_confirmation import clients, database, engine
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, Outcome
@@ -32,9 +32,9 @@ LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def unread(monkeypatch):
     """A clock that was not read before, as in a new process."""
-    clock.forget()
+    database.forget()
     yield
-    clock.forget()
+    database.forget()
 
 
 class Uptime:
@@ -51,25 +51,25 @@ class Uptime:
 def uptime(monkeypatch):
     """This machine's own uptime."""
     made = Uptime()
-    monkeypatch.setattr(clock, "_uptime", made)
+    monkeypatch.setattr(database, "_uptime", made)
     return made
 
 
 def test_now():
     """It is the time: servers and tests run on one machine here."""
-    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
-    assert clock.now().utcoffset() == timedelta(0)
+    assert abs(database.now() - datetime.now(UTC)) < timedelta(seconds=5)
+    assert database.now().utcoffset() == timedelta(0)
 
 
 def test_whose_clock(monkeypatch):
     """Django's clock moves nothing that is stored or compared."""
     monkeypatch.setattr(timezone, "now", lambda: LONG_AGO)
-    assert clock.now().year > 2020
+    assert database.now().year > 2020
 
 
 def test_goes_on():
     """Two looks, one after the other, are in order."""
-    looks = [clock.now() for _ in range(100)]
+    looks = [database.now() for _ in range(100)]
     assert looks == sorted(looks)
 
 
@@ -77,14 +77,14 @@ def test_goes_on():
 def test_statements(uptime, django_assert_num_queries):
     """The database is asked once in half a minute; in between this machine's uptime counts."""
     with django_assert_num_queries(1):
-        first = clock.now()
+        first = database.now()
     uptime.seconds += 29.5
     with django_assert_num_queries(0):
-        assert clock.now() == first + timedelta(seconds=29.5)
+        assert database.now() == first + timedelta(seconds=29.5)
     uptime.seconds += 1
     with django_assert_num_queries(1):
         # Nothing like half a minute has passed for the database.
-        assert timedelta(0) <= clock.now() - first < timedelta(seconds=10)
+        assert timedelta(0) <= database.now() - first < timedelta(seconds=10)
 
 
 @needs_clock
@@ -96,7 +96,7 @@ def test_a_time_zone_of_the_session():
         else:
             cursor.execute("SET time_zone = '+09:00'")
     try:
-        assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
+        assert abs(database.now() - datetime.now(UTC)) < timedelta(seconds=5)
     finally:
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
@@ -115,11 +115,11 @@ def test_a_cut_session(uptime, monkeypatch):
     with monkeypatch.context() as away:
         away.setattr(connection, "cursor", cut)
         with pytest.raises(OperationalError):
-            clock.now()
-    first = clock.now()
+            database.now()
+    first = database.now()
     uptime.seconds += 300
     monkeypatch.setattr(connection, "cursor", cut)
-    assert clock.now() == first + timedelta(seconds=300)
+    assert database.now() == first + timedelta(seconds=300)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
@@ -127,7 +127,7 @@ def test_naive(settings, zone):
     """A site without time zones gets the time as it stores it."""
     settings.USE_TZ = False
     settings.TIME_ZONE = zone
-    found = clock.now()
+    found = database.now()
     assert found.tzinfo is None
     assert abs(found - timezone.now()) < timedelta(seconds=5)
 
@@ -135,9 +135,9 @@ def test_naive(settings, zone):
 @needs_clock
 def test_all_threads_share_a_reading(django_assert_num_queries):
     """A process reads the database's clock once, not once for each thread."""
-    clock.now()
+    database.now()
     heard = []
-    thread = threading.Thread(target=lambda: heard.append(clock.now()))
+    thread = threading.Thread(target=lambda: heard.append(database.now()))
     with mock.patch.object(BaseDatabaseWrapper, "cursor", side_effect=AssertionError):
         thread.start()
         thread.join(60)
@@ -147,8 +147,8 @@ def test_all_threads_share_a_reading(django_assert_num_queries):
 @needs_clock
 def test_due_for_every_process(uptime, monkeypatch):
     """A row that one process calls due now is due for another, however long their readings took."""
-    asked = clock.now()
-    clock.forget()
+    asked = database.now()
+    database.forget()
     execute = BaseDatabaseWrapper.cursor
 
     def slow(self):
@@ -156,8 +156,8 @@ def test_due_for_every_process(uptime, monkeypatch):
         return execute(self)
 
     monkeypatch.setattr(BaseDatabaseWrapper, "cursor", slow)
-    assert clock.latest() >= asked
-    assert clock.latest() - clock.now() == timedelta(seconds=5)
+    assert database.latest() >= asked
+    assert database.latest() - database.now() == timedelta(seconds=5)
 
 
 def ask(quiet=frozenset()):
@@ -200,17 +200,17 @@ def test_a_process_whose_clock_is_wrong(how, minutes, pending, monkeypatch):
 
 def test_statements_of_an_ask(pending):
     """Between two readings the clock costs an ask no statement."""
-    clock.now()
+    database.now()
     with CaptureQueriesContext(connection) as asked:
         assert ask() is Outcome.SENT
-    assert clock._SQL.get(connection.vendor) not in [query["sql"] for query in asked]
+    assert database._SQL.get(connection.vendor) not in [query["sql"] for query in asked]
 
 
 PACKAGE = Path(resend_confirmation.__file__).parent
 #: The clock itself; what other services and people compare with their own; counts in a cache.
 BY_DJANGOS_CLOCK = {
-    "clock.py",
     "contrib/oauth_toolkit.py",
+    "database.py",
     "throttling/rates.py",
 }
 

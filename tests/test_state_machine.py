@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 from requests.exceptions import ReadTimeout
 
-import resend_confirmation.clock
+import resend_confirmation.database
 from resend_confirmation import clients, conf, engine, start, withdraw
 from resend_confirmation.courier.receipts import Kind
 from resend_confirmation.engine import ResendRequest, matching
@@ -76,7 +76,7 @@ class Provider(BaseEmailBackend):
         is_out, error = self.answers.pop(0) if self.answers else (True, None)
         if is_out:
             self.copies.append((message.extra_headers["Message-ID"], recipient))
-            self.times.append(resend_confirmation.clock.now())
+            self.times.append(resend_confirmation.database.now())
         if isinstance(error, ReadTimeout):
             self.silent[message.extra_headers["Message-ID"]] += 1
         if error is not None:

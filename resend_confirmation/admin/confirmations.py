@@ -8,14 +8,13 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import quote
 from django.contrib.auth import get_permission_codename, get_user_model
-from django.db import router, transaction
 from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..engine.deadlocks import retried
+from .. import database
 from ..models import Confirmation
 from ..outcomes import ConfirmationState
 from . import actions
@@ -143,7 +142,7 @@ class ConfirmationAdmin(RecordAdmin):
             self.message_user(request, text % facts, messages.WARNING)
         return self._back(request)
 
-    @retried
+    @database.retry_on_deadlock
     def _one(
         self,
         request: HttpRequest,
@@ -152,7 +151,7 @@ class ConfirmationAdmin(RecordAdmin):
         entry: str,
     ) -> Done:
         """Apply ``act`` and log it in one transaction."""
-        with transaction.atomic(using=router.db_for_write(Confirmation)):
+        with database.atomic():
             done = act(confirmation)
             if done is Done.YES:
                 self.log_change(request, confirmation, entry)

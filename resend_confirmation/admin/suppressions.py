@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from .. import clock
+from .. import database
 from ..addresses import MAX_LENGTH, Address
 from ..models import Suppression
 from .base import ReadOnlyAdmin
@@ -33,7 +33,7 @@ class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError(_("This address is already suppressed."))
         self.instance.digest = address.digest("suppression")
         self.instance.why = Suppression.Why.BY_HAND
-        self.instance.since = clock.now()
+        self.instance.since = database.now()
         return typed
 
 

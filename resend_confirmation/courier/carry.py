@@ -1,7 +1,6 @@
 """Carrying due deliveries to the mail server, one connection a batch."""
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,30 +10,19 @@ from typing import Any
 from django.db.models import F
 from django.views.decorators.debug import sensitive_variables
 
-from .. import accounts, clock, conf, failures
+from .. import accounts, conf, database, failures
 from ..accounts import Account
 from ..addresses import Address
+from ..deliveries import retries
 from ..models import Confirmation, Suppression
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
-from . import claims, endurance, links, message, pause, superseding
+from . import claims, links, message, pause, superseding
 from .claims import Claim
-from .endurance import persist
 from .interruptions import Held
 from .post import Post
 from .receipts import Kind, Receipt
 
 logger = logging.getLogger("resend_confirmation")
-
-#: How long to wait before attempt 2, 3, …; after the last the delivery has failed.
-SCHEDULE = [
-    timedelta(seconds=30),
-    timedelta(minutes=2),
-    timedelta(minutes=10),
-    timedelta(minutes=30),
-    timedelta(hours=2),
-]
-#: Part of a wait that chance adds to it, so that a server that comes back is not overrun.
-JITTER = 0.2
 
 #: Seconds for which a lost database session is no reason to put a delivery off.
 PATIENCE = 5.0
@@ -88,10 +76,12 @@ def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> 
 def _work_off(claim: Claim, post: Post, done: Round) -> None:
     try:
         # Safe to repeat: once the message is handed over no error of the database's comes out.
-        receipt = persist(lambda: _carry(claim, post), time.monotonic() + PATIENCE)
+        receipt = database.retry_on_disconnect(
+            lambda: _carry(claim, post), time.monotonic() + PATIENCE
+        )
     except Exception as error:
         failures.report("Delivery %d could not be processed", claim.delivery.pk)
-        receipt = AWAY if endurance.is_of_the_site(error) else CRASHED
+        receipt = AWAY if failures.is_outage(error) else CRASHED
     if receipt is None:
         done.needless += 1
         return
@@ -161,13 +151,13 @@ def _hindrance(claim: Claim, confirmation: Confirmation, address: Address) -> Re
     delivery = claim.delivery
     if wait := claims.pass_gate(claim, address):
         # For as long as a link would have lived.
-        if clock.now() + wait > delivery.asked_at + conf.get().LINK_LIFETIME:
+        if database.now() + wait > delivery.asked_at + conf.get().LINK_LIFETIME:
             return TOO_LATE
         claims.put_back(claim, wait, reason=Reason.TURN, attempts=F("attempts") - 1)
         return OUT_OF_TURN
     if budget := pause.over_budget(delivery, confirmation):
         return OVER_BUDGET if budget.is_used_up else OVER_SHARE
-    if links.is_late(delivery, clock.now()):
+    if links.is_late(delivery, database.now()):
         if delivery.doubts:
             # Another link would not be a copy of what may have gone out.
             return TOO_LATE
@@ -195,7 +185,7 @@ def _objection(confirmation: Confirmation | None, account: Account | None) -> Re
 
 
 def _accepted(claim: Claim, receipt: Receipt) -> None:
-    now = clock.now()
+    now = database.now()
     facts = {"sent_at": now, "provider_id": receipt.provider_id}
     told = {"sends": F("sends") + 1, "last_sent_at": now}
     values = {"reason": Reason.NONE, "error_class": "", "error_code": "", **facts}
@@ -218,24 +208,25 @@ def _not_accepted(claim: Claim, receipt: Receipt) -> None:
     if receipt == OVER_SHARE:
         budget = pause.budget()
         until = budget.until if budget else None
-        wait = max(timedelta(0), until - clock.now()) if until else timedelta(minutes=1)
+        wait = max(timedelta(0), until - database.now()) if until else timedelta(minutes=1)
         _untouched(claim, receipt, wait=wait, reason=Reason.NONE)
         return
     tries = claim.delivery.attempts
     reason = Reason.CRASHED if receipt == CRASHED else Reason.NOT_ACCEPTED
-    if tries > len(SCHEDULE):
+    least = retries.wait_after(tries)
+    if least is None:
         _failed(claim, receipt, reason)
         return
-    wait = SCHEDULE[tries - 1] * random.uniform(1.0, 1.0 + JITTER)  # noqa: S311
-    if links.is_late(claim.delivery, clock.now() + wait):
+    wait = retries.with_jitter(least)
+    if links.is_late(claim.delivery, database.now() + wait):
         _failed(claim, receipt, Reason.TOO_LATE)
         return
     claims.put_back(claim, wait, reason=reason, **_errors(receipt))
 
 
 def _wait_for_the_site(claim: Claim, receipt: Receipt) -> None:
-    now, asked_at = clock.now(), claim.delivery.asked_at
-    wait = endurance.wait_for_the_site(now - asked_at)
+    now, asked_at = database.now(), claim.delivery.asked_at
+    wait = retries.wait_for_outage(now - asked_at)
     if now + wait > asked_at + conf.get().LINK_LIFETIME:
         _failed(claim, receipt, Reason.TOO_LATE)
         return
@@ -256,7 +247,7 @@ def _ambiguous(claim: Claim, receipt: Receipt) -> None:
     if claim.delivery.doubts >= MAX_DOUBTS:
         claims.mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL, **errors)
         return
-    wait = SCHEDULE[0] * random.uniform(1.0, 1.0 + JITTER)  # noqa: S311
+    wait = retries.with_jitter(retries.SCHEDULE[0])
     claims.put_back(claim, wait, reason=Reason.DOUBTFUL, doubts=F("doubts") + 1, **errors)
 
 

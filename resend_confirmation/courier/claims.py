@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from django.db import Error, connections, router, transaction
+from django.db import Error, connections
 from django.db.models import F, QuerySet
 
-from .. import clock, columns, conf
+from .. import columns, conf, database
 from ..addresses import Address
 from ..limits import gate
 from ..models import Confirmation, Delivery
@@ -21,7 +21,6 @@ from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
 from . import slots, superseding
 from .deadline import BEATS
-from .endurance import OF_THE_SERVER, persist
 
 logger = logging.getLogger("resend_confirmation")
 
@@ -88,18 +87,18 @@ def claim(owner: str) -> Claim | None:
 
 
 def _skips_locked() -> bool:
-    return connections[router.db_for_write(Delivery)].features.has_select_for_update_skip_locked
+    return connections[database.using()].features.has_select_for_update_skip_locked
 
 
 def _due() -> QuerySet[Delivery]:
-    due = Delivery.objects.filter(state=DeliveryState.QUEUED, not_before__lte=clock.latest())
+    due = Delivery.objects.filter(state=DeliveryState.QUEUED, not_before__lte=database.latest())
     return due.order_by("not_before", "pk")
 
 
 def _lock_one(owner: str) -> int | None:
     """One row that nobody else is claiming, where the database can step over locked ones."""
     due = _due()
-    with transaction.atomic(using=due.db, durable=True):
+    with database.atomic(durable=True):
         pk = due.select_for_update(skip_locked=True).values_list("pk", flat=True).first()
         return pk if pk is not None and _take(pk, owner) else None
 
@@ -108,7 +107,7 @@ def _win_one(owner: str) -> int | None:
     """One of a few rows that others may be trying for as well; whoever updates first has it."""
     while pks := list(_due().values_list("pk", flat=True)[:FEW]):
         for pk in pks:
-            with transaction.atomic(using=_due().db, durable=True):
+            with database.atomic(durable=True):
                 if _take(pk, owner):
                     return pk
     return None
@@ -119,7 +118,7 @@ def _take(pk: int, owner: str) -> bool:
         state=DeliveryState.SENDING,
         attempts=F("attempts") + 1,
         lease_owner=owner,
-        lease_until=clock.now() + lease(),
+        lease_until=database.now() + lease(),
         handed_at=None,
     )
     return bool(taken)
@@ -131,7 +130,7 @@ def reclaim() -> None:
     One that was killed before it handed the message over left no doubt; after that the message
     may go out twice. A row whose couriers keep dying is given up.
     """
-    now = clock.now()
+    now = database.now()
     expired = Delivery.objects.filter(state=DeliveryState.SENDING, lease_until__lt=now)
     for row in expired.order_by("pk")[:MANY]:
         # Whatever the tries before it came to: a later fault must not begin the count anew.
@@ -164,14 +163,14 @@ def _give_up(row: Delivery) -> None:
 def pass_gate(claim: Claim, address: Address) -> timedelta:
     """Take the turn of the address; return zero, or how long to wait for the next."""
     # A send ends before its lease does, whatever becomes of this process.
-    wait = gate.enter(claim.delivery, address, clock.now() + lease())
+    wait = gate.enter(claim.delivery, address, database.now() + lease())
     claim.passed = None if wait else address
     return wait
 
 
 def hand_over(claim: Claim) -> bool:
     """Note that the message is about to be handed to the mail server; False: the lease is lost."""
-    return _prolong(claim, claim.lease_ends, handed_at=clock.now())
+    return _prolong(claim, claim.lease_ends, handed_at=database.now())
 
 
 def beat(claim: Claim) -> None:
@@ -181,7 +180,11 @@ def beat(claim: Claim) -> None:
 
 def _prolong(claim: Claim, until: float, **values: Any) -> bool:
     ends = time.monotonic() + lease().total_seconds()
-    held = persist(lambda: _held(claim).update(lease_until=clock.now() + lease(), **values), until)
+
+    def extend() -> int:
+        return _held(claim).update(lease_until=database.now() + lease(), **values)
+
+    held = database.retry_on_disconnect(extend, until)
     if held:
         claim.lease_ends = ends
     return bool(held)
@@ -202,12 +205,12 @@ def mark(
     database connections until the lease ends.
     """
     if state not in {DeliveryState.QUEUED, DeliveryState.SENT}:
-        values["ended_at"] = clock.now()
+        values["ended_at"] = database.now()
     # The newer delivery's state is the confirmation's.
     superseded = values.get("reason") is Reason.SUPERSEDED
 
     def write(facts: dict[str, Any]) -> int:
-        with transaction.atomic(using=router.db_for_write(Delivery)):
+        with database.atomic():
             held = _held(claim).update(state=state, lease_owner="", lease_until=None, **facts)
             # A provider's webhook may have been faster than the mark.
             if claim.passed and (held or state is DeliveryState.SENT):
@@ -232,7 +235,7 @@ def note(claim: Claim, facts: dict[str, Any], told: Mapping[str, Any]) -> None:
     """Write what is known of a message whose state somebody else has written, once."""
 
     def write(facts: dict[str, Any]) -> None:
-        with transaction.atomic(using=router.db_for_write(Delivery)):
+        with database.atomic():
             if Delivery.objects.filter(pk=claim.delivery.pk, sent_at=None).update(**facts):
                 Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0).update(**told)
 
@@ -250,7 +253,7 @@ def _write_down(claim: Claim, write: Callable[[dict[str, Any]], T], facts: dict[
     def work() -> T:
         try:
             return write(facts)
-        except OF_THE_SERVER:
+        except database.DISCONNECTS:
             raise
         except Exception as error:
             if certain == facts:
@@ -261,12 +264,12 @@ def _write_down(claim: Claim, write: Callable[[dict[str, Any]], T], facts: dict[
             )
             return write(certain)
 
-    return persist(work, claim.lease_ends, errors=(Error,))
+    return database.retry_on_disconnect(work, claim.lease_ends, errors=(Error,))
 
 
 def put_back(claim: Claim, wait: timedelta, **values: Any) -> bool:
     """Make a claimed delivery due again after ``wait``."""
-    return mark(claim, DeliveryState.QUEUED, not_before=clock.now() + wait, **values)
+    return mark(claim, DeliveryState.QUEUED, not_before=database.now() + wait, **values)
 
 
 def _held(claim: Claim) -> QuerySet[Delivery]:

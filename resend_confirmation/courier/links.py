@@ -5,11 +5,10 @@ from datetime import datetime
 from urllib.parse import unquote_plus, urlencode, urlsplit
 
 from django.conf import settings as django_settings
-from django.db import router
 from django.db.models import F
 from django.urls import get_script_prefix, reverse, set_script_prefix
 
-from .. import clients, clock, conf, tokens
+from .. import clients, conf, database, tokens
 from ..addresses import Address
 from ..clients import Client
 from ..models import Confirmation, Delivery
@@ -29,7 +28,7 @@ def assign(delivery: Delivery, confirmation: Confirmation, address: Address) -> 
     if delivery.token_digest:
         candidates = tokens.make_all(confirmation.selector, delivery.generation or 0, canonical)
         return next((t for t in candidates if tokens.digest(t) == delivery.token_digest), None)
-    now = clock.now()
+    now = database.now()
     landing = _landing(delivery, confirmation)
     reusable = _reusable(landing, confirmation, address, now)
     generation, expires_at = reusable or _next(confirmation, now)
@@ -125,7 +124,7 @@ def _next(confirmation: Confirmation, now: datetime) -> tuple[int, datetime]:
             confirmation.generation += 1
             return confirmation.generation, expires_at
         # Another courier took this generation; the row says which is next.
-        confirmation.refresh_from_db(using=router.db_for_write(Confirmation))
+        confirmation.refresh_from_db(using=database.using())
 
 
 def url(token: str, client: Client | None = None) -> str:

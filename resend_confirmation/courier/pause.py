@@ -4,10 +4,10 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError
 from django.db.models import Case, F, Q, Value, When
 
-from .. import addresses, clock, conf
+from .. import addresses, conf, database
 from ..models import Confirmation, Cooldown, Delivery
 from ..outcomes import DeliveryState, Origin, Reason
 
@@ -48,7 +48,7 @@ def paused_by() -> Delivery | None:
     return (
         Delivery.objects.filter(
             state=DeliveryState.QUEUED,
-            not_before__gt=clock.latest(),
+            not_before__gt=database.latest(),
             reason=Reason.CONFIGURATION,
         )
         .order_by("-not_before")
@@ -92,7 +92,7 @@ def budget() -> Budget | None:
     limit = conf.get().HOURLY_BUDGET
     if not limit:
         return None
-    hour_from = clock.now() - HOUR
+    hour_from = database.now() - HOUR
     row = Cooldown.objects.filter(digest=_key(), hour_from__gt=hour_from).first()
     return Budget(limit, row.hour_count, row.hour_from + HOUR) if row else Budget(limit)
 
@@ -120,7 +120,7 @@ def over_budget(delivery: Delivery, confirmation: Confirmation) -> Budget | None
     limit = conf.get().HOURLY_BUDGET
     if not limit:
         return None
-    now = clock.now()
+    now = database.now()
     key = _key()
     is_over = Q(hour_from__lte=now - HOUR)
     share = most(limit, delivery.origin, confirmation.sends)
@@ -152,7 +152,7 @@ def _tell_once(key: str, found: Budget) -> None:
 
 def _first(key: str, now: datetime) -> bool:
     try:
-        with transaction.atomic(using=router.db_for_write(Cooldown)):
+        with database.atomic():
             Cooldown.objects.create(
                 digest=key, last_at=now, hour_from=now, hour_count=1, day_from=now, day_count=0
             )

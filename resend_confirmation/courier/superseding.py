@@ -3,10 +3,9 @@
 from functools import partial
 from typing import Any
 
-from django.db import router, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from .. import clock
+from .. import database
 from ..models import Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
@@ -28,7 +27,7 @@ def end_of(delivery: Delivery) -> DeliveryState:
 
 def end_older(confirmation_id: int, newer: int) -> None:
     """End the deliveries that wait and are older than ``newer``, which has its own slot."""
-    with transaction.atomic(using=router.db_for_write(Delivery)):
+    with database.atomic():
         for older in _end_all(_waiting(confirmation_id).filter(pk__lt=newer)):
             slots.give_back_unit(older)
 
@@ -51,14 +50,14 @@ def _end_all(rows: QuerySet[Delivery]) -> list[Delivery]:
 
 
 def _end(row: Delivery) -> bool:
-    using, state = router.db_for_write(Delivery), end_of(row)
-    with transaction.atomic(using=using):
+    state = end_of(row)
+    with database.atomic():
         ended = Delivery.objects.filter(pk=row.pk, state=DeliveryState.QUEUED).update(
-            state=state, reason=Reason.SUPERSEDED, ended_at=clock.now()
+            state=state, reason=Reason.SUPERSEDED, ended_at=database.now()
         )
         if not ended:
             return False
         told = {"delivery_id": row.pk, "state": state, "reason": Reason.SUPERSEDED}
         tell = partial(delivery_changed.send_robust, Delivery, **told)
-        transaction.on_commit(tell, using=using, robust=True)
+        database.on_commit(tell)
     return True

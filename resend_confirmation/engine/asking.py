@@ -5,10 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from django.db import router, transaction
 from django.db.models import Q
 
-from .. import addresses, clients, clock, conf, failures
+from .. import addresses, clients, conf, database, failures
 from ..accounts import Account
 from ..addresses import Address
 from ..clients import Client
@@ -16,7 +15,6 @@ from ..limits import cooldown
 from ..models import Confirmation, Cooldown, Delivery
 from ..outcomes import CONCEALED, DeliveryState, Ending, Origin, Outcome, Reason, Refusal
 from . import backlog, matching, outbox
-from .deadlocks import retried
 from .signup import ensure_confirmation
 
 #: The outcomes that say what an account is.
@@ -64,7 +62,7 @@ class ResendRequest:
 
 
 @failures.discreet
-@retried
+@database.retry_on_deadlock
 def resend(request: ResendRequest) -> Result:
     """Send the message again to the pending account that ``request`` names.
 
@@ -109,7 +107,7 @@ def _ask(request: ResendRequest, identity: Address | str, draft: Delivery) -> Re
         return result
     draft.identity = request.identity
     tells = Outcome.COOLING_DOWN not in request.quiet
-    with transaction.atomic(using=router.db_for_write(Delivery)):
+    with database.atomic():
         if tells and (wait := cooldown.take(_typed(identity))):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         _insert(draft, DeliveryState.ASKED)
@@ -133,8 +131,8 @@ def _look_up(request: ResendRequest, draft: Delivery) -> Result:
         return _ask(request, identity, draft)
     if not waiting:
         return Result(outcome)
-    now = draft.slot_at = clock.now()
-    with transaction.atomic(using=router.db_for_write(Delivery)):
+    now = draft.slot_at = database.now()
+    with database.atomic():
         key = waiting[0].mailbox.canonical
         if wait := cooldown.take(key, waiting[0].cooldown, now):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
@@ -192,7 +190,7 @@ def _copy(draft: Delivery, account: Account, **values: Any) -> Delivery:
 
 
 @failures.discreet
-@retried
+@database.retry_on_deadlock
 def send_to(
     account: Account,
     *,
@@ -209,11 +207,11 @@ def send_to(
     """
     if not matching.pending([account]):
         return Result(matching.outcome_without_pending([account]))
-    now = clock.now()
+    now = database.now()
     named = {"client": client, "dialect": dialect, "redirect": redirect}
     way = named if any(named.values()) else _usual_way(account)
     draft = Delivery(**way, origin=origin, slot_at=now)
-    with transaction.atomic(using=router.db_for_write(Delivery)):
+    with database.atomic():
         if wait := cooldown.take(account.mailbox.canonical, account.cooldown, now):
             if not _may_wait(account):
                 return Result(Outcome.COOLING_DOWN, retry_after=wait)
@@ -250,6 +248,6 @@ def _may_wait(account: Account) -> bool:
 def _insert(delivery: Delivery, state: DeliveryState, wait: timedelta = timedelta(0)) -> None:
     delivery.state = state
     delivery.reason = delivery.reason or Reason.NONE
-    delivery.asked_at = clock.now()
+    delivery.asked_at = database.now()
     delivery.not_before = delivery.asked_at + wait
     outbox.insert(delivery)

@@ -6,12 +6,11 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.signals import setting_changed
-from django.db import router, transaction
 from django.db.models.signals import class_prepared, post_save, pre_save
 from django.utils.module_loading import import_string
 from django.utils.translation import get_language
 
-from .. import accounts, clock, failures
+from .. import accounts, database, failures
 from ..accounts import FlagStore
 from ..addresses import Address
 from ..models import Confirmation
@@ -97,15 +96,14 @@ def note_confirmed(user: Any, address: str) -> bool:
     """
     if (known := Address.parse(address)) is None:
         return False
-    using = router.db_for_write(Confirmation)
-    waiting = Confirmation.objects.using(using).filter(
+    waiting = Confirmation.objects.filter(
         account_id=user.pk,
         fingerprint=known.fingerprint,
         state=ConfirmationState.PENDING,
     )
     if not waiting.exists():
         return False
-    with transaction.atomic(using=using):
+    with database.atomic():
         store = accounts.store()
         store.lock(user.pk)
         # The address may have changed since it was confirmed.
@@ -114,9 +112,9 @@ def note_confirmed(user: Any, address: str) -> bool:
         confirmation = waiting.first()
         if confirmation is None or not known.proves(confirmation.parsed):
             return False
-        if not waiting.update(state=ConfirmationState.CONFIRMED, confirmed_at=clock.now()):
+        if not waiting.update(state=ConfirmationState.CONFIRMED, confirmed_at=database.now()):
             return False
-        confirmation.refresh_from_db(using=using)
+        confirmation.refresh_from_db(using=database.using())
         confirmed.send(Confirmation, confirmation=confirmation, user=user)
     return True
 
@@ -129,11 +127,8 @@ def note_deactivated(user: Any, address: str) -> None:
     """
     if (known := Address.parse(address)) is None:
         return
-    using = router.db_for_write(Confirmation)
-    ours = Confirmation.objects.using(using).filter(
-        account_id=user.pk, fingerprint=known.fingerprint
-    )
-    with transaction.atomic(using=using):
+    ours = Confirmation.objects.filter(account_id=user.pk, fingerprint=known.fingerprint)
+    with database.atomic():
         if not ours.exclude(state=ConfirmationState.PENDING).exists():
             withdraw(reopen(user, known, client="", language=""))
 

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from django.db import router, transaction
-
-from .. import accounts, clock, conf, failures, redaction, tokens
+from .. import accounts, conf, database, failures, redaction, tokens
 from ..accounts import Account
 from ..limits import cooldown
 from ..models import Confirmation, Delivery
@@ -12,7 +10,6 @@ from ..outcomes import ConfirmationState, Outcome, Standing, Verdict
 from ..signals import confirmed
 from . import matching
 from .asking import Result, queue
-from .deadlocks import retried
 from .signup import account_of, locked_account_of, withdraw
 
 
@@ -95,7 +92,7 @@ def _worth(
     replaced = conf.get().LINK_POLICY == "newest" and generation < confirmation.generation
     if replaced or confirmation.state != ConfirmationState.PENDING:
         return Verdict.DEAD
-    if delivery.link_expires_at is None or delivery.link_expires_at <= clock.now():
+    if delivery.link_expires_at is None or delivery.link_expires_at <= database.now():
         return Verdict.EXPIRED
     return Verdict.READY
 
@@ -127,49 +124,47 @@ def confirm_by_hand(confirmation: Confirmation) -> bool:
 
     The account is locked before the store is asked, so that what it says is what is confirmed.
     """
-    using = router.db_for_write(Confirmation)
-    with transaction.atomic(using=using):
+    with database.atomic():
         account = locked_account_of(confirmation)
         if account is None or account.standing is not Standing.PENDING:
             return False
         # The selector is part of the condition: a withdrawal in between replaced it.
         won = Confirmation.objects.filter(
             pk=confirmation.pk, state=ConfirmationState.PENDING, selector=confirmation.selector
-        ).update(state=ConfirmationState.CONFIRMED, confirmed_at=clock.now())
+        ).update(state=ConfirmationState.CONFIRMED, confirmed_at=database.now())
         if not won:
             return False
         if not accounts.store().confirm(account):
-            transaction.set_rollback(True, using=using)
+            database.roll_back()
             return False
-        confirmation.refresh_from_db(using=using)
+        confirmation.refresh_from_db(using=database.using())
         confirmed.send(Confirmation, confirmation=confirmation, user=account.user)
     return True
 
 
 @failures.discreet
-@retried
+@database.retry_on_deadlock
 def renew(token: str) -> Result | None:
     """Send a new link in place of an expired one; None unless ``token`` is genuine and expired."""
     opened = inspect(token)
     delivery, confirmation, account = opened.delivery, opened.confirmation, opened.account
     if opened.verdict is not Verdict.EXPIRED or not (delivery and confirmation and account):
         return None
-    delivery.slot_at = now = clock.now()
-    using = router.db_for_write(Delivery)
-    with transaction.atomic(using=using):
+    delivery.slot_at = now = database.now()
+    with database.atomic():
         if wait := cooldown.take(account.mailbox.canonical, account.cooldown, now):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         # After the cooldown, as everywhere: another order could end in a deadlock.
         current = locked_account_of(confirmation)
         if current is None or current.standing is not Standing.PENDING:
-            transaction.set_rollback(True, using=using)
+            database.roll_back()
             return None
         queue(delivery, [current])
     return Result(Outcome.SENT, current.address, current.address)
 
 
 @failures.discreet
-@retried
+@database.retry_on_deadlock
 def disown(token: str) -> Opened:
     """Withdraw the confirmation behind ``token``, as the recipient who did not sign up asks for.
 
@@ -178,10 +173,10 @@ def disown(token: str) -> Opened:
     opened = inspect(token)
     confirmation = opened.confirmation
     if confirmation and opened.verdict in {Verdict.READY, Verdict.EXPIRED}:
-        with transaction.atomic(using=router.db_for_write(Confirmation)):
+        with database.atomic():
             if withdraw(confirmation):
                 mine = Confirmation.objects.filter(pk=confirmation.pk)
-                mine.update(disowned_at=clock.now())
+                mine.update(disowned_at=database.now())
                 return opened
         return inspect(token)
     return opened

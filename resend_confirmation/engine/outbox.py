@@ -2,9 +2,7 @@
 
 from functools import partial
 
-from django.db import router, transaction
-
-from .. import courier
+from .. import courier, database
 from ..models import Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
@@ -12,9 +10,8 @@ from ..signals import delivery_changed
 
 def insert(delivery: Delivery) -> None:
     """Write ``delivery`` in the caller's transaction; after its commit, wake and tell."""
-    using = router.db_for_write(Delivery)
-    delivery.save(using=using, force_insert=True)
-    transaction.on_commit(courier.wake, using=using, robust=True)
+    delivery.save(using=database.using(), force_insert=True)
+    database.on_commit(courier.wake)
     told = {"state": DeliveryState(delivery.state), "reason": Reason(delivery.reason)}
     tell = partial(delivery_changed.send_robust, Delivery, delivery_id=delivery.pk, **told)
-    transaction.on_commit(tell, using=using, robust=True)
+    database.on_commit(tell)

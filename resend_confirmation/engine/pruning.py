@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 
-from .. import addresses, clock, conf, failures
+from .. import addresses, conf, database, failures
 from ..models import Cooldown, Delivery
 from ..outcomes import DeliveryState
 
@@ -43,7 +43,7 @@ def prune(batch: int = BATCH) -> Iterator[int]:
     Deliveries go RETENTION after they were asked for, ignored ones after its "ignored",
     cooldowns when every window is over. A delivery whose link still works stays.
     """
-    settings, now = conf.get(), clock.now()
+    settings, now = conf.get(), database.now()
     dead_link = Q(link_expires_at=None) | Q(link_expires_at__lt=now)
     deliveries = Delivery.objects.all()
     yield from _in_batches(
@@ -73,14 +73,14 @@ def sweep(is_stopping: Callable[[], bool] = lambda: False) -> int:
     """
     total = batches = 0
     try:
-        if not _take_turn(clock.now()):
+        if not _take_turn(database.now()):
             return 0
         for deleted in islice(prune(), MOST_BATCHES):
             total, batches = total + deleted, batches + 1
             if is_stopping():
                 break
         if batches == MOST_BATCHES:
-            _turn().update(last_at=clock.now() - EVERY + SOON)
+            _turn().update(last_at=database.now() - EVERY + SOON)
     except Exception:
         failures.report("Old rows could not be pruned")
     return total
@@ -101,7 +101,7 @@ def _take_turn(now: datetime) -> bool:
     if _turn().exists():
         return False
     try:
-        with transaction.atomic(using=router.db_for_write(Cooldown)):
+        with database.atomic():
             Cooldown.objects.create(
                 digest=_key(), last_at=now, hour_from=now, hour_count=0, day_from=now, day_count=0
             )

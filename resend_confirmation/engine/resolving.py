@@ -1,24 +1,19 @@
 """Resolving quiet asks, away from the request: who was meant, and does a message follow."""
 
 import logging
-import random
 import time
 from collections import Counter
 from datetime import timedelta
 from functools import partial
 
-from django.db import router, transaction
-
-from .. import addresses, clients, clock, conf, failures
-from ..courier import endurance
-from ..courier.carry import JITTER, SCHEDULE
+from .. import addresses, clients, conf, database, failures
+from ..deliveries import retries
 from ..limits import cooldown
 from ..models import Delivery
 from ..outcomes import DeliveryState, Outcome, Reason
 from ..signals import delivery_changed
 from . import matching
 from .asking import queue_others
-from .deadlocks import retried
 from .signup import ensure_confirmation
 
 logger = logging.getLogger("resend_confirmation")
@@ -36,14 +31,14 @@ def resolve(limit: int = 100) -> int:
     Safe beside other couriers: a row belongs to the one that moves it out of 'asked'. Returns how
     many rows were looked at.
     """
-    due = Delivery.objects.filter(state=DeliveryState.ASKED, not_before__lte=clock.latest())
+    due = Delivery.objects.filter(state=DeliveryState.ASKED, not_before__lte=database.latest())
     asks = list(due.order_by("not_before", "pk")[:limit])
     until = time.monotonic() + PATIENCE
     gone: Counter[str] = Counter()
     for ask in asks:
         try:
             # Safe to repeat: an ask that was resolved is not 'asked' any more.
-            if not endurance.persist(partial(_resolve, ask), until):
+            if not database.retry_on_disconnect(partial(_resolve, ask), until):
                 gone[ask.client] += 1
         except Exception as error:
             failures.report("Request %d could not be resolved", ask.pk)
@@ -57,7 +52,7 @@ def resolve(limit: int = 100) -> int:
     return len(asks)
 
 
-@retried
+@database.retry_on_deadlock
 def _resolve(ask: Delivery) -> bool:
     """Look one ask up; False if its client was removed from the settings."""
     client = clients.by_name(ask.client)
@@ -83,7 +78,7 @@ def _look_up(ask: Delivery) -> None:
     # The slot is that of the ask: a caller who waited as told is not refused for the courier's
     # own delay.
     ask.slot_at = ask.asked_at
-    with transaction.atomic(using=router.db_for_write(Delivery)):
+    with database.atomic():
         # Looking up is not sending: the courier counts from the start.
         if not _move(ask, state=DeliveryState.QUEUED, attempts=0):
             return
@@ -99,7 +94,7 @@ def _look_up(ask: Delivery) -> None:
                 confirmation_id=confirmation_id,
                 state=DeliveryState.IGNORED,
                 reason=matching.REASONS[Outcome.COOLING_DOWN],
-                ended_at=clock.now(),
+                ended_at=database.now(),
                 **BROUGHT,
             )
         else:
@@ -113,9 +108,9 @@ def _look_up(ask: Delivery) -> None:
 
 def _end(ask: Delivery, reason: Reason, key: str = "") -> None:
     """No message follows; ``key`` is whose slot of the cooldown the ask takes all the same."""
-    with transaction.atomic(using=router.db_for_write(Delivery)):
+    with database.atomic():
         ended = _move(
-            ask, state=DeliveryState.IGNORED, reason=reason, ended_at=clock.now(), **BROUGHT
+            ask, state=DeliveryState.IGNORED, reason=reason, ended_at=database.now(), **BROUGHT
         )
         if ended and key:
             cooldown.take(key)
@@ -135,18 +130,18 @@ def _move(ask: Delivery, **values: object) -> bool:
 
 def _postpone(ask: Delivery, error: Exception) -> None:
     """Try again later; faults of the site cost the ask none of its tries."""
-    now = clock.now()
+    now = database.now()
     tries = ask.attempts + 1
-    if endurance.is_of_the_site(error):
-        tries, wait = ask.attempts, endurance.wait_for_the_site(now - ask.asked_at)
+    if failures.is_outage(error):
+        tries, wait = ask.attempts, retries.wait_for_outage(now - ask.asked_at)
     else:
-        wait = SCHEDULE[tries - 1] if tries <= len(SCHEDULE) else timedelta.max
-    reason = Reason.CRASHED if tries > len(SCHEDULE) else Reason.TOO_LATE
+        wait = retries.wait_after(tries) or timedelta.max
+    reason = Reason.CRASHED if tries > len(retries.SCHEDULE) else Reason.TOO_LATE
     if wait > ask.asked_at + conf.get().LINK_LIFETIME - now:
         if _move(ask, state=DeliveryState.FAILED, reason=reason, ended_at=now, **BROUGHT):
             _tell(ask, DeliveryState.FAILED, reason)
         return
     Delivery.objects.filter(pk=ask.pk, state=DeliveryState.ASKED).update(
         attempts=tries,
-        not_before=now + wait * random.uniform(1.0, 1.0 + JITTER),  # noqa: S311
+        not_before=now + retries.with_jitter(wait),
     )

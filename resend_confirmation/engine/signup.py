@@ -7,9 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth import get_user_model
-from django.db import router, transaction
 
-from .. import accounts, addresses, clients, clock, conf, failures, tokens
+from .. import accounts, addresses, clients, conf, database, failures, tokens
 from ..accounts import Account
 from ..addresses import Address
 from ..clients import Client, Redirect
@@ -18,14 +17,13 @@ from ..limits import cooldown
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, DeliveryState, Origin, Reason, Refusal
 from . import outbox
-from .deadlocks import retried
 
 #: A language, and what narrows it: as a tag (pt-BR) or as a locale (pt_BR, sr@latin).
 _TAG = re.compile(r"([a-z]{2,8})([-_@][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
 
 
 @failures.discreet
-@retried
+@database.retry_on_deadlock
 def start(
     account: Any,
     *,
@@ -67,14 +65,14 @@ def start(
         raise ValueError("the redirect is not registered for this client")
     if address is None:
         raise ValueError("not an address")
-    with transaction.atomic(using=router.db_for_write(Confirmation)):
+    with database.atomic():
         named = owner.name if owner else client
         confirmation = reopen(user, address, client=named, language=language)
         if zone:
             confirmation.time_zone = zone
             confirmation.save(update_fields=["time_zone"])
         if send:
-            now = clock.now()
+            now = database.now()
             # A redirect's id means something only beside the client that registered it.
             sender = owner if client or redirect else clients.by_name(confirmation.client)
             target = _redirect(sender, redirect) if sender and redirect else None
@@ -166,7 +164,7 @@ def reopen(
 
     One that waits for another spelling of the address begins again: its links went elsewhere.
     """
-    now = clock.now()
+    now = database.now()
     fresh = {
         "address": address.stored,
         "client": client,

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from django.conf import settings as django_settings
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError
 from django.db.models import Case, F, Q, Value, When
 
-from .. import addresses, clock, conf
+from .. import addresses, conf, database
 from ..models import Cooldown
 
 HOUR = timedelta(hours=1)
@@ -50,7 +50,7 @@ def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> in
     ``at``, by default now, names the slot: ``Delivery.slot_at`` of its message, so that the courier
     can give it back when that did not go out.
     """
-    now = at or clock.now()
+    now = at or database.now()
     if hint is not None and (wait := seconds_left(hint, now)):
         return wait
     key = current_digest(text)
@@ -80,7 +80,7 @@ def _carry_over(text: str) -> None:
     """Rename the row that an older key named, so that a new key starts no cooldown anew."""
     key, *older = addresses.keyed_digests(text, "cooldown")
     try:
-        with transaction.atomic(using=router.db_for_write(Cooldown)):
+        with database.atomic():
             Cooldown.objects.filter(digest__in=older).update(digest=key)
     except IntegrityError:
         # One stands under the new key already, as while only some processes have it: that counts.
@@ -119,7 +119,7 @@ def insert(key: str, now: datetime, **values: Any) -> bool:
     """Write the row of an address's first slot; False where it has one."""
     try:
         # A savepoint, so that a lost race leaves the caller's transaction usable.
-        with transaction.atomic(using=router.db_for_write(Cooldown)):
+        with database.atomic():
             Cooldown.objects.create(
                 digest=key,
                 last_at=now,

@@ -6,10 +6,9 @@ that alone does not keep messages apart: the courier passes this gate for each o
 
 from datetime import datetime, timedelta
 
-from django.db import router, transaction
 from django.db.models import Q
 
-from .. import clock, conf
+from .. import conf, database
 from ..addresses import Address
 from ..models import Cooldown, Delivery
 from ..outcomes import DeliveryState
@@ -34,7 +33,7 @@ def enter(delivery: Delivery, address: Address, until: datetime) -> timedelta:
     identical. A delivery whose ask took no slot of the cooldown takes one here, within the limits
     of the hour and the day. Safe to repeat.
     """
-    now, gap = clock.now(), conf.get().COOLDOWN.gap
+    now, gap = database.now(), conf.get().COOLDOWN.gap
     key = cooldown.current_digest(address.canonical)
     ahead, free_at = 0, now
     if delivery.slot_at is None:
@@ -56,7 +55,7 @@ def leave(delivery: Delivery, address: Address, *, may_be_out: bool) -> None:
     digests = address.digests("cooldown")
     rows = Cooldown.objects.filter(digest__in=digests, holder=delivery.pk)
     if may_be_out:
-        rows.update(sent_at=clock.latest())
+        rows.update(sent_at=database.latest())
     else:
         rows.update(sent_at=None, holder=None)
 
@@ -64,8 +63,7 @@ def leave(delivery: Delivery, address: Address, *, may_be_out: bool) -> None:
 def _pass(delivery: Delivery, key: str, until: datetime, now: datetime) -> bool:
     gap = conf.get().COOLDOWN.gap
     free = Q(sent_at=None) | Q(sent_at__lte=now - gap) | Q(holder=delivery.pk)
-    using = router.db_for_write(Cooldown)
-    with transaction.atomic(using=using):
+    with database.atomic():
         # First, so that a repeat of this transaction counts nothing twice.
         takes_slot = delivery.slot_at is None and bool(
             Delivery.objects.filter(pk=delivery.pk, slot_at=None).update(slot_at=now)
@@ -76,7 +74,7 @@ def _pass(delivery: Delivery, key: str, until: datetime, now: datetime) -> bool:
             key, now, sent_at=until, holder=delivery.pk
         )
         if not passed:
-            transaction.set_rollback(True, using=using)
+            database.roll_back()
     if passed and takes_slot:
         delivery.slot_at = now
     return bool(passed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 
-from .. import accounts, addresses, clients, clock, engine
+from .. import accounts, addresses, clients, database, engine
 from ..accounts import Account
 from ..clients import Client
 from ..engine import ResendRequest, Result, matching
@@ -162,7 +162,7 @@ def _chunks(pending: Iterator[Account]) -> Iterator[list[Account]]:
 
 def _chosen(chunk: list[Account], chosen: PendingFilter) -> Iterator[tuple[Account, str]]:
     """Yield the accounts that the filter selects, each with the client of its confirmation."""
-    now = clock.now()
+    now = database.now()
     rows = Confirmation.objects.filter(pk__in=[row for a in chunk if (row := _row_of(a))])
     if chosen.older_than is not None:
         rows = rows.filter(requested_at__lt=now - chosen.older_than)
@@ -197,6 +197,6 @@ def _foresee(account: Account) -> Result:
     """Return the likely result of sending, without starting a cooldown."""
     if not matching.pending([account]):
         return Result(matching.outcome_without_pending([account]))
-    now = clock.now()
+    now = database.now()
     wait = cooldown.seconds_left(account.cooldown, now) if account.cooldown else 0
     return Result(Outcome.COOLING_DOWN if wait else Outcome.SENT, retry_after=wait)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Count, Min, Q
 
-from .. import clock
+from .. import database
 from ..courier.pause import Budget, Pause, budget, pause
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, DeliveryState
@@ -45,7 +45,7 @@ def _plain(value: Any) -> Any:
 
 def read() -> Status:
     """Read the counts, in a handful of statements."""
-    now = clock.latest()
+    now = database.latest()
     ready = Q(state__in=[DeliveryState.ASKED, DeliveryState.QUEUED], not_before__lte=now)
     left_behind = Q(state=DeliveryState.SENDING, lease_until__lt=now)
     due = Delivery.objects.filter(ready | left_behind)

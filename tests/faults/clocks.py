@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from resend_confirmation import clock
+from resend_confirmation import database
 
 
 def set_the_clock_wrong(offset):
@@ -14,5 +14,5 @@ def set_the_clock_wrong(offset):
     right_time, right_now = time.time, timezone.now
     time.time = lambda: right_time() + offset
     timezone.now = lambda: right_now() + timedelta(seconds=offset)
-    off_by = (timezone.now() - clock.now()).total_seconds()
+    off_by = (timezone.now() - database.now()).total_seconds()
     sys.stderr.write(f"this clock and the database's differ by {off_by:.0f} s\n")

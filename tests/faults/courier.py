@@ -6,13 +6,11 @@ each death is written before it happens. ``FAULTS_CLOCK_OFFSET`` is by how many 
 machine's clock is wrong; ``FAULTS_SCHEDULE_SCALE`` shortens every wait between attempts.
 """
 
-import importlib
 import os
 import random
 import signal
 import sys
 from threading import Event
-from typing import Any
 
 import django
 
@@ -23,6 +21,7 @@ from django.db import Error, connections  # noqa: E402
 from resend_confirmation import engine  # noqa: E402
 from resend_confirmation.courier import claims, pause, post  # noqa: E402
 from resend_confirmation.courier.receipts import Kind  # noqa: E402
+from resend_confirmation.deliveries import retries  # noqa: E402
 
 from .clocks import set_the_clock_wrong  # noqa: E402
 
@@ -90,9 +89,7 @@ around(post.Post, "send", send)
 
 def shorten_the_waits(scale):
     """Repeat sooner, by a schedule of the same shape."""
-    # The package's attribute of this name is the function.
-    module: Any = importlib.import_module("resend_confirmation.courier.carry")
-    module.SCHEDULE = [wait * scale for wait in module.SCHEDULE]
+    retries.SCHEDULE = [wait * scale for wait in retries.SCHEDULE]
     pause.PAUSE *= scale
 
 

@@ -199,9 +199,9 @@ HOLD_BACK = """
 import django, json, sys
 django.setup()
 from datetime import timedelta
-from resend_confirmation import clock
+from resend_confirmation import database
 from resend_confirmation.models import Delivery
-due = clock.now() + timedelta(seconds=8)
+due = database.now() + timedelta(seconds=8)
 pks = list(Delivery.objects.order_by("pk").values_list("pk", flat=True)[:20])
 Delivery.objects.filter(pk__in=pks).update(not_before=due)
 held = Delivery.objects.filter(pk__in=pks).values_list("confirmation__address", "identity")

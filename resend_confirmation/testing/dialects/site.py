@@ -158,8 +158,8 @@ class Site:
             self.monkeypatch.setattr(timezone, "now", clock.now)
             self.monkeypatch.setattr(time, "time", clock.time)
             # The package's own clock is the database's, where that has one.
-            self.monkeypatch.setattr("resend_confirmation.clock.now", clock.now)
-            self.monkeypatch.setattr("resend_confirmation.clock.latest", clock.now)
+            self.monkeypatch.setattr("resend_confirmation.database.now", clock.now)
+            self.monkeypatch.setattr("resend_confirmation.database.latest", clock.now)
         return self._clock
 
     # Asking

@@ -1,0 +1,206 @@
+"""The package's database: which one it is, its clock, and work that is safe to retry on it."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from threading import Event
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
+
+from django.conf import settings
+from django.db import (
+    Error,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    close_old_connections,
+    connections,
+    router,
+    transaction,
+)
+from django.utils import timezone
+
+from .models import Delivery
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Seconds for which one reading of the database's clock is carried on by this machine's uptime.
+GOOD_FOR = 30.0
+
+_SQL: Final = {
+    "postgresql": "SELECT EXTRACT(EPOCH FROM clock_timestamp())",
+    # Not UNIX_TIMESTAMP of a local time, which is ambiguous for an hour a year.
+    "mysql": "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1e6",
+}
+
+#: How often work is begun that falls to deadlocks, the first time included.
+TRIES = 5
+#: MariaDB's and MySQL's errors: record has changed since last read; deadlock found.
+_DEADLOCK_NUMBERS = {1020, 1213}
+#: PostgreSQL's, which are the SQL standard's: serialization failure, deadlock detected.
+_DEADLOCK_STATES = {"40001", "40P01"}
+
+#: Seconds before the first retry on a new connection, and the longest such wait.
+FIRST_WAIT = 0.05
+LONGEST_WAIT = 2.0
+#: Errors of the connection or the server, where a new connection may help. PostgreSQL's read-only
+#: sessions are an InternalError.
+DISCONNECTS = (OperationalError, InterfaceError, InternalError)
+
+
+def using() -> str:
+    """Return the alias of the database that the package's tables are written to."""
+    return router.db_for_write(Delivery)
+
+
+def atomic(*, durable: bool = False) -> Any:
+    """Return a transaction, or a savepoint inside one, of the package's database."""
+    return transaction.atomic(using=using(), durable=durable)
+
+
+def roll_back() -> None:
+    """Undo the innermost ``atomic`` block when it ends, without an exception."""
+    transaction.set_rollback(True, using=using())
+
+
+def on_commit(work: Callable[[], Any]) -> None:
+    """Call ``work`` after the commit of the current transaction, or now outside of one.
+
+    Log what it raises: the rows are written by then.
+    """
+    transaction.on_commit(work, using=using(), robust=True)
+
+
+def retry_on_deadlock(work: Callable[P, R]) -> Callable[P, R]:
+    """Run ``work``, which is one transaction, again if the database ended it for a deadlock.
+
+    InnoDB ends all but one of the transactions that wait to insert a row which another rolled
+    back, such as the first requests for an address while its sign-up fails. Inside a transaction
+    of the caller the error is raised, since only the caller can repeat that.
+    """
+
+    @wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        connection = transaction.get_connection(using())
+        for _ in range(TRIES - 1):
+            if connection.in_atomic_block:
+                break
+            try:
+                return work(*args, **kwargs)
+            except OperationalError as error:
+                if not _is_deadlock(error):
+                    raise
+        return work(*args, **kwargs)
+
+    return run
+
+
+def _is_deadlock(error: OperationalError) -> bool:
+    number = error.args[0] if error.args else None
+    sqlstate = getattr(error.__cause__, "sqlstate", None)
+    return number in _DEADLOCK_NUMBERS or sqlstate in _DEADLOCK_STATES
+
+
+def retry_on_disconnect(
+    work: Callable[[], R], until: float, errors: tuple[type[Error], ...] = DISCONNECTS
+) -> R:
+    """Return ``work()``, run again on a new database connection while it raises one of ``errors``.
+
+    ``until`` is a time of ``time.monotonic()``, after which the last error is raised. ``work``
+    must be idempotent, since a connection may be lost after its statement was carried out.
+    """
+    wait = FIRST_WAIT
+    while True:
+        try:
+            return work()
+        except errors:
+            connection = connections[using()]
+            if connection.in_atomic_block or time.monotonic() + wait > until:
+                raise
+            with suppress(Error):
+                connection.close()
+                # The account store's connection, if it has another.
+                close_old_connections()
+            Event().wait(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+
+
+class Reading(NamedTuple):
+    """The database's ``epoch``, read between the uptimes ``before`` and ``after``.
+
+    ``tried`` is the uptime of the newest try to read it again.
+    """
+
+    epoch: float
+    before: float
+    after: float
+    tried: float
+
+
+#: By the database's alias; shared by all threads. A fork may keep its parent's.
+_readings: dict[str, Reading] = {}
+
+
+def now() -> datetime:
+    """Return the time in the form of ``django.utils.timezone.now``, but of the database's clock.
+
+    SQLite has no clock, so there it is this machine's. Elsewhere a process reads the database's
+    once in half a minute, with one statement. If that fails, the last reading is carried on: a
+    message that was sent must be marked.
+
+    Never ahead of the database: a row that is due now is due for every process that looks for it
+    by ``latest``.
+    """
+    reading = _reading()
+    if reading is None:
+        moment = datetime.now(tz=UTC)
+    else:
+        moment = datetime.fromtimestamp(reading.epoch + _uptime() - reading.after, tz=UTC)
+    return moment if settings.USE_TZ else timezone.make_naive(moment)
+
+
+def latest() -> datetime:
+    """Return the time, never behind the database: later than ``now`` by the reading's duration."""
+    moment = now()
+    reading = _readings.get(using())
+    return moment + timedelta(seconds=reading.after - reading.before) if reading else moment
+
+
+def forget() -> None:
+    """Drop all readings, so that the next call reads the database's clock."""
+    _readings.clear()
+
+
+def _uptime() -> float:
+    """Return seconds that count while the machine is suspended, where its clocks can."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+def _reading() -> Reading | None:
+    """Return the reading to carry on, or None if the database has no clock."""
+    connection = connections[using()]
+    sql = _SQL.get(connection.vendor)
+    if sql is None:
+        return None
+    known = _readings.get(connection.alias)
+    before = _uptime()
+    if known is not None:
+        if before - known.tried <= GOOD_FOR:
+            return known
+        # First, so that the other threads carry on instead of reading as well.
+        _readings[connection.alias] = known._replace(tried=before)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            epoch = float(cursor.fetchone()[0])
+    except Error:
+        if known is None:
+            raise
+        return known
+    fresh = Reading(epoch, before, _uptime(), before)
+    _readings[connection.alias] = fresh
+    return fresh
