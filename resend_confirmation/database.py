@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from threading import Event
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
@@ -50,9 +50,8 @@ LONGEST_WAIT = 2.0
 DISCONNECTS = (OperationalError, InterfaceError, InternalError)
 
 
-def using() -> str:
-    """Return the alias of the database that the package's tables are written to."""
-    return router.db_for_write(Delivery)
+#: Returns the alias of the database that the package's tables are written to.
+using: Callable[[], str] = partial(router.db_for_write, Delivery)
 
 
 def atomic(*, durable: bool = False) -> Any:
