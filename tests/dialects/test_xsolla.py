@@ -630,7 +630,7 @@ def test_landing_without_a_key(reply, pending, delivered, press, configure, capl
     response = press(delivered()[0])
     assert (response.status_code, b"Thank you" in response.content) == (200, True)
     assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
-    assert "address could be made for the client 'game' (ImproperlyConfigured)" in caplog.text
+    assert "URL could be created for the client 'game' (ImproperlyConfigured)" in caplog.text
 
 
 @both
