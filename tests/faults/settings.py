@@ -49,6 +49,8 @@ if "FAULTS_COOLDOWN" in os.environ:
     RESEND_CONFIRMATION["COOLDOWN"] = [f"1/{os.environ['FAULTS_COOLDOWN']}s"]
 LOGGING = {
     "version": 1,
+    # Celery's loggers are made before this is read.
+    "disable_existing_loggers": False,
     "handlers": {"stderr": {"class": "logging.StreamHandler"}},
     "loggers": {"resend_confirmation": {"handlers": ["stderr"]}},
 }

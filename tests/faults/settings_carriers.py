@@ -24,3 +24,5 @@ if CARRIER == "celery":
     CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
     # Short, so that a broker that hangs is given up within the test.
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 2}
+    if "FAULTS_SOFT_LIMIT" in os.environ:
+        CELERY_TASK_SOFT_TIME_LIMIT = float(os.environ["FAULTS_SOFT_LIMIT"])

@@ -1,17 +1,20 @@
 """Celery over Redis and RabbitMQ and django.tasks on a database, each with its real worker."""
 
+import asyncio
 import os
 import socket
 import subprocess
 import sys
+import threading
 import uuid
+from collections import Counter
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.conftest import unavailable
 
-from .conftest import ROOT, World, _postgres, wait_until
+from .conftest import DEADLINE, ROOT, Sink, World, _postgres, wait_until
 from .gate import Gate
 
 pytestmark = pytest.mark.faults
@@ -156,6 +159,51 @@ def test_celery_silent_broker(carried, broker):
     )  # fmt: skip
     wait_until(lambda: sent_everything(carried), carried.log_text)
     assert_each_got_one(carried)
+
+
+class HoldingSink(Sink):
+    """Takes a message when it may."""
+
+    def __init__(self):
+        super().__init__()
+        self.has_come, self.may_go = threading.Event(), threading.Event()
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
+        self.has_come.set()
+        await asyncio.to_thread(self.may_go.wait, DEADLINE)
+        return await super().handle_DATA(server, session, envelope)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("broker", [pytest.param("redis", marks=pytest.mark.redis)], indirect=True)
+def test_celery_soft_time_limit(carried, broker):
+    """The message under way when Celery's limit comes is sent and marked; then the task ends."""
+    _, url = broker
+    more = {
+        "FAULTS_CARRIER": "celery",
+        "FAULTS_BROKER": url,
+        "FAULTS_QUEUE": f"faults-{uuid.uuid4().hex}",
+        "FAULTS_SOFT_LIMIT": "2",
+        "FAULTS_DEADLINE": str(DEADLINE),
+    }
+    carried.controller.stop()
+    carried.sink = HoldingSink()
+    carried.serve()
+    start(carried, "-m", "tests.faults.carried_asker", "3", **more)
+    wait_until(lambda: "asked" in carried.log_text(), carried.log_text)
+    start(
+        carried, "-m", "celery", "-A", "tests.faults.celery_app", "worker",
+        "--pool", "prefork", "--concurrency", "1", "--loglevel", "WARNING", **more,
+    )  # fmt: skip
+    wait_until(carried.sink.has_come.is_set, carried.log_text)
+    wait_until(lambda: "Soft time limit" in carried.log_text(), carried.log_text)
+    assert "sending" in [row["state"] for row in carried.rows()]
+    carried.sink.may_go.set()
+    wait_until(lambda: "SoftTimeLimitExceeded" in carried.log_text(), carried.log_text)
+    rows = carried.rows()
+    assert Counter(row["state"] for row in rows) == {"sent": 1, "queued": 2}
+    assert {row["doubts"] for row in rows} == {0}
+    assert len(carried.sink.messages) == 1
 
 
 @pytest.mark.postgres

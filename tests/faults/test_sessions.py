@@ -11,6 +11,8 @@ import pymysql
 import pytest
 from django.conf import settings
 
+from tests.mailers import SMTP
+
 from .conftest import Sink, wait_until
 from .test_kills import link_in
 
@@ -175,14 +177,31 @@ def read_only(world):
             close()
 
 
+LONG_ID = "tests.faults.long_id.EmailBackend"
+
+
+@on_servers
+def test_a_long_id(world):
+    """A provider's id that the column cannot hold repeats no message."""
+    world.serve()
+    world.ask(10)
+    world.start_courier(FAULTS_BACKEND=LONG_ID, FAULTS_SCHEDULE_SCALE="0.01")
+    wait_until(lambda: is_done(world, addresses(10)), lambda: report(world))
+    assert_each_got_one(world, addresses(10))
+    assert {row["doubts"] for row in world.rows()} == {0}
+
+
 @pytest.mark.parametrize("world", [on["postgres"]], indirect=True)
-def test_read_only_sessions(world):
+@pytest.mark.parametrize("backend", [SMTP, LONG_ID], ids=["smtp", "a long id"])
+def test_read_only_sessions(world, backend):
     """A database that takes no writes for a while, as in a switch-over, doubles no message."""
     world.sink = SlowSink()
     world.serve()
     world.ask(60)
     for _ in range(2):
-        world.start_courier(FAULTS_DEADLINE="4", FAULTS_SCHEDULE_SCALE="0.01")
+        world.start_courier(
+            FAULTS_BACKEND=backend, FAULTS_DEADLINE="4", FAULTS_SCHEDULE_SCALE="0.01"
+        )
     for times in (1, 2, 3):
         wait_until(lambda least=10 * times: len(world.sink.messages) >= least, world.log_text)
         with read_only(world):
