@@ -17,32 +17,32 @@ from ..engine import ResendRequest, link, matching
 from ..models import Confirmation, Cooldown
 from ..outcomes import Outcome, Standing, Verdict
 
-#: What people and programs type, and nobody is called.
+#: Identities that match no account.
 NOBODY = ["", " ", "@", "nobody", "nobody@example.org", "'; --", "%", "ÿ" * 255, "a" * 255]
 
 
 class AccountStoreContract:
-    """What every store keeps to; inherit it, and say how your site makes accounts.
+    """Tests for every account store. Inherit from it and define how your site makes accounts.
 
-    It tests the store that ``ACCOUNTS`` names. With pytest mark the class ``django_db``; with
-    Django's own runner inherit from ``django.test.TestCase`` as well. Mail has to go to Django's
-    locmem backend, as both see to.
+    It tests the store that ``ACCOUNTS`` names. With pytest, mark the class ``django_db``; with
+    Django's own runner, inherit from ``django.test.TestCase`` as well. E-mail has to go to
+    Django's locmem backend; both runners use it by default.
     """
 
     def make_pending(self, username: str, address: str) -> Any:
-        """A user who signed up with ``address``, as your site signs up, and waits."""
+        """Create a pending user: sign up with ``address`` as your site does."""
         raise NotImplementedError
 
     def make_confirmed(self, username: str, address: str) -> Any:
-        """A user who confirmed ``address``, as your site confirms."""
+        """Create a user and confirm ``address`` as your site does."""
         raise NotImplementedError
 
     def make_without_address(self, username: str) -> Any:
-        """A user without an address; None where your site has none such."""
+        """Create a user without an address, or return None if your site has no such users."""
         raise NotImplementedError
 
     def deactivate(self, user: Any) -> None:
-        """Do what your staff do to an account that may not be used any more."""
+        """Deactivate an account as your staff do."""
         user.is_active = False
         user.save()
 
@@ -51,10 +51,10 @@ class AccountStoreContract:
         setattr(user, user.get_email_field_name(), address)
         user.save()
 
-    # Finding
+    # Lookup
 
     def test_found_by_address(self) -> None:
-        """An account is found by its address, in any case, with what the engine needs to know."""
+        """An account is found by its address in any letter case, with all that the engine needs."""
         user = self.make_pending("jane", "jane@example.org")
         for typed in ("jane@example.org", "JANE@Example.org"):
             (account,) = matching.find(typed)
@@ -64,13 +64,13 @@ class AccountStoreContract:
             _equal(account.standing, Standing.PENDING, "the standing")
 
     def test_found_by_user_name(self) -> None:
-        """An account is found by its user name, and has one address to write to then."""
+        """An account is found by its user name, with one address to write to."""
         user = self.make_pending("jane", "jane@example.org")
         (account,) = matching.find(str(user.get_username()))
         _equal((account.user.pk, account.address), (user.pk, "jane@example.org"), "the account")
 
     def test_user_names_are_no_addresses(self) -> None:
-        """A user name that reads as an address finds nothing, whoever has that address."""
+        """An identity that is an address matches by address only, never by user name."""
         self.make_pending("john@example.org", "jane@example.org")
         _equal(_addresses("john@example.org"), [], "while it has no owner")
         self.make_confirmed("john", "john@example.org")
@@ -78,7 +78,7 @@ class AccountStoreContract:
         _equal(_addresses("jane@example.org"), ["jane@example.org"], "the other's own address")
 
     def test_found_in_one_statement(self) -> None:
-        """Finding takes one statement, for one who waits as for nobody."""
+        """A lookup takes one statement, for a pending account and for an unknown identity."""
         self.make_pending("jane", "jane@example.org")
         using = router.db_for_read(get_user_model())
         for typed in ("jane@example.org", "nobody@example.org"):
@@ -87,13 +87,13 @@ class AccountStoreContract:
             _equal(len(queries), 1, f"statements to find {typed}")
 
     def test_nobody(self) -> None:
-        """Whatever is typed, what names nobody is nobody, without an error."""
+        """An identity that matches no account finds nothing and raises no error."""
         self.make_pending("jane", "jane@example.org")
         for typed in NOBODY:
             _equal(matching.find(typed), [], f"accounts that {typed[:20]!r} names")
 
     def test_several_of_one_address(self) -> None:
-        """Accounts that share an address are all found, each for itself."""
+        """Accounts that share an address are all found."""
         users = [self.make_pending(name, "shared@example.org") for name in ("one", "two")]
         found = matching.find("shared@example.org")
         _equal({a.user.pk for a in found}, {user.pk for user in users}, "the accounts")
@@ -102,12 +102,12 @@ class AccountStoreContract:
     # Standings
 
     def test_confirmed(self) -> None:
-        """Who confirmed is confirmed."""
+        """An account that was confirmed has the standing CONFIRMED."""
         user = self.make_confirmed("jane", "jane@example.org")
         _equal(_standing(user, "jane@example.org"), Standing.CONFIRMED, "the standing")
 
     def test_deactivated(self) -> None:
-        """Who was deactivated is blocked, whether the address was confirmed or not."""
+        """A deactivated account is BLOCKED, whether its address was confirmed or not."""
         waiting = self.make_pending("jane", "jane@example.org")
         confirmed = self.make_confirmed("john", "john@example.org")
         self.deactivate(waiting)
@@ -116,7 +116,7 @@ class AccountStoreContract:
         _equal(_standing(confirmed, "john@example.org"), Standing.BLOCKED, "who had confirmed")
 
     def test_get(self) -> None:
-        """An account is read by user and address, and is None when either is not there."""
+        """An account is read by user and address. The result is None if either does not exist."""
         user = self.make_pending("jane", "jane@example.org")
         account = _get(user.pk, "JANE@example.org")
         assert account is not None, "the account was not read"
@@ -126,7 +126,7 @@ class AccountStoreContract:
         _equal(_get(account.user.pk, "jane@example.org"), None, "a deleted user")
 
     def test_changed_address(self) -> None:
-        """A link that went to the former address does not confirm the new one."""
+        """A link sent to the former address does not confirm the new one."""
         user = self.make_pending("jane", "jane@example.org")
         token = self._token(user, "jane@example.org")
         self.change_address(user, "new@example.org")
@@ -134,7 +134,7 @@ class AccountStoreContract:
         _differs(_standing(user, "new@example.org"), Standing.CONFIRMED, "the new address")
 
     def test_waits_under_another_address(self) -> None:
-        """Who waits and changes the address goes on waiting; the resend goes to the new one."""
+        """A pending user stays pending after a change of address; resends use the new one."""
         user = self.make_pending("jane", "jane@example.org")
         token = self._token(user, "jane@example.org")
         self.change_address(user, "new@example.org")
@@ -147,7 +147,7 @@ class AccountStoreContract:
         _equal(_standing(user, "new@example.org"), Standing.CONFIRMED, "after the new link")
 
     def test_blocked_under_another_address(self) -> None:
-        """Who was withdrawn or deactivated stays out under another address, and under the old."""
+        """A withdrawn or deactivated user stays blocked after each change of address."""
         withdrawn = self.make_pending("jane", "jane@example.org")
         self._token(withdrawn, "jane@example.org")
         for row in Confirmation.objects.filter(account=withdrawn):
@@ -163,7 +163,7 @@ class AccountStoreContract:
         _equal(list(accounts.store().pending()), [], "a bulk resend")
 
     def test_without_an_address(self) -> None:
-        """Who has no address is written to by no path."""
+        """A user without an address gets no message, not even by a bulk resend."""
         user = self.make_without_address("jane")
         if user is None:
             return
@@ -174,7 +174,7 @@ class AccountStoreContract:
     # Confirming
 
     def test_confirm(self) -> None:
-        """A resend sends a link, the link confirms once, and then everybody knows."""
+        """A resend sends a link that confirms once; later clicks and resends report that."""
         user = self.make_pending("jane", "jane@example.org")
         token = self._token(user, "jane@example.org")
         _equal(engine.confirm(token).verdict, Verdict.CONFIRMED, "the first press")
@@ -183,7 +183,7 @@ class AccountStoreContract:
         _equal(_ask("jane@example.org"), Outcome.CONFIRMED, "the next resend")
 
     def test_confirm_is_undone_with_the_transaction(self) -> None:
-        """The host's mark is made in the transaction that calls: what undoes it undoes the mark."""
+        """``confirm`` writes in the caller's transaction, so that a rollback undoes it."""
         user = self.make_pending("jane", "jane@example.org")
         account = _account(user, "jane@example.org")
         with transaction.atomic(using=router.db_for_write(Confirmation)):
@@ -192,7 +192,7 @@ class AccountStoreContract:
         _equal(_standing(user, "jane@example.org"), Standing.PENDING, "the standing")
 
     def test_confirm_does_not_revive(self) -> None:
-        """Who was deactivated since the account was read stays so, by an old link as well."""
+        """A deactivated account stays so, even if its link was opened before or is used later."""
         user = self.make_pending("jane", "jane@example.org")
         token = self._token(user, "jane@example.org")
         read_before = engine.inspect(token)
@@ -205,7 +205,7 @@ class AccountStoreContract:
         _equal(_ask("jane@example.org"), Outcome.BLOCKED, "the next resend")
 
     def test_confirm_is_for_one_address(self) -> None:
-        """A press on its way does not confirm an address that changed since it was read."""
+        """A link opened before the address changed does not confirm the new address."""
         user = self.make_pending("jane", "jane@example.org")
         read_before = engine.inspect(self._token(user, "jane@example.org"))
         account = _account(user, "jane@example.org")
@@ -217,7 +217,7 @@ class AccountStoreContract:
         _differs(_standing(user, "new@example.org"), Standing.CONFIRMED, "the new address")
 
     def test_confirm_one_of_several(self) -> None:
-        """Of the accounts that share an address a link confirms the one that it was made for."""
+        """A link confirms only its own account if several share the address."""
         users = [self.make_pending(name, "shared@example.org") for name in ("one", "two")]
         _equal(_ask("shared@example.org"), Outcome.SENT, "the resend")
         (token,) = self._arrived(1)
@@ -229,10 +229,10 @@ class AccountStoreContract:
             is_its = user.pk == account.user.pk
             _equal(standing is Standing.CONFIRMED, is_its, "whether it is confirmed")
 
-    # Everybody
+    # Bulk resend
 
     def test_pending(self) -> None:
-        """Those who wait are all listed, once each, and nobody else."""
+        """Every pending account is listed once, and no other account is."""
         waiting = {self.make_pending(n, f"{n}@example.org").pk for n in ("jane", "jim", "joe")}
         self.make_confirmed("confirmed", "confirmed@example.org")
         self.deactivate(self.make_pending("gone", "gone@example.org"))
@@ -241,10 +241,10 @@ class AccountStoreContract:
         for account in listed:
             _equal(_standing(account.user, account.address), Standing.PENDING, account.address)
 
-    # What the tests above stand on
+    # Helpers
 
     def _token(self, user: Any, address: str) -> str:
-        """The token in the message that a resend for ``address`` sends to ``user``."""
+        """Resend to ``address`` and return the token in the message, which must be for ``user``."""
         _equal(_ask(address), Outcome.SENT, "the resend")
         (token,) = self._arrived(1)
         account = engine.inspect(token).account
@@ -253,7 +253,7 @@ class AccountStoreContract:
         return token
 
     def _arrived(self, count: int) -> list[str]:
-        """The tokens of the ``count`` messages that go out now."""
+        """Send what is due and return the tokens in exactly ``count`` messages."""
         outbox: list[Any] = mail.outbox
         before = len(outbox)
         while not engine.drain().idle:
@@ -264,14 +264,14 @@ class AccountStoreContract:
 
 
 def _ask(address: str) -> Any:
-    """What a dialect would be told, whatever was asked before."""
+    """Request a message as a dialect does, without cooldowns, and return the ending."""
     Cooldown.objects.all().delete()
     client = clients.default() or Client(name="contract")
     return engine.resend(ResendRequest(identity=address, client=client)).ending
 
 
 def _addresses(typed: str) -> list[str]:
-    """What the store finds for ``typed`` by itself, and so what the engine finds."""
+    """Return the addresses found for ``typed``: the store and the engine must agree."""
     found = [a.address for a in accounts.store().find(addresses.read(typed))]
     _equal([a.address for a in matching.find(typed)], found, "what the engine finds")
     return found

@@ -1,12 +1,12 @@
 """The contract of dialects: tests for custom dialects.
 
-They need pytest and pytest-django, which the extra ``testing`` brings. See
+They need pytest and pytest-django; the extra ``testing`` installs both. See
 docs/how-to/add-a-dialect.md.
 """
 
 import pytest
 
-# Assertions in these modules then show the compared values.
+# Failed assertions in these modules then show the compared values.
 _MODULES = ("case", "document", "endings", "failing", "inputs", "silence", "site", "trust")
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _MODULES))
 
@@ -23,7 +23,7 @@ from .trust import Trust
 
 
 class DialectContract(Endings, Headers, BadInput, Identities, Trust, Failing, Silence, Document):
-    """The whole contract."""
+    """The whole contract. A subclass sets ``cases``."""
 
 
 __all__ = [

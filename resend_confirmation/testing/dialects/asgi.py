@@ -1,4 +1,4 @@
-"""An ask over ASGI, where a body can come in chunks and without a length."""
+"""Requests over ASGI, with bodies in chunks and without a length."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from .case import Reply, Request, relevant_headers
 
 @contextmanager
 def visiting() -> Iterator[None]:
-    """Leave the test's own connection open, as Django's test client does, and its thread as it was.
+    """Keep the test's database connection open, as Django's test client does.
 
-    A server's threads keep the script prefix of their last request.
+    The script prefix is restored at the end, since the ASGI handler sets it for the thread.
     """
     prefix = get_script_prefix()
     request_started.disconnect(close_old_connections)
@@ -33,13 +33,13 @@ def visiting() -> Iterator[None]:
 
 
 def over_asgi(ask: Request, chunks: list[bytes], root_path: str = "") -> Reply:
-    """What comes back to ``ask``, with ``chunks`` as body, from a site mounted at ``root_path``."""
+    """Send ``ask`` with the body ``chunks`` to a site at ``root_path`` and return the reply."""
     events = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     events.append({"type": "http.request", "body": b"", "more_body": False})
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        # After the body there is nothing more to come: the caller waits for its answer.
+        # No event follows the body: the client waits for the response.
         return events.pop(0) if events else await asyncio.Future()
 
     async def send(event: dict[str, Any]) -> None:

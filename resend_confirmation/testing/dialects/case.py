@@ -12,7 +12,7 @@ from ...outcomes import CONCEALED, Ending, Outcome
 
 ADDRESS = "pending@example.com"
 
-#: Headers that a host's middlewares and the base put on every answer alike.
+#: Headers that a host's middlewares and the base set on every response.
 COMMON = (
     "Cache-Control",
     "Content-Length",
@@ -50,7 +50,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Compare headers as HTTP does."""
+        """Make the headers case-insensitive."""
         object.__setattr__(self, "headers", CaseInsensitiveMapping(self.headers))
 
 
@@ -75,28 +75,29 @@ def to_reply(response: Any) -> Reply:
     """Return the actual reply, without the headers that every response has."""
     headers = relevant_headers(dict(response.items()))
     if response.cookies:
-        # Django keeps them apart until a server writes them.
+        # Django keeps cookies separate from the headers until a server writes the response.
         headers["Set-Cookie"] = response.cookies.output(header="").strip()
     return Reply(response.status_code, response.content, headers)
 
 
-#: The answers of a dialect, a row for every ending.
+#: The expected replies of a dialect, one for every ending.
 Answers = Mapping[Ending, Reply]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One way to one dialect.
+    """A dialect at one URL: its requests and the expected replies.
 
-    ``ask(identity, client)`` is a good request of a client by its name: ``game`` by default,
-    ``kiosk``, whose confirmations are switched off, and ``arcade``, which has several redirects
-    and is asked for where callers may name one; None is an unknown client. Where they
-    may, ``ask`` takes ``redirect`` as well. ``clients`` are the entries of ``CLIENTS`` for these
-    names, by default those of the settings.
+    ``ask(identity, client)`` returns a good request. ``client`` is the name of a client: ``game``
+    (the default), ``kiosk`` (with confirmation switched off) or ``arcade`` (with several
+    redirects). None stands for an unknown client. If callers can name a redirect, the
+    contract uses ``arcade``, and ``ask`` takes ``redirect`` as well. ``clients`` are the entries
+    of ``CLIENTS`` with these names; the default is the clients of the settings.
 
-    ``endings`` are the answers to what the contract brings about, ``faults`` those to the bad
-    identities and bad bodies that it names. ``field`` is where a JSON body has the identity,
-    empty where no body is read; ``names_client`` says whether requests name their client.
+    ``endings`` are the replies to the contract's requests by ending. ``faults`` are the replies
+    to its bad identities and bad bodies by the fault's name. ``field`` is the key of the identity
+    in a JSON body; it is empty if the dialect does not read a body. ``names_client`` is true if
+    requests name their client.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What every part of the contract stands on: the cases that a host names, and a site for each."""
+"""Base class of the contract's parts: it runs the tests for the host's cases."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -11,12 +11,12 @@ from .site import Site, make_account
 Test = TypeVar("Test", bound=Callable[..., Any])
 Rows = Callable[[Case], Iterable[tuple[Any, ...]]]
 
-#: A test's expansion unless it says otherwise: once for each case.
+#: The default expansion of a test: once for each case.
 ALL: tuple[tuple[str, ...], Rows] = ((), lambda case: [()])
 
 
 def expand(*names: str, rows: Rows) -> Callable[[Test], Test]:
-    """Run a test once for each of a case's ``rows``, whose values are its arguments ``names``."""
+    """Run a test once for each of a case's ``rows``, passed as the arguments ``names``."""
 
     def mark(test: Test) -> Test:
         vars(test)["expansion"] = (names, rows)
@@ -26,17 +26,17 @@ def expand(*names: str, rows: Rows) -> Callable[[Test], Test]:
 
 
 def where(condition: Callable[[Case], object]) -> Callable[[Test], Test]:
-    """Run a test for the cases that fit alone."""
+    """Run a test only for the cases that meet ``condition``."""
     return expand(rows=lambda case: [()] if condition(case) else [])
 
 
 class Contract:
-    """Tests over ``cases``, which a subclass names."""
+    """Base class for tests that run for each of ``cases``, which a subclass sets."""
 
     cases: ClassVar[Sequence[Case]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Drop the tests that are about none of the cases."""
+        """Remove the tests that apply to none of the cases."""
         super().__init_subclass__(**kwargs)
         for name in dir(cls) if cls.cases else ():
             _, rows = getattr(getattr(cls, name), "expansion", ALL)
@@ -44,18 +44,18 @@ class Contract:
                 setattr(cls, name, None)
 
     def make_account(self, username: str, email: str, *, is_active: bool = True) -> Any:
-        """An account that nobody asked to confirm anything; override it for your own model."""
+        """Create an account without starting a confirmation. Override it for another user model."""
         return make_account(username, email, is_active=is_active)
 
     @pytest.fixture
     def site(self, case: Case, db: None, settings: Any, monkeypatch: Any) -> Site:
-        """The host's site, with the settings that the contract is about."""
+        """Return the site under test, configured for the case."""
         site = Site(settings, monkeypatch, self.make_account)
         site.configure_site(case)
         return site
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Every test once for each case, or as ``expand`` says."""
+        """Run each test once for each case, or for the rows given to ``expand``."""
         if "case" not in metafunc.fixturenames:
             return
         names, rows = getattr(metafunc.function, "expansion", ALL)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: every answer is one that it lists, of the type and form that it says."""
+"""Tests that the OpenAPI document describes every response, with its type and schema."""
 
 import json
 from typing import Any
@@ -14,14 +14,14 @@ from .site import Site
 
 
 def document() -> dict[str, Any]:
-    """The site's document, which is a valid one."""
+    """Generate the site's OpenAPI document and validate it."""
     made: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     validate_schema(made)  # type: ignore[no-untyped-call]
     return made
 
 
 def operation_of(case: Case, made: dict[str, Any]) -> dict[str, Any]:
-    """The dialect's operation; AssertionError unless there is exactly one."""
+    """Return the dialect's operation. Raise AssertionError unless there is exactly one."""
     name = case.view.operation.id
     operations = [
         (method, operation)
@@ -35,7 +35,7 @@ def operation_of(case: Case, made: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_json_schema(node: Any) -> Any:
-    """OpenAPI 3.0's dialect of JSON Schema, in which null is no type, as JSON Schema."""
+    """Convert a schema of OpenAPI 3.0 to JSON Schema: ``nullable`` becomes the type null."""
     if isinstance(node, list):
         return [as_json_schema(item) for item in node]
     if not isinstance(node, dict):
@@ -45,7 +45,7 @@ def as_json_schema(node: Any) -> Any:
 
 
 def faults_of(reply: Reply, operation: dict[str, Any], made: dict[str, Any]) -> list[str]:
-    """What an answer has that the operation does not say."""
+    """Return the ways in which a reply differs from the operation's description."""
     responses = operation["responses"]
     response = responses.get(str(reply.status), responses.get("default"))
     if response is None:
@@ -65,17 +65,18 @@ def faults_of(reply: Reply, operation: dict[str, Any], made: dict[str, Any]) -> 
 
 
 class Document(Contract):
-    """Under OPENAPI_ANSWERS "all" the document lists whatever may come back."""
+    """Tests that the OpenAPI document matches the dialect's requests and responses."""
 
     def test_document(self, case: Case, site: Site) -> None:
-        """Every ending's status, type and body are in it, and how long to wait."""
+        """With OPENAPI_ANSWERS "all", it lists each ending: status, type, body and Retry-After."""
         site.configure(OPENAPI_ANSWERS="all")
         made = document()
         operation = operation_of(case, made)
         faults = {}
         for ending in ENDINGS:
             reply = case.endings[ending]
-            # The document is of the one method, and of what a request of its form can come to.
+            # WRONG_METHOD is not listed, since the document describes the dialect's method only.
+            # TOO_LARGE is not listed if the dialect does not read bodies.
             is_listed = ending is not Refusal.WRONG_METHOD and (
                 case.field or ending is not Refusal.TOO_LARGE
             )
@@ -88,12 +89,12 @@ class Document(Contract):
         assert faults == {}
 
     def test_document_needs_no_credentials(self, case: Case, site: Site) -> None:
-        """Vendors' clients bring none, whatever the host's own API wants."""
+        """The operation requires no credentials, since vendors' clients do not send any."""
         assert operation_of(case, document())["security"] == []
 
     @where(lambda case: case.field)
     def test_document_of_the_body(self, case: Case, site: Site) -> None:
-        """A good request's body is of a type and form that the document says."""
+        """The body of a good request has a documented type and matches its schema."""
         made = document()
         content = operation_of(case, made)["requestBody"]["content"]
         ask = case.ask(ADDRESS)

@@ -1,4 +1,4 @@
-"""Every ending, to the byte: what it says, what it costs, and the headers that come with it."""
+"""Tests of every ending: its response to the byte, its side effects and its headers."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,14 +21,14 @@ from .site import MIDDLEWARE, Site, wrong_method
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 
-#: On every answer.
+#: Headers that the package sets on every response.
 OURS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-#: What a host's middlewares put on every answer that does not say otherwise.
+#: Headers that a host's middlewares set on every response that does not have them.
 OF_THE_HOST = {
     "Content-Language": "en",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -38,55 +38,55 @@ OF_THE_HOST = {
 
 
 def told(case: Case) -> list[tuple[Ending]]:
-    """The endings but SENT that a table tells."""
+    """Return the endings that have a row other than QUIET, SENT left out."""
     rows = case.view.answers
     return [(e,) for e in ENDINGS if e is not Outcome.SENT and rows[e] is not QUIET]
 
 
 def quiet(case: Case) -> list[tuple[Ending]]:
-    """The endings that a table does not tell."""
+    """Return the endings that have the row QUIET."""
     return [(ending,) for ending in ENDINGS if case.view.answers[ending] is QUIET]
 
 
 def refused_methods(case: Case) -> Iterable[tuple[str]]:
-    """Every method but the dialect's own; a GET is answered to HEAD, too."""
+    """Return every method except the dialect's; a dialect with GET accepts HEAD as well."""
     own = case.view.method.upper()
     taken = {"GET", "HEAD"} if own == "GET" else {own}
     return [(method,) for method in METHODS if method not in taken]
 
 
 class Endings(Contract):
-    """A table is total, and every ending is what the case says, to the byte."""
+    """Tests that the table is complete and that every response equals the case's, to the byte."""
 
     def test_rows(self, case: Case) -> None:
-        """The table has a row for every ending, and the case an answer."""
+        """The table has a row for every ending, and the case has an expected reply for each."""
         assert missing_rows(case.view.answers) == []
         assert set(case.endings) == set(ENDINGS)
 
     @expand("ending", rows=told)
     def test_told_ending_changes_nothing(self, case: Case, ending: Ending, site: Site) -> None:
-        """An ending that is told leaves the database as it was, and no message goes out."""
+        """An ending that is not quiet leaves the database unchanged and sends no message."""
         ask = site.arrange(case, ending)
         with site.assert_unchanged():
             assert site.reply(ask) == case.endings[ending]
 
     @expand("ending", rows=quiet)
     def test_quiet_ending_sends_nothing(self, case: Case, ending: Ending, site: Site) -> None:
-        """An ending that is not told looks like SENT, and no message goes out."""
+        """A quiet ending looks like SENT and sends no message."""
         ask = site.arrange(case, ending)
         site.delivered()
         assert site.reply(ask) == case.endings[Outcome.SENT]
         assert site.delivered() == []
 
     def test_sent(self, case: Case, site: Site) -> None:
-        """A pending account gets one message, at the address as stored."""
+        """A pending account gets one message, sent to the stored address."""
         site.pending()
         assert site.reply(case.ask(ADDRESS)) == case.endings[Outcome.SENT]
         (message,) = site.delivered()
         assert message.to == [ADDRESS]
 
     def test_wrong_method(self, case: Case, site: Site) -> None:
-        """Any other method gets the vendor's answer, with what is allowed."""
+        """Any other method gets the vendor's refusal with ``Allow``, also with a trailing slash."""
         site.pending()
         ask = case.ask(ADDRESS)
         methods = [method for (method,) in refused_methods(case) if method != "HEAD"]
@@ -98,7 +98,7 @@ class Endings(Contract):
 
     @where(lambda case: case.view.method != "get")
     def test_head(self, case: Case, site: Site) -> None:
-        """HEAD is a wrong method too, whose answer has no body."""
+        """HEAD is refused as a wrong method too, and the response has no body."""
         site.pending()
         with site.assert_unchanged():
             response = site.send(replace(case.ask(ADDRESS), method="HEAD"))
@@ -107,14 +107,14 @@ class Endings(Contract):
         assert response["Allow"] == refused.headers["Allow"] == case.view.method.upper()
 
     def test_trailing_slash(self, case: Case, site: Site) -> None:
-        """One trailing slash is taken, and nobody is redirected."""
+        """One trailing slash is accepted without a redirect."""
         site.pending()
         assert site.reply(case.ask(ADDRESS).slashed()) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1
 
     @where(lambda case: case.view.answers[Outcome.COOLING_DOWN] is not QUIET)
     def test_refused_asks_do_not_lengthen_the_cooldown(self, case: Case, site: Site) -> None:
-        """Clients repeat a 429 by themselves: the wait runs on from the message that went out."""
+        """The cooldown runs from the last message sent, even if clients repeat refused requests."""
         site.pending()
         start = site.clock.epoch
         assert site.reply(case.ask(ADDRESS)) == case.endings[Outcome.SENT]
@@ -133,11 +133,11 @@ class Endings(Contract):
 
 
 class Headers(Contract):
-    """The headers of every answer, in full, under a host's middlewares and alone."""
+    """Tests of all headers of every response, with a host's middlewares and without any."""
 
     @pytest.fixture(params=["host", "bare"])
     def added(self, request: Any, site: Site) -> dict[str, str]:
-        """What the host adds to each answer."""
+        """Return the headers that the host adds to each response."""
         if request.param == "bare":
             site.settings.MIDDLEWARE = []
             return {}
@@ -147,7 +147,7 @@ class Headers(Contract):
 
     @pytest.fixture
     def logged_in(self, site: Site) -> dict[str, str]:
-        """The header of a browser that has a session of the host's."""
+        """Return the headers of a browser that has a session on the host."""
         session = SessionStore()
         session["cart"] = "full"
         session.create()
@@ -163,7 +163,7 @@ class Headers(Contract):
         added: dict[str, str],
         logged_in: dict[str, str],
     ) -> None:
-        """Every ending has these and no other, no cookie, and leaves the session alone."""
+        """Every ending has exactly these headers, sets no cookie and does not use the session."""
         ask = site.arrange(case, ending)
         ask = replace(ask, headers={**ask.headers, **logged_in})
         before = list(Session.objects.values())
@@ -186,7 +186,7 @@ class Headers(Contract):
         added: dict[str, str],
         logged_in: dict[str, str],
     ) -> None:
-        """A wrong method is refused with the same headers, with no cookie and no session."""
+        """A wrong method is refused with the same headers and without a cookie."""
         ask = case.ask(ADDRESS)
         headers = {**ask.headers, **logged_in}
         response = site.send(replace(ask, method=method, headers=headers))
@@ -197,7 +197,7 @@ class Headers(Contract):
         assert not response.cookies
 
     def test_headers_of_success_and_refusal(self, case: Case, site: Site) -> None:
-        """Neither is kept nor guessed at, and none names a way to log in."""
+        """The package's headers are set; ``Vary``, ``WWW-Authenticate`` and cookies are not."""
         site.pending()
         wrong = replace(case.ask(ADDRESS), method=wrong_method(case))
         for ask in (case.ask(ADDRESS), case.ask("nobody@example.com"), wrong):

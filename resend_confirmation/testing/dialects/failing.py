@@ -1,4 +1,4 @@
-"""Too many requests, and a crash inside: answered in the vendor's words, and taken back."""
+"""Tests of throttled requests and of crashes: the vendor's response and the rollback."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from .site import CALLED, Site
 
 
 def assert_logged(caplog: Any, dialect: str) -> None:
-    """One record, with the frames, and nothing of the exception's text or the address."""
+    """Assert that one error was logged, with the stack but without error text and address."""
     (record,) = (r for r in caplog.records if r.levelno >= logging.ERROR)
     assert (record.name, record.getMessage()) == (
         "resend_confirmation",
@@ -31,10 +31,10 @@ def assert_logged(caplog: Any, dialect: str) -> None:
 
 
 class Failing(Contract):
-    """What is no fault of the caller's account."""
+    """Tests of failures that do not depend on the account."""
 
     def test_throttled(self, case: Case, site: Site) -> None:
-        """The third request of a minute, at two a minute, is refused, and refused for nothing."""
+        """At two requests a minute, the third one in a minute is refused and changes nothing."""
         site.clock.epoch -= CALLED
         site.configure(THROTTLE="2/m")
         for _ in range(2):
@@ -48,7 +48,7 @@ class Failing(Contract):
 
     @pytest.fixture
     def exceptions(self) -> Iterator[list[tuple[Any, str]]]:
-        """What ``got_request_exception`` was sent for."""
+        """Yield a list of the senders and methods for which ``got_request_exception`` was sent."""
         seen = []
 
         def receive(sender: Any, request: Any, **kwargs: Any) -> None:
@@ -61,7 +61,7 @@ class Failing(Contract):
     def test_crash_in_the_engine(
         self, case: Case, site: Site, caplog: Any, exceptions: list[tuple[Any, str]]
     ) -> None:
-        """A crash is answered in the vendor's words; the log and the signal get the traceback."""
+        """A crash gets the vendor's response, is logged and sends ``got_request_exception``."""
         site.pending()
         site.crash(engine, "resend")
         with site.assert_unchanged():
@@ -73,7 +73,7 @@ class Failing(Contract):
     def test_crash_in_the_dialect(
         self, case: Case, where: str, site: Site, caplog: Any, exceptions: list[tuple[Any, str]]
     ) -> None:
-        """So is a crash before the engine is asked, and one after."""
+        """A crash in the dialect's own methods is answered and logged in the same way."""
         site.pending()
         site.crash(case.view, where)
         assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.FAILED]
@@ -82,14 +82,14 @@ class Failing(Contract):
 
     @pytest.fixture(params=[False, True], ids=["autocommit", "ATOMIC_REQUESTS"])
     def transactions(self, request: Any, monkeypatch: Any) -> None:
-        """With and without a transaction for each request."""
+        """Run the test with and without a transaction for each request."""
         monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", request.param)
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.usefixtures("transactions")
     @pytest.mark.parametrize("quiet", [(), "all"], ids=repr)
     def test_crash_is_rolled_back(self, case: Case, quiet: Any, site: Site) -> None:
-        """A crash takes back what the engine wrote, ATOMIC_REQUESTS or not; no message goes out."""
+        """A crash undoes all writes, with and without ATOMIC_REQUESTS, and nothing is sent."""
         site.configure(QUIET=quiet)
         site.pending()
         site.crash(case.view, "success_body")
@@ -99,7 +99,7 @@ class Failing(Contract):
     @where(lambda case: case.view.answers[Outcome.UNKNOWN] is QUIET)
     @pytest.mark.django_db(transaction=True)
     def test_crash_over_nobody_is_rolled_back(self, case: Case, site: Site) -> None:
-        """Nor does a crash leave the row and the cooldown of somebody who has no account."""
+        """A crash rolls back the rows written for an address without an account, too."""
         site.crash(case.view, "success_body")
         with site.assert_unchanged():
             assert site.reply(case.ask("nobody@example.com")) == case.endings[Refusal.FAILED]
@@ -107,7 +107,7 @@ class Failing(Contract):
     @where(lambda case: case.is_quiet)
     @pytest.mark.django_db(transaction=True)
     def test_failed_look_at_the_backlog_is_rolled_back(self, case: Case, site: Site) -> None:
-        """Nor does one in the count of those who wait."""
+        """A crash while the backlog is counted is rolled back, too."""
         site.crash(backlog, "inserted")
         with site.assert_unchanged():
             assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.FAILED]
@@ -115,7 +115,7 @@ class Failing(Contract):
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.usefixtures("transactions")
     def test_success_is_committed(self, case: Case, site: Site) -> None:
-        """An ask that ends well stays."""
+        """A request that succeeds is committed."""
         site.pending()
         assert site.reply(case.ask(ADDRESS)) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1

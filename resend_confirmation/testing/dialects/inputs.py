@@ -1,4 +1,4 @@
-"""Bad input: identities that are nobody's, bodies that are broken, too deep or too large."""
+"""Tests of bad input (identities, bodies, headers) and of unusual identities."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from .case import ADDRESS, Case, Reply, Request
 from .contract import Contract, where
 from .site import Site
 
-#: What an identity can be that is nobody's, and the fault's name in ``Case.faults``.
+#: Identities that cannot match an account, each with the fault's name in ``Case.faults``.
 BAD_IDENTITIES = {
     "": "empty",
     "   ": "blank",
@@ -29,7 +29,7 @@ BAD_IDENTITIES = {
     "\ud800@example.com": "a lone surrogate",
 }
 
-#: What a body can be; FIELD stands for the dialect's word.
+#: A good body, and bad ones with the fault's name. FIELD stands for the dialect's key.
 GOOD = '{"FIELD": "pending@example.com"}'
 BAD_BODIES = {
     "nothing": (b"", "missing"),
@@ -63,13 +63,13 @@ BAD_BODIES = {
     "5,000 digits": (b'{"FIELD": ' + b"1" * 5000 + b"}", "no JSON number"),
 }
 
-#: One of each JSON type, alone and inside others.
+#: Values of each JSON type, alone and nested.
 JSON_VALUES = (
     *("null", "true", "0", "-1.5", "1e300", '""', '"x"', '"\\ud800"', "[]", "{}", "[[]]"),
     *("[null]", '[["x", 1]]', '[{"x": [null]}]', '{"x": null}', '{"x": {"x": [0]}}'),
     '{"": 1, "": 2}',
 )
-#: What a header or a parameter of the query can be.
+#: Values for a header or a query parameter.
 TEXTS = ("", " ", "null", "-1", "[]", "{}", "x" * 600, "\u0660", "a,b", "%", "\t")
 
 TEN_MEGABYTES = b'{"pad": "' + b"x" * 10_000_000 + b'"}'
@@ -83,7 +83,7 @@ ODD_ADDRESSES = [
     "пользователь@пример.example",
     "x" * 64 + "@" + "d" * 60 + ".example",
 ]
-#: Whom a slip in decoding would reach.
+#: Addresses that a mistake in decoding an odd address could reach.
 LOOKALIKES = [
     "a@example.com",
     "b@example.com",
@@ -96,11 +96,11 @@ LOOKALIKES = [
 
 
 def assert_answered(case: Case, site: Site, ask: Request, caplog: Any) -> None:
-    """Whatever came was answered in the vendor's form, and nothing was logged as an error."""
+    """Assert that a request gets a response in the vendor's form and that no error is logged."""
     reply = site.reply(ask)
     assert reply != case.endings[Refusal.FAILED], ask
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR], ask
-    # DRF and Django would say otherwise in their own words.
+    # The first text begins an error response of DRF, the second an HTML page of Django.
     assert b'{"detail":' not in reply.body, ask
     assert not reply.body.startswith(b"<"), ask
 
@@ -110,7 +110,7 @@ def _names(inputs: type[serializers.Serializer[Any]] | None) -> list[str]:
 
 
 def _paths(form: Any) -> Iterator[tuple[str, ...]]:
-    """Each declared key, and each below it."""
+    """Yield the path to each declared key, including nested ones."""
     for name, field in form.fields.items():
         yield (name,)
         if isinstance(field, serializers.Serializer):
@@ -118,7 +118,7 @@ def _paths(form: Any) -> Iterator[tuple[str, ...]]:
 
 
 def _with(good: Any, path: tuple[str, ...], text: str) -> bytes:
-    """``good`` with ``text`` as the value at ``path``."""
+    """Return the JSON text of ``good`` with ``text`` as the value at ``path``."""
     name, *rest = path
     below = good.get(name)
     value = _with(below if isinstance(below, dict) else {}, tuple(rest), text) if rest else text
@@ -128,21 +128,21 @@ def _with(good: Any, path: tuple[str, ...], text: str) -> bytes:
 
 
 def reads_body(case: Case) -> bool:
-    """Whether the dialect reads a body."""
+    """Return whether the dialect reads a body."""
     return bool(case.field)
 
 
 def after_a_huge_body(case: Case) -> Reply:
-    """TOO_LARGE, and SENT where a body is never read."""
+    """Return the reply to a huge body: TOO_LARGE, or SENT if the dialect reads no body."""
     return case.endings[Refusal.TOO_LARGE if case.field else Outcome.SENT]
 
 
 class BadInput(Contract):
-    """What is wrong is refused in the vendor's words, and for nothing."""
+    """Tests of bad input: it gets the vendor's error or is ignored, and never causes a crash."""
 
     @pytest.mark.parametrize(("identity", "fault"), BAD_IDENTITIES.items(), ids=repr)
     def test_bad_identity(self, case: Case, identity: str, fault: str, site: Site) -> None:
-        """An identity that can be nobody's is refused in the vendor's words."""
+        """An identity that cannot match an account gets the vendor's error."""
         site.pending()
         with site.assert_unchanged():
             assert site.reply(case.ask(identity)) == case.faults[fault]
@@ -152,11 +152,11 @@ class BadInput(Contract):
     def test_bad_body(
         self, case: Case, name: str, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A body that is wrong is refused in the vendor's words."""
+        """A bad body gets the vendor's error."""
         site.pending()
         monkeypatch.setattr(request_body, "MAX_BODY", 200_000)
         body, fault = BAD_BODIES[name]
-        # Where the vendor says again what was sent, one fault has several answers.
+        # A vendor that repeats the input in its errors has several replies to one fault.
         fault = name if name in case.faults else fault
         ask = replace(case.ask(""), body=body.replace(b"FIELD", case.field.encode()))
         with site.assert_unchanged():
@@ -165,7 +165,7 @@ class BadInput(Contract):
     @where(lambda case: not reads_body(case))
     @pytest.mark.parametrize("name", ["cut off", "not UTF-8"])
     def test_bad_body_of_a_dialect_without(self, case: Case, name: str, site: Site) -> None:
-        """A dialect that declares no body never reads one, however bad."""
+        """A dialect that declares no body does not read one, not even a bad one."""
         site.pending()
         body = GOOD.encode("utf-16") if name == "not UTF-8" else b"{"
         ask = replace(case.ask(ADDRESS), body=body)
@@ -174,7 +174,7 @@ class BadInput(Contract):
 
     @where(reads_body)
     def test_100_000_brackets_are_too_large(self, case: Case, site: Site) -> None:
-        """With the setting as it is, so deep a body is refused for its size."""
+        """With the limit unchanged, 100,000 brackets are refused because of their size."""
         site.pending()
         with site.assert_unchanged():
             ask = replace(case.ask(""), body=b"[" * 100_000)
@@ -182,7 +182,7 @@ class BadInput(Contract):
 
     @where(reads_body)
     def test_any_json_under_any_key(self, case: Case, site: Site, caplog: Any) -> None:
-        """Each JSON type under each declared key of the body is answered, and is not a crash."""
+        """Each JSON type under each declared key of the body is answered without a crash."""
         site.pending()
         assert case.view.body_class is not None
         good = json.loads(case.ask(ADDRESS).body)
@@ -193,7 +193,7 @@ class BadInput(Contract):
 
     @where(lambda case: case.view.query_class or case.view.header_class)
     def test_any_text_in_query_and_headers(self, case: Case, site: Site, caplog: Any) -> None:
-        """So is any text of a declared header or parameter of the query."""
+        """Any text in a declared header or query parameter is answered without a crash."""
         site.pending()
         ask = case.ask(ADDRESS)
         for text in TEXTS:
@@ -206,7 +206,7 @@ class BadInput(Contract):
                 assert_answered(case, site, replace(ask, headers=headers), caplog)
 
     def test_huge_body(self, case: Case, site: Site) -> None:
-        """A body of 10 MB is refused, or not read at all."""
+        """A body of 10 MB is refused, or not read at all if the dialect does not read bodies."""
         site.pending()
         ask = replace(case.ask(ADDRESS), body=TEN_MEGABYTES)
         assert site.reply(ask) == after_a_huge_body(case)
@@ -214,7 +214,7 @@ class BadInput(Contract):
 
     @pytest.mark.parametrize("size", [0, 1])
     def test_body_at_the_limit(self, case: Case, size: int, site: Site) -> None:
-        """A body of exactly 16 KiB is read, and one byte more is not."""
+        """A body of exactly 16 KiB is accepted, and one byte more is too large."""
         site.pending()
         ask = case.ask(ADDRESS)
         padded = ask.body + b" " * (16 * 1024 - len(ask.body) + size)
@@ -222,7 +222,7 @@ class BadInput(Contract):
         assert site.reply(replace(ask, body=padded)) == expected
 
     def test_huge_body_without_a_length(self, case: Case, site: Site) -> None:
-        """A body that never says how large it is costs no more than one that does."""
+        """A huge body without a Content-Length gets the same reply as one with it."""
         site.pending()
         size = 1_000_000
         chunks = [TEN_MEGABYTES[at : at + size] for at in range(0, len(TEN_MEGABYTES), size)]
@@ -230,7 +230,7 @@ class BadInput(Contract):
         assert len(site.delivered()) == (0 if case.field else 1)
 
     def test_unknown_fields(self, case: Case, site: Site) -> None:
-        """What a dialect does not declare is ignored, what comes twice too."""
+        """Undeclared inputs are ignored, even if they are sent twice."""
         site.pending()
         ask = case.ask(ADDRESS)
         extra_query = "surprise=1&surprise=2&format=xml&_method=GET"
@@ -243,17 +243,17 @@ class BadInput(Contract):
 
 
 def answered(site: Site, over: str, ask: Request) -> Reply:
-    """What comes back over one of the two ways into Django."""
+    """Send a request over WSGI or ASGI and return the reply."""
     return site.reply(ask) if over == "wsgi" else over_asgi(ask, [ask.body])
 
 
 class Identities(Contract):
-    """Identities that look odd, and are somebody's."""
+    """Tests of unusual identities that match an account."""
 
     @pytest.mark.parametrize("address", ODD_ADDRESSES)
     @pytest.mark.parametrize("over", ["wsgi", "asgi"])
     def test_odd_address(self, case: Case, address: str, over: str, site: Site) -> None:
-        """Slash, plus, percent, quote and letters beyond ASCII reach that account alone."""
+        """An address with a slash, plus, percent, quote or non-ASCII letter matches only itself."""
         for number, email in enumerate((address, *LOOKALIKES)):
             site.pending(f"player{number}", email)
         reply = answered(site, over, case.ask(address))
@@ -264,7 +264,7 @@ class Identities(Contract):
     @where(lambda case: case.field or case.is_in_path)
     @pytest.mark.parametrize("over", ["wsgi", "asgi"])
     def test_raw_latin_1(self, case: Case, over: str, site: Site) -> None:
-        """Raw Latin-1 is read in a path, where clients send it, and refused in JSON."""
+        """Raw Latin-1 is accepted in a path, since clients send it there, and refused in JSON."""
         site.pending("umlaut", "grüße@bücher.example")
         ask = case.ask("grüße@bücher.example")
         if case.field:
@@ -278,7 +278,7 @@ class Identities(Contract):
         assert len(site.delivered()) == (0 if case.field else 1)
 
     def test_over_asgi(self, case: Case, site: Site) -> None:
-        """A good request is answered the same over ASGI."""
+        """A good request gets the same reply over ASGI."""
         site.pending()
         ask = case.ask(ADDRESS)
         assert over_asgi(ask, [ask.body]) == case.endings[Outcome.SENT]

@@ -1,4 +1,4 @@
-"""Silence: whoever is asked for, and whatever becomes of it, an outsider sees one and the same."""
+"""Tests that quiet dialects do not reveal whether an account exists, or its state."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from .site import Site
 
 CONTROL = re.compile(r"BEGIN|SAVEPOINT|RELEASE|COMMIT|ROLLBACK|SET |START TRANSACTION")
 
-#: What an account can be, and what can stand between it and a message.
+#: States of an account, and conditions that prevent a message to it.
 KINDS = (
     "unknown",
     "pending",
@@ -48,7 +48,7 @@ STATES = [
 
 @dataclass(frozen=True)
 class Seen:
-    """What there is to see of one request, from outside and by the database."""
+    """Everything observable of one request: response, SQL statements and signals."""
 
     status: int
     body: bytes
@@ -59,17 +59,17 @@ class Seen:
 
 
 def look(site: Site, ask: Request) -> Seen:
-    """Send an ask, and look at everything."""
+    """Send a request and record the response, the SQL statements and the signals."""
     statements: list[str] = []
     told: list[Any] = []
 
     def note(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
-        # A savepoint's name is the thread's number and a count.
+        # The name of a savepoint contains the thread's number and a counter.
         statements.append(re.sub(r"s\d+_x\d+", "savepoint", sql))
         return execute(sql, params, many, context)
 
     def hear(sender: Any, **given: Any) -> None:
-        # The client is the caller's own word, and the row's number is the row's.
+        # Left out: the client, which the caller chooses, and the row's id, which is a counter.
         kept = {"dialect", "ending", "state", "reason"}
         told.append({key: value for key, value in given.items() if key in kept})
 
@@ -93,7 +93,7 @@ def look(site: Site, ask: Request) -> Seen:
 
 
 def assert_one_and_the_same(found: dict[str, list[Seen]]) -> None:
-    """Every kind was answered, and treated by the database, as the unknown one."""
+    """Assert that every kind looks like an unknown account, and that it ended as SENT."""
     for kind, seen in found.items():
         assert seen == found["unknown"], kind
         assert all("Retry-After" not in each.headers for each in seen), kind
@@ -102,20 +102,23 @@ def assert_one_and_the_same(found: dict[str, list[Seen]]) -> None:
 
 
 def quietly(case: Case) -> list[tuple[Any]]:
-    """The host's settings under which a case is quiet; some need none for it."""
+    """Return the values of QUIET under which the case is quiet.
+
+    They include the empty one if the table itself is quiet.
+    """
     return [("all",), ((),)] if case.is_quiet else [("all",)]
 
 
 class Silence(Contract):
-    """A quiet dialect tells nothing, neither in words nor by what it does."""
+    """Tests that a quiet dialect reveals nothing, by its responses or by its side effects."""
 
-    #: What is compared; a subclass that adds some overrides ``bring_about`` too.
+    #: The kinds to compare. A subclass that adds some overrides ``bring_about`` as well.
     kinds: ClassVar[Sequence[str]] = KINDS
 
     @pytest.mark.parametrize("ending", STATES, ids=str)
     @pytest.mark.parametrize("setting", ["all", "listed"], ids=repr)
     def test_quiet(self, case: Case, ending: Ending, setting: Any, site: Site) -> None:
-        """Under the host's QUIET all that depends on the account looks the same."""
+        """Under the host's QUIET, all endings that depend on the account look the same."""
         site.configure(QUIET=[case.view.dialect] if setting == "listed" else setting)
         response = site.send(site.arrange(case, ending))
         expected = case.endings[Outcome.SENT]
@@ -131,7 +134,7 @@ class Silence(Contract):
 
     @pytest.mark.parametrize("ending", [Refusal.THROTTLED, Refusal.WRONG_METHOD], ids=str)
     def test_quiet_tells_of_the_caller(self, case: Case, ending: Ending, site: Site) -> None:
-        """What depends on the caller alone is told under QUIET as well."""
+        """Endings that depend only on the caller are not quiet, even under QUIET."""
         site.configure(QUIET="all")
         assert site.reply(site.arrange(case, ending)) == case.endings[ending]
 
@@ -141,7 +144,7 @@ class Silence(Contract):
         assert site.reply(case.ask(ADDRESS)) == case.endings[Outcome.UNKNOWN]
 
     def bring_about(self, site: Site, case: Case, kind: str) -> Request:
-        """Begin anew with an empty database and make ADDRESS what a kind says; the ask for it."""
+        """Delete all rows, bring ADDRESS into the state ``kind`` and return a request for it."""
         for model in (Delivery, Confirmation, Cooldown, Suppression, get_user_model()):
             model._default_manager.all().delete()
         backlog.reset()
@@ -155,7 +158,7 @@ class Silence(Contract):
             case _:
                 site.pending(is_active=kind != "blocked")
         self._complicate(site, kind, ask)
-        # What was done so far does not count.
+        # The setup must not count towards the backlog.
         backlog.reset()
         return ask
 
@@ -181,7 +184,7 @@ class Silence(Contract):
 
     @pytest.fixture(params=[False, True], ids=["autocommit", "ATOMIC_REQUESTS"])
     def transactions(self, request: Any, monkeypatch: Any) -> None:
-        """With and without a transaction for each request."""
+        """Run the test with and without a transaction for each request."""
         monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", request.param)
 
     @pytest.mark.usefixtures("transactions")
@@ -189,10 +192,9 @@ class Silence(Contract):
     @pytest.mark.parametrize("neighbours", [0, 3], ids=["no cooldowns", "cooldowns"])
     @pytest.mark.django_db(transaction=True)
     def test_silence(self, case: Case, quiet: Any, neighbours: int, site: Site) -> None:
-        """Bytes, headers, statements and signals are the same whoever is asked for.
+        """Bytes, headers, statements and signals are the same for every kind of account.
 
-        So are those of the request that follows at once, and of one that follows the courier's
-        work.
+        The same holds for a second request at once, and for a third one after the courier ran.
         """
         assert site.clock.epoch
         site.configure(QUIET=quiet)
@@ -213,9 +215,9 @@ class Silence(Contract):
     def test_no_name_is_linked_to_an_address(
         self, case: Case, order: Sequence[str], site: Site
     ) -> None:
-        """Asked by address and by user name, an account is answered as nobody is.
+        """Requests by address and by user name are answered as for an unknown account.
 
-        So the cooldown that is told is that of what was typed.
+        An answer may only reveal the cooldown of the identity that was typed.
         """
         assert site.clock.epoch
         found: dict[str, list[Seen]] = {}
@@ -230,7 +232,7 @@ class Silence(Contract):
 
     @expand("quiet", rows=quietly)
     def test_a_host_that_listens(self, case: Case, quiet: Any, site: Site) -> None:
-        """A receiver of ``ended`` that fails is not to be seen, for whoever it fails."""
+        """A failing receiver of ``ended`` has no visible effect, for any kind of account."""
 
         def fail(sender: Any, **given: Any) -> None:
             raise RuntimeError(ADDRESS)

@@ -1,4 +1,4 @@
-"""A site to ask: its settings, its clock, its accounts, and each ending brought about."""
+"""A site under test: settings, clock, accounts, and the setup for each ending."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,12 +25,12 @@ from ...throttling.circuit_breaker import CircuitBreaker
 from ...throttling.rates import Memory
 from .case import ADDRESS, Case, Reply, Request, to_reply
 
-#: Seconds since the epoch when a test begins.
+#: Time at which a test begins, in seconds since the epoch.
 NOW = 1_800_000_055
-#: Seconds before NOW when the throttle's calls were made: 37 later than NOW they do not count.
+#: Seconds before NOW at which the throttle counts requests. They count until 37 s after NOW.
 CALLED = 23
 
-#: What a new project of Django's has between the browser and its views.
+#: The middlewares of a new Django project.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -43,33 +43,33 @@ MIDDLEWARE = [
 
 
 class Clock:
-    """The time, standing still until it is moved."""
+    """A clock that stands still until a test changes ``epoch``."""
 
     def __init__(self) -> None:
         self.epoch = float(NOW)
 
     def now(self) -> datetime:
-        """The time as Django has it."""
+        """Return the time as ``django.utils.timezone.now`` does."""
         moment = datetime.fromtimestamp(self.epoch, UTC)
         return moment if settings.USE_TZ else timezone.make_naive(moment)
 
     def time(self) -> float:
-        """The time as Python has it."""
+        """Return the time as ``time.time`` does."""
         return self.epoch
 
 
 class CrashError(Exception):
-    """What no code of ours raises."""
+    """Exception that only tests raise."""
 
 
 def make_account(username: str, email: str, *, is_active: bool = True) -> Any:
-    """An account of Django's user model that nobody asked to confirm anything."""
+    """Create an account of the user model without starting a confirmation."""
     manager: Any = get_user_model()._default_manager
     return manager.create_user(username=username, email=email, is_active=is_active)
 
 
 def forget_counts(monkeypatch: Any) -> None:
-    """Let counters that live as long as a process start anew for a test."""
+    """Clear the cache and reset the counters and the circuit breaker of this process."""
     cache.clear()
     backlog.reset()
     monkeypatch.setattr(throttle, "counts", Memory(throttle.MOST_COUNTS))
@@ -77,7 +77,8 @@ def forget_counts(monkeypatch: Any) -> None:
     monkeypatch.setattr(storing, "lately", Memory(storing.MOST_COUNTS))
 
 
-#: The ask that ends so, where it is another than a good one; each only where it can be sent.
+#: Requests for the endings that a good request does not lead to. They are built lazily, since not
+#: every dialect can receive all of them.
 BAD_REQUESTS: dict[Ending, Callable[[Case], Request]] = {
     Refusal.INVALID: lambda case: case.ask("\x07"),
     Refusal.MALFORMED: lambda case: replace(case.ask(ADDRESS), body=b"{"),
@@ -91,12 +92,12 @@ BAD_REQUESTS: dict[Ending, Callable[[Case], Request]] = {
 
 
 def wrong_method(case: Case) -> str:
-    """A method that the dialect does not answer."""
+    """Return a method that the dialect refuses."""
     return "GET" if case.view.method != "get" else "POST"
 
 
 def _is_out_of_reach(case: Case, ending: Ending) -> bool:
-    """Whether no request to the dialect can end so."""
+    """Return whether no request to the dialect can lead to ``ending``."""
     if ending in {Refusal.MALFORMED, Refusal.TOO_LARGE}:
         return not case.field
     redirects = {Refusal.REDIRECT_REQUIRED, Refusal.REDIRECT_NOT_ALLOWED}
@@ -104,7 +105,7 @@ def _is_out_of_reach(case: Case, ending: Ending) -> bool:
 
 
 def _is_anything_due() -> bool:
-    """Return whether the courier would find a delivery to resolve or to send, now or later."""
+    """Return whether any delivery is still to be resolved or sent, now or later."""
     waiting = (DeliveryState.ASKED, DeliveryState.QUEUED)
     return Delivery.objects.filter(state__in=waiting).exists()
 
@@ -112,7 +113,7 @@ def _is_anything_due() -> bool:
 class Site:
     """A site under test; ``settings`` and ``monkeypatch`` are pytest's fixtures.
 
-    ``make_account`` makes an account of the host's user model.
+    ``make_account`` creates an account of the host's user model.
     """
 
     def __init__(
@@ -124,7 +125,10 @@ class Site:
         self._clock: Clock | None = None
 
     def configure_site(self, case: Case) -> None:
-        """Keep only the clients and the account store of what the host has set."""
+        """Replace the host's settings, except for its account store and its clients.
+
+        The clients are replaced too if the case has its own.
+        """
         found = self.settings.RESEND_CONFIRMATION
         self.settings.RESEND_CONFIRMATION = {
             "BASE_URL": "https://site.example",
@@ -136,37 +140,38 @@ class Site:
         self.settings.RATELIMIT_ENABLE = True
         self.settings.MIDDLEWARE = MIDDLEWARE
         in_memory = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-        # Each change leaves a context variable behind, and asgiref goes through all of them.
+        # Only if different: each change leaves a context variable behind, and asgiref iterates
+        # over all of them.
         if in_memory != self.settings.CACHES:
             self.settings.CACHES = in_memory
         forget_counts(self.monkeypatch)
 
     def configure(self, **changes: Any) -> None:
-        """Change some keys of the settings' dict."""
+        """Change some keys of the package's settings."""
         self.settings.RESEND_CONFIRMATION = {**self.settings.RESEND_CONFIRMATION, **changes}
 
     def default_client(self, name: str) -> None:
-        """Make one of the clients that of requests that name none."""
+        """Make the client ``name`` the default for requests that do not name one."""
         known = self.settings.RESEND_CONFIRMATION["CLIENTS"]
         self.configure(CLIENTS=[{**entry, "default": entry["name"] == name} for entry in known])
 
     @property
     def clock(self) -> Clock:
-        """Both clocks that the package reads; they stand still from the first look on."""
+        """The clock of Django, Python and the package, which stands still from the first access."""
         if self._clock is None:
             self._clock = clock = Clock()
             self.monkeypatch.setattr(timezone, "now", clock.now)
             self.monkeypatch.setattr(time, "time", clock.time)
-            # The package's own clock is the database's, where that has one.
+            # The package reads the time from the database, if the database has a clock.
             self.monkeypatch.setattr("resend_confirmation.database.now", clock.now)
             self.monkeypatch.setattr("resend_confirmation.database.latest", clock.now)
         return self._clock
 
-    # Asking
+    # Requests
 
     @staticmethod
     def send(ask: Request) -> Any:
-        """Ask as a server would hand the request on: the path decoded once, in WSGI's Latin-1."""
+        """Send a request as a WSGI server passes it on: the path decoded once, as Latin-1."""
         browser = Client(raise_request_exception=False, enforce_csrf_checks=True)
         return browser.generic(
             ask.method,
@@ -179,11 +184,11 @@ class Site:
         )
 
     def reply(self, ask: Request) -> Reply:
-        """What comes back to an ask."""
+        """Send a request and return the reply."""
         return to_reply(self.send(ask))
 
     def delivered(self) -> list[Any]:
-        """Return the messages that went out since the last look."""
+        """Send what is due and return the messages sent since the last call."""
         while True:
             done = engine.drain()
             if done.idle or max(done.resolved, done.carried) < BATCH:
@@ -193,7 +198,7 @@ class Site:
 
     @staticmethod
     def rows() -> list[list[Any]]:
-        """All that is in the database."""
+        """Return all rows of the user model and of the package's models."""
         models: tuple[Any, ...] = (
             get_user_model(),
             Confirmation,
@@ -205,7 +210,10 @@ class Site:
 
     @contextmanager
     def assert_unchanged(self) -> Iterator[None]:
-        """Within it nothing in the database may change, and no message may come of it."""
+        """Assert that the block changes no row, sends no message and leaves no delivery due.
+
+        Deliveries that are due before the block are sent first.
+        """
         if _is_anything_due():
             self.delivered()
         mail.outbox.clear()
@@ -215,16 +223,16 @@ class Site:
         assert not _is_anything_due()
         assert mail.outbox == []
 
-    # Who is there, and what goes wrong
+    # Accounts and failures
 
     def pending(self, username: str = "pending", email: str = ADDRESS, **given: Any) -> Any:
-        """An account that waits; nothing was sent yet, no cooldown runs."""
+        """Create a pending account, without a message sent and without a cooldown."""
         account = self.make_account(username, email, **given)
         start(account, send=False)
         return account
 
     def crash(self, owner: object, name: str) -> None:
-        """Make a function raise; its text must reach the log and never a caller."""
+        """Make a function raise CrashError. The error's text must not reach log or caller."""
 
         def crashes(*args: Any, **kwargs: Any) -> None:
             raise CrashError("kaboom")
@@ -232,10 +240,10 @@ class Site:
         self.monkeypatch.setattr(owner, name, crashes)
 
     def arrange(self, case: Case, ending: Ending) -> Request:
-        """Bring about what an ending needs, and stop the clock: the ask that ends so.
+        """Stop the clock, set the site up for ``ending`` and return the request that leads to it.
 
-        Endings that a dialect's requests cannot come to are put into the engine's mouth, since
-        a table has to be total.
+        Endings that no request to the dialect can reach are stubbed by patching the engine,
+        since the table must cover every ending.
         """
         assert self.clock.epoch
         match ending:

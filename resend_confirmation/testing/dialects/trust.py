@@ -1,4 +1,4 @@
-"""What is not trusted in a request, and the host's choices that do not apply to a vendor's API."""
+"""Tests that untrusted headers and the host's own API settings do not affect a vendor's API."""
 
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -19,46 +19,39 @@ from .site import Site
 
 
 class Hostile(BaseParser, BasePermission):
-    """Whatever a host may put before its own API; it refuses everything."""
+    """A stand-in for all DRF classes that a host may set for its own API. It refuses everything."""
 
     media_type = "application/hostile"
 
     def authenticate(self, request: Any) -> NoReturn:
-        """Refuse."""
         raise NotAuthenticated
 
     def authenticate_header(self, request: Any) -> str:
-        """Name a way to log in."""
         return "Hostile"
 
     def has_permission(self, request: Any, view: Any) -> bool:
-        """Refuse."""
         return False
 
     def allow_request(self, request: Any, view: Any) -> bool:
-        """Refuse."""
         return False
 
     def wait(self) -> int:
-        """Say to come back in an hour."""
         return 3600
 
     def determine_metadata(self, request: Any, view: Any) -> dict[str, str]:
-        """Answer OPTIONS."""
         return {"host": "metadata"}
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> NoReturn:
-        """Refuse."""
         raise UnsupportedMediaType(media_type)
 
 
 def hostile_handler(exc: Exception, context: Any) -> Response:
-    """A host's exception handler."""
+    """Return an error response in the host's format instead of the vendor's."""
     return Response({"detail": "the host's"}, status=418)
 
 
 class Trust(Contract):
-    """Types, charsets and headers mean nothing, and the host's own API is another."""
+    """Tests that types, charsets, headers and the host's own API settings are ignored."""
 
     @where(lambda case: case.field)
     @pytest.mark.parametrize(
@@ -78,7 +71,7 @@ class Trust(Contract):
         ],
     )
     def test_content_type(self, case: Case, content_type: str, site: Site) -> None:
-        """JSON is JSON, whatever its type says."""
+        """A JSON body is read as JSON under any Content-Type."""
         site.pending()
         ask = replace(case.ask(ADDRESS), content_type=content_type)
         assert site.reply(ask) == case.endings[Outcome.SENT]
@@ -86,7 +79,7 @@ class Trust(Contract):
 
     @pytest.mark.parametrize("charset", ["utf-16", "utf-32", "utf-7", "cp037", "xyz"])
     def test_charset(self, case: Case, charset: str, site: Site) -> None:
-        """A charset is not believed, for the query no more than for the body."""
+        """The charset in Content-Type is ignored, for the body and for the query."""
         site.pending()
         ask = replace(case.ask(ADDRESS), content_type=f"application/json; charset={charset}")
         assert site.reply(ask) == case.endings[Outcome.SENT]
@@ -110,7 +103,7 @@ class Trust(Contract):
         ids=str,
     )
     def test_header_means_nothing(self, case: Case, headers: dict[str, str], site: Site) -> None:
-        """No credentials are needed and none are refused; nothing is negotiated."""
+        """Credentials are neither required nor checked, and nothing is negotiated."""
         site.pending()
         ask = case.ask(ADDRESS)
         ask = replace(ask, headers={**headers, **ask.headers})
@@ -119,16 +112,16 @@ class Trust(Contract):
 
     @pytest.mark.parametrize("ending", [Refusal.INVALID, Refusal.WRONG_METHOD], ids=str)
     def test_refusals_are_not_negotiated(self, case: Case, ending: Ending, site: Site) -> None:
-        """A refusal is the vendor's JSON in the vendor's language, whatever is accepted."""
+        """A refusal is the vendor's JSON in the vendor's language; Accept headers are ignored."""
         ask = site.arrange(case, ending)
         headers = {"Accept": "text/html", "Accept-Language": "de", **ask.headers}
         assert site.reply(replace(ask, headers=headers)) == case.endings[ending]
 
     @pytest.fixture
     def hostile_host(self, site: Site) -> None:
-        """A host whose own API takes other things, says other things and lets nobody in.
+        """Configure a host with other formats, another language and no access to its own API.
 
-        DRF reads its defaults into APIView when it is imported, so that is where they are set.
+        DRF copies its defaults to ``APIView`` on import, so they are set there.
         """
         patch = site.monkeypatch.setattr
         patch(APIView, "authentication_classes", [Hostile])
@@ -157,7 +150,7 @@ class Trust(Contract):
     @pytest.mark.parametrize("ending", ENDINGS, ids=str)
     @pytest.mark.usefixtures("hostile_host")
     def test_host_does_not_apply(self, case: Case, ending: Ending, site: Site) -> None:
-        """The host's choices for its own API do not apply to a vendor's, in any ending."""
+        """The host's settings for its own API do not apply to a vendor's API, for any ending."""
         ask = site.arrange(case, ending)
         ask = replace(ask, headers={**ask.headers, "Accept-Language": "de"})
         response = site.send(ask)
@@ -167,7 +160,7 @@ class Trust(Contract):
 
     @pytest.mark.usefixtures("hostile_host")
     def test_messages_are_not_translated(self, case: Case, site: Site) -> None:
-        """The framework's own messages, where a vendor's answer has them, stay English."""
+        """The framework's messages stay English if a vendor's response contains them."""
         site.pending()
         ask = case.ask("")
         asked_in_german = replace(ask, headers={**ask.headers, "Accept-Language": "de"})
