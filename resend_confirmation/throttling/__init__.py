@@ -1,1 +1,1 @@
-"""The throttle: how many requests the networks of a caller may make. It knows no vendor."""
+"""The throttle: limits on the requests of one network, independent of any vendor."""

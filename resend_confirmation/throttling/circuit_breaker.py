@@ -19,18 +19,19 @@ logger = logging.getLogger("resend_confirmation")
 
 T = TypeVar("T")
 
-#: Seconds that the cache has to answer. Many caches have no time-out of their own.
+#: Seconds to wait for the cache. Many caches have no time-out by default.
 PATIENCE = 1.0
-#: Seconds for which the breaker stays open after a failure: at first, and at most.
+#: Seconds that the breaker stays open after a failure: at first, and at most.
 OPEN_FOR = 5.0
 LONGEST_OPEN = 60.0
 
-#: Caches without a network. They run in the request's thread, with its database connection.
+#: Caches that are called in the request's thread, without a time-out. They use no network, or only
+#: the thread's database connection.
 _NEAR = (LocMemCache, DummyCache, FileBasedCache, BaseDatabaseCache)
 
 
 class CircuitBreaker:
-    """The state of the throttle's cache, as far as this process knows."""
+    """A circuit breaker around the throttle's cache, with its state in this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,7 +42,7 @@ class CircuitBreaker:
     def guard(self, work: Callable[[], T]) -> T | None:
         """Call ``work``, which uses the cache; return None if it failed or the breaker is open.
 
-        While it is open, one request per ``open_for`` seconds tries the cache; no other waits.
+        While it is open, one request per backoff period tries the cache; all others skip it.
         """
         if not self._may_try():
             return None
@@ -71,7 +72,7 @@ class CircuitBreaker:
                 return
             self._is_open = True
             self._open_for, self._until = OPEN_FOR, time.monotonic() + OPEN_FOR
-        # The error's text is left out: it may hold the cache's password.
+        # The error's text is left out: it may contain the cache's password.
         logger.warning(
             "The throttle's cache does not work (%s); each process counts on its own", name
         )

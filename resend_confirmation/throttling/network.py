@@ -1,4 +1,4 @@
-"""The networks that a request comes from, however its caller fills in the headers."""
+"""The networks that a request comes from; a caller cannot forge them with headers."""
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -6,12 +6,13 @@ from django.http import HttpRequest
 
 from .. import conf
 
-#: Bits that name a network, and how many times a rate all of it may have. A subscriber is given
-#: an IPv6 /64, /56 or /48 (RFC 6177), so that changing the address within it must not help. An
-#: IPv4 address may have many people behind it, and a /24 as many times more: it counts last.
+#: The length of a network's prefix, and the multiple of a rate that the whole network may use. A
+#: subscriber gets an IPv6 /64, /56 or /48 (RFC 6177), so changing the address within it must not
+#: help. Many people may share an IPv4 address, and a /24 has many addresses, so its multiple is
+#: the largest.
 IPV6_PREFIXES = {64: 1, 56: 2, 48: 4}
 IPV4_PREFIXES = {32: 1, 24: 8}
-#: The well-known prefix of translators (RFC 6052): all of IPv4, seen by a site that has IPv6 alone.
+#: The well-known prefix of NAT64 (RFC 6052): IPv4 addresses as a site with only IPv6 sees them.
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 
 
@@ -23,9 +24,10 @@ def network(request: HttpRequest) -> str:
 def networks(request: HttpRequest) -> dict[str, int]:
     """Return the networks of a request, the smallest first, with the multiple of a rate for each.
 
-    The address is the socket's peer, or, behind TRUSTED_PROXIES proxies, the one that the
-    outermost of them saw: counted from the right of X-Forwarded-For, since a caller writes the
-    left. Several such headers count as one, in their order (RFC 9110, section 5.3).
+    The address is that of the socket's peer. Behind TRUSTED_PROXIES proxies, it is the address
+    that the outermost proxy saw. It is counted from the right end of X-Forwarded-For, since the
+    caller can write the left end. Several such headers count as one, in their order (RFC 9110,
+    section 5.3).
     """
     peer = request.META.get("REMOTE_ADDR", "")
     proxies = conf.get().TRUSTED_PROXIES
@@ -38,7 +40,7 @@ def networks(request: HttpRequest) -> dict[str, int]:
 
 def _networks(peer: str) -> dict[str, int]:
     if "]" in peer or peer.count(":") == 1:
-        # Some proxies write the port as well: 192.0.2.1:4711, [2001:db8::1]:4711.
+        # Some proxies append the port: 192.0.2.1:4711, [2001:db8::1]:4711.
         peer = peer.rpartition(":")[0] if not peer.endswith("]") else peer
     try:
         address = ip_address(peer.partition("%")[0].strip("[]"))
@@ -55,10 +57,10 @@ def _networks(peer: str) -> dict[str, int]:
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address that an IPv6 address stands for, if it does.
+    """Return the IPv4 address that an IPv6 address contains, if any.
 
-    Without it all of IPv4 would share one /64 (``::ffff:0:0/96``, ``64:ff9b::/96``), or one
-    owner of an IPv4 address would have 65,536 of them (6to4, RFC 3056).
+    Otherwise all of IPv4 would share one /64 (``::ffff:0:0/96``, ``64:ff9b::/96``), or the owner
+    of one IPv4 address would have 65,536 networks of size /64 (6to4, RFC 3056).
     """
     if address in _TRANSLATED:
         return IPv4Address(int(address) & 0xFFFF_FFFF)

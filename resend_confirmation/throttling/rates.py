@@ -1,8 +1,8 @@
-"""Sliding windows: how often something happened in the last period, counted in a cache.
+"""Rate limits with a sliding window, counted in a cache.
 
-django-ratelimit names the keys and reads the rates, so that its settings hold here as well. Its
-own count begins again at the end of each period, and so lets twice the rate through at that
-moment; here a period has parts, and the newest of them are added up.
+django-ratelimit makes the keys and parses the rates, so its settings apply here too. It counts in
+fixed windows: around the change from one window to the next, twice the rate gets through. Here a
+period is divided into parts, and the newest parts are added up.
 """
 
 import math
@@ -16,12 +16,12 @@ from typing import Protocol
 from django_ratelimit import ALL
 from django_ratelimit.core import _make_cache_key, _split_rate
 
-#: Parts of a period. A call counts for a period, or for up to one part less.
+#: Parts of a period. A call counts for one period, or for up to one part less.
 PARTS = 15
 
 
 class Cache(Protocol):
-    """The three methods of Django's caches that count."""
+    """The three methods of Django's caches that are needed for counting."""
 
     def get_many(self, keys: Collection[str]) -> Mapping[str, int]: ...
     def add(self, key: str, value: int, timeout: float | None) -> bool: ...
@@ -29,12 +29,12 @@ class Cache(Protocol):
 
 
 class CacheLostError(Exception):
-    """The cache neither kept a count nor raised an error."""
+    """The cache neither stored a count nor raised an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """The rate's number of calls, and the whole seconds until the next one counts."""
+    """A limit that was exceeded: its number of calls, and whole seconds until the next one."""
 
     limit: int
     retry_after: int
@@ -42,7 +42,7 @@ class Exceeded:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most ``factor`` times ``rate`` for one network in one group of calls."""
+    """A limit of ``factor`` times ``rate`` for one network in one group of calls."""
 
     group: str
     network: str
@@ -61,7 +61,7 @@ class Limit:
 
     @property
     def part(self) -> float:
-        """The seconds of one part."""
+        """The length of a part, in seconds."""
         return self.period / PARTS
 
     def keys(self, now: float) -> list[str]:
@@ -70,7 +70,7 @@ class Limit:
         return [f"{self._key}:{newest - age}" for age in range(PARTS)]
 
     def exceeded(self, found: list[int], now: float) -> Exceeded | None:
-        """Return what to tell the caller if one call more than ``found`` would be too many."""
+        """Return an Exceeded if one call more than ``found`` would be too many, else None."""
         excess = sum(found) - self.calls
         if excess < 0:
             return None
@@ -86,8 +86,8 @@ class Limit:
 def count(cache: Cache, limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
     """Count one call for each of ``limits``, or return those that it would exceed.
 
-    A call that is refused is not counted: neither does its caller wait longer for asking again,
-    nor does it use up what the wider networks have. Raises whatever the cache raises.
+    Except in a race, a refused call is not counted: a retry does not lengthen the wait, and does
+    not use up the limits of the wider networks. Exceptions of the cache are not caught.
     """
     now = time.time()
     keys = {limit: limit.keys(now) for limit in limits}
@@ -96,7 +96,8 @@ def count(cache: Cache, limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
     if exceeded := _exceeded(found, now):
         return exceeded
     for limit, counts in found.items():
-        # Others may have counted since: the new count tells, so that a race lets nothing through.
+        # Others may have counted since the read. The new count decides, so that a race lets no
+        # extra call through.
         counts[0] = _add(cache, keys[limit][0], limit, is_new=not counts[0]) - 1
     return _exceeded(found, now)
 
@@ -113,7 +114,8 @@ def _add(cache: Cache, key: str, limit: Limit, *, is_new: bool) -> int:
     try:
         total: int | None = cache.incr(key)
     except ValueError:
-        # Unless it was evicted since it was read, the cache keeps nothing.
+        # The count may have been evicted since the read. If it cannot be added either, the cache
+        # stores nothing.
         total = 1 if cache.add(key, 1, lifetime) else None
     if not total:
         raise CacheLostError
@@ -121,7 +123,7 @@ def _add(cache: Cache, key: str, limit: Limit, *, is_new: bool) -> int:
 
 
 class Memory:
-    """A cache in this process's memory, of at most ``most`` counts; the least recent go first."""
+    """A cache of at most ``most`` counts in memory; the least recently used are evicted first."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -129,7 +131,7 @@ class Memory:
         self._counts: OrderedDict[str, int] = OrderedDict()
 
     def get_many(self, keys: Collection[str]) -> Mapping[str, int]:
-        """Return the counts that there are."""
+        """Return the counts that exist."""
         with self._lock:
             found = {key: self._counts[key] for key in keys if key in self._counts}
             for key in found:
@@ -137,7 +139,7 @@ class Memory:
         return found
 
     def add(self, key: str, value: int, timeout: float | None = None) -> bool:
-        """Begin a count; they end when the memory is full."""
+        """Add a count and return True, or return False if it exists; ``timeout`` is ignored."""
         with self._lock:
             if key in self._counts:
                 return False
@@ -147,7 +149,7 @@ class Memory:
         return True
 
     def incr(self, key: str) -> int:
-        """Count one more; ValueError for a key that there is not."""
+        """Increment a count; raise ValueError for an unknown key."""
         with self._lock:
             if key not in self._counts:
                 raise ValueError(key)

@@ -1,4 +1,4 @@
-"""The throttle: too many requests from one network, counted approximately in the cache."""
+"""The throttle: an approximate limit on the requests of one network, counted in the cache."""
 
 from collections.abc import Iterable
 
@@ -11,16 +11,18 @@ from .circuit_breaker import CircuitBreaker
 from .network import networks
 from .rates import Exceeded, Limit, Memory, count
 
-#: Counts that one process keeps while the cache is out of order; the least recent go first.
+#: Maximum number of counts in a process while the cache does not work; the least recently used are
+#: evicted first.
 MOST_COUNTS = 100_000
 
 
 def check(request: HttpRequest, dialect: str) -> Exceeded | None:
-    """Count one request; Exceeded when one of its networks made too many.
+    """Count one request; return an Exceeded if one of its networks made too many.
 
-    Dialects of one rate count together, and where there are several rates all dialects do so as
-    well: asking by many gives no more. With the cache out of order each process counts alone;
-    the cooldown, which is exact, holds regardless.
+    Dialects with the same rate are counted together. If there are several rates, all dialects
+    with a rate are also counted together, so using several dialects does not raise the limit.
+    While the cache does not work, each process counts alone. The cooldown is exact and does not
+    depend on the cache.
     """
     rate, of_all = conf.get().throttle(dialect), conf.get().throttle_of_all()
     if rate is None or of_all is None or not is_on():
@@ -34,12 +36,12 @@ def check(request: HttpRequest, dialect: str) -> Exceeded | None:
 
 
 def is_on() -> bool:
-    """Return whether django-ratelimit's own switch lets anything be counted."""
+    """Return whether django-ratelimit is enabled, by its setting RATELIMIT_ENABLE."""
     return bool(getattr(settings, "RATELIMIT_ENABLE", True))
 
 
 def counted(limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
-    """Count in the cache that all processes share, or here while that is out of order."""
+    """Count in the shared cache, or in this process while the cache does not work."""
     limits = tuple(limits)
     shared = breaker.guard(
         lambda: count(caches[getattr(settings, "RATELIMIT_USE_CACHE", "default")], limits)
@@ -47,6 +49,6 @@ def counted(limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
     return count(counts, limits) if shared is None else shared
 
 
-#: This process's own; tests replace them.
+#: The state of this process; tests replace it.
 counts = Memory(MOST_COUNTS)
 breaker = CircuitBreaker()

@@ -1,4 +1,4 @@
-"""Run a blocking call in another thread, so that a request waits for a limited time."""
+"""Blocking calls in pooled threads, with a time-out."""
 
 import os
 import threading
@@ -19,7 +19,7 @@ class _Job:
 
 
 class _Worker(threading.Thread):
-    """Runs jobs in turn. It is kept, because a cache has its connections per thread."""
+    """A thread that runs jobs in turn. It is reused, because caches keep connections per thread."""
 
     def __init__(self) -> None:
         super().__init__(name="resend-confirmation-throttle", daemon=True)
@@ -32,21 +32,22 @@ class _Worker(threading.Thread):
                 job.result = job.work()
             except Exception as error:
                 job.error = error
-            # Free the worker before its caller continues: the caller may come back at once.
+            # Free the worker before the caller continues, since the next call may come at once.
             _free.append(self)
             job.done.set()
 
 
-#: Idle workers. There are as many as were ever busy at once; one that hangs is not here.
+#: Idle workers. A new one is started only if all others are busy; one that hangs is not here.
 _free: deque[_Worker] = deque()
 # Threads do not survive a fork.
 os.register_at_fork(after_in_child=_free.clear)
 
 
 def run_with_timeout(seconds: float, work: Callable[[], T]) -> T:
-    """Call ``work`` in another thread; raise TimeoutError when it lasts longer than ``seconds``.
+    """Call ``work`` in another thread; raise TimeoutError if it takes longer than ``seconds``.
 
-    The call then continues and its result is lost. Exceptions of ``work`` are raised here.
+    After a time-out, the call continues and its result is lost. Exceptions of ``work`` are raised
+    in the calling thread.
     """
     try:
         worker = _free.pop()

@@ -1,4 +1,4 @@
-"""What every dialect stands on: the form to fill in, and the order in which it is worked off."""
+"""Base classes for dialects: what a subclass declares, and how a request is processed."""
 
 from ...courier.links import with_parameters
 from .answers import QUIET, Answer, ErrorDetails, Fault, Table

@@ -1,4 +1,4 @@
-"""The answers' table: for each ending the status, code and text of one vendor."""
+"""The table of answers: one vendor's status, code and text for each ending."""
 
 import enum
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from ...outcomes import ENDINGS, Ending, Outcome, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One row: an HTTP status (int), the vendor's code and the vendor's text."""
+    """One row of the table: an HTTP status, the vendor's code and the vendor's text."""
 
     status: int
     code: str | int = ""
@@ -18,7 +18,7 @@ class Answer:
 
 
 class Quiet(enum.Enum):
-    """The row of an ending that is answered exactly as SENT, and in the same time."""
+    """The row of an ending that is answered exactly like SENT, and in the same time."""
 
     QUIET = "quiet"
 
@@ -27,7 +27,7 @@ QUIET: Final = Quiet.QUIET
 
 
 class Fault(enum.StrEnum):
-    """How an input was wrong."""
+    """The kind of error in an input."""
 
     MISSING = "missing"
     NOT_A_STRING = "not_a_string"
@@ -35,19 +35,20 @@ class Fault(enum.StrEnum):
     WRONG = "wrong"
 
 
-#: Keys are endings, or narrower: ``(ending, field)`` and ``(ending, field, kind)``; of a call that
-#: confirms they are verdicts, too.
+#: A key is an ending, or narrower: ``(ending, field)`` or ``(ending, field, fault)``. Views that
+#: take a token also have verdicts as keys.
 Key = Ending | Verdict | tuple[Ending, str] | tuple[Ending, str, Fault]
 Table = Mapping[Key, Answer | Quiet]
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
-    """What is known about a refused request beyond its ending.
+    """Details of an error, apart from its ending.
 
-    ``errors`` maps the vendor's field names to messages; ``name`` and ``fault`` are of the first
-    one and ``value`` is what was sent there; ``retry_after`` is in seconds, ``limit`` the
-    throttle's number of calls.
+    ``errors`` maps the vendor's field names to messages. ``name``, ``fault`` and ``value``
+    describe the first error: the field, the kind of error and the value sent. ``retry_after`` is
+    in seconds. ``limit`` is the throttle's number of calls. ``reason`` says why a body or a query
+    is malformed.
     """
 
     name: str = ""
@@ -60,12 +61,12 @@ class ErrorDetails:
 
 
 def missing_rows(table: Table) -> list[Ending]:
-    """Endings that a table has no row for; a dialect with any is not finished."""
+    """Return the endings without a row in ``table``; a complete dialect has none."""
     return [ending for ending in ENDINGS if ending not in table]
 
 
 def answer_for(table: Table, ending: Ending | Verdict, detail: ErrorDetails) -> Answer:
-    """The narrowest row for an ending; SENT's for a quiet one."""
+    """Return the narrowest row for an ending; if that row is QUIET, the row of SENT."""
     keys = ((ending, detail.name, detail.fault), (ending, detail.name), ending)
     rows: Mapping[Any, Answer | Quiet] = table
     row = next(rows[key] for key in keys if key in rows)
@@ -77,5 +78,5 @@ def answer_for(table: Table, ending: Ending | Verdict, detail: ErrorDetails) -> 
 
 
 def quiet_endings(table: Table) -> frozenset[Ending]:
-    """The endings that a table itself answers as SENT."""
+    """Return the endings that the table itself answers like SENT."""
     return frozenset(ending for ending in ENDINGS if table.get(ending) is QUIET)

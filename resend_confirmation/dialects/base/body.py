@@ -1,4 +1,4 @@
-"""The bytes of a body: how many are read, chunks, JSON, and the fields of forms."""
+"""Reading of a request's body: size limits, chunks, JSON and the fields of forms."""
 
 import json
 import math
@@ -15,26 +15,27 @@ from django.http.multipartparser import MultiPartParser, MultiPartParserError
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
-#: Deepest nesting that is read: what was sent may be echoed indented, which grows by its square.
+#: Deepest nesting of JSON that is accepted. An answer may echo the input with indentation, which
+#: makes its size grow with the square of the depth.
 MAX_DEPTH = 16
 
-#: The largest body that is read, in bytes.
+#: Size of the largest body that is accepted, in bytes.
 MAX_BODY = 16 * 1024
-#: Bytes of a refused body that are still taken in, and how many at once.
+#: Bytes of a refused body that are read and discarded: in total, and in one read.
 DISCARD = 16 * 1024 * 1024
 CHUNK = 64 * 1024
 
-#: Stands for chunks that the server cannot read, which it tells in errors of its own: no JSON,
-#: nor a field of any form.
+#: Placeholder for a chunked body that the server could not decode. It is not valid JSON, and a
+#: form parsed from it has no field that a dialect reads.
 UNREADABLE = b"\x00"
 
 
 class FormError(ValueError):
-    """A body that is not the form that its type says, or one with a file."""
+    """A form body that is invalid, has too many fields or contains a file."""
 
 
 class _NoFiles(FileUploadHandler):
-    """Refuses the first file, before its content is read."""
+    """An upload handler that refuses the first file before its content is read."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise FormError("Files are not read")
@@ -45,18 +46,18 @@ class _NoFiles(FileUploadHandler):
 
 
 class Object(dict[str, Any]):
-    """A JSON object that remembers which of its keys came more than once."""
+    """A JSON object that remembers its repeated keys."""
 
     repeated: frozenset[str] = frozenset()
 
 
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes, none at the end."""
+        """Return at most ``size`` bytes; none at the end of the body."""
 
 
 def raw(request: HttpRequest) -> bytes | None:
-    """Return the body, or None where it is larger than MAX_BODY."""
+    """Return the body, or None if it is too large."""
     try:
         length = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
@@ -66,14 +67,14 @@ def raw(request: HttpRequest) -> bytes | None:
         _discard(stream, length)
         return None
     if stream is request and hasattr(request, "_body"):
-        found: bytes = request.body  # A middleware of the host's has read it before us.
+        found: bytes = request.body  # The host's middleware has read it.
     else:
         try:
             found = stream.read(MAX_BODY + 1)
         except RequestDataTooBig:
             return None
         except (UnreadablePostError, OSError):
-            return b""  # The caller went away; there is nobody to answer.
+            return b""  # The client has disconnected.
         except Exception:
             if stream is request:
                 raise
@@ -85,10 +86,10 @@ def raw(request: HttpRequest) -> bytes | None:
 
 
 def _stream(request: HttpRequest) -> _Readable:
-    """Where the body is read from.
+    """Return the stream to read the body from.
 
-    Django takes a body without a length for empty. Servers that see to its end themselves, and say
-    so (``wsgi.input_terminated``, as gunicorn does), give what a client sends in chunks.
+    Django treats a body without a length as empty. A server that sets ``wsgi.input_terminated``,
+    such as gunicorn, marks the end of a chunked body itself, so that one is read from the server.
     """
     chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
     if chunked and request.META.get("wsgi.input_terminated"):
@@ -98,20 +99,20 @@ def _stream(request: HttpRequest) -> _Readable:
 
 
 def _discard(stream: _Readable, length: int) -> None:
-    """Take in a body that is refused: closed on in the middle, a client never sees the answer."""
+    """Drain a refused body: a client that is cut off during the upload never sees the answer."""
     left = min(length, DISCARD)
-    # It is refused already, whatever a server's own stream raises.
+    # The body is already refused, so errors of the server's stream are ignored.
     with suppress(Exception):
         while left > 0 and (chunk := stream.read(min(left, CHUNK))):
             left -= len(chunk)
 
 
 def form_fields(request: HttpRequest, raw: bytes) -> QueryDict:
-    """Return the fields of a form as UTF-8, whatever charset it names; FormError for none."""
+    """Return a form's fields, always decoded as UTF-8; raise FormError for an invalid form."""
     try:
         if request.content_type == URLENCODED:
             return QueryDict(raw, encoding="utf-8")
-        # Django's parser wants the type in small letters.
+        # Django's parser accepts the type in lower case only.
         parameters = request.META["CONTENT_TYPE"].partition(";")[2]
         meta = {"CONTENT_TYPE": f"{MULTIPART};{parameters}", "CONTENT_LENGTH": len(raw)}
         found, _ = MultiPartParser(meta, BytesIO(raw), [_NoFiles()], "utf-8").parse()
@@ -123,7 +124,7 @@ def form_fields(request: HttpRequest, raw: bytes) -> QueryDict:
 
 
 def from_json(raw: bytes) -> Any:
-    """Parse JSON strictly; raise ValueError or RecursionError, which ``why`` puts into words."""
+    """Parse JSON strictly; raise ValueError or RecursionError, which ``why`` explains."""
     parsed = json.loads(
         raw.decode("utf-8"),
         object_pairs_hook=_object,
@@ -137,7 +138,7 @@ def from_json(raw: bytes) -> Any:
 
 
 def why(error: Exception) -> str:
-    """Return the reason for which ``from_json`` refused a body."""
+    """Return the reason why ``from_json`` raised ``error``, as a text."""
     match error:
         case json.JSONDecodeError(msg=text, pos=place):
             return f"{text} at position {place}"
@@ -165,14 +166,14 @@ def _no_constant(name: str) -> None:
 
 
 def _finite(text: str) -> float:
-    """A float; ValueError for one such as 1e999, which JSON could not say again."""
+    """Return a float; raise ValueError if it is infinite (1e999): JSON cannot represent that."""
     if math.isinf(number := float(text)):
         raise ValueError(f"{text} is too large")
     return number
 
 
 def _whole(text: str) -> int:
-    """An integer; ValueError for one that no double holds: a field may make a float of it."""
+    """Return an integer; raise ValueError if a float cannot hold it: fields may convert it."""
     _finite(text)
     return int(text)
 

@@ -1,4 +1,4 @@
-"""Serializer fields that take what vendors' clients send, and nothing that only looks like it."""
+"""Serializer fields for the inputs of vendors' clients."""
 
 import re
 from typing import Any
@@ -9,16 +9,16 @@ from rest_framework import serializers
 
 from ... import addresses, tokens
 
-#: A language tag (RFC 5646) or a locale's name. One way alone to read any text: no part holds a
-#: separator, or a long run of them would be tried in every way there is.
+#: A language tag (RFC 5646) or a locale's name. The pattern is unambiguous on purpose: a part never
+#: contains a separator, so matching cannot backtrack exponentially.
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 
 
 class StrictCharField(serializers.CharField):
-    """A string and nothing else: DRF's own also takes numbers."""
+    """A field for strings only; DRF's ``CharField`` also accepts numbers."""
 
     def to_internal_value(self, data: Any) -> str:
-        """The string; a ValidationError for other types and for control characters."""
+        """Return the string; raise ValidationError for other types and for unusable characters."""
         if not isinstance(data, str):
             self.fail("invalid")
         if not addresses.is_clean(data):
@@ -34,18 +34,18 @@ class IdentityField(StrictCharField):
         super().__init__(max_length=addresses.MAX_LENGTH, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        """The identity without the blanks around it."""
+        """Return the identity without surrounding blanks."""
         return super().to_internal_value(_stripped(data))
 
 
 class TokenField(serializers.CharField):
-    """The token of a link, or a text that it can be read from; the engine reads it.
+    """The token of a link, or a text that contains it; the engine extracts the token.
 
-    What mail programs do to a link is not refused here, whatever its length and characters.
+    Mail programs alter links, so strings of any length and with any characters are accepted.
     """
 
     def get_value(self, dictionary: Any) -> Any:
-        """Take the value under its name, or under what a program made of the name."""
+        """Return the value under the field's name, else the ``name=value`` with an altered name."""
         value = super().get_value(dictionary)
         if value is serializers.empty:
             spelt = ((k, v) for k, v in dictionary.items() if self.field_name in k)
@@ -59,15 +59,15 @@ class TokenField(serializers.CharField):
         return data
 
     def run_validators(self, value: Any) -> None:
-        """Let every string through, line ends and NUL included."""
+        """Accept every string, even one with line ends or NUL."""
 
 
 @extend_schema_field({"type": "string", "format": "email"})
 class AddressField(StrictCharField):
-    """One e-mail address, non-ASCII ones included, which Django's own field refuses."""
+    """One e-mail address; unlike Django's field, it accepts non-ASCII addresses."""
 
     def to_internal_value(self, data: Any) -> str:
-        """The address as typed; a ValidationError when it is not exactly one."""
+        """Return the address as typed; raise ValidationError if it is not exactly one address."""
         address = super().to_internal_value(_stripped(data))
         if addresses.Address.parse(address) is None:
             raise serializers.ValidationError("Enter a valid email address.", code="address")
@@ -75,10 +75,10 @@ class AddressField(StrictCharField):
 
 
 class LanguageField(serializers.CharField):
-    """A locale such as ``de_DE`` or ``de-DE``; one that the site does not have is ignored."""
+    """A locale such as ``de_DE`` or ``de-DE``; a language that the site lacks is ignored."""
 
     def run_validation(self, data: Any = serializers.empty) -> str:
-        """The language code of the site that fits best, or an empty string."""
+        """Return the site's language code that fits best, or an empty string."""
         if not isinstance(data, str) or not _LANGUAGE.fullmatch(data):
             return ""
         try:
@@ -88,5 +88,5 @@ class LanguageField(serializers.CharField):
 
 
 def _stripped(data: Any) -> Any:
-    """Take off what keyboards put around an address; not every control character is allowed."""
+    """Strip the blanks and line ends that keyboards add; keep all other control characters."""
     return data.strip(addresses.BLANKS) if isinstance(data, str) else data

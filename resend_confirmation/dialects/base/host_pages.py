@@ -1,4 +1,4 @@
-"""Pages of the host at the path of a call: what is only read there falls through to them."""
+"""The host's own pages at a dialect's path: GET and HEAD requests fall through to them."""
 
 from contextvars import ContextVar
 from inspect import iscoroutinefunction
@@ -11,26 +11,27 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedi
 from django.urls import Resolver404, ResolverMatch, URLPattern, get_resolver
 from django.utils.module_loading import import_string
 
-#: Methods that fall through. All others change something, and CSRF checks have passed by then.
+#: Methods that fall through. All others change data, and Django has already skipped the CSRF check:
+#: dialects' views are exempt from it.
 READING = ("GET", "HEAD")
-#: A path segment that no site has: a pattern that takes it takes anything.
+#: A path segment that no site uses. A pattern that matches it matches any segment.
 ANY = "resend-confirmation-any-segment"
 
 _aside: ContextVar[bool] = ContextVar("resend_confirmation_aside", default=False)
 
 
 class VendorPattern(URLPattern):
-    """The pattern of a call, which steps aside while the host's own pages are looked up."""
+    """A dialect's URL pattern, which is disabled while the host's own pages are looked up."""
 
     def resolve(self, path: str) -> ResolverMatch | None:
-        """Match like any pattern, or nothing while it is aside."""
+        """Return the match, or None while the pattern is disabled."""
         return None if _aside.get() else super().resolve(path)
 
 
 def host_page(request: HttpRequest) -> HttpResponseBase | None:
-    """Return the answer of the host's own page at the request's path; None without one.
+    """Return the response of the host's own page at the request's path, or None without one.
 
-    A pattern that takes any path, such as a front end's, is not a page of this one.
+    A pattern that matches any path, such as that of a front end, does not count.
     """
     match = _own(request, request.path_info)
     if match is None:
@@ -46,7 +47,7 @@ def host_page(request: HttpRequest) -> HttpResponseBase | None:
 
 
 def sibling(path: str) -> str:
-    """Return ``path`` with another last segment."""
+    """Return ``path`` with ANY as its last segment."""
     stem = path.rstrip("/")
     return f"{stem.rpartition('/')[0]}/{ANY}{path[len(stem) :]}"
 
@@ -70,7 +71,7 @@ def _resolve(path: str, urlconf: Any) -> ResolverMatch | None:
 
 
 def _with_slash(request: HttpRequest) -> HttpResponseBase | None:
-    """What APPEND_SLASH does where no pattern has the path itself."""
+    """Redirect as APPEND_SLASH does, if the host has a page at the path with a slash."""
     path = request.path_info
     if not settings.APPEND_SLASH or path.endswith("/") or not _own(request, f"{path}/"):
         return None
@@ -78,7 +79,7 @@ def _with_slash(request: HttpRequest) -> HttpResponseBase | None:
 
 
 def _login(request: HttpRequest, match: ResolverMatch) -> HttpResponseBase | None:
-    """Ask LoginRequiredMiddleware again: it let the request pass, since calls need no login."""
+    """Call LoginRequiredMiddleware for the host's page: so far it saw our view, which is exempt."""
     for name in settings.MIDDLEWARE:
         middleware = import_string(name)
         if isinstance(middleware, type) and issubclass(middleware, LoginRequiredMiddleware):

@@ -1,4 +1,4 @@
-"""Parsing of a request: path, headers, query and body by the dialect's serializers."""
+"""Parsing of a request's path, headers, query and body by the dialect's serializers."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,13 +19,13 @@ from .answers import ErrorDetails, Fault
 
 SerializerClass = type[serializers.Serializer[Any]]
 
-#: The path of a field, its errors and what was sent there.
+#: The path of a field, its errors and the value sent for it.
 _Found = tuple[str, list[ErrorDetail], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """What was read: values under our words, or why they could not be."""
+    """The result of parsing: values under our names, or a refusal with its details."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     refusal: Refusal | None = None
@@ -34,7 +34,7 @@ class ParsedRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One place of inputs; ``wire_name`` makes the vendor's word of a field's name."""
+    """One source of inputs; ``wire_name`` converts a field's name to the vendor's."""
 
     serializer_class: SerializerClass
     data: Mapping[str, Any]
@@ -51,9 +51,9 @@ def read(
     body_class: SerializerClass | None,
     takes_forms: Collection[str],
 ) -> ParsedRequest:
-    """The values of all declared inputs, or the first refusal.
+    """Return the values of all declared inputs, or the first refusal.
 
-    What is not declared is not read: without ``body_class`` the body is never touched.
+    Inputs that are not declared are not read. Without ``body_class``, the body is never touched.
     """
     path_class, path_values = path
     sources: list[_Source] = []
@@ -72,18 +72,18 @@ def read(
         if isinstance(found, ParsedRequest):
             return found
         sources.append(_Source(body_class, *found))
-    # Vendors' messages are English whatever the host's LocaleMiddleware chose.
+    # Vendors' messages are English, even if LocaleMiddleware activated another language.
     with translation.override("en"):
         return _validate(sources)
 
 
 def header_of(name: str) -> str:
-    """The header that a serializer's field stands for; Python's names have no hyphen."""
+    """Return the header's name for a serializer's field: Python names have no hyphens."""
     return name.replace("_", "-")
 
 
 def _headers(request: HttpRequest, header_class: SerializerClass) -> Mapping[str, str]:
-    """The declared headers that came. One that came twice is one value, joined by a comma."""
+    """Return the declared headers that were sent; the server joins repeated ones by commas."""
     names = {name: header_of(name) for name in header_class().get_fields()}
     return {
         name: _text(request.headers[header])
@@ -93,15 +93,15 @@ def _headers(request: HttpRequest, header_class: SerializerClass) -> Mapping[str
 
 
 def _text(value: str) -> str:
-    """A header's value as UTF-8, else as Latin-1, as which servers hand it on."""
+    """Decode a header's value as UTF-8, or keep it as Latin-1, which is how servers pass it on."""
     with suppress(UnicodeError):
         return value.encode("latin-1").decode("utf-8")
     return value
 
 
 def _query(request: HttpRequest) -> QueryDict:
-    """The query as UTF-8: ``request.GET`` is by the body's charset, which callers make up."""
-    # WSGI's text is Latin-1 (PEP 3333); over ASGI Django has decoded the bytes already.
+    """Return the query, decoded as UTF-8: ``request.GET`` uses the charset named for the body."""
+    # WSGI strings are Latin-1 (PEP 3333). Under ASGI, Django has already decoded the bytes.
     encoding = "utf-8" if hasattr(request, "scope") else "latin-1"
     return QueryDict(request.META.get("QUERY_STRING", "").encode(encoding), encoding="utf-8")
 
@@ -117,7 +117,7 @@ def _body(
     raw = body.raw(request)
     if raw is None:
         return ParsedRequest(refusal=Refusal.TOO_LARGE)
-    # The type is not trusted: some clients send JSON as a form, or with no type at all.
+    # The Content-Type is not trusted: some clients send JSON with a form's type or with none.
     is_json = raw.lstrip()[:1] in (b"{", b"[")
     if request.content_type in takes_forms and raw and not is_json:
         try:
@@ -134,7 +134,7 @@ def _body(
     if isinstance(values, body.Object):
         return values, values.repeated
     if isinstance(values, list):
-        # As the vendors' own parsers do: an array is JSON, but has none of the fields.
+        # Vendors' parsers accept an array too: it is valid JSON, with none of the fields.
         return {}, frozenset()
     return ParsedRequest(refusal=Refusal.MALFORMED, detail=ErrorDetails(reason="Not an object"))
 
@@ -155,7 +155,7 @@ def _validate(sources: Sequence[_Source]) -> ParsedRequest:
             errors.setdefault(source.wire_name(name), [str(detail) for detail in details])
             first = first or (source.wire_name(name), _kind(details[0].code, value), value)
     if first is None:
-        # No repr shows what a caller typed.
+        # Hide the caller's input from every repr.
         return ParsedRequest(redaction.hide(values))
     name, kind, value = first
     detail = ErrorDetails(name=name, fault=kind, value=value, errors=errors)
@@ -163,14 +163,14 @@ def _validate(sources: Sequence[_Source]) -> ParsedRequest:
 
 
 def _kind(code: str | None, value: Any) -> Fault:
-    # Nothing but blanks is something, though of no use.
+    # A string of blanks is not missing: it is wrong.
     if code in {"required", "null"} or value == "":
         return Fault.MISSING
     return Fault.WRONG if isinstance(value, str) else Fault.NOT_A_STRING
 
 
 def _found(errors: Any, value: Any, path: str = "") -> Iterator[_Found]:
-    """Yield each path, its errors and what was sent there, out of what DRF nests as it likes."""
+    """Yield each path, its errors and the value sent there, from DRF's nested errors."""
     below: Iterable[tuple[Any, Any]]
     if isinstance(errors, Mapping):
         below = errors.items()
@@ -188,7 +188,7 @@ def _found(errors: Any, value: Any, path: str = "") -> Iterator[_Found]:
 
 
 def _repeated_in(field: Any, value: Any, names: frozenset[str], path: str = "") -> Iterator[Any]:
-    """Yield the path and the value of each declared key that came more than once."""
+    """Yield the path and the value of each declared key that was sent more than once."""
     if isinstance(field, serializers.ListSerializer):
         for index, item in enumerate(value if isinstance(value, list) else ()):
             yield from _repeated_in(field.child, item, _names(item), _join(path, index))

@@ -1,4 +1,4 @@
-"""The form of every answer: one JSON, one set of headers, whatever the client or host prefer."""
+"""Rendering of every answer as JSON with fixed headers; clients and hosts cannot change it."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-#: On every answer: it belongs to one caller, is what it says it is, and is no page of anybody's.
+#: Headers of every answer. Answers are private, must not be sniffed, and must not be framed.
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -16,23 +16,22 @@ HEADERS = {
 
 
 class VendorJSONRenderer(JSONRenderer):
-    """JSON in one form, whatever the host set for its own API."""
+    """A JSON renderer that ignores the host's settings for its own API."""
 
-    # Escaped, so that a lone surrogate that came in can go out again.
+    # Non-ASCII characters are escaped, so that a lone surrogate in the input can be echoed.
     ensure_ascii = True
     compact = True
     strict = True
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """The vendor's JSON, whatever the client says it accepts."""
+    """Content negotiation that always selects the vendor's JSON and ignores ``Accept``."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
-        """No parser: bodies are read by the dialect's own declaration."""
+        """Select no parser: bodies are read by ``parsing.read``."""
         return None
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None
     ) -> tuple[Any, str]:
-        """The one renderer there is."""
         return renderers[0], renderers[0].media_type

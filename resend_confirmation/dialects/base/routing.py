@@ -1,4 +1,4 @@
-"""URL patterns of dialects, the dialects that are mounted, and where browsers land."""
+"""URL patterns of dialects, and the redirect after a confirmation link."""
 
 import logging
 import re
@@ -24,9 +24,9 @@ _NONE: Variants = MappingProxyType({})
 
 logger = logging.getLogger("resend_confirmation")
 
-#: What is said of a client or redirect that was taken out of the settings.
+#: Log message for a client or a redirect that was removed from the settings.
 GONE = "The %s %r is no longer in CLIENTS; the browser stays on this site's own page"
-#: Which of a client's own pages stands for which verdict.
+#: The key in a client's ``pages`` for each verdict.
 PAGES = {
     Verdict.CONFIRMED: "confirmed",
     Verdict.ALREADY: "confirmed",
@@ -44,21 +44,24 @@ def routes(
     variants: Variants = _NONE,
     slashed: bool = True,
 ) -> list[Any]:
-    """URL patterns for ``route``, which has no trailing slash; only the first is documented.
+    """Return URL patterns for ``route``, which has no trailing slash.
 
-    Without a ``name`` none is. A slash may stand at the end, and several where there is one: a
-    base URL that ends in a slash makes clients send two.
+    Only the first pattern is in the OpenAPI document, and only if it has a ``name``. A trailing
+    slash is optional. A route of several parts without parameters also matches repeated slashes:
+    clients send two slashes if their base URL ends in one.
 
-    Where a request's ``header`` is a key of ``variants`` that class answers it, refusals and all;
-    every other request is ``view``'s. Clients repeat a redirected POST as GET and report
-    success, hence no ``APPEND_SLASH``. ``slashed`` False leaves the path with a trailing slash
-    to a package that has a page there. A GET at the path of a POST is for the host's own page,
-    if there is one.
+    If the value of a request's ``header`` is a key of ``variants``, that class answers the
+    request, errors included. ``view`` answers all other requests.
+
+    The patterns match the slash themselves instead of relying on ``APPEND_SLASH``: clients repeat
+    a redirected POST as GET and report success. With ``slashed=False``, the path with a trailing
+    slash is left to a package that has a page there. A GET at the path of a POST goes to the
+    host's own page, if there is one.
     """
     other = _choice(view, header, variants, schema=None)
     patterns = [path(route, _choice(view, header, variants) if name else other, name=name or None)]
     if slashed:
-        # Django warns of a route that begins with a slash, which that of the root would.
+        # The root's route would be a single slash, and Django warns of routes that begin with one.
         patterns.append(path(f"{route}/", other) if route else re_path(r"^[/]\Z", other))
     if "/" in route and "<" not in route:
         parts = "[/]+".join(re.escape(part) for part in route.split("/"))
@@ -67,7 +70,7 @@ def routes(
 
 
 def _choice(view: type[VendorView], header: str, variants: Variants, **initial: Any) -> Any:
-    """A view that lets ``header`` choose; for Django and drf-spectacular it is ``view``'s."""
+    """Return a view that picks the class by ``header``; Django and drf-spectacular see ``view``."""
     if variants:
         initial["variants"] = tuple(dict.fromkeys((view, *variants.values())))
     otherwise = view.as_view(**initial)
@@ -86,10 +89,11 @@ def _choice(view: type[VendorView], header: str, variants: Variants, **initial: 
 
 
 def landing_of(opened: Opened) -> str | None:
-    """Where the browser goes after a genuine link; only ever a registered address.
+    """Return the URL to redirect to after a link was opened, or None to stay on our own page.
 
-    A client's own page for the verdict goes first, then its dialect decides. None when nothing
-    is registered, or no longer: then our own page is the end.
+    The client's page for the verdict has precedence; without one, the dialect decides. Only
+    registered URLs are used. The browser stays on our page if the link is not genuine, or if its
+    client or redirect is missing or no longer registered.
     """
     delivery = opened.delivery
     if delivery is None:
@@ -108,19 +112,19 @@ def landing_of(opened: Opened) -> str | None:
             logger.warning(GONE, "redirect", delivery.redirect)
         return None
     if delivery.dialect and delivery.dialect not in ResendView.by_name:
-        # Misspelt by whoever called the engine, or taken out of the URLs since.
+        # The caller misspelled the dialect, or it was removed from the URLconf.
         logger.warning(
             "The dialect %r is not mounted; its links redirect as without a dialect",
             delivery.dialect,
         )
     if opened.verdict is Verdict.ALREADY and not is_web(redirect.url):
-        # The page with the button stayed open in front of the app: pressed again, or opened
-        # again by the browser that confirmed, it has no error to report.
+        # The redirect opened an app, and our page is still open in the browser. Pressing its
+        # button or loading it again is not an error, so the app gets the plain redirect.
         return redirect.url
     dialect = ResendView.by_name.get(delivery.dialect, ResendView)
     return dialect.landing(opened, client, redirect.url)
 
 
 def is_web(url: str) -> bool:
-    """Return whether every browser can go to ``url`` by itself; other schemes need their app."""
+    """Return whether any browser can open ``url``; other schemes need an app."""
     return urlsplit(url).scheme in {"http", "https"}

@@ -1,4 +1,4 @@
-"""A dialect's operation in the OpenAPI document, read off the same table as its answers."""
+"""A dialect's operation in the OpenAPI document, built from the table of its answers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,18 +15,18 @@ from ...outcomes import Ending, Outcome, Refusal
 from .answers import Answer
 from .parsing import header_of
 
-#: Endings that say how long to wait.
+#: Endings with a time to wait.
 WAITS = {Outcome.COOLING_DOWN, Refusal.THROTTLED}
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What the vendor's document says of the operation beyond its table.
+    """The operation as the vendor's document describes it, apart from the table of answers.
 
-    ``documented`` are the statuses that it lists (a ``"default"`` among them stands for all
-    other errors); ``descriptions`` replaces HTTP's reason phrases; ``inline`` writes schemas in
-    place, where the vendor's document has no components. ``wait_headers`` are the headers, each
-    a whole number, of an answer that says how long to wait.
+    ``documented`` are the statuses in that document; ``"default"`` stands for all other errors.
+    ``descriptions`` replaces the texts of statuses. ``inline`` writes schemas in place, for a
+    vendor's document without components. ``wait_headers`` are the headers of an answer with a
+    time to wait; the value of each is a whole number.
     """
 
     id: str = ""
@@ -42,14 +42,14 @@ class Operation:
 
 
 class DialectSchema(AutoSchema):
-    """Describes a ResendView by its attributes; the host's own schema class does not matter."""
+    """The OpenAPI schema of a VendorView, built from its attributes; replaces the host's class."""
 
     def __get__(self, instance: Any, owner: Any) -> Any:
-        """Return None where the host leaves our operations out: generators skip such views."""
+        """Return None if the host leaves our operations out: generators then skip the view."""
         return None if _answers() == "none" else super().__get__(instance, owner)
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
-        """The operation, with ``security: []``: a vendor's client needs no credentials."""
+        """Return the operation with ``security: []``: a vendor's client needs no credentials."""
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is not None:
             operation["security"] = []
@@ -65,38 +65,34 @@ class DialectSchema(AutoSchema):
         return operation
 
     def map_parsers(self) -> list[str]:
-        """JSON alone, as the vendors' documents.
+        """Return only JSON, as in the vendors' documents.
 
-        Generated clients cannot choose between two types of one body, and send forms.
+        Generated clients cannot choose between two types of one body: they would send forms.
         """
         return [self.view.media_type]
 
     def get_operation_id(self) -> str:
-        """The vendor's own."""
         return self._operation.id
 
     def get_summary(self) -> str:
-        """The vendor's own."""
         return self._operation.summary
 
     def get_description(self) -> str:  # type: ignore[override]
-        """The vendor's own."""
         return self._operation.description
 
     def get_tags(self) -> list[str]:
-        """The vendor's own, else the dialect's name."""
+        """Return the vendor's tags, or else the dialect's name."""
         return list(self._operation.tags) or [self.view.dialect]
 
     def get_auth(self) -> list[Any]:
-        """None: whatever the host's API needs."""
+        """Return no requirements, even if the host's API has some."""
         return []
 
     def get_request_serializer(self) -> Any:
-        """The body that is read, if any is."""
         return self.view.body_class
 
     def get_override_parameters(self) -> list[Any]:
-        """What is read from the path, the headers and the query."""
+        """Return the request's parameters and, if all answers are listed, headers of answers."""
         described = [*self._operation.parameters, *self._headers()]
         if self.view.query_class:
             described.append(self.view.query_class)
@@ -105,13 +101,12 @@ class DialectSchema(AutoSchema):
         return described
 
     def get_examples(self) -> list[OpenApiExample]:
-        """The vendor's own."""
         return list(self._operation.examples)
 
     def get_response_serializers(self) -> Any:
-        """One response for each documented status, with the table's texts.
+        """Return the responses of each documented status, with the table's texts.
 
-        Under OPENAPI_ANSWERS "all" those follow that the vendor's document does not list.
+        With OPENAPI_ANSWERS "all", add the statuses that the vendor's document does not list.
         """
         statuses = dict.fromkeys(self._operation.documented)
         if _tells_all():
@@ -124,12 +119,12 @@ class DialectSchema(AutoSchema):
 
     @property
     def _classes(self) -> tuple[Any, ...]:
-        """The classes that answer this operation: the view's, and its variants."""
+        """The classes that answer this operation: the view's and its variants'."""
         variants = [each for each in self.view.variants if each.operation is self._operation]
         return tuple(variants) or (type(self.view),)
 
     def _rows(self) -> Iterator[tuple[Any, Ending, Answer]]:
-        """The rows that a request with the right method can come to, with their classes."""
+        """Yield the rows that a request with the right method can reach, with class and ending."""
         for variant in self._classes:
             unreachable = {Refusal.WRONG_METHOD}
             if not variant.body_class:
@@ -140,7 +135,7 @@ class DialectSchema(AutoSchema):
                     yield variant, ending, row
 
     def _headers(self) -> list[OpenApiParameter]:
-        """The declared headers, as parameters."""
+        """Return the declared headers as parameters."""
         declared = self.view.header_class().fields if self.view.header_class else {}
         return [
             OpenApiParameter(
@@ -165,7 +160,7 @@ class DialectSchema(AutoSchema):
         ]
 
     def _responses(self, status: int | str) -> Iterator[tuple[str, OpenApiResponse]]:
-        """What comes with a status: for each media type its envelope, or one of several."""
+        """Yield each media type of a status with its envelope, or with a choice of several."""
         text = self._operation.descriptions.get(status) or self._text(status)
         found: dict[str, list[Any]] = {}
         for media_type, envelope in self._envelopes(status):
@@ -179,7 +174,10 @@ class DialectSchema(AutoSchema):
             yield media_type, OpenApiResponse(response=schema, description=text)
 
     def _envelopes(self, status: int | str) -> Iterator[tuple[str, Any]]:
-        """The media types and envelopes of the rows with a status; else those of its number."""
+        """Yield the media type and the envelope of each row with a status.
+
+        Without such a row, the number decides: below 400 it is a success, otherwise an error.
+        """
         rows = [(variant, row) for variant, _, row in self._rows() if row.status == status]
         told = dict.fromkeys(
             (variant, row == variant.answers[variant.succeeded]) for variant, row in rows
@@ -192,7 +190,7 @@ class DialectSchema(AutoSchema):
                 yield variant.error_media_type or variant.media_type, variant.error_class
 
     def _schema_of(self, envelope: Any) -> Any:
-        """A reference to a serializer's component; a field's schema in place."""
+        """Return a reference to a serializer's component, or a field's schema in place."""
         if issubclass(envelope, serializers.BaseSerializer):
             component = self.resolve_serializer(envelope, "response")
             return component.ref if component else {"type": "object"}
@@ -213,7 +211,7 @@ def _answers() -> str:
     try:
         return conf.get().OPENAPI_ANSWERS
     except ImproperlyConfigured:
-        return ""  # E002 says so; URLs are loaded all the same.
+        return ""  # The check E002 reports this error; loading the URLs must not fail.
 
 
 def _tells_all() -> bool:

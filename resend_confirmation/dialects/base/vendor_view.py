@@ -1,4 +1,4 @@
-"""One call of a vendor's API: throttle, read, act, look up the answer, and catch everything."""
+"""The base of dialects' views: throttle, parse, perform, answer, and handle all exceptions."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -26,10 +26,11 @@ Envelope = type[serializers.Field[Any, Any, Any, Any]]
 
 
 class VendorView(APIView):
-    """What the calls of a dialect have in common; ResendView and ConfirmView say what they do.
+    """The common base of ResendView, ConfirmView and LinkView.
 
-    ``succeeded`` is the row of ``answers`` that is a success; every other one has the envelope
-    of errors. An envelope is a serializer, or a field where the body is no object.
+    ``succeeded`` is the key of the row of ``answers`` that is a success. Every answer that differs
+    from this row has the envelope of errors. An envelope is a serializer, or a field if the body
+    is not an object.
     """
 
     dialect: ClassVar[str] = ""
@@ -43,17 +44,17 @@ class VendorView(APIView):
     body_class: ClassVar[type[serializers.Serializer[Any]] | None] = None
     success_class: ClassVar[Envelope | None] = None
     error_class: ClassVar[Envelope]
-    #: Of every answer with a body, and of a JSON body in the OpenAPI document.
+    #: The Content-Type of answers, and the type of a request's body in the OpenAPI document.
     media_type: ClassVar[str] = "application/json"
-    #: Of errors, where theirs is another.
+    #: The Content-Type of errors, if it is a different one.
     error_media_type: ClassVar[str] = ""
-    #: Whether a form's fields are read as a JSON object's keys; and those of multipart, too.
+    #: True if the fields of a form (urlencoded, multipart) are read like the keys of a JSON object.
     takes_form: ClassVar[bool] = False
     takes_multipart: ClassVar[bool] = False
-    #: Every class that answers at the same place, this one first; ``routes`` fills it in.
+    #: All classes that answer at the same URL, this one first; set by ``routes``.
     variants: ClassVar[tuple[type["VendorView"], ...]] = ()
 
-    # The host's choices for its own API do not apply to a vendor's.
+    # The host's settings for its own API do not apply to a vendor's.
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = ()
@@ -65,47 +66,47 @@ class VendorView(APIView):
     schema = DialectSchema()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Answer the one method; every other is refused in the vendor's words."""
+        """Handle ``method``; other methods are refused with the vendor's answer."""
         super().__init_subclass__(**kwargs)
         cls.http_method_names = [cls.method, *(["head"] if cls.method == "get" else [])]
         setattr(cls, cls.method, VendorView.handle)
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """The view, which needs no login: before 3.16 Django REST framework does not say so."""
+        """Return the view, marked as needing no login: DRF before 3.16 does not mark it."""
         return login_not_required(super().as_view(**initkwargs))
 
-    # What a dialect fills in
+    # Methods for dialects to override
 
     def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
-        """The calling application; by default the one that needs no naming."""
+        """Return the calling client; by default, the client of requests that name none."""
         return clients.default()
 
     def success_body(self, answer: Answer, result: Any) -> Any:
-        """The body of success and of quiet endings, for ``success_class``; None is no body."""
+        """Return the body of success and of quiet endings, for ``success_class``; None for none."""
         return None
 
     def success_headers(self, result: Any) -> Mapping[str, str]:
-        """Headers of success; by default none of its own."""
+        """Return additional headers of success; by default, none."""
         return {}
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Any:
-        """The body of every other ending, for ``error_class``."""
+        """Return the body of every other ending, for ``error_class``."""
         raise NotImplementedError
 
     def error_headers(self, ending: Any, detail: ErrorDetails) -> Mapping[str, str]:
-        """Headers of an error; by default ``Retry-After`` where waiting helps (RFC 9110)."""
+        """Return additional headers of an error; by default, ``Retry-After`` if waiting helps."""
         return {"Retry-After": str(detail.retry_after)} if detail.retry_after else {}
 
-    # The order of work
+    # Handling of a request
 
     @failures.discreet
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Answer; what callers typed stays out of the local variables of error reports."""
+        """Dispatch the request; keep the caller's input out of error reports."""
         return super().dispatch(request, *args, **kwargs)
 
     def handle(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Answer one request."""
+        """Check the throttle, parse the request and perform it."""
         django_request = request._request
         if exceeded := throttle.check(django_request, self.dialect):
             detail = ErrorDetails(retry_after=exceeded.retry_after, limit=exceeded.limit)
@@ -127,15 +128,15 @@ class VendorView(APIView):
         return [media_type for media_type, is_taken in taken.items() if is_taken]
 
     def path_values(self, request: HttpRequest, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What the path says, for ``path_class``."""
+        """Return the inputs in the path, for ``path_class``."""
         return kwargs
 
     def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
-        """Do what the call is for, with what was read under our words."""
+        """Perform the operation; the keys of ``values`` are our names, not the vendor's."""
         raise NotImplementedError
 
     def named(self, request: HttpRequest, values: Mapping[str, Any]) -> Named:
-        """Return what the call says of its client and account, for calls that take a token."""
+        """Return the client and the account that the request names, for views that take a token."""
         client = self.find_client(request, values)
         return Named(client.name if client else "", values.get("identity"))
 
@@ -145,7 +146,7 @@ class VendorView(APIView):
         detail: ErrorDetails = ErrorDetails(),  # noqa: B008 - frozen
         result: Any = None,
     ) -> Response:
-        """The vendor's answer for an ending."""
+        """Return the vendor's answer for an ending."""
         answer = answer_for(self.answers, ending, detail)
         if answer == self.answers[self.succeeded]:
             body = self._success(answer, result)
@@ -160,23 +161,23 @@ class VendorView(APIView):
     def _success(self, answer: Answer, result: Any) -> Any:
         return _through(self.success_class, self.success_body(answer, result))
 
-    # What would otherwise speak Django's or DRF's words
+    # Overrides that keep Django's and DRF's own responses out
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Settle the answer's form first, so that an error has it too; check nothing else."""
+        """Negotiate the renderer first, so that errors use it too; skip DRF's other checks."""
         self.format_kwarg = None
         negotiated = self.perform_content_negotiation(request)
         request.accepted_renderer, request.accepted_media_type = negotiated
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """The headers of every answer; ``Allow`` only belongs to WRONG_METHOD."""
+        """The headers of every answer, without DRF's ``Allow``: only WRONG_METHOD has it."""
         return dict(HEADERS)
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Response:
         """Keep the path out of Django's log of refused requests: it may hold an address.
 
-        And keep a 404 that is a vendor's answer.
+        Also keep LocaleMiddleware from replacing a 404 that is a vendor's answer.
         """
         final: Response = super().finalize_response(request, response, *args, **kwargs)
         final._has_been_logged = True  # type: ignore[attr-defined]
@@ -184,7 +185,7 @@ class VendorView(APIView):
         return final
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Answer in the vendor's words; the log gets the frames, the signal the exception."""
+        """Return the vendor's answer; log an error's frames and send Django's signal for it."""
         if isinstance(exc, exceptions.MethodNotAllowed):
             response = self.respond(Refusal.WRONG_METHOD)
             response["Allow"] = ", ".join(self.http_method_names).upper()
@@ -192,14 +193,14 @@ class VendorView(APIView):
         set_rollback()
         request = self.request._request
         failures.report("%s could not answer", self.dialect)
-        # Receivers may look at the exception themselves.
+        # The signal's receivers can read the exception, so it must not contain callers' input.
         failures.censor(exc)
         got_request_exception.send(type(self), request=request)
         return self.respond(Refusal.FAILED)
 
 
 def _through(envelope: Envelope | None, body: Any) -> Any:
-    """``body`` as its envelope writes it, so that the schema and the bytes are one thing."""
+    """Return ``body`` as its envelope serializes it, so that the answer matches the schema."""
     if envelope is None or body is None:
         return None
     if issubclass(envelope, serializers.BaseSerializer):

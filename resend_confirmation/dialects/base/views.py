@@ -1,4 +1,4 @@
-"""The view that every dialect fills in: what is asked of the engine, and how it ends."""
+"""Views for dialects to subclass: resend a message, confirm, and follow a vendor's link."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -21,25 +21,25 @@ from .vendor_view import VendorView
 
 
 class ResendView(VendorView):
-    """One vendor's way of asking, as a form to fill in; see docs/how-to/add-a-dialect.md.
+    """A vendor's request to resend the message; see docs/how-to/add-a-dialect.md.
 
-    Fill in ``dialect``, ``answers``, ``operation``, the serializers of the inputs that are read
-    and of the two envelopes, and ``error_body``. Inputs name our words by ``source``: identity,
-    client, redirect, client_state, payload, language.
+    A subclass sets ``dialect``, ``answers``, ``operation``, the serializers of the inputs and of
+    both envelopes, and implements ``error_body``. The ``source`` of an input's field is our name
+    for it: identity, client, redirect, client_state, payload, language.
     """
 
-    #: Whether the caller may name where to land; read off the serializers of the inputs.
+    #: True if the caller may name a redirect; derived from the serializers of the inputs.
     names_redirect: ClassVar[bool] = False
-    #: The input in which the caller has to name its client, if any; read off the same.
+    #: The required input that names the client, if there is one; derived in the same way.
     client_field: ClassVar[serializers.Field[Any, Any, Any, Any] | None] = None
-    #: Whether the browser lands with an authorization code, which AUTHORIZATION_CODE_ISSUER issues.
+    #: True if the redirect carries an authorization code, issued by AUTHORIZATION_CODE_ISSUER.
     lands_with_code: ClassVar[bool] = False
 
-    #: Every dialect that was imported, by name; confirm pages ask it where to land.
+    #: Every imported dialect by its name, for the redirect after a confirmation.
     by_name: ClassVar[dict[str, type["ResendView"]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Note the dialect by its name."""
+        """Register the dialect, and derive its attributes from the serializers."""
         super().__init_subclass__(**kwargs)
         inputs = (cls.path_class, cls.header_class, cls.query_class, cls.body_class)
         declared = [field for form in inputs if form for field in form().fields.values()]
@@ -49,31 +49,30 @@ class ResendView(VendorView):
         if cls.dialect:
             ResendView.by_name[cls.dialect] = cls
 
-    # What a dialect fills in
+    # Methods for dialects to override
 
     def success_body(self, answer: Answer, result: Result) -> Any:
-        """The body of SENT and of quiet endings, for ``success_class``; None is no body."""
         return None
 
     @classmethod
     def landing(cls, opened: Opened, client: Client, url: str) -> str | None:
-        """Where the browser goes after ``opened``; ``url`` is registered for ``client``.
+        """Return the URL to redirect to after ``opened``; ``url`` is registered for ``client``.
 
-        None ends on our own page.
+        None keeps the browser on our own page.
         """
         return url
 
     @classmethod
     def check(cls, client: Client) -> list[CheckMessage]:
-        """What ``client`` lacks for this dialect, for ``manage.py check --deploy``."""
+        """Return messages on what ``client`` lacks here, for ``manage.py check --deploy``."""
         return []
 
     @classmethod
     def admits(cls, client: Client) -> bool:
         """Return whether requests of ``client`` are served here, for the check W033.
 
-        Override it along with a ``find_client`` that finds clients by neither their id nor
-        nothing at all.
+        Override it along with ``find_client``, unless that finds clients by their id in the
+        required input or returns the default client.
         """
         if not client.required:
             return False
@@ -88,7 +87,7 @@ class ResendView(VendorView):
         return True
 
     def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
-        """Put the question to the engine and answer with what it found."""
+        """Pass the request to the engine, and answer with its result."""
         client = self.find_client(request, values)
         result = engine.resend(
             ResendRequest(
@@ -112,7 +111,7 @@ class ResendView(VendorView):
 
     @classmethod
     def quiet(cls) -> frozenset[Ending]:
-        """The endings that are answered as SENT, by the vendor's table or the host's setting."""
+        """Return the endings answered like SENT, by the vendor's table or the host's setting."""
         silenced = CONCEALED if conf.get().is_quiet(cls.dialect) else frozenset()
         return quiet_endings(cls.answers) | silenced
 
@@ -123,51 +122,50 @@ class ResendView(VendorView):
         result: Any = None,
         client: str = "",
     ) -> Response:
-        """The vendor's answer for an ending, which hosts hear of."""
+        """Send ``ended`` and return the vendor's answer."""
         ended.send_robust(type(self), dialect=self.dialect, client=client, ending=ending)
         return super().respond(ending, detail, result or Result(Outcome.SENT))
 
     def _rehearse(self, result: Result) -> None:
-        """Build the answer while what was written for it can still be taken back.
+        """Render the body inside the transaction, so that an error while rendering rolls it back.
 
-        So FAILED means that nothing was written, without ATOMIC_REQUESTS too.
+        FAILED then means that nothing was written, even without ATOMIC_REQUESTS.
         """
         body = self._success(answer_for(self.answers, result.ending, ErrorDetails()), result)
         VendorJSONRenderer().render(body)
 
 
 class ConfirmView(VendorView):
-    """Spend the token that was read under the word ``token``; ``answers`` has verdicts.
+    """A vendor's request to confirm, by the token in the input with the source ``token``.
 
-    Every Verdict needs a row, and of the refusals those that such a call can meet: INVALID,
-    MALFORMED, TOO_LARGE, THROTTLED, WRONG_METHOD and FAILED. ``result`` is an
-    ``engine.Opened``. Nobody is logged in by it.
+    ``answers`` needs a row for every Verdict, and for the refusals that are possible here:
+    INVALID, MALFORMED, TOO_LARGE, THROTTLED, WRONG_METHOD and FAILED. ``result`` is an
+    ``engine.Opened``. A confirmation does not log the account in.
 
-    The token must be of a message of the client that ``find_client`` says, and of the account
-    that was read under the word ``identity``, where the call has that. Every other token is
-    FOREIGN.
+    The token must be from a message for the client that ``find_client`` returns. If the request
+    has an ``identity``, it must name the token's account. Any other token is FOREIGN.
     """
 
     succeeded: ClassVar[Ending | Verdict] = Verdict.CONFIRMED
 
     def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
-        """Confirm; of several calls with one token the first is CONFIRMED, the others ALREADY."""
+        """Confirm: of several requests with one token, the first is CONFIRMED, others ALREADY."""
         opened = engine.confirm(values["token"], self.named(request, values))
         return self.respond(opened.verdict, result=opened)
 
 
 class LinkView(VendorView):
-    """GET the link of a vendor's own messages: it leads to our page and confirms nothing.
+    """The link in a vendor's own messages: a GET redirects to our page and confirms nothing.
 
-    A mail scanner may open it. The row of READY is the redirect. Other verdicts with that row
-    redirect too, since our page has a text for each of them.
+    Mail scanners can therefore open it. The row of READY is the redirect. Other verdicts with the
+    same row redirect too, since our page has a text for each of them.
     """
 
     method: ClassVar[str] = "get"
     succeeded: ClassVar[Ending | Verdict] = Verdict.READY
 
     def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
-        """Look at the token and change nothing."""
+        """Inspect the token without changing anything."""
         opened = engine.inspect(values["token"], self.named(request, values))
         response = self.respond(opened.verdict, result=opened)
         if self.answers[opened.verdict] == self.answers[self.succeeded]:
@@ -177,13 +175,13 @@ class LinkView(VendorView):
 
 
 def _sources(form: Any) -> set[str]:
-    """Return our words that a serializer's fields stand for, those inside others included."""
+    """Return the sources of a serializer's fields, those of nested serializers included."""
     fields = form.fields.values()
     below = [_sources(field) for field in fields if isinstance(field, serializers.Serializer)]
     return {field.source for field in fields}.union(*below)
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:
-    """Return an input as text: a null that the dialect allows is as good as nothing."""
+    """Return an input as a string, which is empty if the input is missing or null."""
     value = values.get(name)
     return "" if value is None else str(value)
