@@ -1,1 +1,1 @@
-"""Dialects: one vendor's way of asking and answering in each module, itself a URLconf."""
+"""Dialects: one module for each vendor's API; each module is a URLconf."""

@@ -42,13 +42,14 @@ _UNKNOWN_CLIENT = Answer(
 )
 _LIMIT = Answer(429, 999, "Cannot process request - request per second limit has been exhausted")
 
-#: What follows the operation's name in a path, in the documented and in a client's spelling.
+#: The rest of a path after the operation's name, in the documented spelling or in the spelling
+#: of one generation of clients.
 _IDENTITY = re.compile(r"/users/resend(?:c|EmailC)onfirmation/([\s\S]*)\Z")
 
-#: A byte that is no UTF-8, as Django's handler writes it into a path.
+#: A byte that is not valid UTF-8, percent-encoded by Django's handler.
 _REQUOTED = re.compile(rb"%([89A-F][0-9A-F])")
 
-#: The errors that a caller can tell apart by their codes, for the schema.
+#: Examples for the schema: one error with status 400 for each code.
 _ERRORS = tuple(
     OpenApiExample(
         str(answer.code),
@@ -61,7 +62,7 @@ _ERRORS = tuple(
 
 
 class BackendlessPath(serializers.Serializer[Any]):
-    """What the path says; application id and key only where the client was given them."""
+    """The parts of the path. Only one URL pattern has an application id and a key."""
 
     identity = IdentityField()
     app_id = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
@@ -76,12 +77,7 @@ class BackendlessError(serializers.Serializer[Any]):
 
 
 class BackendlessResend(ResendView):
-    """Resends the email confirmation email message to a user.
-
-    It applies only to the apps which have the "Require email confirmation" option enabled. If
-    the user status is "email confirmation pending", then an email with the confirmation link is
-    resent, otherwise an error occurs.
-    """
+    """The resend view for clients that are identified by the path or by the host name."""
 
     dialect = "backendless"
     path_class = BackendlessPath
@@ -137,31 +133,37 @@ class BackendlessResend(ResendView):
     )
 
     def path_values(self, request: HttpRequest, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The path's parts, with the identity read from its bytes."""
+        """Return the parts of the path, with the identity as read from the raw path."""
         return {**kwargs, "identity": _identity(request) or kwargs.get("identity") or ""}
 
     def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
-        """By application id and key in the path; else by host name, else the default."""
+        """Return the client by application id and key if the path has them.
+
+        Otherwise return the client by host name, or the default client.
+        """
         if "app_id" in values:
             return clients.by_id(self.dialect, values["app_id"], values["api_key"])
         host = request.META.get("HTTP_HOST", "").partition(":")[0]
         return clients.by_host(host) or clients.default()
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """An object, never empty: a client takes an empty error for success."""
+        """Return an object, never an empty body: one client treats an empty error as success."""
         return {"message": answer.message, "code": answer.code}
 
     @classmethod
     def landing(cls, opened: Opened, client: Client, url: str) -> str | None:
-        """Our own pages, as the vendor has its own; ``pages`` of the client replace them."""
+        """Return None: the browser stays on our page, as it stays on the vendor's.
+
+        The client's ``pages`` take precedence.
+        """
         return None
 
 
 class BackendlessHeadersResend(BackendlessResend):
-    """The same for old clients, which name their application in headers."""
+    """The same view for old clients, which identify their application in headers."""
 
     def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
-        """By the headers ``application-id`` and ``secret-key``."""
+        """Return the client by the headers ``application-id`` and ``secret-key``."""
         headers = request.headers
         return clients.by_id(
             self.dialect, headers.get("application-id", ""), headers.get("secret-key", "")
@@ -169,25 +171,27 @@ class BackendlessHeadersResend(BackendlessResend):
 
 
 def _identity(request: HttpRequest) -> str:
-    """The identity in the path's bytes, decoded once: as UTF-8, else as Latin-1.
+    """Return the identity from the raw path, percent-decoded once, as UTF-8 or else as Latin-1.
 
-    Django replaces bytes that are no UTF-8, and some clients send Latin-1.
+    Some clients send Latin-1. In the argument of the URL pattern, bytes that are not valid UTF-8
+    have already been replaced.
     """
     found = _IDENTITY.search(_decode(_path(request)))
     return found[1].removesuffix("/") if found else ""
 
 
 def _path(request: HttpRequest) -> bytes:
-    """The path's bytes, decoded once, from what is nearest to the wire."""
+    """Return the path's bytes, percent-decoded once, from the least processed source."""
     scope = getattr(request, "scope", None)
     if scope is not None:
         raw = scope.get("raw_path")
         return unquote_to_bytes(raw) if raw else str(scope["path"]).encode()
     if target := request.META.get("RAW_URI"):
-        # gunicorn's, as it came; its PATH_INFO ends at a "#", which here is no fragment.
+        # The request target as gunicorn received it. gunicorn's PATH_INFO ends at a "#", but the
+        # "#" belongs to the identity.
         return unquote_to_bytes(target.partition("?")[0].encode("latin-1"))
-    # Django has decoded WSGI's path already, and quoted the bytes that are no UTF-8 again. An
-    # identity with such quotes of its own cannot be told from it.
+    # The path of other WSGI servers: Django has decoded it and percent-encoded invalid UTF-8
+    # again. An identity that contains such a sequence literally cannot be distinguished.
     return _REQUOTED.sub(
         lambda match: bytes.fromhex(match[1].decode("ascii")), request.path_info.encode()
     )
@@ -200,8 +204,9 @@ def _decode(path: bytes) -> str:
         return path.decode("latin-1")
 
 
-# A base URL that ends in a slash makes clients send two, hence [/]?; a path may hold anything,
-# hence [\s\S]. Only the documented form is in the schema.
+# The optional leading slash is for clients with a base URL that ends in a slash: they send two.
+# [\s\S] is used because an identity may contain any character, line breaks included. Only the
+# documented variant is in the schema.
 _TAIL = r"users/resend(?:c|EmailC)onfirmation(?:/(?P<identity>[\s\S]*))?\Z"
 _OTHER = BackendlessResend.as_view(schema=None)
 

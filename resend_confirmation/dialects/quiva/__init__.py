@@ -1,4 +1,4 @@
-"""quiva.ai: POST accounts/resend-confirmation, and its neighbour POST accounts/confirm-email.
+"""quiva.ai: POST accounts/resend-confirmation and POST accounts/confirm-email.
 
 https://microstrate-1133-notifications-prefs.mintlify.site/llms.txt
 """
@@ -13,6 +13,6 @@ app_name = "resend_confirmation_quiva"
 
 urlpatterns = [
     *routes("accounts/resend-confirmation", QuivaResend, "quiva"),
-    # With a slash it is the page of django-allauth where codes are typed.
+    # The path with a trailing slash is left to django-allauth, which has its page for codes there.
     *routes("accounts/confirm-email", QuivaConfirm, "quiva-confirm", slashed=False),
 ]

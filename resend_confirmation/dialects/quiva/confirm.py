@@ -1,4 +1,4 @@
-"""quiva.ai: POST accounts/confirm-email, for front ends that finish the flow themselves."""
+"""quiva.ai: POST accounts/confirm-email, for front ends that confirm addresses themselves."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +12,13 @@ from .resend import SHARED, QuivaError, error_body
 
 
 class QuivaConfirmBody(serializers.Serializer[Any]):
-    """The request; the vendor's other form, a typed code, is not served."""
+    """The request with a token. The vendor's other variant, with a typed code, is not supported."""
 
     token = TokenField(help_text="Token of the link in the message")
 
 
 class QuivaConfirmed(serializers.Serializer[Any]):
-    """What ``data`` holds: here an account has one user."""
+    """The content of ``data``. An account has one user here, so both ids are the same."""
 
     account = serializers.CharField(help_text="The user name")
     email = serializers.EmailField()
@@ -33,7 +33,7 @@ class QuivaConfirmSuccess(serializers.Serializer[Any]):
 
 
 class QuivaConfirm(ConfirmView):
-    """Confirms an email address with the token of the link that was sent to it."""
+    """The view that confirms an address with the token from the link."""
 
     dialect = "quiva"
     body_class = QuivaConfirmBody
@@ -41,7 +41,7 @@ class QuivaConfirm(ConfirmView):
     error_class = QuivaError
     answers = {
         Verdict.CONFIRMED: Answer(200),
-        # Front ends that post twice, as some do while they are developed, must end well.
+        # Success too, because some front ends post twice during development.
         Verdict.ALREADY: Answer(200),
         Verdict.READY: Answer(400, message="Invalid token"),
         Verdict.EXPIRED: Answer(400, message="Invalid token"),
@@ -62,7 +62,7 @@ class QuivaConfirm(ConfirmView):
     )
 
     def success_body(self, answer: Answer, result: Opened) -> Mapping[str, Any] | None:
-        """Whose address it is: whoever has the token is told nothing new by that."""
+        """Return the account's data, which reveals nothing new to a caller that has the token."""
         if result.account is None:
             return None
         pk = str(result.account.user.pk)
@@ -70,5 +70,4 @@ class QuivaConfirm(ConfirmView):
         return {"data": {"account": account, "email": email, "account_id": pk, "user_id": pk}}
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """The vendor's."""
         return error_body(answer, detail)

@@ -32,7 +32,7 @@ class QuivaAddressField(AddressField):
 
 @extend_schema_field({"type": "string", "example": MESSAGE})
 class QuivaMessageField(serializers.CharField):
-    """The one thing that is ever said."""
+    """The message of success, with the vendor's example."""
 
 
 class QuivaResendBody(serializers.Serializer[Any]):
@@ -44,7 +44,7 @@ class QuivaResendBody(serializers.Serializer[Any]):
 
 
 class QuivaMessage(serializers.Serializer[Any]):
-    """What ``data`` holds."""
+    """The content of ``data``."""
 
     message = QuivaMessageField(required=False)
 
@@ -63,7 +63,7 @@ class QuivaError(serializers.Serializer[Any]):
     retry_after = serializers.IntegerField(required=False)
 
 
-#: What is answered alike by both calls.
+#: Rows that the tables of both views share.
 SHARED: Table = {
     Refusal.MALFORMED: Answer(400, message="Request body is not valid JSON"),
     Refusal.TOO_LARGE: Answer(413, message="Request body is too large"),
@@ -74,7 +74,10 @@ SHARED: Table = {
 
 
 def error_body(answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-    """A string; more only for the throttle, which speaks of the caller alone."""
+    """Return the error, with the time to wait only if the throttle refused the request.
+
+    The throttle counts requests of a caller, so it reveals nothing about an account.
+    """
     body: dict[str, Any] = {"error": answer.message}
     if detail.retry_after:
         body["message"] = "Too many requests. Please try again later"
@@ -83,7 +86,7 @@ def error_body(answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
 
 
 class QuivaResend(ResendView):
-    """Resends email confirmation link to user. Always returns success for security reasons."""
+    """The resend view, with answers that do not depend on the account."""
 
     dialect = "quiva"
     body_class = QuivaResendBody
@@ -116,9 +119,8 @@ class QuivaResend(ResendView):
     )
 
     def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
-        """One message for everybody."""
+        """Return the message, which is the same for every outcome."""
         return {"data": {"message": answer.message}}
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """The vendor's."""
         return error_body(answer, detail)

@@ -1,4 +1,4 @@
-"""Strapi: POST auth/send-email-confirmation and GET auth/email-confirmation, in both generations.
+"""Strapi 3, 4 and 5: POST auth/send-email-confirmation and GET auth/email-confirmation.
 
 https://docs-v3.strapi.io/developer-docs/latest/development/plugins/users-permissions.html
 https://docs.strapi.io/cms/features/users-permissions

@@ -1,6 +1,6 @@
-"""Strapi: GET auth/email-confirmation, the link of the vendor's own messages.
+"""Strapi: GET auth/email-confirmation, the link in the vendor's own messages.
 
-It leads to our page with the button: a mail scanner that opens it confirms nothing.
+It redirects to our page with the button, so that a mail scanner that opens it confirms nothing.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _V4_INVALID = Answer(400, "ValidationError", "Invalid token")
 
 
 class StrapiConfirm(LinkView):
-    """Lead on to the page that confirms an email address."""
+    """The view for links of Strapi 3, which redirects to our confirm page."""
 
     dialect = "strapi"
     query_class = StrapiConfirmQuery
@@ -57,7 +57,7 @@ class StrapiConfirm(LinkView):
 
 
 class StrapiV4Confirm(StrapiConfirm):
-    """Lead on to the page that confirms an email address, as Strapi 4 and 5."""
+    """The view for links of Strapi 4 and 5, which redirects to our confirm page."""
 
     dialect = "strapi-v4"
     error_class = StrapiV4Error
@@ -86,5 +86,5 @@ class StrapiV4Confirm(StrapiConfirm):
     )
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """The vendor's; a token that came in is not said again."""
+        """Return the vendor's error body without repeating the token of the request."""
         return v4_error_body(answer, detail if detail.fault is Fault.MISSING else ErrorDetails())

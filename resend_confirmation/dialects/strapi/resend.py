@@ -1,4 +1,4 @@
-"""Strapi: POST auth/send-email-confirmation, as Strapi 3 and as Strapi 4 and 5 answer it."""
+"""Strapi: POST auth/send-email-confirmation, with the answers of Strapi 3 and of Strapi 4 and 5."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from ...outcomes import Ending, Outcome, Refusal
 from ..base import QUIET, AddressField, Answer, ErrorDetails, Fault, Operation, ResendView
 from .yup import entry, printed
 
-#: Node's reason phrases, written out: Python's differ from version to version.
+#: Node's reason phrases. Python's are not used, because they differ between Python versions.
 REASONS = {
     400: "Bad Request",
     403: "Forbidden",
@@ -46,7 +46,7 @@ class StrapiError(serializers.Serializer[Any]):
 
 
 def error_body(answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-    """Strapi 3's; ``code`` is the HTTP status."""
+    """Return Strapi 3's error body, in which ``code`` is the HTTP status."""
     return {
         "code": answer.status,
         "message": answer.message,
@@ -56,7 +56,7 @@ def error_body(answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
 
 
 class StrapiResend(ResendView):
-    """Send a confirmation email to user."""
+    """The resend view of Strapi 3."""
 
     dialect = "strapi"
     body_class = StrapiResendBody
@@ -92,11 +92,10 @@ class StrapiResend(ResendView):
     )
 
     def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
-        """The account's stored address, where the host lets it be told."""
+        """Return the account's stored address, or the address as typed if the request is quiet."""
         return {"email": result.address, "sent": True}
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """The vendor's."""
         return error_body(answer, detail)
 
 
@@ -117,7 +116,11 @@ class StrapiV4Error(serializers.Serializer[Any]):
 
 
 def v4_error_body(answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-    """``details`` names the field where one is wrong; a crash or bad JSON has none."""
+    """Return Strapi 4's and 5's error body.
+
+    ``details`` names the invalid field. It is empty if no field is invalid, and absent for a
+    malformed body and for a crash.
+    """
     message = answer.message or detail.reason
     if detail.fault is Fault.NOT_A_STRING:
         message = message.format(value=printed(detail.value))
@@ -130,7 +133,7 @@ def v4_error_body(answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
 
 
 class StrapiV4Resend(ResendView):
-    """Send a confirmation email to user, as Strapi 4 and 5."""
+    """The resend view of Strapi 4 and 5."""
 
     dialect = "strapi-v4"
     body_class = StrapiResendBody
@@ -182,15 +185,14 @@ class StrapiV4Resend(ResendView):
     )
 
     def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
-        """The address as typed, always: the stored one would tell who has an account."""
+        """Return the address as typed: the stored one would reveal that there is an account."""
         return {"email": result.identity, "sent": True}
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """The vendor's."""
         return v4_error_body(answer, detail)
 
     def error_headers(self, ending: Ending, detail: ErrorDetails) -> Mapping[str, str]:
-        """The limiter's headers beside ``Retry-After``; the reset is in epoch seconds."""
+        """Add the rate limiter's headers to ``Retry-After``; the reset time is in epoch seconds."""
         headers = super().error_headers(ending, detail)
         if not detail.retry_after:
             return headers

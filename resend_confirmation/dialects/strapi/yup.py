@@ -1,4 +1,4 @@
-"""What yup, the validator of Strapi 4 and 5, says of a value, to the letter."""
+"""Values and errors exactly as yup, the validator of Strapi 4 and 5, writes them."""
 
 import json
 from collections.abc import Mapping
@@ -6,18 +6,19 @@ from typing import Any
 
 from ..base import ErrorDetails, Fault
 
-#: JavaScript writes whole numbers out up to here.
+#: From this number on, JavaScript writes whole numbers with an exponent.
 EXPONENT_FROM = 1e21
 
-#: Characters of a value that are said again (our own limit): yup says the whole of it, three times.
+#: Length up to which an error repeats a value. The limit is ours: yup repeats the whole value,
+#: three times.
 MOST = 1000
 
 
 def printed(value: Any) -> str:
     """Return a value as yup 0.32's ``printValue`` shows it, cut after ``MOST`` characters.
 
-    It is indented; inside it all but lists and objects are strings, and strings have a second
-    pair of quotation marks.
+    Lists and objects are indented. Inside them, numbers, booleans and null become strings, and
+    strings get a second pair of quotation marks.
     """
     text = _whole(value)
     return text if len(text) <= MOST else f"{text[:MOST]}…"
@@ -46,7 +47,7 @@ def _simple(value: Any) -> str:
 
 
 def entry(message: str, detail: ErrorDetails) -> Mapping[str, Any]:
-    """Return one entry of yup's list of errors, without ``value`` where that is long."""
+    """Return one entry of yup's list of errors, without ``value`` if that is missing or long."""
     made: dict[str, Any] = {
         "path": [detail.name],
         "message": message,

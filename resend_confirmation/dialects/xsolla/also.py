@@ -1,6 +1,6 @@
-"""Xsolla Login: all paths once more, for a second prefix; in no document, and without names.
+"""Xsolla Login: all paths for a second prefix, without names and not in the OpenAPI document.
 
-Android's SDKs asked without the prefix ``api/`` until 2022, and all others with it.
+The Android SDKs used no prefix until 2022; all other SDKs use ``api/``.
 """
 
 from ..base import routes
@@ -8,7 +8,7 @@ from .resend import XsollaJWTResend, XsollaOAuth2Resend
 
 urlpatterns = [
     pattern
-    # Mounted at the root, the calls are answered below the vendor's own prefix as well.
+    # The vendor's prefix is included for sites that mount the module at the root.
     for prefix in ("", "api/")
     for path, view in (
         ("oauth2/user/resend_confirmation_link", XsollaOAuth2Resend),

@@ -1,4 +1,4 @@
-"""What Xsolla's clients send, and the envelope that they read, as serializers."""
+"""Serializers for the inputs and the error envelope of Xsolla Login."""
 
 import re
 from typing import Any
@@ -8,15 +8,15 @@ from rest_framework import serializers
 
 from ..base import IdentityField, LanguageField, StrictCharField
 
-#: What a query's bytes that are no UTF-8 have become by the time that they are read.
+#: U+FFFD, which Django puts in place of invalid UTF-8 in a query.
 REPLACEMENT = "\ufffd"
 
 
 class XsollaClientField(serializers.IntegerField):
-    """``client_id``: digits alone, where DRF's own also takes ``5_7`` and ``57.0``."""
+    """``client_id``: a whole number in digits. DRF's field also accepts ``5_7`` and ``57.0``."""
 
     def to_internal_value(self, data: Any) -> int:
-        """The number; a ValidationError for everything that is spelt otherwise."""
+        """Return the number; raise ValidationError for any other spelling."""
         if not re.fullmatch(r"-?[0-9]+", data):
             self.fail("invalid")
         value: int = super().to_internal_value(data)
@@ -24,13 +24,13 @@ class XsollaClientField(serializers.IntegerField):
 
 
 class XsollaStateField(StrictCharField):
-    """``state``: longer than 8 characters, at most 512, printable."""
+    """``state``: 9 to 512 printable characters."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_length=9, max_length=512, trim_whitespace=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        """The state as sent; a ValidationError when it could not be returned unchanged."""
+        """Return the state; raise ValidationError if it could not be handed back unchanged."""
         state = super().to_internal_value(data)
         if not state.isprintable() or REPLACEMENT in state:
             raise serializers.ValidationError("Only printable characters are allowed.")
@@ -38,16 +38,16 @@ class XsollaStateField(StrictCharField):
 
 
 class XsollaPayloadField(serializers.CharField):
-    """``payload``: any text, line breaks too: it is handed back in JSON, seen by nobody else.
+    """``payload``: any text, including line breaks, because it is only handed back in JSON.
 
-    NUL and what is no UTF-8 are refused, since they could not be returned unchanged.
+    NUL and invalid UTF-8 are refused, because they could not be handed back unchanged.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_blank=True, max_length=2000, trim_whitespace=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        """The text as sent; a ValidationError when it could not be returned unchanged."""
+        """Return the text; raise ValidationError if it could not be handed back unchanged."""
         payload: str = super().to_internal_value(data)
         if REPLACEMENT in payload:
             raise serializers.ValidationError("Not valid UTF-8.")
@@ -55,7 +55,7 @@ class XsollaPayloadField(serializers.CharField):
 
 
 class XsollaOAuth2Query(serializers.Serializer[Any]):
-    """What the query says; everything else in it is ignored."""
+    """The parameters in the query; others are ignored."""
 
     client_id = XsollaClientField(
         source="client",
@@ -82,7 +82,7 @@ class XsollaOAuth2Query(serializers.Serializer[Any]):
 
 
 class XsollaJWTQuery(serializers.Serializer[Any]):
-    """What the query says; everything else in it is ignored."""
+    """The parameters in the query; others are ignored."""
 
     projectId = StrictCharField(  # noqa: N815 - the vendor's word
         source="client",

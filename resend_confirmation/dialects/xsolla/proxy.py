@@ -1,6 +1,6 @@
-"""Xsolla Login: POST proxy/registration/resend_confirmation_link, which is the JWT call.
+"""Xsolla Login: POST proxy/registration/resend_confirmation_link, a second path of the JWT call.
 
-Unreal's SDKs of 2021 and 2022 ask it where user data is not stored at the vendor's.
+The Unreal SDKs of 2021 and 2022 use it if user data is not stored by the vendor.
 """
 
 from ..base import routes

@@ -1,4 +1,4 @@
-"""Xsolla Login: the OAuth 2.0 and the JWT call, and where their links land."""
+"""Xsolla Login: the OAuth 2.0 and the JWT call, and the redirects after a confirmation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +16,9 @@ from ..base import Answer, ErrorDetails, Operation, ResendView, with_parameters
 from .inputs import XsollaError, XsollaJWTQuery, XsollaOAuth2Query, XsollaResendBody
 from .user_token import user_token
 
-#: Our own choice, since no source has the vendor's: a code that no SDK takes for something else
-#: (one reads 003-061 as wrong settings of the project), under a status whose text all show.
+#: Code and text for a confirmed account. They are our choice, because no source shows the vendor's.
+#: No SDK gives 003-409 another meaning, whereas one reads 003-061 as wrong project settings. All
+#: SDKs show the text of an error with status 422.
 ALREADY = ("003-409", "User account is already confirmed.")
 
 _NOT_FOUND = Answer(404, "003-002", "User not found.")
@@ -26,7 +27,7 @@ _INVALID = Answer(400, "0", "Request has invalid parameters.")
 
 
 class XsollaResend(ResendView):
-    """What the vendor's two ways share."""
+    """The common base of the two resend views."""
 
     body_class = XsollaResendBody
     error_class = XsollaError
@@ -55,11 +56,11 @@ class XsollaResend(ResendView):
     }
 
     def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
-        """By the id in the query."""
+        """Return the client with the id in the query."""
         return clients.by_id(self.dialect, str(values["client"]))
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """``details`` only when there is something to add."""
+        """Return the error, with ``details`` only if there is something to add."""
         error: dict[str, Any] = {"code": answer.code, "description": answer.message}
         why = {detail.name or "body": [detail.reason]} if detail.reason else {}
         if details := detail.errors or why:
@@ -68,7 +69,7 @@ class XsollaResend(ResendView):
 
     @classmethod
     def landing(cls, opened: Opened, client: Client, url: str) -> str | None:
-        """The registered address, with what the client needs or why there is nothing."""
+        """Return the registered URL with the granted parameters, or with an error code and text."""
         if opened.verdict is Verdict.CONFIRMED:
             return with_parameters(url, **cls.granted(opened, client, url))
         code, description = DEAD_LINKS[opened.verdict]
@@ -76,12 +77,12 @@ class XsollaResend(ResendView):
 
     @classmethod
     def granted(cls, opened: Opened, client: Client, url: str) -> Mapping[str, str]:
-        """What is handed to the client's address after a confirmation."""
+        """Return the parameters that the redirect carries after a confirmation."""
         raise NotImplementedError
 
     @classmethod
     def check(cls, client: Client) -> list[checks.CheckMessage]:
-        """Without a redirect there is nowhere to hand anything to."""
+        """Warn if users cannot return to the client after confirming."""
         if client.redirects or "confirmed" in client.pages:
             return []
         name = f"{cls.dialect}: {client.name!r}"
@@ -90,7 +91,7 @@ class XsollaResend(ResendView):
         return [checks.Warning(text, hint=hint, id="resend_confirmation.W012")]
 
 
-#: What the client's address is told of a genuine link that confirms nothing (our own choice).
+#: Error codes and texts for genuine links that confirm nothing. They are our choice.
 DEAD_LINKS = {
     Verdict.ALREADY: ALREADY,
     Verdict.EXPIRED: ("010-017", "The link has expired."),
@@ -109,7 +110,7 @@ _EXAMPLE = OpenApiExample("Request", value={"username": "john-email@email.com"},
 
 
 class XsollaOAuth2Resend(XsollaResend):
-    """Resends an account confirmation email to a user."""
+    """The resend view of the OAuth 2.0 call."""
 
     dialect = "xsolla-oauth2"
     lands_with_code = True
@@ -133,7 +134,7 @@ class XsollaOAuth2Resend(XsollaResend):
 
     @classmethod
     def granted(cls, opened: Opened, client: Client, url: str) -> Mapping[str, str]:
-        """A code of the host's own OAuth server, where AUTHORIZATION_CODE_ISSUER names one."""
+        """Return ``state`` and, if AUTHORIZATION_CODE_ISSUER is set, an authorization code."""
         assert opened.delivery is not None
         state = opened.delivery.client_state
         issue = conf.get().AUTHORIZATION_CODE_ISSUER
@@ -142,7 +143,7 @@ class XsollaOAuth2Resend(XsollaResend):
 
     @classmethod
     def check(cls, client: Client) -> list[checks.CheckMessage]:
-        """Without an issuer of codes the browser lands with ``state`` alone."""
+        """Warn also if AUTHORIZATION_CODE_ISSUER is not set: redirects then have no code."""
         found = super().check(client)
         if conf.get().AUTHORIZATION_CODE_ISSUER:
             return found
@@ -152,7 +153,7 @@ class XsollaOAuth2Resend(XsollaResend):
 
 
 class XsollaJWTResend(XsollaResend):
-    """Resends an account confirmation email to a user."""
+    """The resend view of the JWT call."""
 
     dialect = "xsolla-jwt"
     query_class = XsollaJWTQuery
@@ -171,12 +172,11 @@ class XsollaJWTResend(XsollaResend):
 
     @classmethod
     def granted(cls, opened: Opened, client: Client, url: str) -> Mapping[str, str]:
-        """The user JWT, signed with the client's one algorithm."""
         return {"token": user_token(opened, client)}
 
     @classmethod
     def check(cls, client: Client) -> list[checks.CheckMessage]:
-        """Without a key there is no user JWT, and people end on our own page."""
+        """Warn also if the client has no ``signing``: users then stay on our page."""
         found = super().check(client)
         if client.signing:
             return found

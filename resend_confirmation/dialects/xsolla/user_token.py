@@ -1,4 +1,4 @@
-"""The user JWT that Xsolla's clients expect on the address where a browser lands."""
+"""The user JWT that Xsolla's clients expect as a parameter of the redirect."""
 
 import uuid
 from typing import Any
@@ -12,7 +12,7 @@ from ...engine import Opened
 
 
 def user_token(opened: Opened, client: Client) -> str:
-    """The vendor's user JWT (RFC 7519) for a confirmed account.
+    """Return the vendor's user JWT (RFC 7519) for a confirmed account.
 
     https://developers.xsolla.com/doc/login/features/user-jwt/
     """
@@ -22,7 +22,7 @@ def user_token(opened: Opened, client: Client) -> str:
     assert account is not None and delivery is not None  # noqa: PT018
     signing = client.signing
     issuer = signing.issuer or "https://login.xsolla.com"
-    # As a number: what is made of a datetime takes one without a time zone for UTC.
+    # A number, because PyJWT would read a datetime without a time zone as UTC.
     now = int(timezone.now().timestamp())
     claims: dict[str, Any] = {
         "exp": now + int(signing.lifetime.total_seconds()),
@@ -42,7 +42,10 @@ def user_token(opened: Opened, client: Client) -> str:
 
 
 def _subject(pk: Any, issuer: str) -> str:
-    """The account's id for good, as a UUID: its own, or one derived from its number."""
+    """Return a permanent UUID for the account.
+
+    It is the primary key if that is a UUID, otherwise a UUID derived from the issuer and the key.
+    """
     return str(
         pk if isinstance(pk, uuid.UUID) else uuid.uuid5(uuid.NAMESPACE_URL, f"{issuer}#{pk}")
     )
