@@ -25,7 +25,9 @@ GENERATED = PACKAGE / "migrations"
 
 def offenders(paths, find):
     """Return what a rule finds in each file that breaks it."""
-    found = {str(path.relative_to(TESTS.parent)): find(path) for path in paths}
+    # The package may be an installed wheel, elsewhere than the tests.
+    base = PACKAGE if all(path.is_relative_to(PACKAGE) for path in paths) else ROOT
+    found = {str(path.relative_to(base)): find(path) for path in paths}
     return {path: faults for path, faults in found.items() if faults}
 
 

@@ -113,7 +113,6 @@ class Wrapping(BaseEmailBackend):
 
     def __init__(self, fail_silently=False, **options):
         super().__init__()
-        options.pop("alias", None)
         self.options = options
 
     def send_messages(self, messages):
