@@ -1,4 +1,4 @@
-"""Carrying messages out, from rows that were committed; the only part that sends."""
+"""Outbox worker: sends the messages of committed deliveries. No other part sends mail."""
 
 from .carry import Round, carry
 from .wake import wake

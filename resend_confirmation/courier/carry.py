@@ -1,4 +1,4 @@
-"""Carrying due deliveries to the mail server, one connection a batch."""
+"""Processing of due deliveries, with one mail connection per batch."""
 
 import logging
 import time
@@ -24,16 +24,19 @@ from .receipts import Kind, Receipt
 
 logger = logging.getLogger("resend_confirmation")
 
-#: Seconds for which a lost database session is no reason to put a delivery off.
+#: Seconds for which a delivery is retried after a lost database connection.
 PATIENCE = 5.0
 
-#: Deliveries whose doubts were answered by one repeat already are not sent a third time.
+#: Number of ambiguous attempts that are retried; the next one is final.
 MAX_DOUBTS = 1
 
 
 @dataclass(slots=True)
 class Round:
-    """What one round did: messages accepted, not accepted, no longer needed; whether it rests."""
+    """Counts of one round: messages accepted, not accepted and no longer needed.
+
+    ``paused`` is True if the queue is paused.
+    """
 
     sent: int = 0
     unsent: int = 0
@@ -42,7 +45,7 @@ class Round:
 
     @property
     def total(self) -> int:
-        """Deliveries that were dealt with."""
+        """The number of deliveries processed."""
         return self.sent + self.unsent + self.needless
 
 
@@ -50,10 +53,11 @@ class Round:
 def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> Round:
     """Claim and send up to ``limit`` due deliveries, one after the other.
 
-    Ends early when nothing is due, when ``is_stopping`` says so, and when the queue is paused:
-    the settings do not work, or the hourly budget is used up. Where only a share of it is, the
-    deliveries that it is for wait for the next hour, and others go out. A signal, and what its
-    handler raises, waits until the message under way is finished and marked.
+    End early if nothing is due, if ``is_stopping`` returns True, or if the queue is paused. The
+    queue is paused if the e-mail settings do not work or the hourly budget is used up. If only a
+    share of the budget is used up, the deliveries limited to that share wait for the next hour, and
+    others are sent. Signals, and exceptions raised by their handlers, are held back until the
+    current message is finished and marked.
     """
     done = Round()
     claims.reclaim()
@@ -75,7 +79,7 @@ def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> 
 @sensitive_variables()
 def _work_off(claim: Claim, post: Post, done: Round) -> None:
     try:
-        # Safe to repeat: once the message is handed over no error of the database's comes out.
+        # This is safe to repeat: after the hand-over of the message no database error is raised.
         receipt = database.retry_on_disconnect(
             lambda: _carry(claim, post), time.monotonic() + PATIENCE
         )
@@ -89,28 +93,31 @@ def _work_off(claim: Claim, post: Post, done: Round) -> None:
         return
     SETTLE[receipt.kind](claim, receipt)
     done.sent += receipt.kind is Kind.ACCEPTED
-    # What waits for the next hour was not tried.
+    # A delivery that waits for the next hour was not tried.
     waits = receipt in (OVER_BUDGET, OVER_SHARE)
     done.unsent += receipt.kind is not Kind.ACCEPTED and not waits
     done.paused = receipt.kind is Kind.CONFIGURATION or receipt == OVER_BUDGET
 
 
-#: Stands for 'not now', without a word to the mail server.
+#: Sentinel: the hourly budget is used up; nothing was sent.
 OVER_BUDGET = Receipt(Kind.NOT_ACCEPTED, error_class="HourlyBudget")
-#: Stands for a link that has too little of its life left to be worth receiving.
+#: Sentinel: too little of the link's lifetime is left.
 TOO_LATE = Receipt(Kind.NOT_ACCEPTED, error_class="TooLate")
-#: Stands for 'not in this hour', while others may go out.
+#: Sentinel: the delivery waits for the next hour; others may be sent.
 OVER_SHARE = Receipt(Kind.NOT_ACCEPTED, error_class="HourlyBudget", error_code="share")
-#: Stands for a delivery that was put back, because another goes to its address first.
+#: Sentinel: the delivery was put back to wait for the gate of its address.
 OUT_OF_TURN = Receipt(Kind.NOT_ACCEPTED, error_class="Turn")
-#: Stands for an error of the site's own servers, such as the account store's.
+#: Sentinel: a server of the site is unavailable, such as the account store's.
 AWAY = Receipt(Kind.NOT_ACCEPTED, error_class="Away")
-#: Stands for an error that is no mail server's, such as a template's.
+#: Sentinel: an error outside the mail server, such as a template's.
 CRASHED = Receipt(Kind.NOT_ACCEPTED, error_class="Crashed")
 
 
 def _carry(claim: Claim, post: Post) -> Receipt | None:
-    """Send one message; None when there was none to send, and the row says why."""
+    """Send one message. Return None if it was skipped.
+
+    The row records the reason, unless the lease was lost.
+    """
     delivery, confirmation = claim.delivery, claim.delivery.confirmation
     if _is_superseded(claim):
         return None
@@ -120,7 +127,7 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
         state = DeliveryState.SUPPRESSED if stop is Reason.SUPPRESSED else DeliveryState.ABANDONED
         claims.mark(claim, state, reason=stop or Reason.UNKNOWN)
         return None
-    # First, whether anything can be sent: the life of the link begins when it is assigned.
+    # The connection is opened first, since the link's lifetime begins when it is assigned.
     if failure := post.open():
         return failure
     if hindrance := _hindrance(claim, confirmation, account.mailbox):
@@ -136,7 +143,10 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
 
 
 def _is_superseded(claim: Claim) -> bool:
-    """End ``claim`` if a newer delivery of its confirmation follows; if older wait, end those."""
+    """Return whether a newer delivery supersedes ``claim``, which is then ended.
+
+    Otherwise end the older deliveries of its confirmation that still wait.
+    """
     delivery = claim.delivery
     if claim.is_superseded:
         claims.mark(claim, superseding.end_of(delivery), reason=Reason.SUPERSEDED)
@@ -147,10 +157,10 @@ def _is_superseded(claim: Claim) -> bool:
 
 
 def _hindrance(claim: Claim, confirmation: Confirmation, address: Address) -> Receipt | None:
-    """Return why the message cannot leave now, or not at all, before it has a link."""
+    """Return why the message cannot be sent now, or not at all; None if it can."""
     delivery = claim.delivery
     if wait := claims.pass_gate(claim, address):
-        # For as long as a link would have lived.
+        # A delivery waits for its turn for at most the lifetime of a link.
         if database.now() + wait > delivery.asked_at + conf.get().LINK_LIFETIME:
             return TOO_LATE
         claims.put_back(claim, wait, reason=Reason.TURN, attempts=F("attempts") - 1)
@@ -159,7 +169,7 @@ def _hindrance(claim: Claim, confirmation: Confirmation, address: Address) -> Re
         return OVER_BUDGET if budget.is_used_up else OVER_SHARE
     if links.is_late(delivery, database.now()):
         if delivery.doubts:
-            # Another link would not be a copy of what may have gone out.
+            # A new link would differ from the one that may have been sent.
             return TOO_LATE
         links.forget(delivery)
     return None
@@ -172,7 +182,7 @@ def _account(confirmation: Confirmation | None) -> Account | None:
 
 
 def _objection(confirmation: Confirmation | None, account: Account | None) -> Reason | None:
-    """Why nothing may be sent any more, looked at right before sending."""
+    """Return why nothing may be sent any more, or None. Called right before sending."""
     if confirmation is None or account is None:
         return Reason.ADDRESS_CHANGED
     if confirmation.state == ConfirmationState.CONFIRMED or account.standing is Standing.CONFIRMED:
@@ -190,12 +200,12 @@ def _accepted(claim: Claim, receipt: Receipt) -> None:
     told = {"sends": F("sends") + 1, "last_sent_at": now}
     values = {"reason": Reason.NONE, "error_class": "", "error_code": "", **facts}
     if not claims.mark(claim, DeliveryState.SENT, told=told, **values):
-        # The provider's webhook was faster than the mark: the state is its, the facts are ours.
+        # The provider's webhook was faster and has set the state. Only the facts are added.
         claims.note(claim, facts, told)
 
 
 def _not_accepted(claim: Claim, receipt: Receipt) -> None:
-    """Try later, but never past half of what the link has left: it must be worth receiving."""
+    """Retry later, while attempts and half of the link's lifetime are left."""
     if receipt == OVER_BUDGET:
         _untouched(claim, receipt, wait=timedelta(minutes=1), reason=Reason.NONE)
         return
@@ -242,7 +252,7 @@ def _unsupported(claim: Claim, receipt: Receipt) -> None:
 
 
 def _ambiguous(claim: Claim, receipt: Receipt) -> None:
-    """One repeat, identical to the letter; then nobody knows, and staff can see it."""
+    """Retry once with an identical message; if that is ambiguous too, mark it UNKNOWN."""
     errors = _errors(receipt)
     if claim.delivery.doubts >= MAX_DOUBTS:
         claims.mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL, **errors)
@@ -258,7 +268,7 @@ def _misconfigured(claim: Claim, receipt: Receipt) -> None:
 
 
 def _untouched(claim: Claim, receipt: Receipt, *, wait: timedelta, reason: Reason) -> None:
-    """Put a delivery back as if it had not been tried: it is not its fault."""
+    """Requeue a delivery without using up an attempt."""
     claims.put_back(claim, wait, reason=reason, attempts=F("attempts") - 1, **_errors(receipt))
 
 
@@ -273,7 +283,10 @@ SETTLE: dict[Kind, Callable[[Claim, Receipt], None]] = {
 
 
 def _failed(claim: Claim, receipt: Receipt, reason: Reason) -> None:
-    """End a delivery that was not accepted; after a doubt it may have gone out before."""
+    """End a delivery that was not accepted.
+
+    After an ambiguous attempt the state is UNKNOWN, unless ``reason`` is TOO_LATE.
+    """
     state = DeliveryState.FAILED
     if claim.delivery.doubts and reason is not Reason.TOO_LATE:
         state, reason = DeliveryState.UNKNOWN, Reason.DOUBTFUL

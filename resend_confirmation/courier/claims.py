@@ -1,4 +1,4 @@
-"""Claiming due deliveries one at a time by conditional UPDATE, and marking what became of them."""
+"""Claims of due deliveries, one at a time by conditional UPDATE, and their results."""
 
 import logging
 import os
@@ -26,27 +26,28 @@ logger = logging.getLogger("resend_confirmation")
 
 T = TypeVar("T")
 
-#: Columns with words of mail servers and providers, which a message does not depend on.
+#: Columns with values of mail servers and providers. Messages do not depend on them.
 FROM_OUTSIDE = {"provider_id", "error_class", "error_code"}
 
-#: Said of a delivery whose courier never came back.
+#: ``error_class`` of a delivery after its lease expired.
 LEASE_EXPIRED = "LeaseExpired"
-#: A row that ended its courier so often is the cause, not the victim.
+#: A delivery with more attempts than this is given up when its lease expires: it probably crashes
+#: the courier.
 MAX_INTERRUPTIONS = 5
-#: Rows of dead couriers that one round makes due again.
+#: Limit of expired leases that one round requeues.
 MANY = 500
-#: States of a message that went out, or may have.
+#: States of a message that was sent, or may have been.
 GONE = frozenset({DeliveryState.SENT, DeliveryState.UNKNOWN})
-#: Candidates that are read at once where rows cannot be locked and skipped.
+#: Number of rows read per attempt if the database has no SKIP LOCKED.
 FEW = 8
 
 
 @dataclass(slots=True)
 class Claim:
-    """A delivery that is this courier's alone until the lease ends (by ``time.monotonic()``).
+    """A delivery leased to this courier until ``lease_ends``, a time of ``time.monotonic()``.
 
-    ``is_superseded`` and ``supersedes`` say whether a newer delivery of its confirmation follows
-    and whether older ones wait; ``passed`` is the address whose gate it passed, None before.
+    ``is_superseded`` is True if a newer delivery of its confirmation exists, ``supersedes`` if
+    older ones wait. ``passed`` is the address for which it passed the gate, None before that.
     """
 
     delivery: Delivery
@@ -58,20 +59,20 @@ class Claim:
 
 
 def new_owner() -> str:
-    """A name for one round of one courier, for the lease; unique even within a process."""
+    """Return a name for the leases of one round, unique even within a process."""
     return f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(8)}"[:64]
 
 
 def lease() -> timedelta:
-    """Twice the hard deadline of a send: shorter would let a slow send be repeated beside it."""
+    """Return twice the send deadline, so that a slow send is not repeated in parallel."""
     return conf.get().SEND_DEADLINE * 2
 
 
 def claim(owner: str) -> Claim | None:
-    """The most overdue delivery, ours from now on; None when nothing is due.
+    """Claim the most overdue delivery, or return None if nothing is due.
 
-    Committed before it returns: RuntimeError inside a transaction, which could undo the claim
-    after the message went out.
+    The claim is committed before the function returns. Raise RuntimeError inside a transaction,
+    since a rollback could undo the claim after the message was sent.
     """
     ends = time.monotonic() + lease().total_seconds()
     pk = _lock_one(owner) if _skips_locked() else _win_one(owner)
@@ -80,7 +81,7 @@ def claim(owner: str) -> Claim | None:
     rows = superseding.with_others(Delivery.objects.select_related("confirmation"))
     delivery = rows.filter(pk=pk).first()
     if delivery is None:
-        # Its account was deleted just now.
+        # The delivery was deleted just now, with its account.
         return claim(owner)
     _tell(pk, DeliveryState.SENDING, Reason.NONE)
     return Claim(delivery, owner, ends, delivery.is_superseded, delivery.supersedes)
@@ -96,7 +97,7 @@ def _due() -> QuerySet[Delivery]:
 
 
 def _lock_one(owner: str) -> int | None:
-    """One row that nobody else is claiming, where the database can step over locked ones."""
+    """Claim one row that is not locked, on databases with SKIP LOCKED."""
     due = _due()
     with database.atomic(durable=True):
         pk = due.select_for_update(skip_locked=True).values_list("pk", flat=True).first()
@@ -104,7 +105,7 @@ def _lock_one(owner: str) -> int | None:
 
 
 def _win_one(owner: str) -> int | None:
-    """One of a few rows that others may be trying for as well; whoever updates first has it."""
+    """Claim one of a few due rows, on databases without SKIP LOCKED; the first UPDATE wins."""
     while pks := list(_due().values_list("pk", flat=True)[:FEW]):
         for pk in pks:
             with database.atomic(durable=True):
@@ -125,15 +126,16 @@ def _take(pk: int, owner: str) -> bool:
 
 
 def reclaim() -> None:
-    """Make the rows of couriers that died due again, with the same Message-ID and link.
+    """Requeue deliveries after their lease expired, with the same Message-ID and link.
 
-    One that was killed before it handed the message over left no doubt; after that the message
-    may go out twice. A row whose couriers keep dying is given up.
+    If a courier died before the hand-over, the attempt is not ambiguous. If it died later, the
+    message may be sent twice. A delivery with more than ``MAX_INTERRUPTIONS`` attempts is given up
+    instead.
     """
     now = database.now()
     expired = Delivery.objects.filter(state=DeliveryState.SENDING, lease_until__lt=now)
     for row in expired.order_by("pk")[:MANY]:
-        # Whatever the tries before it came to: a later fault must not begin the count anew.
+        # Earlier results do not matter: a later fault must not reset the count.
         if row.attempts > MAX_INTERRUPTIONS:
             _give_up(row)
             continue
@@ -152,7 +154,7 @@ def reclaim() -> None:
 
 
 def _give_up(row: Delivery) -> None:
-    """End a row in its dead courier's stead."""
+    """Give up a delivery after its courier died."""
     claim = Claim(row, row.lease_owner, 0.0)
     if row.handed_at is None:
         mark(claim, DeliveryState.FAILED, reason=Reason.INTERRUPTED)
@@ -161,20 +163,20 @@ def _give_up(row: Delivery) -> None:
 
 
 def pass_gate(claim: Claim, address: Address) -> timedelta:
-    """Take the turn of the address; return zero, or how long to wait for the next."""
-    # A send ends before its lease does, whatever becomes of this process.
+    """Pass the gate of the address. Return zero, or how long to wait before the next try."""
+    # The send ends before its lease does, even if this process dies.
     wait = gate.enter(claim.delivery, address, database.now() + lease())
     claim.passed = None if wait else address
     return wait
 
 
 def hand_over(claim: Claim) -> bool:
-    """Note that the message is about to be handed to the mail server; False: the lease is lost."""
+    """Record that the message is about to be handed over. Return False if the lease is lost."""
     return _prolong(claim, claim.lease_ends, handed_at=database.now())
 
 
 def beat(claim: Claim) -> None:
-    """Lengthen the lease while a send lasts; the next beat is not to wait for this one."""
+    """Extend the lease during a long send. Errors are retried until the next heartbeat is due."""
     _prolong(claim, time.monotonic() + conf.get().SEND_DEADLINE.total_seconds() / BEATS)
 
 
@@ -197,16 +199,16 @@ def mark(
     told: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> bool:
-    """Write what became of a claimed delivery; False when the lease was lost meanwhile.
+    """Record the result of a claimed delivery. Return False if the lease was lost.
 
-    Its confirmation learns the state in the same transaction, and ``told`` beside it, unless the
-    message is to be tried again. Where nothing went out the cooldown's slot is given back.
-    A message that was sent and not marked would be sent again, so this is repeated on new
-    database connections until the lease ends.
+    The same transaction writes the state and ``told`` to the confirmation, unless the delivery is
+    requeued or superseded. If the delivery ended without a message, its slot of the cooldown is
+    given back. A sent message that is not marked would be sent again, so the write is retried on
+    new database connections until the lease ends.
     """
     if state not in {DeliveryState.QUEUED, DeliveryState.SENT}:
         values["ended_at"] = database.now()
-    # The newer delivery's state is the confirmation's.
+    # The confirmation takes its state from the newer delivery.
     superseded = values.get("reason") is Reason.SUPERSEDED
 
     def write(facts: dict[str, Any]) -> int:
@@ -232,7 +234,7 @@ def mark(
 
 
 def note(claim: Claim, facts: dict[str, Any], told: Mapping[str, Any]) -> None:
-    """Write what is known of a message whose state somebody else has written, once."""
+    """Write ``facts`` and ``told`` once, after another process has set the state."""
 
     def write(facts: dict[str, Any]) -> None:
         with database.atomic():
@@ -243,9 +245,10 @@ def note(claim: Claim, facts: dict[str, Any], told: Mapping[str, Any]) -> None:
 
 
 def _write_down(claim: Claim, write: Callable[[dict[str, Any]], T], facts: dict[str, Any]) -> T:
-    """``write(facts)``, repeated until the lease ends, without those that the database refuses.
+    """Return ``write(facts)``, retried until the lease ends.
 
-    No error of the database may decide that a message is sent again.
+    If the write fails, the values of mail servers and providers are left out. No database error may
+    cause a message to be sent again.
     """
     facts = columns.fit(Delivery, facts)
     certain = {name: value for name, value in facts.items() if name not in FROM_OUTSIDE}

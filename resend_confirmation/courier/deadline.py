@@ -1,4 +1,7 @@
-"""A hard deadline for work that may block for ever: the only one that a dripping server obeys."""
+"""Hard wall-clock deadline for work that may block for ever.
+
+Socket time-outs do not limit the whole of a send: a server can answer byte by byte.
+"""
 
 import threading
 import time
@@ -15,20 +18,20 @@ T = TypeVar("T")
 
 
 class DeadlineExceeded(Exception):  # noqa: N818 - the field's own word
-    """The work did not end in time and was given up."""
+    """Work that did not end in time and was given up."""
 
 
 class NotStarted(Exception):  # noqa: N818
-    """There was no thread for the work."""
+    """Failure to start a thread for the work."""
 
 
 class JobEnded(Exception):  # noqa: N818
-    """The work raised what would end a thread or a process, such as SystemExit: the cause."""
+    """Wrapper of an exception such as SystemExit that the work raised, which is the cause."""
 
 
 #: Seconds that aborted work gets to end.
 GRACE = 1.0
-#: Parts of the time, with a beat after each.
+#: Number of parts that the time is divided into, with a heartbeat after each.
 BEATS = 4
 
 
@@ -41,12 +44,12 @@ class _Job(threading.Thread, Generic[T]):
 
     def run(self) -> None:
         try:
-            # A thread's stack begins here, above all that keeps variables out of reports.
+            # The thread's stack begins here, so the caller's ``sensitive_variables`` do not apply.
             self.result = sensitive_variables()(self._work)()
         except BaseException as error:
             self.error = error
         finally:
-            # A mail backend may keep messages in the database; its connection is this thread's.
+            # A mail backend may use the database. Its connection belongs to this thread.
             connections.close_all()
 
 
@@ -57,12 +60,13 @@ def within(
     abort: Callable[[], Any],
     beat: Callable[[], Any] = lambda: None,
 ) -> T:
-    """``work()``, given up after ``seconds``.
+    """Return ``work()``, or give it up after ``seconds``.
 
-    It runs in a thread, since time-outs of sockets count each operation anew. ``beat`` is called
-    every quarter of the time while it lasts, ``abort`` once when it is over: it closes whatever
-    the work waits for. Raises DeadlineExceeded, NotStarted, JobEnded, or what the work raised.
-    What is raised from outside meanwhile waits until the work has ended.
+    It runs in a thread, since socket time-outs apply to each operation separately. ``beat`` is
+    called after each quarter of the time while the work lasts. ``abort`` is called once if the time
+    is over; it must close what the work waits for. Raise DeadlineExceeded, NotStarted, JobEnded, or
+    the exception that the work raised. An exception raised in the calling thread during the wait,
+    for example by a signal handler, is held back until the work has ended or was given up.
     """
     job = _Job(work)
     try:
@@ -88,14 +92,17 @@ def within(
 
 
 def _wait(job: threading.Thread, seconds: float, beat: Callable[[], Any]) -> list[BaseException]:
-    """Wait for the end of ``job``, with beats; return what was raised from outside over it."""
+    """Wait for ``job``, with heartbeats.
+
+    Return the exceptions raised in this thread during the wait.
+    """
     outside: list[BaseException] = []
     for _ in range(BEATS):
         outside += _join(job, seconds / BEATS)
         if not job.is_alive():
             break
         try:
-            # A beat that fails must not leave the work running alone.
+            # A failed heartbeat must not end the wait while the work still runs.
             with suppress(Exception):
                 beat()
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""What django-anymail's providers take beside the message, set only where they take it."""
+"""Provider options for django-anymail, set only if the provider supports them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,27 +7,28 @@ from anymail.backends.base import AnymailBaseBackend
 from anymail.exceptions import AnymailRequestsAPIError, AnymailUnsupportedFeature
 from django.core.mail import EmailMultiAlternatives
 
-#: Tag of every message, for the provider's own statistics.
+#: Tag of every message, for the provider's statistics.
 TAG = "confirmation"
 
-#: The statuses of a recipient that the provider refused.
+#: Statuses of a recipient that the provider refused.
 REFUSALS = {"invalid", "rejected"}
 
-#: What anymail calls the attributes that some providers cannot do.
+#: Anymail's names of the attributes that some providers do not support.
 _OPTIONAL = ("metadata", "tags", "track_clicks", "track_opens")
 
 
 def is_anymail(connection: Any) -> bool:
-    """Whether a connection is one of anymail's."""
+    """Return whether ``connection`` is a backend of django-anymail."""
     return isinstance(connection, AnymailBaseBackend)
 
 
 def send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) -> int:
-    """Send with metadata, tags and without click tracking, as far as the provider goes.
+    """Send with metadata and tags and without click tracking, if the provider supports these.
 
-    A provider that cannot do one of them says so before anything is sent; it is left out then.
-    A rewritten link would hand the token to a third party, hence no tracking. 1 when the
-    provider has the message, from this request or from an earlier one with the same key.
+    If it does not support one of them, anymail raises an error before anything is sent, and that
+    option is left out. Tracking is off because a rewritten link would hand the token to a third
+    party. Return 1 if the provider has the message, from this request or from an earlier one with
+    the same idempotency key.
     """
     wanted: dict[str, Any] = {
         "metadata": {"delivery": str(delivery_id)},
@@ -35,7 +36,7 @@ def send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) -> 
         "track_clicks": False,
         "track_opens": False,
     }
-    # A provider's own says to Gmail which of its customers it is.
+    # The provider sets its own Feedback-ID, which identifies its customer to Gmail.
     message.extra_headers.pop("Feedback-ID", None)
     if adapt := _PECULIAR.get(connection.esp_name):
         adapt(connection, message)
@@ -56,15 +57,15 @@ def send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) -> 
 
 
 def provider_id(message: EmailMultiAlternatives) -> str:
-    """The provider's id of a message that was sent; an empty string where there is none."""
+    """Return the provider's id of a sent message, or an empty string if it has none."""
     found = getattr(getattr(message, "anymail_status", None), "message_id", None)
-    # A set where the provider answered with the recipient in another spelling.
+    # This is a set if the provider answered with another spelling of the recipient.
     ids = found if isinstance(found, set) else {found}
     return next((str(one) for one in ids if one is not None), "")
 
 
 def statuses(message: EmailMultiAlternatives) -> set[str | None]:
-    """Return what the provider said of the recipients; empty if it did not say."""
+    """Return the recipients' statuses from the provider's answer; empty if it has none."""
     recipients = getattr(getattr(message, "anymail_status", None), "recipients", None)
     return {recipient.status for recipient in (recipients or {}).values()}
 
@@ -78,7 +79,7 @@ def _put(message: EmailMultiAlternatives, wanted: dict[str, Any]) -> None:
 
 
 def _key(message: EmailMultiAlternatives) -> str:
-    """What every attempt repeats and no other message has: the UUID of the Message-ID."""
+    """Return the UUID of the Message-ID: the same for every attempt, unique to the message."""
     message_id: str = message.extra_headers["Message-ID"]
     return message_id.strip("<>").partition("@")[0]
 
@@ -89,7 +90,7 @@ def _resend(connection: Any, message: EmailMultiAlternatives) -> None:
 
 
 def _brevo(connection: Any, message: EmailMultiAlternatives) -> None:
-    # A UUID: https://developers.brevo.com/docs/heterogenous-versions-batch-emails
+    # The key must be a UUID: https://developers.brevo.com/docs/heterogenous-versions-batch-emails
     message.extra_headers["idempotencyKey"] = _key(message)
 
 
@@ -99,12 +100,12 @@ def _unisender_go(connection: Any, message: EmailMultiAlternatives) -> None:
 
 
 def _postmark(connection: Any, message: EmailMultiAlternatives) -> None:
-    # Its own header for it: else it replaces the Message-ID.
+    # Without this header Postmark replaces the Message-ID.
     message.extra_headers["X-PM-KeepID"] = "true"
 
 
 def _mailjet(connection: Any, message: EmailMultiAlternatives) -> None:
-    # It refuses a message that brings one: https://dev.mailjet.com/email/guides/send-api-v31/
+    # Mailjet refuses a Message-ID: https://dev.mailjet.com/email/guides/send-api-v31/
     message.extra_headers.pop("Message-ID", None)
 
 
@@ -113,7 +114,7 @@ def _mailersend(connection: Any, message: EmailMultiAlternatives) -> None:
     message.extra_headers.clear()
 
 
-#: Where a provider wants an idempotency key, or cannot take our headers; by anymail's names.
+#: Providers that want an idempotency key or do not accept our headers, by anymail's names.
 _PECULIAR: dict[str, Callable[[Any, EmailMultiAlternatives], None]] = {
     "Resend": _resend,
     "Brevo": _brevo,
@@ -123,7 +124,7 @@ _PECULIAR: dict[str, Callable[[Any, EmailMultiAlternatives], None]] = {
     "MailerSend": _mailersend,
 }
 
-#: How a provider answers a key that it knows, where it does not just repeat its first answer.
+#: Answers to a known key, for providers that do not just repeat their first answer.
 _HAS_IT = {
     ("Brevo", 400): "duplicate_request",
     ("Resend", 409): "invalid_idempotent_request",

@@ -1,8 +1,8 @@
-"""Holding back what comes from outside, such as a signal, until a message is finished.
+"""Delay of signals and exceptions from outside until a message is finished.
 
-A signal's handler may raise between any two instructions of the main thread: Celery's soft time
-limit, ``KeyboardInterrupt``. Raised between the hand-over and the mark it would send the message
-again.
+A signal's handler may raise between any two instructions of the main thread. Examples are Celery's
+soft time limit and ``KeyboardInterrupt``. If it raised between the hand-over and the mark, the
+message would be sent again.
 """
 
 import signal
@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-#: Signals that ask a process to end. The second time they are obeyed at once.
+#: Signals that request the end of a process. A second one takes effect at once.
 ENDING = {
     number
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
@@ -22,10 +22,11 @@ _active = threading.local()
 
 
 class Held:
-    """Context that delays signals and what is raised from outside until its end.
+    """Context that delays signals, and exceptions raised from outside, until its end.
 
-    The outermost of a thread counts. Signals are delayed in the main thread, the only one that
-    gets them, where Python has a handler for them or where they would end the process.
+    Only the outermost context of a thread has an effect. Signals are delayed in the main thread,
+    the only one that receives them. They are delayed if they have a Python handler or would end the
+    process.
     """
 
     def __init__(self) -> None:
@@ -55,9 +56,10 @@ class Held:
             raise self._errors[0]
 
     def is_to_end(self) -> bool:
-        """Call the handlers of signals that came; return whether something is to be raised.
+        """Call the handlers of received signals; return whether the round is to end.
 
-        Called between two messages.
+        That is so if an exception or a signal waits for the end of the context. Called between two
+        messages.
         """
         for number in [each for each in self._waiting if callable(self._handlers[each])]:
             self._waiting.remove(number)
@@ -68,7 +70,7 @@ class Held:
         return bool(self._errors or self._waiting)
 
     def keep(self, error: BaseException) -> None:
-        """Raise ``error`` at the end."""
+        """Hold ``error`` back until the end of the context."""
         self._errors.append(error)
 
     def _take(self, number: int) -> None:
@@ -94,7 +96,7 @@ class Held:
 
 
 def keep(error: BaseException) -> bool:
-    """Hold ``error`` back until the end of this thread's context; False where there is none."""
+    """Hold ``error`` back until the end of this thread's context. Return False if it has none."""
     held: Held | None = getattr(_active, "held", None)
     if held is not None:
         held.keep(error)

@@ -1,4 +1,4 @@
-"""Giving a delivery its link: the same one again within the first half of its life, or the next."""
+"""Links of deliveries: reused in the first half of their lifetime, replaced after that."""
 
 import uuid
 from datetime import datetime
@@ -14,15 +14,15 @@ from ..clients import Client
 from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState
 
-#: Deliveries share a link only when it leads to the same place afterwards.
+#: Fields that decide where a link leads. Deliveries share a link only if these are equal.
 _LANDING = ("dialect", "client", "redirect", "client_state", "payload")
 
 
 def assign(delivery: Delivery, confirmation: Confirmation, address: Address) -> str | None:
-    """The token of ``delivery``, the same for every attempt; None when its link is dead.
+    """Return the token of ``delivery``, or None if its link is no longer valid.
 
-    The first attempt decides the generation and writes it down with the token's digest and the
-    Message-ID, before anything is sent.
+    The first attempt chooses the generation. It stores that with the token's digest and the
+    Message-ID before anything is sent. Later attempts return the same token.
     """
     canonical = address.canonical
     if delivery.token_digest:
@@ -39,18 +39,19 @@ def assign(delivery: Delivery, confirmation: Confirmation, address: Address) -> 
         "generation": generation,
         "link_expires_at": expires_at,
         "token_digest": tokens.digest(token),
-        # An IPv6 address is a literal (RFC 5322, section 3.6.4).
+        # An IPv6 address is written as a literal (RFC 5322, section 3.6.4).
         "message_id": f"<{uuid.uuid4()}@{f'[{host}]' if ':' in host else host}>",
     }
     Delivery.objects.filter(pk=delivery.pk).update(**values)
-    # Only now: where the session was cut over it, the next try must not find it done.
+    # Set the attributes only after the UPDATE, so that a retry after a lost connection does not see
+    # them as set.
     for name, value in values.items():
         setattr(delivery, name, value)
     return token
 
 
 def is_late(delivery: Delivery, when: datetime) -> bool:
-    """Return whether half of the life that the link had for ``delivery`` is over by ``when``."""
+    """Return whether half of the link's lifetime for ``delivery`` is over by ``when``."""
     expires_at = delivery.link_expires_at
     if expires_at is None:
         return False
@@ -59,16 +60,20 @@ def is_late(delivery: Delivery, when: datetime) -> bool:
 
 
 def forget(delivery: Delivery) -> None:
-    """Let ``delivery``, of which nothing went out, be assigned another link and Message-ID."""
+    """Clear the link of ``delivery``, so that it gets a new one and a new Message-ID.
+
+    Call this only if nothing was sent for it.
+    """
     delivery.token_digest = ""
     delivery.link_expires_at = None
 
 
 def _landing(delivery: Delivery, confirmation: Confirmation) -> dict[str, str]:
-    """Return where the link leads afterwards.
+    """Return the fields that decide where the link leads.
 
-    What a delivery without a redirect does not say is as in the newest of its account and client:
-    the redirect if it is still registered, else the client's first; and the rest.
+    A delivery without a redirect takes missing values from the newest delivery of its account and
+    client. The redirect of that delivery is used if it is still registered, otherwise the client's
+    first.
     """
     own = {name: getattr(delivery, name) for name in _LANDING}
     client = clients.by_name(delivery.client)
@@ -111,7 +116,7 @@ def _reusable(
     if newest is None or newest.link_expires_at is None:
         return None
     current = tokens.make(confirmation.selector, confirmation.generation, address.canonical)
-    # A withdrawal or a new key in between made the old link another one.
+    # The token differs if the confirmation was withdrawn or the key changed since.
     same = tokens.digest(current) == newest.token_digest
     return (confirmation.generation, newest.link_expires_at) if same else None
 
@@ -123,33 +128,35 @@ def _next(confirmation: Confirmation, now: datetime) -> tuple[int, datetime]:
         if row.update(generation=F("generation") + 1, expires_at=expires_at):
             confirmation.generation += 1
             return confirmation.generation, expires_at
-        # Another courier took this generation; the row says which is next.
+        # Another courier took this generation. The reloaded row has the current one.
         confirmation.refresh_from_db(using=database.using())
 
 
 def url(token: str, client: Client | None = None) -> str:
-    """The link: to the page that ``client`` has for it, else to ours."""
+    """Return the link to the client's page for it, or to our page if the client has none."""
     own = client.pages.get("confirm") if client else None
     return with_parameters(own, token=token) if own else page(token, client)
 
 
 def page(token: str, client: Client | None = None) -> str:
-    """The link to our page, on the client's base or the site's, never on a request's Host header.
+    """Return the link to our page, on the base URL of the client or the site.
 
-    Under ``i18n_patterns`` it is in the active language.
+    The Host header of a request is never used. Under ``i18n_patterns`` the link is in the active
+    language.
     """
     return with_parameters(f"{base_url(client)}{_path()}", token=token)
 
 
 def base_url(client: Client | None) -> str:
-    """Where the site is, as ``client`` names it, else by the settings."""
+    """Return the base URL of the site: the client's, or the one in the settings."""
     return (client.base_url if client else "") or conf.get().BASE_URL
 
 
 def _path() -> str:
-    """Where our page is on the site, the same in every thread of every process.
+    """Return the path of our page on the site, the same in every thread of every process.
 
-    A thread's own script prefix and URLconf are those of the last request, of a command, or none.
+    The thread's script prefix and URLconf are not used: they may be left from its last request or
+    from a command, or be unset.
     """
     before = get_script_prefix()
     set_script_prefix(f"/{(django_settings.FORCE_SCRIPT_NAME or '').lstrip('/')}")
@@ -160,15 +167,15 @@ def _path() -> str:
 
 
 def with_parameters(url: str, **parameters: str) -> str:
-    """``url`` with ``parameters`` in its query, before its fragment; empty ones are left out.
+    """Return ``url`` with ``parameters`` in its query; empty ones are left out.
 
-    A parameter that the query has already is replaced: which of two a reader takes is anybody's
-    guess. The rest of ``url`` stays as it is registered, to the character.
+    A parameter that the query already has is replaced, since readers differ in which of two they
+    take. The rest of ``url``, with its fragment, stays exactly as registered.
     """
     given = {name: value for name, value in parameters.items() if value}
     if not given:
         return url
-    # By hand, since urlunsplit writes 'app:///a' as 'app:/a'.
+    # The URL is split by hand, since ``urlunsplit`` turns 'app:///a' into 'app:/a'.
     front, mark, fragment = url.partition("#")
     address, _, query = front.partition("?")
     kept = [part for part in query.split("&") if part and _name(part) not in given]

@@ -1,4 +1,4 @@
-"""Writing the message: one recipient, a text and an HTML part, no user text in any header."""
+"""Confirmation message: one recipient, a text and an HTML part, no user text in any header."""
 
 import logging
 import re
@@ -20,17 +20,17 @@ logger = logging.getLogger("resend_confirmation")
 
 TEMPLATES = "resend_confirmation/message"
 
-#: Where the page has the button for those who did not sign up.
+#: Fragment of our page with the button for recipients who did not sign up.
 DISOWN = "not-me"
 
-#: Gmail reads it of senders that sign their mail; a provider writes one that it can sort by.
+#: Header that Gmail reads from senders that sign their mail. Providers write their own.
 FEEDBACK_ID = "Feedback-ID"
 
 
 class Message(EmailMultiAlternatives):
-    """A message that knows whether a mail backend has asked for its bytes.
+    """A message that records whether a mail backend has requested its bytes.
 
-    Django's own backends ask for them once they have a connection.
+    Django's own backends request them once they have a connection.
     """
 
     is_written = False
@@ -41,11 +41,11 @@ class Message(EmailMultiAlternatives):
 
 
 def write(delivery: Delivery, confirmation: Confirmation, account: Account, token: str) -> Message:
-    """The message of one delivery, in its language and the recipient's time zone.
+    """Return the message of one delivery, in its language and the recipient's time zone.
 
-    Templates are ``resend_confirmation/message.txt``, ``.html`` and ``_subject.txt``; a host
-    may override each, or one of a client's own under ``resend_confirmation/<client>/``. Raises
-    ValueError when the address cannot be mailed.
+    The templates are ``message.txt``, ``message.html`` and ``message_subject.txt`` below
+    ``resend_confirmation/``. A host may override each of them, or add one for a single client below
+    ``resend_confirmation/<client>/``. Raise ValueError if the address cannot be mailed.
     """
     client = clients.by_name(delivery.client)
     if client is None and delivery.client:
@@ -80,7 +80,7 @@ def write(delivery: Delivery, confirmation: Confirmation, account: Account, toke
         reply_to=[reply_to] if reply_to else None,
         headers={
             "Message-ID": delivery.message_id,
-            # RFC 3834, and what Exchange reads in its place.
+            # RFC 3834. Exchange reads the second header instead.
             "Auto-Submitted": "auto-generated",
             "X-Auto-Response-Suppress": "All",
             FEEDBACK_ID: _feedback_id(delivery),
@@ -92,9 +92,9 @@ def write(delivery: Delivery, confirmation: Confirmation, account: Account, toke
 
 @contextmanager
 def speaking(delivery: Delivery, confirmation: Confirmation, browser: str = "") -> Iterator[None]:
-    """Write in the language and time zone of a delivery, as its message and its pages do.
+    """Activate the language and time zone of a delivery, for its message and its pages.
 
-    ``browser`` is the language of a page where none was named that the site has.
+    ``browser`` is the language of a page if no language was named that the site has.
     """
     named = delivery.language or confirmation.language or delivery.accept_language
     language = languages.of_the_site(named, browser)
@@ -103,7 +103,7 @@ def speaking(delivery: Delivery, confirmation: Confirmation, browser: str = "") 
 
 
 def _feedback_id(delivery: Delivery) -> str:
-    """Return what Gmail counts complaints by: three optional names, then the sender's."""
+    """Return the Feedback-ID by which Gmail counts complaints: three names, then the sender's."""
     host = delivery.message_id.strip("<>").rpartition("@")[2].strip("[]")
     names = (delivery.client, delivery.dialect, "confirmation", host)
     return ":".join(re.sub(r"[^A-Za-z0-9._-]", "_", name)[-15:] for name in names)

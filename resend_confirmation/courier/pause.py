@@ -1,4 +1,4 @@
-"""When nothing may be sent at all: settings that do not work, or an hour's budget used up."""
+"""Pauses of the queue: e-mail settings that do not work, or an hourly budget that is used up."""
 
 import logging
 from dataclasses import dataclass
@@ -13,17 +13,18 @@ from ..outcomes import DeliveryState, Origin, Reason
 
 logger = logging.getLogger("resend_confirmation")
 
-#: How long the queue rests after the mail server did not accept the settings.
+#: Length of the pause after the mail server did not accept the settings.
 PAUSE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Why nothing is sent: ``reason`` is "configuration" or "budget".
+    """A pause of the queue; ``reason`` is "configuration" or "budget".
 
-    ``error_class`` and ``error_code`` are what the e-mail backend said. ``since`` is when that
-    was last found out, None for a budget; ``until`` is when the next message may be tried.
+    ``error_class`` and ``error_code`` are the error of the e-mail backend. ``since`` is the time
+    when it last occurred, None for a budget. ``until`` is the time from which the next message may
+    be tried.
     """
 
     reason: str
@@ -41,9 +42,9 @@ class Pause:
 
 
 def paused_by() -> Delivery | None:
-    """The delivery that found the settings wrong, while the queue rests for it.
+    """Return the delivery that found the settings wrong, or None if the queue is not paused by one.
 
-    The row is the pause: every courier sees it, and the next to try is that one alone.
+    The row itself is the pause, so every courier sees it.
     """
     return (
         Delivery.objects.filter(
@@ -58,7 +59,7 @@ def paused_by() -> Delivery | None:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """This hour's messages: how many there may be, how many there were, and until when."""
+    """The hourly budget: its limit, the messages used, and the end of the hour."""
 
     limit: int
     used: int = 0
@@ -66,20 +67,21 @@ class Budget:
 
     @property
     def is_used_up(self) -> bool:
-        """Whether all messages wait for the next hour."""
+        """True if all messages wait for the next hour."""
         return self.used >= self.limit
 
     @property
     def has_the_rest_kept(self) -> bool:
-        """Whether resends wait for the next hour, and first messages still go out."""
+        """True if resends wait for the next hour, and first messages are still sent."""
         return not self.is_used_up and self.used >= most(self.limit, Origin.ASK, sends=1)
 
 
 def most(limit: int, origin: int, sends: int) -> int:
-    """Return how many messages there may have been in this hour before a message like that.
+    """Return how many messages of this hour may precede one with this ``origin`` and ``sends``.
 
-    A fifth is kept for sign-ups and for runs to people to whom nothing was ever sent, and
-    another for such people's own requests, so that strangers who ask on and on keep none waiting.
+    A fifth of ``limit`` is reserved for sign-ups and for runs to people who never got a message.
+    Another fifth is reserved for the first messages that such people request themselves. Repeated
+    requests by strangers therefore cannot use up the whole budget.
     """
     kept = max(1, limit // 5)
     if sends:
@@ -88,7 +90,7 @@ def most(limit: int, origin: int, sends: int) -> int:
 
 
 def budget() -> Budget | None:
-    """How the hourly budget stands; None where there is none."""
+    """Return the state of the hourly budget, or None if no budget is set."""
     limit = conf.get().HOURLY_BUDGET
     if not limit:
         return None
@@ -98,7 +100,7 @@ def budget() -> Budget | None:
 
 
 def pause() -> Pause | None:
-    """Why nothing is sent at present; None when messages go out."""
+    """Return the current pause of the queue, or None if messages are sent."""
     if row := paused_by():
         since = row.not_before - PAUSE
         return Pause("configuration", row.error_class, row.error_code, since, row.not_before)
@@ -113,9 +115,10 @@ def _key() -> str:
 
 
 def over_budget(delivery: Delivery, confirmation: Confirmation) -> Budget | None:
-    """Take one message out of this hour's budget, or return the budget if it has none for it.
+    """Count one message in this hour's budget. Return the budget if it has no room for the message.
 
-    One row with a fixed key, counted by one conditional UPDATE, like an address's cooldown.
+    The budget is one row with a fixed key. It is counted by a conditional UPDATE, like an address's
+    cooldown.
     """
     limit = conf.get().HOURLY_BUDGET
     if not limit:
@@ -140,7 +143,7 @@ def over_budget(delivery: Delivery, confirmation: Confirmation) -> Budget | None
 
 
 def _tell_once(key: str, found: Budget) -> None:
-    """Log that messages wait, once in an hour by all couriers: the row's other count notes it."""
+    """Log that messages wait, once an hour for all couriers. The row's ``day_count`` records it."""
     if found.until and Cooldown.objects.filter(digest=key, day_count=0).update(day_count=1):
         logger.warning(
             "HOURLY_BUDGET: %d of %d messages were sent; the rest wait until %s",

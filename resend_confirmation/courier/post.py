@@ -1,4 +1,4 @@
-"""Handing a message to Django's e-mail backend: one connection a batch, one deadline a message."""
+"""Connection to Django's e-mail backend: one per batch, with one deadline per message."""
 
 import logging
 import socket
@@ -18,17 +18,17 @@ from .wire import Wire, watch
 
 logger = logging.getLogger("resend_confirmation")
 
-#: Seconds that a connection gets to end.
+#: Seconds that closing a connection may take.
 FAREWELL = 2.0
 
 
 class Post:
-    """One connection to the mail server, opened when first needed and used for a whole batch."""
+    """A connection to the mail server, opened on first use and reused within a batch."""
 
     def __init__(self) -> None:
         self._connection: Any = None
         self._wire = Wire()
-        #: Messages that the connection has carried; None when it is not to carry another.
+        #: Number of messages sent on the connection; None if it cannot be used for another.
         self._carried: int | None = None
         self._hangs = False
 
@@ -39,7 +39,7 @@ class Post:
         self._drop()
 
     def open(self) -> Receipt | None:
-        """Connect, unless connected; None when there is a connection, else why not."""
+        """Connect if necessary. Return None if there is a connection, otherwise the failure."""
         if self._carried is not None:
             return None
         self._drop()
@@ -47,8 +47,8 @@ class Post:
         try:
             self._connection = _connect()
             if getattr(self._connection, "timeout", seconds) is None:
-                # Else a server that accepts and says nothing would hold a thread for ever. Longer
-                # than the deadline, which is to come first.
+                # Without a time-out, a silent server would block a thread for ever. It is longer
+                # than the deadline, which must come first.
                 self._connection.timeout = 2 * seconds
             self._wire = watch(self._connection)
             within(seconds, self._connection.open, abort=self._cut)
@@ -60,11 +60,11 @@ class Post:
     def send(
         self, message: EmailMultiAlternatives, delivery_id: int, beat: Callable[[], Any]
     ) -> Receipt:
-        """Send one message on the open connection; every error becomes a Receipt.
+        """Send one message on the open connection. Every error becomes a Receipt.
 
-        ``beat`` is called now and then while it lasts. A message that the server puts off before
-        its body, on a connection that has carried others, goes over a new one: servers end a
-        session after a number of messages (RFC 5321, section 3.8).
+        ``beat`` is called from time to time during the send. If the server defers a message before
+        its body, on a connection that has carried others, the message is retried on a new one.
+        Servers end a session after a number of messages (RFC 5321, section 3.8).
         """
         is_used = bool(self._carried)
         receipt = self._send(message, delivery_id, beat)
@@ -90,8 +90,8 @@ class Post:
                 beat=beat,
             )
         except Exception as raised:
-            # The connection may be in any state: the next message gets a new one. One that hangs
-            # is left to its thread.
+            # The connection may be in any state, so the next message gets a new one. A connection
+            # that hangs is left to its thread.
             error, self._hangs = raised, isinstance(raised, DeadlineExceeded)
         else:
             self._carried = carried + 1
@@ -109,16 +109,16 @@ class Post:
         return Receipt(Kind.ACCEPTED, provider_id=extras.provider_id(message))
 
     def _cut(self) -> None:
-        """Close the socket under a session that hangs, so that its thread ends."""
+        """Shut down the socket of a hanging session, so that its thread ends."""
         self._wire.end()
         _cut(self._connection)
 
     def _drop(self) -> None:
-        """Give the connection up, politely where that is quick."""
+        """Close the connection within ``FAREWELL`` seconds. A hanging one is left alone."""
         connection, self._connection, self._carried = self._connection, None, None
         hangs, self._hangs = self._hangs, False
         if connection is not None and not hangs:
-            # It is given up either way.
+            # The connection is given up even if closing it fails.
             with suppress(Exception):
                 within(FAREWELL, connection.close, abort=lambda: _cut(connection))
 
@@ -135,7 +135,7 @@ def _cut(connection: Any) -> None:
 def _connect() -> Any:
     alias = conf.get().MAILER
     mailers = getattr(mail, "mailers", None)
-    # Django 6.1 names its connections; before that there is one, and no name for it.
+    # Django 6.1 has named connections. Earlier versions have one, without a name.
     return mail.get_connection() if mailers is None else mailers[alias]
 
 
@@ -146,8 +146,9 @@ def _send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) ->
 
 
 def _carries(connection: Any, address: str) -> bool:
-    """Django's SMTP backend cannot speak SMTPUTF8 (RFC 6531).
+    """Return whether the backend supports ``address``.
 
-    Before Django 6 it would write the local part as an encoded word, which is another mailbox.
+    Django's SMTP backend does not support SMTPUTF8 (RFC 6531). Before Django 6 it would write the
+    local part as an encoded word, which is another mailbox.
     """
     return address.isascii() or not isinstance(connection, SMTPBackend)

@@ -1,4 +1,4 @@
-"""The meaning of a mail backend's exception: try again, give up, in doubt, or wrong settings."""
+"""Classification of a mail backend's exceptions: retry, give up, ambiguous or wrong settings."""
 
 import enum
 import smtplib
@@ -33,7 +33,7 @@ from .deadline import JobEnded, NotStarted
 
 
 class Kind(enum.Enum):
-    """How sending ended."""
+    """The result of a send."""
 
     ACCEPTED = "accepted"
     NOT_ACCEPTED = "not accepted"
@@ -44,7 +44,7 @@ class Kind(enum.Enum):
 
 
 class Stage(enum.Enum):
-    """How far a message had come when the exception was raised."""
+    """The progress of a message at the time of an exception."""
 
     OPENING = "no message yet, only a connection"
     BEGUN = "a message, and nothing of it handed over"
@@ -54,9 +54,9 @@ class Stage(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the backend said; the texts of errors are left out, since they quote addresses.
+    """The result of a send. Error messages are left out, since they quote addresses.
 
-    ``early``: it was put off before the server let the body come.
+    ``early`` is True if the message was deferred before its body was sent.
     """
 
     kind: Kind
@@ -67,9 +67,9 @@ class Receipt:
 
 
 def of(error: BaseException, stage: Stage) -> Receipt:
-    """Return what an exception means at a stage.
+    """Return the result that an exception means at a stage.
 
-    From the hand-over on only a refusal counts: another exception may be about something else.
+    After the hand-over only a refusal counts, since another exception may be about something else.
     """
     kind, code = _OF[stage](error)
     return Receipt(kind, error_class=name_of(error), error_code=code)
@@ -84,7 +84,7 @@ def name_of(error: BaseException) -> str:
 def _of_opening(error: BaseException) -> tuple[Kind, str]:
     verdict = _of_smtp(error) or _of_anymail(error)
     if verdict is None and isinstance(error, ValueError | TypeError):
-        # About the settings, such as TLS and SSL both.
+        # The error is about the settings, such as both TLS and SSL.
         return Kind.CONFIGURATION, ""
     return verdict or (_of_rest(error), "")
 
@@ -98,7 +98,10 @@ def _of_handed(error: BaseException) -> tuple[Kind, str]:
 
 
 def _of_written(error: BaseException) -> tuple[Kind, str]:
-    """What is about making a connection is about another one, such as an archive's."""
+    """Classify an exception of a backend that has a connection.
+
+    An exception about making a connection concerns another one, such as an archive's.
+    """
     match error:
         case smtplib.SMTPRecipientsRefused() | smtplib.SMTPResponseException():
             if not isinstance(error, _OF_CONNECTIONS):
@@ -116,7 +119,7 @@ _OF_CONNECTIONS = (
 
 
 def _of_doubtful(error: BaseException) -> Kind:
-    """There is no doubt only where no connection was made at all."""
+    """Classify as ambiguous, unless no connection was made at all."""
     match error:
         case RequestException():
             return _of_requests(error)
@@ -134,7 +137,7 @@ _OF = {
 
 
 def _of_smtp(error: BaseException) -> tuple[Kind, str] | None:
-    """By RFC 5321: 4xx may work later, 5xx never will for this recipient or these settings."""
+    """Classify by RFC 5321: 4xx may work later, 5xx is final for the recipient or the settings."""
     match error:
         case smtplib.SMTPAuthenticationError(smtp_code=code):
             return (Kind.CONFIGURATION if is_final(code) else Kind.NOT_ACCEPTED), str(code)
@@ -144,7 +147,7 @@ def _of_smtp(error: BaseException) -> tuple[Kind, str] | None:
             code = next(iter(recipients.values()), (0, b""))[0]
             return (Kind.REFUSED if is_final(code) else Kind.NOT_ACCEPTED), str(code)
         case smtplib.SMTPSenderRefused(smtp_code=code):
-            # The sender is the same for every message: no recipient is to blame.
+            # The sender is the same for every message, so the recipient is not the cause.
             return (Kind.CONFIGURATION if is_final(code) else Kind.NOT_ACCEPTED), str(code)
         case smtplib.SMTPDataError(smtp_code=code):
             return _of_the_body(code), str(code)
@@ -154,7 +157,7 @@ def _of_smtp(error: BaseException) -> tuple[Kind, str] | None:
 
 
 def _of_the_body(code: int) -> Kind:
-    """By the answer to the body; one that is no refusal, such as half a line, leaves a doubt."""
+    """Classify the reply to the body; a malformed reply, such as half a line, is ambiguous."""
     if 400 <= code < 500:  # noqa: PLR2004 - RFC 5321, section 4.2.1
         return Kind.NOT_ACCEPTED
     return Kind.REFUSED if is_final(code) else Kind.AMBIGUOUS
@@ -172,7 +175,7 @@ def _of_anymail(error: BaseException) -> tuple[Kind, str] | None:
         case AnymailRecipientsRefused() | AnymailInvalidAddress():
             return Kind.REFUSED, ""
         case AnymailUnsupportedFeature() | AnymailConfigurationError():
-            # Scaleway's is about one address, whose local part goes beyond ASCII (RFC 6531).
+            # Scaleway's error is about one address with a local part beyond ASCII (RFC 6531).
             is_of_the_address = "EAI in to" in str(error)
             return (Kind.UNSUPPORTED if is_of_the_address else Kind.CONFIGURATION), ""
         case AnymailSerializationError():
@@ -182,13 +185,13 @@ def _of_anymail(error: BaseException) -> tuple[Kind, str] | None:
         case AnymailAPIError() if kind := _by_cause(error.__cause__):
             return kind, ""
         case AnymailError() if type(error) is AnymailError:
-            # Such as a domain of the sender's that is not known.
+            # For example, the provider does not know the sender's domain.
             return Kind.CONFIGURATION, ""
     return None
 
 
-#: Errors of Amazon's library that leave a request unanswered; the others are answers or come
-#: before there is a request.
+#: Errors of botocore that leave a request unanswered. Its other errors are answers, or are raised
+#: before the request is sent.
 _BOTOCORE_DOUBTS = {
     *("ConnectionClosedError", "HTTPClientError", "IncompleteReadError"),
     *("ReadTimeoutError", "ResponseStreamingError"),
@@ -205,9 +208,9 @@ def _by_cause(cause: BaseException | None) -> Kind | None:
 
 def _by_http_status(status: int) -> Kind:
     if status < 400:  # noqa: PLR2004 - RFC 9110
-        # It answered, in words that anymail cannot read.
+        # The provider answered, but anymail could not parse the answer.
         return Kind.AMBIGUOUS
-    # 420 is SparkPost's for an account past its sending limit.
+    # SparkPost answers 420 if an account is past its sending limit.
     if status in {401, 402, 403, 404, 420}:
         return Kind.CONFIGURATION
     if status in {408, 409, 423, 425, 429} or status >= 500:  # noqa: PLR2004 - RFC 9110
@@ -229,7 +232,7 @@ def _of_rest(error: BaseException) -> Kind:
 
 
 def _of_requests(error: RequestException) -> Kind:
-    """Over HTTP nothing was sent before there was a connection; after, only an answer tells."""
+    """Classify an error of an HTTP request, which is ambiguous once there was a connection."""
     match error:
         case InvalidURL() | InvalidProxyURL() | MissingSchema():
             return Kind.CONFIGURATION
@@ -243,6 +246,6 @@ def _of_requests(error: RequestException) -> Kind:
 
 
 def _never_connected(error: BaseException) -> bool:
-    """Whether urllib3 got no connection at all; anymail and requests both wrap what it says."""
+    """Return whether urllib3 got no connection; anymail and requests both wrap its error."""
     wrapped = [*(error.__cause__ or error).args, *error.args]
     return any(isinstance(getattr(one, "reason", None), NewConnectionError) for one in wrapped)

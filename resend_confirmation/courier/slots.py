@@ -1,4 +1,4 @@
-"""The cooldown's slot that a delivery took, given back when nothing can have gone out for it."""
+"""Return of a delivery's slot of the cooldown, if no message can have been sent for it."""
 
 from datetime import datetime, timedelta
 
@@ -9,20 +9,20 @@ from ..models import Cooldown, Delivery
 
 
 def give_back(delivery: Delivery) -> bool:
-    """Let the person whose message just ended unsent ask again at once.
+    """Give back the slot of a delivery that ended unsent. Return whether it was given back.
 
-    Called in the transaction that ends ``delivery``, with its row as it was claimed. The wait and
-    the hour's unit are given back, the day's is not: it bounds how often somebody can make us try
-    an address that is refused each time. Nothing is given back when the message may have gone out
-    after all, or when a later ask took a slot meanwhile. True when it was given back, which
-    happens once.
+    The recipient can then request again at once. Called in the transaction that ends ``delivery``,
+    with its row as it was claimed. The wait and the hour's unit are given back. The day's unit is
+    not, since it limits how often a caller can cause attempts to an address that is refused each
+    time. Nothing is given back if the message may have been sent, or if a later request took a
+    slot. A slot is given back only once.
     """
     slot_at, row = _slot(delivery)
     if slot_at is None:
         return False
-    # Never the same moment again, so that the condition holds for one caller alone.
+    # The new ``last_at`` differs from ``slot_at``, so that the condition holds only once.
     gap = max(conf.get().COOLDOWN.gap, timedelta(microseconds=1))
-    # The slot's taker found the gap and the hour free, so both are as it found them.
+    # The gap and the hour were free when the slot was taken. This restores both.
     given = row.filter(last_at=slot_at, hour_count__gt=0).update(
         last_at=Value(slot_at - gap), hour_count=F("hour_count") - 1
     )
@@ -30,19 +30,19 @@ def give_back(delivery: Delivery) -> bool:
 
 
 def give_back_unit(delivery: Delivery) -> None:
-    """Give the hour's unit back, and not the wait: a newer message goes out in its place."""
+    """Give back the hour's unit but not the wait, since a newer message is sent instead."""
     slot_at, row = _slot(delivery)
     if slot_at is not None:
         row.filter(hour_from__lte=slot_at, hour_count__gt=0).update(hour_count=F("hour_count") - 1)
 
 
 def _slot(delivery: Delivery) -> tuple[datetime | None, QuerySet[Cooldown]]:
-    """Return when the slot was taken, None if it stays, and the row that it is of."""
+    """Return when the slot was taken, or None if it stays, and the query for its row."""
     confirmation, nothing = delivery.confirmation, Cooldown.objects.none()
     if delivery.doubts or confirmation is None:
         return None, nothing
     if confirmation.parsed is None:
-        # Spoilt after it was asked for: which row has its slot cannot be told any more.
+        # The stored address is no longer valid, so its cooldown row cannot be found.
         return None, nothing
     digests = confirmation.parsed.digests("cooldown")
     return delivery.slot_at, Cooldown.objects.filter(digest__in=digests)

@@ -1,4 +1,4 @@
-"""At most one delivery of a confirmation waits: a newer one takes the place of the older."""
+"""Superseding: a newer delivery of a confirmation replaces the older ones that wait."""
 
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from . import slots
 
 
 def with_others(deliveries: QuerySet[Delivery]) -> Any:
-    """Annotate whether a newer delivery of the confirmation follows, and whether older wait."""
+    """Annotate whether a newer delivery of the confirmation exists, and whether older ones wait."""
     same = Delivery.objects.filter(confirmation=OuterRef("confirmation_id"))
     newer = same.filter(pk__gt=OuterRef("pk")).exclude(state=DeliveryState.IGNORED)
     older = same.filter(pk__lt=OuterRef("pk"), state=DeliveryState.QUEUED)
@@ -21,21 +21,21 @@ def with_others(deliveries: QuerySet[Delivery]) -> Any:
 
 
 def end_of(delivery: Delivery) -> DeliveryState:
-    """Return how a superseded delivery ends: one that may have gone out is not known to."""
+    """Return the final state of a superseded delivery: UNKNOWN if it may have been sent."""
     return DeliveryState.UNKNOWN if delivery.doubts else DeliveryState.SUPERSEDED
 
 
 def end_older(confirmation_id: int, newer: int) -> None:
-    """End the deliveries that wait and are older than ``newer``, which has its own slot."""
+    """End the waiting deliveries that are older than ``newer``, which has its own slot."""
     with database.atomic():
         for older in _end_all(_waiting(confirmation_id).filter(pk__lt=newer)):
             slots.give_back_unit(older)
 
 
 def end_waiting(confirmation_id: int) -> list[Delivery]:
-    """End the deliveries that wait and return them; the caller says what becomes of their slots.
+    """End the waiting deliveries and return them; the caller decides about their slots.
 
-    One that a courier has is left: the gate keeps its distance.
+    A delivery that a courier has claimed is left alone: the gate keeps the gap between messages.
     """
     return _end_all(_waiting(confirmation_id))
 

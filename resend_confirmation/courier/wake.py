@@ -1,4 +1,4 @@
-"""Waking the carrier that the settings name: a hint only, since the row is the truth."""
+"""Notification of the configured carrier. Best effort, since the row stays due."""
 
 from typing import Protocol
 
@@ -17,14 +17,14 @@ CARRIERS = {
 
 
 class Carrier(Protocol):
-    """Gets somebody to drain soon; it may be called often and must return at once.
+    """Notifier that gets due deliveries sent soon. It may be called often and must return at once.
 
-    One that has a method ``check``, without arguments, is asked by ``manage.py check --deploy``
-    for a list of :class:`django.core.checks.CheckMessage`.
+    If it has a method ``check`` without arguments, ``manage.py check --deploy`` calls that for a
+    list of :class:`django.core.checks.CheckMessage`.
     """
 
     def wake(self) -> None:
-        """Rows were committed."""
+        """Notify a worker that rows were committed."""
 
 
 _carriers: dict[str, Carrier] = {}
@@ -33,10 +33,10 @@ _carriers: dict[str, Carrier] = {}
 def carrier(backend: Backend) -> Carrier:
     """Return the one carrier of this process for a value of CARRIER.
 
-    Raise what importing its class raises, or the class for its options. Threads that ask at the
-    same time may each make one, and all get the same.
+    Raise the error of importing its class, or of the class for its options. Concurrent calls may
+    each create one, and all return the same.
     """
-    # Options need not be hashable.
+    # The key is a string, since options need not be hashable.
     key = f"{backend.name} {dict(backend.options)!r}"
     return _carriers.get(key) or _carriers.setdefault(key, _made(backend))
 
@@ -47,7 +47,7 @@ def _made(backend: Backend) -> Carrier:
 
 
 def wake() -> None:
-    """Wake the carrier; whatever goes wrong there is logged, for the row stays due."""
+    """Wake the carrier. Its errors are logged and not raised, since the row stays due."""
     try:
         carrier(conf.get().CARRIER).wake()
     except Exception:

@@ -1,6 +1,7 @@
-"""Watching a connection: how far a message got, from what was said and not from what was raised.
+"""Observers of a connection, which record how far a message got.
 
-An exception tells where the code was, which may be long after the mail server took the message.
+An exception only shows where the code was. The mail server may have accepted the message long
+before.
 """
 
 import smtplib
@@ -15,33 +16,33 @@ from django.core.mail.backends.smtp import EmailBackend as SMTPBackend
 from . import extras, receipts
 from .receipts import Kind, Receipt, Stage
 
-#: Stands for a backend that raised nothing and says that it sent nothing.
+#: ``error_class`` for a backend that raised nothing and reported that nothing was sent.
 NOTHING_SENT = "NotAccepted"
 
 
 def watch(connection: Any) -> "Wire":
-    """Return what watches ``connection``, a backend that was not opened yet."""
+    """Return an observer for ``connection``, a backend that is not open yet."""
     if isinstance(connection, AnymailBaseBackend):
         return AnymailWire(connection)
     return SMTPWire(connection) if isinstance(connection, SMTPBackend) else Wire()
 
 
 class Wire:
-    """A backend that cannot be watched: it may have sent all that it was given."""
+    """A backend that cannot be observed: it may have sent everything that it was given."""
 
     def begin(self) -> None:
-        """Start over, for the next message."""
+        """Start over for the next message."""
 
     def end(self) -> None:
-        """Let what still runs neither hand the message over nor be heard any more."""
+        """Stop the message: running work must not hand it over, and its replies are ignored."""
 
     def judge(self, message: EmailMultiAlternatives, error: Exception | None) -> Receipt:
-        """Return what became of ``message``, which was not reported as sent.
+        """Return the result for ``message``, which was not reported as sent.
 
-        ``error`` is what the backend raised, None where it raised nothing.
+        ``error`` is the exception that the backend raised, or None.
         """
         if known := _by_statuses(message, error):
-            # It wraps one of django-anymail's.
+            # The backend wraps one of django-anymail's.
             return known
         is_written = getattr(message, "is_written", False)
         stage = Stage.WRITTEN if is_written else Stage.HANDED
@@ -53,7 +54,7 @@ def _receipt_for(error: Exception | None, stage: Stage, silent: Kind) -> Receipt
 
 
 def _by_statuses(message: EmailMultiAlternatives, error: Exception | None) -> Receipt | None:
-    """Return what django-anymail wrote on the message; None where it wrote nothing."""
+    """Return the result that django-anymail wrote on the message, or None if it wrote nothing."""
     statuses = extras.statuses(message)
     if not statuses:
         return None
@@ -71,7 +72,7 @@ class SMTPWire(Wire):
     def __init__(self, backend: Any) -> None:
         self._backend = backend
         self._open = backend.open
-        # The backend opens its later sessions by this too.
+        # The backend calls this for its later sessions too.
         self._backend.open = self._open_and_listen
         self._session: Any = None
         self._transcript = Transcript()
@@ -86,7 +87,7 @@ class SMTPWire(Wire):
         self.end()
         transcript = self._transcript
         if self._backend.connection is not None and self._session is None:
-            # A session that is not smtplib's.
+            # The session is not one of smtplib's.
             return super().judge(message, error)
         verdict = transcript.verdict()
         if verdict is None:
@@ -142,7 +143,7 @@ class Transcript:
         self._in_doubt = False
 
     def note_sending(self, data: str | bytes) -> None:
-        """Note a command, or the body after the server let it come."""
+        """Note a command, or the body after the server has requested it."""
         self.has_begun = True
         if self._in_body:
             return
@@ -152,7 +153,10 @@ class Transcript:
             self._codes.clear()
 
     def note_reply(self, code: int) -> None:
-        """Note the reply to what was sent last; of a session that was cut it may be half a line."""
+        """Note the reply to the last command or to the body.
+
+        After the end it is ignored, since a reply of a closed session may be half a line.
+        """
         if self.is_over:
             return
         if self._in_body:
@@ -165,12 +169,12 @@ class Transcript:
             self._in_body = (self._verb, code) == ("data", 354)
 
     def note_break(self) -> None:
-        """Note that the session broke: a body that was under way is in doubt for good."""
+        """Note that the session broke. If the body was under way, the message stays ambiguous."""
         self._in_doubt |= self._in_body
         self._in_body = False
 
     def verdict(self) -> tuple[Kind, int | None] | None:
-        """Return what the server made of the message; None if it did not say."""
+        """Return the server's verdict on the message, or None if it gave none."""
         if self._accepted:
             return Kind.ACCEPTED, None
         if self._in_doubt or self._in_body:
@@ -183,16 +187,16 @@ class Transcript:
 
     @property
     def is_early(self) -> bool:
-        """Whether the server put the message off before it let the body come."""
+        """True if the server deferred the message before its body was sent."""
         return "body" not in self._codes
 
 
-#: The replies with which smtplib goes on, and what a 5xx means; the last command first.
+#: Replies after which smtplib goes on, and the meaning of a 5xx; the last command first.
 _VERBS: dict[str, tuple[set[int], Kind]] = {
     "body": (set(), Kind.REFUSED),
     "data": ({354}, Kind.REFUSED),
     "rcpt": ({250, 251}, Kind.REFUSED),
-    # The sender is the same for every message: no recipient is to blame.
+    # The sender is the same for every message, so the recipient is not the cause.
     "mail": ({250}, Kind.CONFIGURATION),
 }
 
@@ -219,10 +223,10 @@ class AnymailWire(Wire):
         if known := _by_statuses(message, error):
             return known
         if self._is_answered and not isinstance(error, AnymailError):
-            # Anymail raises an error of its own for an answer that is one.
+            # Anymail raises an AnymailError for an answer that is an error.
             return Receipt(Kind.ACCEPTED, error_class=_name_of(error))
-        # A backend that fails silently keeps what its request raised to itself. What anymail did
-        # not make an error of its own was not raised by its request.
+        # A backend that fails silently does not raise the error of its request, so the recorded one
+        # is used. An exception that is not an AnymailError was not raised by the request.
         return _receipt_for(error or self._error, Stage.WRITTEN, Kind.AMBIGUOUS)
 
     def _post_and_note(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,1 +1,1 @@
-"""Limits of an address: how often it may be asked for, and how often a message goes to it."""
+"""Limits per address: how often a message may be requested for it, and how often one is sent."""

@@ -1,4 +1,4 @@
-"""Taking a cooldown's slot: one conditional UPDATE, or an insert; never read, then write."""
+"""Cooldown per address: a slot is taken by one conditional UPDATE, or by an INSERT."""
 
 import math
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 
 
 class Facts(Protocol):
-    """What is needed to tell how long a cooldown still lasts."""
+    """The columns from which the remaining cooldown is computed."""
 
     @property
     def last_at(self) -> datetime: ...
@@ -31,24 +31,25 @@ class Facts(Protocol):
 
 
 def digest(text: str) -> str:
-    """The key of the row for a canonical address or identity."""
+    """Return the key of the row for a canonical address or identity."""
     return addresses.keyed_digests(text, "cooldown")[0]
 
 
 def current_digest(text: str) -> str:
-    """Return ``digest(text)``; a row that an older key named has it from now on."""
+    """Return ``digest(text)``. A row stored under an older key's digest is renamed first."""
     if django_settings.SECRET_KEY_FALLBACKS:
         _carry_over(text)
     return digest(text)
 
 
 def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> int:
-    """Take a slot for a canonical address or identity: 0, or the seconds until there is one.
+    """Take a slot for a canonical address or identity; return 0, or the seconds until one is free.
 
-    A refused call changes nothing. ``hint`` is the row as just read, if it was: when it says
-    'too soon' that is believed, since waiting is safe; a grant always takes the statement.
-    ``at``, by default now, names the slot: ``Delivery.slot_at`` of its message, so that the courier
-    can give it back when that did not go out.
+    A refused call does not count. ``hint`` is the row as just read, if it was read. If the cooldown
+    still lasts according to ``hint``, the call is refused without a statement, since a wrong
+    refusal only costs a wait. Only the UPDATE or the INSERT grants a slot. ``at`` (by default now)
+    is the time of the slot. It is the ``Delivery.slot_at`` of its message, by which the courier can
+    give the slot back if the message was not sent.
     """
     now = at or database.now()
     if hint is not None and (wait := seconds_left(hint, now)):
@@ -61,12 +62,12 @@ def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> in
         # Another request took the first slot and was rolled back in between.
         return 1
     wait = seconds_left(row, now)
-    # Where there is no gap the race for the first row may leave slots to its losers.
+    # Without a gap, the losers of the race for the first row may still find a free slot.
     return 0 if not wait and _update(key, now) else max(1, wait)
 
 
 def seconds_left(facts: Facts, now: datetime) -> int:
-    """Whole seconds, rounded up, until a slot is free; 0 when one is."""
+    """Return the whole seconds, rounded up, until a slot is free; 0 if one is free now."""
     limits = conf.get().COOLDOWN
     free_at = facts.last_at + limits.gap if limits.gap else now
     if limits.per_hour and facts.hour_count >= limits.per_hour:
@@ -77,13 +78,14 @@ def seconds_left(facts: Facts, now: datetime) -> int:
 
 
 def _carry_over(text: str) -> None:
-    """Rename the row that an older key named, so that a new key starts no cooldown anew."""
+    """Rename the row stored under an older key, so that a new key does not reset the cooldown."""
     key, *older = addresses.keyed_digests(text, "cooldown")
     try:
         with database.atomic():
             Cooldown.objects.filter(digest__in=older).update(digest=key)
     except IntegrityError:
-        # One stands under the new key already, as while only some processes have it: that counts.
+        # There is a row under the new key already, for example while only some processes have that
+        # key. That row counts.
         return
 
 
@@ -116,7 +118,7 @@ def one_more(now: datetime) -> dict[str, Any]:
 
 
 def insert(key: str, now: datetime, **values: Any) -> bool:
-    """Write the row of an address's first slot; False where it has one."""
+    """Insert the row of an address's first slot. Return False if the address has a row already."""
     try:
         # A savepoint, so that a lost race leaves the caller's transaction usable.
         with database.atomic():

@@ -1,7 +1,8 @@
-"""The gate before the mail server: two messages to one address keep COOLDOWN between them.
+"""Minimum gap between two messages to one address, enforced right before sending.
 
-The cooldown bounds how often an address is asked for. A message can leave long after its ask, so
-that alone does not keep messages apart: the courier passes this gate for each of them.
+The cooldown limits how often messages are requested for an address. A message may be sent long
+after its request, so the cooldown alone does not keep messages apart. The courier passes this gate
+before each send.
 """
 
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from ..models import Cooldown, Delivery
 from ..outcomes import DeliveryState
 from . import cooldown
 
-#: States without a message, unless an earlier try left a doubt.
+#: States of a delivery that sent no message, unless an earlier attempt was ambiguous.
 UNSENT = frozenset(
     {
         DeliveryState.FAILED,
@@ -26,12 +27,12 @@ UNSENT = frozenset(
 
 
 def enter(delivery: Delivery, address: Address, until: datetime) -> timedelta:
-    """Pass the gate for ``delivery``: return zero, or how long to wait for the next turn.
+    """Pass the gate for ``delivery``. Return zero, or how long to wait before the next try.
 
-    From now on other messages to the address wait: until ``leave``, or COOLDOWN after ``until``
-    if this process is killed. The delivery that passed last may pass again, since its repeat is
-    identical. A delivery whose ask took no slot of the cooldown takes one here, within the limits
-    of the hour and the day. Safe to repeat.
+    After a pass, other messages to the address wait until ``leave`` is called. If this process is
+    killed before that, they wait until COOLDOWN after ``until``. The delivery that passed last may
+    pass again, since its repeat is identical. A delivery without a slot of the cooldown takes one
+    here, within the limits of the hour and the day. Idempotent.
     """
     now, gap = database.now(), conf.get().COOLDOWN.gap
     key = cooldown.current_digest(address.canonical)
@@ -42,15 +43,15 @@ def enter(delivery: Delivery, address: Address, until: datetime) -> timedelta:
         return timedelta(0)
     sent_at = Cooldown.objects.filter(digest=key).values_list("sent_at", flat=True).first()
     if sent_at is not None:
-        # In the future while a message is under way, which may end at any moment.
+        # ``sent_at`` is in the future during a send, which may end at any moment.
         free_at = max(free_at, min(sent_at, now) + gap)
     return max(free_at - now + ahead * gap, timedelta(seconds=1))
 
 
 def leave(delivery: Delivery, address: Address, *, may_be_out: bool) -> None:
-    """Note that the send for which ``delivery`` passed has ended.
+    """Record the end of the send for which ``delivery`` passed the gate.
 
-    The next message waits for COOLDOWN from now if this one may have gone out.
+    If the message may have been sent, the next one waits for COOLDOWN from now.
     """
     digests = address.digests("cooldown")
     rows = Cooldown.objects.filter(digest__in=digests, holder=delivery.pk)
@@ -64,7 +65,7 @@ def _pass(delivery: Delivery, key: str, until: datetime, now: datetime) -> bool:
     gap = conf.get().COOLDOWN.gap
     free = Q(sent_at=None) | Q(sent_at__lte=now - gap) | Q(holder=delivery.pk)
     with database.atomic():
-        # First, so that a repeat of this transaction counts nothing twice.
+        # This UPDATE comes first, so that a repeat of the transaction does not count twice.
         takes_slot = delivery.slot_at is None and bool(
             Delivery.objects.filter(pk=delivery.pk, slot_at=None).update(slot_at=now)
         )
@@ -81,10 +82,10 @@ def _pass(delivery: Delivery, key: str, until: datetime, now: datetime) -> bool:
 
 
 def _others(delivery: Delivery, now: datetime) -> tuple[int, datetime]:
-    """Newer deliveries to the address that are due, and when hour and day have room for one more.
+    """Return the number of newer due deliveries to the address, and when hour and day have room.
 
-    Messages count by when they were handed over. Asks for the address do not count here: those
-    made before there was an account must not keep its first message waiting.
+    Sent messages count from their hand-over to the mail server. Requests do not count here:
+    requests made before the account existed must not delay its first message.
     """
     limits, confirmation = conf.get().COOLDOWN, delivery.confirmation
     sharing = Delivery.objects.filter(
