@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections import Counter
 from urllib.parse import urlsplit
 
 import pytest
@@ -74,6 +73,21 @@ def start(world, *arguments, **more):
     return process
 
 
+def over(broker_url):
+    """The environment of a site that has Celery as its carrier."""
+    return {
+        "FAULTS_CARRIER": "celery",
+        "FAULTS_BROKER": broker_url,
+        "FAULTS_QUEUE": f"faults-{uuid.uuid4().hex}",
+    }
+
+
+def start_worker(world, *options, **more):
+    """One worker of Celery."""
+    app = ("-m", "celery", "-A", "tests.faults.celery_app", "worker", "--loglevel", "WARNING")
+    start(world, *app, *options, **more)
+
+
 def sent_everything(world):
     """Whether every account got its message."""
     return len(world.sink.by_recipient()) == MESSAGES and not world.unfinished()
@@ -90,11 +104,7 @@ def assert_each_got_one(world):
 def test_celery(carried, broker):
     """A wake is a task; a broker that is away costs time and nothing else."""
     gate, url = broker
-    more = {
-        "FAULTS_CARRIER": "celery",
-        "FAULTS_BROKER": url,
-        "FAULTS_QUEUE": f"faults-{uuid.uuid4().hex}",
-    }
+    more = over(url)
     gate.shut()
     start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
     # The asks are answered and committed although nobody could be told of them.
@@ -102,10 +112,7 @@ def test_celery(carried, broker):
     assert {row["state"] for row in carried.rows()} == {"queued"}
     assert not carried.sink.messages
     gate.open()
-    start(
-        carried, "-m", "celery", "-A", "tests.faults.celery_app", "worker",
-        "--pool", "solo", "--loglevel", "WARNING", **more,
-    )  # fmt: skip
+    start_worker(carried, "--pool", "solo", **more)
     # The next ask's wake carries what the lost ones left behind.
     carried.run(
         "-c",
@@ -123,17 +130,10 @@ def test_celery(carried, broker):
 def test_celery_wakes_the_worker(carried, broker):
     """With the broker there, an ask is carried without anybody's looking."""
     _, url = broker
-    more = {
-        "FAULTS_CARRIER": "celery",
-        "FAULTS_BROKER": url,
-        "FAULTS_QUEUE": f"faults-{uuid.uuid4().hex}",
-    }
+    more = over(url)
     start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
     wait_until(lambda: "asked" in carried.log_text(), carried.log_text)
-    start(
-        carried, "-m", "celery", "-A", "tests.faults.celery_app", "worker",
-        "--pool", "solo", "--loglevel", "WARNING", **more,
-    )  # fmt: skip
+    start_worker(carried, "--pool", "solo", **more)
     wait_until(lambda: sent_everything(carried), carried.log_text)
     assert_each_got_one(carried)
 
@@ -142,35 +142,28 @@ def test_celery_wakes_the_worker(carried, broker):
 def test_celery_silent_broker(carried, broker):
     """A broker that goes silent is told of once; when it is back all is sent without an ask."""
     gate, url = broker
-    more = {
-        "FAULTS_CARRIER": "celery",
-        "FAULTS_BROKER": url,
-        "FAULTS_QUEUE": f"faults-{uuid.uuid4().hex}",
-    }
+    more = over(url)
     gate.freeze()
     start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
     wait_until(lambda: "could not be notified" in carried.log_text(), carried.log_text)
     gate.thaw()
     wait_until(lambda: "can be notified again" in carried.log_text(), carried.log_text)
     assert carried.log_text().count("could not be notified") == 1
-    start(
-        carried, "-m", "celery", "-A", "tests.faults.celery_app", "worker",
-        "--pool", "solo", "--loglevel", "WARNING", **more,
-    )  # fmt: skip
+    start_worker(carried, "--pool", "solo", **more)
     wait_until(lambda: sent_everything(carried), carried.log_text)
     assert_each_got_one(carried)
 
 
 class HoldingSink(Sink):
-    """Takes a message when it may."""
+    """Accepts one message for each release of ``may_go``."""
 
     def __init__(self):
         super().__init__()
-        self.has_come, self.may_go = threading.Event(), threading.Event()
+        self.has_come, self.may_go = threading.Event(), threading.Semaphore(0)
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         self.has_come.set()
-        await asyncio.to_thread(self.may_go.wait, DEADLINE)
+        await asyncio.to_thread(self.may_go.acquire, timeout=DEADLINE)
         return await super().handle_DATA(server, session, envelope)
 
 
@@ -179,31 +172,24 @@ class HoldingSink(Sink):
 def test_celery_soft_time_limit(carried, broker):
     """The message under way when Celery's limit comes is sent and marked; then the task ends."""
     _, url = broker
-    more = {
-        "FAULTS_CARRIER": "celery",
-        "FAULTS_BROKER": url,
-        "FAULTS_QUEUE": f"faults-{uuid.uuid4().hex}",
-        "FAULTS_SOFT_LIMIT": "2",
-        "FAULTS_DEADLINE": str(DEADLINE),
-    }
+    more = over(url) | {"FAULTS_SOFT_LIMIT": "2", "FAULTS_DEADLINE": str(DEADLINE)}
     carried.controller.stop()
     carried.sink = HoldingSink()
     carried.serve()
     start(carried, "-m", "tests.faults.carried_asker", "3", **more)
     wait_until(lambda: "asked" in carried.log_text(), carried.log_text)
-    start(
-        carried, "-m", "celery", "-A", "tests.faults.celery_app", "worker",
-        "--pool", "prefork", "--concurrency", "1", "--loglevel", "WARNING", **more,
-    )  # fmt: skip
+    start_worker(carried, "--concurrency", "1", **more)
     wait_until(carried.sink.has_come.is_set, carried.log_text)
     wait_until(lambda: "Soft time limit" in carried.log_text(), carried.log_text)
     assert "sending" in [row["state"] for row in carried.rows()]
-    carried.sink.may_go.set()
+    carried.sink.may_go.release()
     wait_until(lambda: "SoftTimeLimitExceeded" in carried.log_text(), carried.log_text)
     rows = carried.rows()
-    assert Counter(row["state"] for row in rows) == {"sent": 1, "queued": 2}
+    # Another task may have begun the next message, which the mail server holds.
+    assert [row["state"] for row in rows if row["state"] not in {"queued", "sending"}] == ["sent"]
     assert {row["doubts"] for row in rows} == {0}
     assert len(carried.sink.messages) == 1
+    carried.sink.may_go.release(MESSAGES)
 
 
 @pytest.mark.postgres
