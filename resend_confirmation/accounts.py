@@ -20,7 +20,7 @@ from .outcomes import ConfirmationState, Standing
 
 @dataclass(frozen=True, slots=True)
 class CooldownFacts:
-    """A cooldown's row when the account was read; a hint, never a decision."""
+    """A cooldown's row as of when the account was read; a hint that may be outdated."""
 
     last_at: datetime
     hour_from: datetime
@@ -31,13 +31,13 @@ class CooldownFacts:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account and one address of it.
+    """One account with one of its addresses.
 
     ``user`` is an instance of the host's user model. ``confirmation_id`` and ``cooldown`` come
-    from the same query; None means that the store found no row, or did not look, and costs another
-    statement. ``former_id`` is the confirmation of a former address, if the account waits
-    because of it and this address has none. ``parsed`` is ``address``, parsed, or None if
-    it is not an address; a store may leave it out.
+    from the same query. None means that the store found no row or did not look for one, and costs
+    another statement. ``former_id`` is the confirmation of a former address, if the account is
+    pending because of it and this address has none. ``parsed`` is the parsed ``address``, or None
+    if it is not an address. A store may leave it out.
     """
 
     user: Any = field(repr=False)
@@ -55,14 +55,14 @@ class Account:
 
     @property
     def mailbox(self) -> Address:
-        """The parsed address; ValueError if mail cannot go to it."""
+        """The parsed address; raises ValueError if ``address`` is not one."""
         if self.parsed is None:
             raise ValueError("not an address")
         return self.parsed
 
 
 class AccountStore(Protocol):
-    """Finds and marks accounts; ``ACCOUNTS`` names the class."""
+    """Interface for finding and marking accounts; ``ACCOUNTS`` names the class."""
 
     def find(self, identity: Address | str) -> Sequence[Account]:
         """Return candidates for an address or a user name, in one statement; may be inexact."""
@@ -74,13 +74,13 @@ class AccountStore(Protocol):
         """Lock the rows that ``get`` reads, until the transaction around it ends."""
 
     def confirm(self, account: Account) -> bool:
-        """Make the host's own mark, inside our transaction; return False if it may not be made."""
+        """Mark the account inside our transaction; return False if it may not be marked."""
 
     def pending(self) -> Iterator[Account]:
         """Yield every account that waits for a confirmation, for bulk resends."""
 
 
-#: Users read at once for a bulk resend.
+#: Number of users read at once for a bulk resend.
 _PIECE = 2000
 
 _COOLDOWN = [each.name for each in fields(CooldownFacts)]
@@ -94,22 +94,22 @@ _OURS = {
 
 
 class ConfirmationStore:
-    """Django's user model, with our own Confirmation as the state.
+    """Django's user model, with our Confirmation as the state.
 
-    Where the current address has no confirmation, the newest of a former address decides, so
-    that a change of address is not a way in; an account without any counts as confirmed.
-    A deactivated account is blocked.
+    If the current address has no confirmation, the newest one of a former address decides, so that
+    a change of address does not bypass the confirmation. An account without any confirmation
+    counts as confirmed. A deactivated account is blocked.
     """
 
-    #: True if a save that activates or deactivates a user is to be noted.
+    #: True if saves that activate or deactivate a user change the confirmation.
     watches_saves = False
 
     def find(self, identity: Address | str) -> Sequence[Account]:
-        """Read in one statement the users with that address, or else that user name.
+        """Read the users with that address, or else with that user name, in one statement.
 
-        Pending accounts are found by their confirmation's fingerprint too, which is exact where a
-        database's ``iexact`` is not: capitals beyond ASCII, composed letters, IDNA. It is a UNION,
-        since an OR over two tables would keep databases from using the index of either.
+        Accounts are found by their confirmation's fingerprint too. It is exact for capitals beyond
+        ASCII, composed letters and IDNA, for which a database's ``iexact`` is not. The statement is
+        a UNION, since an OR over two tables would keep databases from using either index.
         """
         first, *others = (part.order_by() for part in self._parts(identity))
         users = first.union(*others, all=True) if others else first
@@ -121,18 +121,18 @@ class ConfirmationStore:
         return next((account for account in accounts if address.proves(account.parsed)), None)
 
     def lock(self, user_id: Any) -> None:
-        """Lock the user's row, where the database locks rows."""
+        """Lock the user's row, if the database supports it."""
         email = get_user_model().get_email_field_name()
-        # The model's table and a parent's: the address may be in either.
+        # The address may be in the model's table or in a parent's, so both are locked.
         rows = _users().select_for_update().filter(pk=user_id).order_by()
         list(rows.values_list("pk", email))
 
     def confirm(self, account: Account) -> bool:
-        """Return whether the account still has the address: the Confirmation is the state."""
+        """Return whether the account still has the address; our Confirmation is the only mark."""
         return _still(account).exists()
 
     def pending(self) -> Iterator[Account]:
-        """Yield the pending users, oldest first, read in pieces so that no cursor stays open."""
+        """Yield the pending accounts, oldest first, read in pieces so that no cursor stays open."""
         users = _users().filter(self._waits()).order_by("pk").distinct()
         joined = self._joined().filter(self._waits()).order_by("pk")
         pks = list(users.values_list("pk", flat=True)[:_PIECE])
@@ -186,11 +186,11 @@ class ConfirmationStore:
 
 
 class FlagStore(ConfirmationStore):
-    """Sites on which ``is_active=False`` means 'has not confirmed yet'.
+    """Account store for sites on which ``is_active=False`` means 'has not confirmed yet'.
 
-    Pending are accounts that are inactive, never logged in, and were started: by ``start``, or at
-    a sign-up of a package that this one listens to. Any other inactive account was imported, or
-    deactivated by staff: it is blocked.
+    An account is pending if it is inactive, has never logged in and has a pending confirmation:
+    from ``start``, or from a sign-up with a package that this one listens to. Any other inactive
+    account was imported, or deactivated by staff, and is blocked.
     """
 
     watches_saves = True
@@ -206,7 +206,7 @@ class FlagStore(ConfirmationStore):
         waiting = _still(account).filter(is_active=False, last_login=None)
         if not waiting.update(is_active=True):
             return False
-        # Receivers of ``confirmed`` may save the user they are given.
+        # Receivers of ``confirmed`` may save the user that they receive.
         account.user.is_active = True
         return True
 
@@ -221,7 +221,7 @@ def _users() -> QuerySet[Any]:
 
 
 def _still(account: Account) -> QuerySet[Any]:
-    """Return the user of ``account``, while it has the address of ``account``."""
+    """Return the user of ``account``, if the user still has its address."""
     model: Any = get_user_model()
     return _users().filter(pk=account.user.pk, **{model.get_email_field_name(): account.address})
 
@@ -236,7 +236,7 @@ def rows_of_users(users: Any) -> list[list[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """Our confirmations of one account: of an address, and the newest of a former address."""
+    """The confirmation of an address of one account, and the newest of a former address."""
 
     row: Any = None
     former: Any = None
@@ -259,7 +259,7 @@ class Ours:
 
     @property
     def state(self) -> str | None:
-        """The state of the address's own confirmation, else of the newest former one."""
+        """The state of the address's confirmation, else of the newest former one."""
         counts = self.row or self.former
         return str(counts.rc_state) if counts else None
 
@@ -267,7 +267,7 @@ class Ours:
         self, user: Any, address: str, standing: Standing, parsed: Address | None = None
     ) -> Account:
         row, waits = self.row, standing is Standing.PENDING
-        # None is named for an account that waits again, so that the row is opened again.
+        # A pending account with an ended confirmation gets no id, so that the row is reopened.
         reusable = row and not (waits and row.rc_state != ConfirmationState.PENDING)
         return Account(
             user=user,
@@ -288,7 +288,7 @@ def _cooldown(row: Any) -> CooldownFacts | None:
 
 
 def store() -> AccountStore:
-    """Make the store that ``ACCOUNTS`` names."""
+    """Instantiate the store that ``ACCOUNTS`` names."""
     return cast("AccountStore", import_string(conf.get().ACCOUNTS)())
 
 

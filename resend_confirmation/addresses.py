@@ -13,15 +13,15 @@ from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 from django.utils.crypto import salted_hmac
 
-#: Longest identity or address in characters: Django's and the vendors' own limit is 254 or 255.
+#: Longest identity or address in characters. Django's and the vendors' limits are 254 or 255.
 MAX_LENGTH = 255
 
-#: Characters that keyboards and clipboards put around an address, and no address has.
+#: Characters that keyboards and clipboards add around an address.
 BLANKS = " \t\r\n"
 
 _validate = EmailValidator()
-#: RFC 5322 section 3.2: a character that is quoted by a backslash, those that have to be, and
-#: what Django writes without quotes.
+#: RFC 5322 section 3.2: a character quoted by a backslash, the characters that must be quoted, and
+#: a local part that Django writes without quotes.
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
 _SPECIAL = re.compile(r'(["\\])')
 _PLAIN = re.compile(r"[-!#$%&'*+/=?^_`{}|~\w.]*", re.ASCII)
@@ -33,7 +33,7 @@ _SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 def is_clean(text: str) -> bool:
     """Return whether ``text`` has no control character, lone surrogate or unassigned code point.
 
-    Those break database drivers (NUL, surrogates) or make two strings look alike.
+    Such characters break database drivers (NUL, surrogates) or make two strings look alike.
     """
     return _NOT_TEXT.isdisjoint(map(unicodedata.category, text))
 
@@ -41,37 +41,37 @@ def is_clean(text: str) -> bool:
 def canonical_identity(identity: str) -> str:
     """Return the form in which user names are compared: NFKC, stripped.
 
-    Case is kept: Django's user names differ by it.
+    Case is kept, since Django's user names are case-sensitive.
     """
     return unicodedata.normalize("NFKC", identity).strip()
 
 
 def read(identity: str) -> "Address | str":
-    """Read an identity that was typed: as an address if it is one, else as a user name."""
+    """Read a typed identity: as an address if it is one, else as a user name."""
     name = canonical_identity(identity)
     return Address.parse(name) or name
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One e-mail address; ``parse`` makes it, once, where a text comes in.
+    """One e-mail address, made by ``parse``.
 
-    Two addresses are equal if their canonical forms are. Its repr does not show it.
+    Two addresses are equal if their canonical forms are. The repr does not show the address.
     """
 
-    #: The text as it was parsed: what is kept, and where mail goes.
+    #: The text as it was given to ``parse``. This form is stored, and mail is sent to it.
     stored: str = field(repr=False, compare=False)
-    #: The form in which addresses are compared, limited and hashed; never where mail goes. NFKC,
-    #: stripped, the local part casefolded and quoted only where it has to be, the domain in
-    #: IDNA 2008 (RFC 5891).
+    #: The form in which addresses are compared, limited and hashed. Mail is never sent to it. NFKC,
+    #: stripped, the local part casefolded and quoted only if it has to be, the domain in IDNA 2008
+    #: (RFC 5891).
     canonical: str = field(repr=False)
 
     @classmethod
     def parse(cls, text: str, *known: "Address | None") -> "Address | None":
-        """Return the address that ``text`` is, or None unless it is exactly one.
+        """Return ``text`` as an address, or None unless it is exactly one address.
 
-        Address literals are not accepted: no mail of a site goes to a machine by its number. If
-        one of ``known`` is spelt exactly so it is returned, which saves the work.
+        Address literals such as ``user@[192.0.2.1]`` are not accepted. If one of ``known`` has the
+        same spelling it is returned, which saves parsing.
         """
         if "@" not in text:
             return None
@@ -87,7 +87,7 @@ class Address:
     def fingerprint(self) -> str:
         """SHA-256 of the canonical form, 64 hexadecimal digits, for unique keys and look-ups.
 
-        Not keyed: it is stored in the same row as the address.
+        It needs no secret key, since it is stored in the same row as the address.
         """
         return hashlib.sha256(self.canonical.encode()).hexdigest()
 
@@ -107,8 +107,9 @@ class Address:
     def spellings(self) -> list[str]:
         """Forms in which a host may have stored it, for a look-up without regard to ASCII case.
 
-        As it is, with small letters beyond ASCII, and with the domain in Unicode and in Punycode;
-        only one when it is ASCII throughout and has no Punycode.
+        The local part is unchanged, in lowercase, and in canonical form if it is quoted. The domain
+        is unchanged, in Unicode and in Punycode. An ASCII address without quotes and Punycode has
+        only one form.
         """
         form, _, ascii_domain = self.canonical.rpartition("@")
         local, _, domain = self.stored.rpartition("@")
@@ -123,8 +124,8 @@ class Address:
     def proves(self, other: "Address | None") -> bool:
         """Return whether a link that went to this address proves ``other``.
 
-        Addresses with one canonical form share limits, but a mail server may know them for two
-        mailboxes: only the case of ASCII and the form of the domain are passed over.
+        Addresses with the same canonical form share limits, but may be two mailboxes for a mail
+        server. Only ASCII case and the form of the domain are ignored here.
         """
         return other is not None and (other is self or _proof(self.stored) == _proof(other.stored))
 
@@ -140,8 +141,8 @@ class Address:
 def keyed_digests(text: str, purpose: str) -> list[str]:
     """Return HMAC-SHA256 of ``text`` under SECRET_KEY and each fallback, the current key first.
 
-    For rows that outlive the address that they are about: without the key they cannot be reversed
-    by trying addresses.
+    These are for rows that outlive the stored address. Without the key the digests cannot be
+    reversed by trying addresses.
     """
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     salt = f"resend_confirmation.{purpose}"
@@ -149,18 +150,18 @@ def keyed_digests(text: str, purpose: str) -> list[str]:
 
 
 def _canonical(address: str) -> str:
-    """Return the canonical form; ValueError, which does not quote it, unless it is an address."""
+    """Return the canonical form; raise ValueError, without quoting it, if it is not an address."""
     address = address.strip(BLANKS)
     if len(address) > MAX_LENGTH or not is_clean(address):
         raise ValueError("not an address")
     text = unicodedata.normalize("NFKC", address).strip()
     if text.count("@") != address.count("@"):
-        # A full-width @: no mail server would take it for one.
+        # NFKC turned a full-width @ into @, but mail servers do not accept that character.
         raise ValueError("not an address")
     local, _, domain = text.rpartition("@")
-    # Folding can denormalise (U+0345), so that a second round is needed for a stable form.
+    # Casefolding can denormalise (U+0345), so the result is normalised again.
     local = unicodedata.normalize("NFKC", local.casefold())
-    # Not casefolded: that makes one domain of straße.de and strasse.de, which have two owners.
+    # The domain is not casefolded: straße.de and strasse.de would become the same domain.
     domain = _ascii_domain(domain).lower()
     _check(local, domain)
     if local.startswith('"'):
@@ -180,10 +181,10 @@ def _check(local: str, domain: str) -> None:
 
 
 def _unquoted(local: str) -> str:
-    """Return a quoted local part in one form, without quotes where mail programs take them away.
+    """Return a quoted local part in one form, without quotes if mail programs remove them.
 
-    Quoting does not change the mailbox (RFC 5321 section 4.1.2). The result for ``"a..b"`` is not
-    an address: the caller checks that.
+    Quoting does not change the mailbox (RFC 5321 section 4.1.2). The result may be invalid, as for
+    ``"a..b"``; the caller checks that.
     """
     content = _PAIR.sub(r"\1", local[1:-1])
     if _PLAIN.fullmatch(_in_ascii(content)):
@@ -192,7 +193,10 @@ def _unquoted(local: str) -> str:
 
 
 def _in_ascii(local: str) -> str:
-    """Write a letter that EmailValidator accepts for each beyond ASCII, which it does not know."""
+    """Replace letters, marks and numbers beyond ASCII by a letter that EmailValidator accepts.
+
+    Other characters beyond ASCII become a character that it rejects.
+    """
     return re.sub(r"[^\x00-\x7f]", lambda match: _stand_in(match[0]), local)
 
 
@@ -215,7 +219,10 @@ def _proof(stored: str) -> str:
 
 
 def mask_name(name: str) -> str:
-    """Return a user name as a stranger may see it: its length, first and last letter."""
+    """Return a user name as a stranger may see it, with asterisks for most characters.
+
+    The first letter stays, and the last one if the name has at least three characters.
+    """
     if len(name) < 3:  # noqa: PLR2004
         return f"{_letter(name[:1])}*"
     return f"{_letter(name[0])}{'*' * min(len(name) - 2, 20)}{_letter(name[-1])}"

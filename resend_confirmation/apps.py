@@ -1,18 +1,15 @@
-"""The app's configuration: name, checks, receivers, filter of access logs."""
+"""The app's configuration: name, checks, receivers, and the filter of access logs."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
 class ResendConfirmationConfig(AppConfig):
-    """The app's configuration."""
-
     name = "resend_confirmation"
     verbose_name = _("Resend confirmation")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Bind the system checks and the receivers; guard access logs."""
         from . import checks, redaction, tracking  # noqa: F401, PLC0415
         from .contrib import registration_redux  # noqa: PLC0415
         from .engine import elsewhere  # noqa: PLC0415
@@ -21,5 +18,5 @@ class ResendConfirmationConfig(AppConfig):
         elsewhere.listen()
         if registration_redux.is_installed():
             registration_redux.connect()
-        # Imports the store's module, which may listen to the package that it reads.
+        # This imports the store's module, which may connect to the package that it reads.
         elsewhere.watch()

@@ -8,7 +8,7 @@ from django.db.models import CharField, Model
 def fit(model: type[Model], values: dict[str, Any]) -> dict[str, Any]:
     """Return ``values`` for columns of ``model``, with each text cut to the length of its column.
 
-    Characters that databases cannot store are replaced: NUL, and lone surrogates.
+    Characters that databases cannot store (NUL, lone surrogates) are replaced.
     """
     return {name: _fitting(model, name, value) for name, value in values.items()}
 

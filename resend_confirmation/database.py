@@ -1,4 +1,4 @@
-"""The package's database: which one it is, its clock, and work that is safe to retry on it."""
+"""The package's database: its alias, transactions, retries and clock."""
 
 import time
 from collections.abc import Callable
@@ -26,58 +26,58 @@ from .models import Delivery
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Seconds for which one reading of the database's clock is carried on by this machine's uptime.
+#: Seconds for which a reading of the database's clock is extrapolated by this machine's uptime.
 GOOD_FOR = 30.0
 
 _SQL: Final = {
     "postgresql": "SELECT EXTRACT(EPOCH FROM clock_timestamp())",
-    # Not UNIX_TIMESTAMP of a local time, which is ambiguous for an hour a year.
+    # UNIX_TIMESTAMP takes a local time, which is ambiguous for an hour a year.
     "mysql": "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1e6",
 }
 
-#: How often work is begun that falls to deadlocks, the first time included.
+#: Maximum number of runs of work that ends in deadlocks, including the first.
 TRIES = 5
-#: MariaDB's and MySQL's errors: record has changed since last read; deadlock found.
+#: Error numbers of MariaDB and MySQL: record has changed since last read; deadlock found.
 _DEADLOCK_NUMBERS = {1020, 1213}
-#: PostgreSQL's, which are the SQL standard's: serialization failure, deadlock detected.
+#: SQLSTATEs of PostgreSQL: serialization failure, deadlock detected.
 _DEADLOCK_STATES = {"40001", "40P01"}
 
 #: Seconds before the first retry on a new connection, and the longest such wait.
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 2.0
-#: Errors of the connection or the server, where a new connection may help. PostgreSQL's read-only
-#: sessions are an InternalError.
+#: Errors of the connection or the server, after which a new connection may help. PostgreSQL raises
+#: InternalError in read-only sessions.
 DISCONNECTS = (OperationalError, InterfaceError, InternalError)
 
 
-#: Returns the alias of the database that the package's tables are written to.
+#: Return the alias of the database that the package's tables are written to.
 using: Callable[[], str] = partial(router.db_for_write, Delivery)
 
 
 def atomic(*, durable: bool = False) -> Any:
-    """Return a transaction, or a savepoint inside one, of the package's database."""
+    """Return a transaction on the package's database, or a savepoint inside a transaction."""
     return transaction.atomic(using=using(), durable=durable)
 
 
 def roll_back() -> None:
-    """Undo the innermost ``atomic`` block when it ends, without an exception."""
+    """Undo the innermost ``atomic`` block at its end, without an exception."""
     transaction.set_rollback(True, using=using())
 
 
 def on_commit(work: Callable[[], Any]) -> None:
     """Call ``work`` after the commit of the current transaction, or now outside of one.
 
-    Log what it raises: the rows are written by then.
+    Its exceptions are logged and not raised, since the rows are committed by then.
     """
     transaction.on_commit(work, using=using(), robust=True)
 
 
 def retry_on_deadlock(work: Callable[P, R]) -> Callable[P, R]:
-    """Run ``work``, which is one transaction, again if the database ended it for a deadlock.
+    """Run ``work``, a single transaction, again if the database ended it because of a deadlock.
 
-    InnoDB ends all but one of the transactions that wait to insert a row which another rolled
-    back, such as the first requests for an address while its sign-up fails. Inside a transaction
-    of the caller the error is raised, since only the caller can repeat that.
+    InnoDB ends all but one of the transactions that wait to insert a row after another transaction
+    rolled its insert back. An example is the first requests for an address while its sign-up fails.
+    Inside the caller's transaction the error is raised, since only the caller can repeat that.
     """
 
     @wraps(work)
@@ -107,8 +107,9 @@ def retry_on_disconnect(
 ) -> R:
     """Return ``work()``, run again on a new database connection while it raises one of ``errors``.
 
-    ``until`` is a time of ``time.monotonic()``, after which the last error is raised. ``work``
-    must be idempotent, since a connection may be lost after its statement was carried out.
+    ``until`` is a time of ``time.monotonic()``, after which the last error is raised. Inside a
+    transaction the error is raised at once. ``work`` must be idempotent, since the connection may
+    be lost after a statement was executed.
     """
     wait = FIRST_WAIT
     while True:
@@ -120,7 +121,7 @@ def retry_on_disconnect(
                 raise
             with suppress(Error):
                 connection.close()
-                # The account store's connection, if it has another.
+                # The account store may use another connection.
                 close_old_connections()
             Event().wait(wait)
             wait = min(wait * 2, LONGEST_WAIT)
@@ -129,7 +130,7 @@ def retry_on_disconnect(
 class Reading(NamedTuple):
     """The database's ``epoch``, read between the uptimes ``before`` and ``after``.
 
-    ``tried`` is the uptime of the newest try to read it again.
+    ``tried`` is the uptime of the latest attempt to read the clock.
     """
 
     epoch: float
@@ -138,19 +139,19 @@ class Reading(NamedTuple):
     tried: float
 
 
-#: By the database's alias; shared by all threads. A fork may keep its parent's.
+#: Readings by database alias, shared by all threads. A fork may keep those of its parent.
 _readings: dict[str, Reading] = {}
 
 
 def now() -> datetime:
-    """Return the time in the form of ``django.utils.timezone.now``, but of the database's clock.
+    """Return the time of the database's clock, in the form of ``django.utils.timezone.now``.
 
-    SQLite has no clock, so there it is this machine's. Elsewhere a process reads the database's
-    once in half a minute, with one statement. If that fails, the last reading is carried on: a
+    SQLite has no clock, so this machine's is used. For other databases a process reads the clock
+    once in half a minute, with one statement. If that fails, the last reading is used further: a
     message that was sent must be marked.
 
-    Never ahead of the database: a row that is due now is due for every process that looks for it
-    by ``latest``.
+    The result is never ahead of the database. A row that is due now is due for every process that
+    looks for it by ``latest``.
     """
     reading = _reading()
     if reading is None:
@@ -161,7 +162,10 @@ def now() -> datetime:
 
 
 def latest() -> datetime:
-    """Return the time, never behind the database: later than ``now`` by the reading's duration."""
+    """Return a time that is never behind the database's clock.
+
+    It is later than ``now`` by the duration of the reading.
+    """
     moment = now()
     reading = _readings.get(using())
     return moment + timedelta(seconds=reading.after - reading.before) if reading else moment
@@ -173,14 +177,14 @@ def forget() -> None:
 
 
 def _uptime() -> float:
-    """Return seconds that count while the machine is suspended, where its clocks can."""
+    """Return the uptime in seconds, including suspended time if the system has a clock for it."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
 
 
 def _reading() -> Reading | None:
-    """Return the reading to carry on, or None if the database has no clock."""
+    """Return the reading to extrapolate from, or None if the database has no clock."""
     connection = connections[using()]
     sql = _SQL.get(connection.vendor)
     if sql is None:
@@ -190,7 +194,7 @@ def _reading() -> Reading | None:
     if known is not None:
         if before - known.tried <= GOOD_FOR:
             return known
-        # First, so that the other threads carry on instead of reading as well.
+        # This is set first, so that other threads use the known reading and do not read as well.
         _readings[connection.alias] = known._replace(tried=before)
     try:
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""A URLconf without paths, for Django to use when our answer is a 404 or a page fails."""
+"""An empty URLconf, set so that 404s are not redirected and error pages carry our headers."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from django.utils.translation import get_language_from_path
 
 urlpatterns: list[Any] = []
 
-#: Headers of every page behind a link: they keep the token in its URL from leaking.
+#: Headers of every page behind a link, which keep the token in its URL from leaking.
 HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -22,10 +22,10 @@ HEADERS = {
 
 
 def keep(request: HttpRequest, response: Any) -> None:
-    """Keep LocaleMiddleware from replacing ``response`` if it is a 404, as vendors' answers may be.
+    """Keep LocaleMiddleware from replacing ``response`` if it is a 404.
 
-    The middleware would look for the path below a language, and redirect to any page that the host
-    has there: clients repeat a redirected POST as GET. Below a language it does not look.
+    For a path without a language prefix, the middleware would look for the path with one, and
+    redirect to any page that the host has there. Clients repeat a redirected POST as GET.
     """
     if response.status_code == HTTPStatus.NOT_FOUND and not get_language_from_path(
         request.path_info
@@ -34,9 +34,9 @@ def keep(request: HttpRequest, response: Any) -> None:
 
 
 def guard() -> None:
-    """Give the host's error page our headers; call it while an exception propagates.
+    """Add our headers to the host's error page; call it while an exception propagates.
 
-    The host's error handling works as usual: reports, rollbacks, its error page.
+    The host's error handling works as usual: reports, rollbacks and the error page.
     """
     if not settings.DEBUG:
         set_urlconf(__name__)

@@ -1,6 +1,6 @@
 """Unexpected exceptions, logged and passed on without their text.
 
-A driver's exception quotes the row that it refused, with addresses and payloads in it.
+A driver's exception may quote the rejected row, with its addresses and payloads.
 """
 
 import logging
@@ -32,13 +32,13 @@ logger = logging.getLogger("resend_confirmation")
 #: The replacement for the text of a database error.
 WITHHELD = "its text is withheld, since it may quote a row"
 
-#: Frames of one exception that are logged, the innermost ones.
+#: Maximum number of frames that are logged per exception, counted from the innermost.
 DEPTH = 40
 
-#: Attributes with the code of an error, which says nothing about its data.
+#: Attributes with the code of an error, which does not contain data.
 _CODES = ("sqlstate", "pgcode", "sqlite_errorname", "smtp_code", "errno")
 
-#: Exceptions whose text names modules and settings, not their contents.
+#: Exceptions with a text that names modules and settings, not their contents.
 _PLAIN = (ImportError, ImproperlyConfigured, InvalidCacheBackendError)
 
 #: Exceptions that Django turns into answers.
@@ -46,11 +46,14 @@ _OF_DJANGO = (BadRequest, Http404, MultiPartParserError, PermissionDenied, Suspi
 
 
 class UnexpectedError(Exception):
-    """A stand-in for an exception that reaches Django: it has the class as its text."""
+    """A replacement for an exception that reaches Django, with only the class name as its text."""
 
 
 def report(text: str, *args: object) -> None:
-    """Log the exception being handled at ERROR: classes and codes; frames as ``stack_info``."""
+    """Log the exception being handled at ERROR, with classes and codes instead of its text.
+
+    The frames are in ``stack_info``.
+    """
     error = sys.exc_info()[1]
     if error is None or not logger.isEnabledFor(logging.ERROR):
         return
@@ -83,7 +86,7 @@ def explain(error: BaseException) -> str:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether ``error`` is of a server, a connection or a table, and not of one row."""
+    """Return whether ``error`` comes from a server, a connection or a table, not from one row."""
     if isinstance(error, DataError | IntegrityError):
         return False
     return isinstance(error, DjangoError | OSError)
@@ -124,8 +127,8 @@ def censor(error: BaseException) -> None:
 def without_text(error: Exception) -> Exception:
     """Return an exception to raise instead of ``error``, with the same traceback.
 
-    Stores and receivers are the host's: their exceptions may quote an address. Under DEBUG, and if
-    Django or a developer needs to read it, it is ``error`` itself.
+    Stores and receivers are the host's code, and their exceptions may quote an address. ``error``
+    itself is returned under DEBUG, and if Django or a developer needs its text.
     """
     if settings.DEBUG or isinstance(error, (*_PLAIN, *_OF_DJANGO)):
         return error
@@ -167,5 +170,5 @@ def _code(error: BaseException) -> str:
 
 
 def _number(error: BaseException) -> tuple[int, ...]:
-    """Return the number that MySQL's and MariaDB's errors begin with."""
+    """Return the number that is the first argument of errors of MySQL and MariaDB."""
     return error.args[:1] if error.args and isinstance(error.args[0], int) else ()

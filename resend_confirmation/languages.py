@@ -1,4 +1,4 @@
-"""Languages: the site's language for a message, and the language of our texts."""
+"""Languages of the site, of a request, and of our translated texts."""
 
 from contextlib import suppress
 
@@ -10,7 +10,7 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 
 
 def of_the_site(*codes: str) -> str:
-    """Return the first of ``codes`` that fits one of LANGUAGES, else LANGUAGE_CODE.
+    """Return the language in LANGUAGES for the first of ``codes`` that has one, else LANGUAGE_CODE.
 
     Other languages have no pages, since ``i18n_patterns`` has no paths for them.
     """
@@ -21,7 +21,7 @@ def of_the_site(*codes: str) -> str:
 
 
 def of_request(request: HttpRequest) -> str:
-    """Return the language of LANGUAGES that the browser asks for, or an empty string."""
+    """Return the language in LANGUAGES that the browser prefers, or an empty string."""
     header = request.headers.get("Accept-Language", "")
     for code, _ in parse_accept_lang_header(header):
         if code != "*":
@@ -31,9 +31,9 @@ def of_request(request: HttpRequest) -> str:
 
 
 def of_our_texts() -> str:
-    """Return the active language, or the one that Django falls back to if we have no catalogue.
+    """Return the active language, or the language of our texts if we have no catalogue for it.
 
-    It is for ``lang`` attributes, and for dates.
+    Use it for ``lang`` attributes and for dates.
     """
     active = translation.get_language() or ""
     # Translators: the code of the language that you translate into, as in LANGUAGES.

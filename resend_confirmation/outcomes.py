@@ -17,7 +17,7 @@ class Outcome(enum.Enum):
 
 
 class Refusal(enum.Enum):
-    """A reason for which the engine was not asked, or could not answer."""
+    """A reason for which the engine was not called, refused the request, or failed."""
 
     INVALID = "invalid"
     MALFORMED = "malformed"

@@ -1,4 +1,4 @@
-"""Keeping tokens out of error reports, a request's repr and access logs."""
+"""Removal of tokens from error reports, a request's repr and access logs."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ else:
 #: The replacement for a token.
 SUBSTITUTE = "..."
 
-#: A token's name in a text, then the rest of its parameter and of the URL.
+#: The name of a token's parameter, its value, and the rest of the URL.
 _IN_URL = re.compile(
     rf"(?P<name>{tokens.NAME.pattern})(?P<value>[^\s\"'<>&]*)(?P<rest>[^\s\"'<>]*)", re.IGNORECASE
 )
@@ -39,7 +39,7 @@ ACCESS_LOGS = (
 
 
 class Secret(str):
-    """A text whose repr does not show it, as in Django's log of a missing template variable."""
+    """A text with a hidden repr, as for Django's log of a missing template variable."""
 
     __slots__ = ()
 
@@ -48,7 +48,7 @@ class Secret(str):
 
 
 class Hidden(LazyObject):
-    """An object whose repr does not show it, and that is used like the object itself."""
+    """A lazy wrapper that is used like the object itself, with a repr that does not show it."""
 
     def __init__(self, hidden: object) -> None:
         super().__init__(lambda: hidden)
@@ -58,24 +58,24 @@ class Hidden(LazyObject):
 
 
 def hide(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``values`` with texts that a repr does not show."""
+    """Return ``values`` with each text as a ``Secret``."""
     return {name: Secret(v) if isinstance(v, str) else v for name, v in values.items()}
 
 
 class Taken(NamedTuple):
-    """Input of a page: a token, or a text to read it from, and an address."""
+    """The input of a page: a token, or a text to read it from, and an address."""
 
     token: Secret
     address: Secret
 
 
 def take(request: HttpRequest, path: str = "") -> Taken:
-    """Remove the token, and an address that was typed into a page, from ``request``; return both.
+    """Remove the token, and an address typed into a page, from ``request``, and return both.
 
-    A POST has the token in the body, other methods in the query, or in the ``path`` behind the
-    page's own if a program encoded the question mark. Afterwards ``GET``, ``POST``, ``META``, the
-    paths and the repr of the request do not have it: Django's technical page and its mail to
-    ADMINS show the first three in full.
+    A POST has the token in the body, other methods in the query. If a program encoded the question
+    mark, it is in ``path``, the part behind the path of the page. Afterwards ``GET``, ``POST``,
+    ``META``, the paths and the repr of the request do not contain it. Django's technical page and
+    its mail to ADMINS show the first three in full.
     """
     request.exception_reporter_filter = _filter()
     query, named = request.META.get("QUERY_STRING", ""), request.GET.get("token", "")
@@ -117,7 +117,10 @@ def _clear_paths(request: HttpRequest, path: str) -> None:
 
 
 def _clear_meta(request: HttpRequest, texts: list[str]) -> None:
-    """Remove tokens from all of META: servers and proxies add the URL under names like RAW_URI."""
+    """Remove tokens from all of META.
+
+    Servers and proxies add the URL under names like RAW_URI.
+    """
     found = {reading for text in texts for reading in tokens.readings(text)}
     for name, text in request.META.items():
         if isinstance(text, str):
@@ -139,14 +142,14 @@ def _unconditional(host: Any) -> Any:
 
 
 class AccessLogFilter(logging.Filter):
-    """Replaces tokens in the URLs that a server logs; the record stays."""
+    """Logging filter that replaces tokens in URLs; it drops no record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record's text and arguments, in each form that servers use."""
         if isinstance(record.msg, str):
             record.msg = without_tokens(record.msg)
         if isinstance(record.args, dict):
-            # In place: Gunicorn's dict is a subclass with a value for missing keys.
+            # The dict is changed in place: Gunicorn's is a subclass with defaults for missing keys.
             for name, value in record.args.items():
                 record.args[name] = without_tokens(value)
         elif record.args:

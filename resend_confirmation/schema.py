@@ -1,4 +1,4 @@
-"""Postprocessing for drf-spectacular, for documents that resemble the vendors'."""
+"""Postprocessing hook for drf-spectacular, for documents that resemble the vendors'."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ Document = dict[str, Any]
 
 
 def inline_components(result: Document, **_: Any) -> Document:
-    """Inline schemas in operations if the vendor's document has no components.
+    """Replace references by their schemas in operations of vendors without components.
 
-    A postprocessing hook: add ``"resend_confirmation.schema.inline_components"`` to
-    ``SPECTACULAR_SETTINGS["POSTPROCESSING_HOOKS"]``. Components without
+    Add ``"resend_confirmation.schema.inline_components"`` to
+    ``SPECTACULAR_SETTINGS["POSTPROCESSING_HOOKS"]``. Replaced components without further
     references are removed.
     """
     components = result.get("components", {}).get("schemas", {})
@@ -33,7 +33,7 @@ def _operations(result: Document) -> list[Document]:
 
 
 def _inline(node: Any, components: Document, inlined: set[str]) -> Any:
-    """Replace every reference in ``node`` by the schema, in place, and return the node."""
+    """Replace every reference in ``node`` by its schema, in place, and return the result."""
     if isinstance(node, list):
         node[:] = [_inline(item, components, inlined) for item in node]
     elif isinstance(node, dict):

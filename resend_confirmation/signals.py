@@ -2,9 +2,10 @@
 
 ``confirmed``
     Sent inside the transaction that confirms, with ``sender`` the Confirmation model,
-    ``confirmation`` and ``user``. A receiver that raises undoes the confirmation and the
-    recipient can press the button again; use ``transaction.on_commit`` for anything that leaves
-    the database. Also sent if the host confirmed by itself and told the package.
+    ``confirmation`` and ``user``. An exception in a receiver rolls the confirmation back, and the
+    recipient can press the button again. Use ``transaction.on_commit`` for effects outside the
+    database. The signal is also sent if the host confirms the address itself and the package
+    records it.
 ``ended``
     Sent for each resend request that was answered, with ``sender`` a dialect's view class,
     ``dialect`` (str), ``client`` (str, the client's name or an empty string) and ``ending`` (an
@@ -12,9 +13,9 @@
 ``delivery_changed``
     Sent after each state of a delivery was written, including the first, with ``sender`` the
     Delivery model, ``delivery_id`` (int), ``state`` (DeliveryState) and ``reason`` (Reason).
-    The first state is sent after the commit, in the request, so receivers should be quick. Later
-    ones are sent by the courier, or when a webhook arrives. A state that is written again, such
-    as QUEUED after each attempt, is sent again.
+    For the first state it is sent after the commit, in the request, so receivers should be quick.
+    For later ones it is usually sent by the courier, or when a webhook arrives. If a state is
+    written again, such as QUEUED after each attempt, the signal is sent again.
 """
 
 from django.dispatch import Signal

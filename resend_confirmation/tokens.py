@@ -1,4 +1,4 @@
-"""Tokens: the secret in a confirmation link, derived whenever it is needed, never stored."""
+"""Tokens: the secret in a confirmation link, derived each time it is needed and never stored."""
 
 import base64
 import hashlib
@@ -11,11 +11,12 @@ from urllib.parse import unquote
 from django.conf import settings
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-#: Characters of a token: 32 bytes in base64url without padding.
+#: Length of a token in characters: 32 bytes in base64url without padding.
 LENGTH = 43
 
-#: The parameter's name, in our links and in vendors', with the separator behind it: in a URL,
-#: percent-encoded once or more, as HTML. Text before the name is not part of it.
+#: The parameter's name, in our links and in vendors', with the separator after it. The separator
+#: may be plain, percent-encoded once or more, or an HTML entity. No word character may precede the
+#: name, except in an encoded ``?`` or ``&``.
 NAME = re.compile(
     r"(?:(?<![A-Za-z0-9_-])|(?<=3F)|(?<=26))(?:token|confirmation)"
     r"(?:=|:|%(?:25)*3[AD]|&(?:#61|equals);|%26(?:%23|#)61%3B)",
@@ -24,16 +25,16 @@ NAME = re.compile(
 
 _SALT = "resend_confirmation.link"
 _OTHERS = re.compile(r"[^A-Za-z0-9_-]+")
-#: Only with its semicolon: without one a letter of the token could be read as part of it.
+#: The semicolon is required: without it, letters of the token could be read as part of the entity.
 _ENTITY = re.compile(r"&(?:#\w+|\w+);")
-#: An octet in a text that was not decoded from quoted-printable (RFC 2045, section 6.7).
+#: An octet in quoted-printable text that was not decoded (RFC 2045, section 6.7).
 _OCTET = re.compile(r"=([0-9A-F]{2})")
 #: Limits: characters that are read, rounds of percent-decoding, readings of a text.
 _LONGEST, _ROUNDS, _READINGS = 4096, 4, 32
 
 
 def new_selector() -> str:
-    """Return a random name for a confirmation, in hexadecimal; to replace it kills all links."""
+    """Return a random name for a confirmation, in hexadecimal; a new one invalidates its links."""
     return secrets.token_hex(16)
 
 
@@ -55,16 +56,16 @@ def _make(key: str | bytes, selector: str, generation: int, address: str) -> str
 
 
 def digest(token: str) -> str:
-    """Return the SHA-256 of a token in hexadecimal, which is all that the database has of it."""
+    """Return the SHA-256 of a token in hexadecimal; the database stores only this."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def readings(text: str) -> list[str]:
     """Return the tokens that ``text`` may stand for, the likeliest first.
 
-    ``text`` is a token, a query or a URL as mail programs and people pass it on: encoded again,
-    broken by blanks and line ends, with marks before it and text behind it. Several readings are
-    safe: only a token with a stored digest opens anything.
+    ``text`` is a token, a query or a URL as mail programs and people pass it on. It may be encoded
+    again, broken by blanks and line ends, and have other characters before and after it. Several
+    readings are safe, since only a token with a stored digest is accepted.
     """
     found: dict[str, None] = {}
     for form in _forms(text[:_LONGEST]):
@@ -75,13 +76,13 @@ def readings(text: str) -> list[str]:
             found[tail[:LENGTH]] = None
             if tail.startswith("3D"):
                 found[tail[2 : LENGTH + 2]] = None
-        # The token is the end of our links: it is found where the name was damaged.
+        # The token is at the end of our links, so it is found even if the name was damaged.
         found[whole[-LENGTH:]] = None
     return [reading for reading in found if len(reading) == LENGTH][:_READINGS]
 
 
 def _forms(text: str) -> Iterator[str]:
-    """Yield ``text`` as it is and as it was before programs encoded it."""
+    """Yield ``text`` unchanged and decoded, in case programs encoded it."""
     for _ in range(_ROUNDS):
         yield from (text, _ENTITY.sub(lambda match: unescape(match[0]), text))
         yield _OCTET.sub(lambda match: chr(int(match[1], 16)), text)
@@ -92,6 +93,6 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def matches(token: str, selector: str, generation: int, address: str) -> bool:
-    """Return whether ``token`` is that of the generation, under any key that is still accepted."""
+    """Return whether ``token`` is that of the generation, under any key that is accepted."""
     made = make_all(selector, generation, address)
     return any(constant_time_compare(token, candidate) for candidate in made)

@@ -1,4 +1,4 @@
-"""Tracking: what providers report through django-anymail's webhooks moves a delivery's state."""
+"""Tracking: providers' events from django-anymail's webhooks change the state of deliveries."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from .models import Confirmation, Delivery, Suppression
 from .outcomes import DeliveryState, Reason
 from .signals import delivery_changed
 
-#: The provider's word, as anymail normalises it, and ours.
+#: The state of a delivery for each event type of anymail.
 STATES = {
     EventType.DELIVERED: DeliveryState.DELIVERED,
     EventType.BOUNCED: DeliveryState.BOUNCED,
@@ -23,10 +23,11 @@ STATES = {
     EventType.COMPLAINED: DeliveryState.COMPLAINED,
 }
 
-#: A message may have gone out that is to be repeated, because nobody said that it did.
+#: A delivery that is queued for a retry after an ambiguous attempt: it may have been sent.
 _IN_DOUBT = Q(state=DeliveryState.QUEUED, doubts__gt=0)
 _ON_THE_WAY = [DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.UNKNOWN]
-#: From where each may be reached: events come in any order, and a worse one stays.
+#: The states from which each state may be reached. Events arrive in any order, and a worse state
+#: is kept.
 BEFORE = {
     DeliveryState.DELIVERED: _IN_DOUBT | Q(state__in=_ON_THE_WAY),
     DeliveryState.BOUNCED: _IN_DOUBT | Q(state__in=[*_ON_THE_WAY, DeliveryState.DELIVERED]),
@@ -42,11 +43,11 @@ REASONS = {
     EventType.COMPLAINED: Reason.COMPLAINED,
 }
 
-#: Reasons that are the address's and do not pass; the rest is somebody's mood or policy.
+#: Permanent reasons, tied to the address; all others may be temporary.
 _FOR_GOOD = {RejectReason.BOUNCED, RejectReason.INVALID}
 
-#: Where providers say whether a bounce will last: the path in their own event, and their words.
-#: Anymail makes one word of hard and soft bounces.
+#: Bounce types by provider: the path to the bounce type in the provider's event, and for each
+#: type True if it is permanent. Anymail has only one type for hard and soft bounces.
 LASTING: dict[tuple[str, ...], dict[Any, bool]] = {
     # https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
     ("bounce", "bounceType"): {"Permanent": True, "Transient": False, "Undetermined": False},
@@ -75,8 +76,8 @@ LASTING: dict[tuple[str, ...], dict[Any, bool]] = {
     ("delivery_info", "delivery_status"): {"err_mailbox_full": False, "err_too_large": False},
 }
 
-#: RFC 3463: the class, then what it is about. A mailbox that is not there (5.1.0 to 5.1.3, 5.1.6,
-#: 5.1.10) or is disabled (5.2.1) will not come back; a full one (5.2.2) or a policy (5.7) may.
+#: RFC 3463: a status has a class, a subject and a detail. A missing mailbox (5.1.0 to 5.1.3, 5.1.6,
+#: 5.1.10) or a disabled one (5.2.1) is permanent. A full mailbox (5.2.2) or a policy (5.7) is not.
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _GONE = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
 
@@ -84,9 +85,9 @@ _GONE = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
 @receiver(tracking, dispatch_uid="resend_confirmation")
 @failures.discreet
 def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> None:
-    """Take in one event; anymail has checked the webhook's secret.
+    """Process one event; anymail has checked the webhook's secret.
 
-    Idempotent. Events that are not about one of our messages are ignored.
+    This is idempotent. Events that do not belong to one of our messages are ignored.
     """
     state = STATES.get(event.event_type)
     if state is None:
@@ -113,7 +114,7 @@ def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> 
 
 
 def _delivery(event: AnymailTrackingEvent) -> Delivery | None:
-    """The delivery that an event is about: by our own metadata, else by the provider's id."""
+    """Return the delivery of an event: found by our metadata, else by the provider's id."""
     deliveries = Delivery.objects.select_related("confirmation")
     number = str((event.metadata or {}).get("delivery", ""))
     if number.isascii() and number.isdigit() and len(number) < 19:  # noqa: PLR2004 - 63 bits
@@ -131,19 +132,22 @@ def _stored_id(event: AnymailTrackingEvent) -> dict[str, str]:
 
 
 def _is_about(delivery: Delivery, event: AnymailTrackingEvent) -> bool:
-    """Whether number and message agree: other sites may share the provider's account."""
+    """Return whether the event is about this delivery.
+
+    The number alone is not enough, since other sites may share the provider's account.
+    """
     if delivery.provider_id and event.message_id:
         if delivery.provider_id == _stored_id(event)["provider_id"]:
             return True
         if not delivery.doubts:
             return False
-    # An attempt that was not answered has an id that we never learnt.
+    # The provider's id of an unanswered attempt is unknown, so the recipient decides.
     address = delivery.confirmation.parsed if delivery.confirmation else None
     return address is not None and address == Address.parse(event.recipient or "", address)
 
 
 def _suppress(delivery: Delivery, event: AnymailTrackingEvent, state: DeliveryState) -> None:
-    """Stop later messages to an address that bounced for good, or whose owner complained."""
+    """Suppress later messages to an address after a permanent bounce or a complaint."""
     if state is DeliveryState.COMPLAINED:
         why = Suppression.Why.COMPLAINED
     elif state is DeliveryState.BOUNCED and is_lasting(event):
@@ -158,10 +162,10 @@ def _suppress(delivery: Delivery, event: AnymailTrackingEvent, state: DeliverySt
 
 
 def is_lasting(event: AnymailTrackingEvent) -> bool:
-    """Whether a bounce is the address's own and will not pass: a hard bounce.
+    """Return whether a bounce is permanent and tied to the address: a hard bounce.
 
-    The provider's own word goes first, then the status of the recipient's mail server, then
-    anymail's reason.
+    The provider's bounce type decides. Without it, the status of the recipient's mail server
+    does, and then anymail's reason.
     """
     for path, words in LASTING.items():
         if (lasting := words.get(_at(event.esp_event, path))) is not None:
@@ -172,7 +176,7 @@ def is_lasting(event: AnymailTrackingEvent) -> bool:
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:
-    """What stands at ``path`` in a provider's event, if that can be a word."""
+    """Return the string or boolean at ``path`` in a provider's event, or None."""
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
     return value if isinstance(value, str | bool) else None

@@ -1,6 +1,6 @@
 """All URLs: the confirm pages under ``confirm/``, and every dialect of the package.
 
-Each can be included separately: ``resend_confirmation.views`` and each module of
+Each can be included separately: ``resend_confirmation.views`` and each dialect in
 ``resend_confirmation.dialects`` is a URLconf with a namespace. Here all names are in the
 namespace of the app.
 """

@@ -31,9 +31,9 @@ from ..outcomes import ConfirmationState, Standing
 class AllauthStore(ConfirmationStore):
     """Every address of an account that django-allauth knows, pending until it is verified.
 
-    The address in the user's own field counts too, as at allauth's login. A user name names the
-    primary address. If addresses are unique (ACCOUNT_UNIQUE_EMAIL) one that another account
-    verified is blocked: allauth lets no other account verify it.
+    The address in the user model's field counts too, as at allauth's login. A user name stands for
+    the primary address. If addresses are unique (ACCOUNT_UNIQUE_EMAIL), an address that another
+    account verified is blocked, since allauth does not let a second account verify it.
     """
 
     def find(self, identity: Address | str) -> Sequence[Account]:
@@ -45,7 +45,7 @@ class AllauthStore(ConfirmationStore):
     def lock(self, user_id: Any) -> None:
         """Lock the addresses and then the user.
 
-        allauth writes them in this order, and another could end in a deadlock.
+        allauth writes them in this order. Another order could deadlock.
         """
         using = router.db_for_write(EmailAddress)
         rows = EmailAddress.objects.using(using).select_for_update().filter(user_id=user_id)
@@ -53,7 +53,10 @@ class AllauthStore(ConfirmationStore):
         super().lock(user_id)
 
     def confirm(self, account: Account) -> bool:
-        """Verify the address by allauth's adapter, which sends its signals; False if it may not."""
+        """Verify the address by allauth's adapter, which sends its signals.
+
+        Return False if the address may not be verified.
+        """
         using = router.db_for_write(EmailAddress)
         request = _quiet_request()
         try:
@@ -63,7 +66,7 @@ class AllauthStore(ConfirmationStore):
                     get_adapter(request).confirm_email(request, address)
                 )
         except IntegrityError:
-            # Verified for another account at this moment; otherwise raise the error.
+            # Another account verified the address at this moment. Any other error is raised.
             if not _verified().using(using).filter(email=account.address.lower()).exists():
                 raise
             return False
@@ -95,7 +98,7 @@ class AllauthStore(ConfirmationStore):
         yield from super()._parts(identity)
         if not isinstance(identity, Address):
             return
-        # Lowercase, as allauth looks addresses up, so that the index is used.
+        # allauth looks addresses up in lowercase. The same form here lets the index be used.
         spellings = {spelling.lower() for spelling in identity.spellings}
         theirs = EmailAddress.objects.filter(email__in=spellings)
         yield self._joined().filter(pk__in=theirs.values("user_id"))

@@ -26,12 +26,12 @@ ID = "oauth_toolkit"
 
 
 class GrantIssuer:
-    """Issues codes for AUTHORIZATION_CODE_ISSUER as the server's own authorization page does.
+    """Issuer of codes for AUTHORIZATION_CODE_ISSUER, like the server's authorization page.
 
     The dialect's request has no PKCE challenge (RFC 7636), so the grant has none either.
     """
 
-    #: Keys that it reads in a client's ``ids``, in addition to dialects.
+    #: Keys in a client's ``ids`` that this issuer reads, in addition to those of dialects.
     id_names = (ID,)
 
     def __call__(self, account: Account, client: Client, redirect_url: str, state: str) -> str:
@@ -59,7 +59,7 @@ class GrantIssuer:
         return code
 
     def check(self, client: Client) -> list[checks.CheckMessage]:
-        """Return an error if the server requires PKCE of ``client``; without a query."""
+        """Return an error if the server requires PKCE of ``client``; run no query."""
         id_ = application_id(client)
         if not id_ or not (why := _pkce(id_)):
             return []
@@ -74,7 +74,7 @@ class GrantIssuer:
         try:
             application = get_application_model()._default_manager.filter(client_id=id_).first()
         except DatabaseError:
-            return []  # Before the first migration.
+            return []  # The tables do not exist before the first migration.
         text = f"No authorization code can be issued for the client {client.name!r}: "
         if why := _missing(application):
             return [checks.Warning(text + why, id="resend_confirmation.W021")]
@@ -85,7 +85,7 @@ class GrantIssuer:
 def application_id(client: Client) -> str:
     """Return the ``client_id`` of the Application of ``client``, or an empty string.
 
-    It is under ``oauth_toolkit`` in ``ids``, or else the id at a dialect that lands with a code.
+    It is the ``oauth_toolkit`` entry in ``ids``, else the id at a dialect with ``lands_with_code``.
     """
     known = ResendView.by_name
     named = (
@@ -95,7 +95,7 @@ def application_id(client: Client) -> str:
 
 
 def _pkce(id_: str) -> str:
-    # The server's own rule; it does not use the request.
+    # The server's rule, which does not use the request.
     validator = oauth2_settings.OAUTH2_VALIDATOR_CLASS()
     return "PKCE is required for its Application" if validator.is_pkce_required(id_, None) else ""
 

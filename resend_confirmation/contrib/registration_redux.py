@@ -1,4 +1,4 @@
-"""django-registration-redux: spend its activation key when an account is confirmed here.
+"""django-registration-redux: mark its profile as activated when an account is confirmed here.
 
 https://django-registration-redux.readthedocs.io/en/latest/default-backend.html
 """
@@ -22,13 +22,13 @@ def is_installed() -> bool:
 
 
 def connect() -> None:
-    """Follow new profiles; mark profiles from now on, in the transaction that confirms."""
+    """Connect to new profiles, and to ``confirmed`` to mark them in its transaction."""
     post_save.connect(start_waiting, sender=apps.get_model(*PROFILE))
     signals.confirmed.connect(mark_activated)
 
 
 def start_waiting(sender: Any, instance: Any, created: bool, raw: bool, **_: Any) -> None:
-    """With FlagStore, an account waits from the moment it has a profile to activate."""
+    """Make an inactive account wait once it has a profile to activate, with FlagStore."""
     if created and not raw and not instance.activated:
         elsewhere.after_sign_up(sender, instance.user)
 

@@ -1,1 +1,1 @@
-"""The outbox: deliveries, the states that they go through, and who holds each."""
+"""The outbox: rules for deliveries that the engine and the courier share."""

@@ -1,4 +1,4 @@
-"""The decisions: who may be mailed, when, and what a link is worth; no HTTP, no vendor."""
+"""Decisions: which accounts get a message, when, and if a link is valid; no HTTP, no vendor."""
 
 from .asking import ResendRequest, Result, resend, send_to
 from .draining import Tally, drain, drain_all, rounds

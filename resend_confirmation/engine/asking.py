@@ -1,4 +1,4 @@
-"""Resending: from an ask to an ending, and a delivery in the caller's transaction."""
+"""Resending: from a request to an ending, and a delivery in the caller's transaction."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,17 +17,21 @@ from ..outcomes import CONCEALED, DeliveryState, Ending, Origin, Outcome, Reason
 from . import backlog, matching, outbox
 from .signup import ensure_confirmation
 
-#: The outcomes that say what an account is.
+#: The outcomes that depend on the state of an account.
 _OF_ACCOUNTS = frozenset({Outcome.UNKNOWN, Outcome.CONFIRMED, Outcome.BLOCKED})
 
 
 def _nothing(result: "Result") -> None:
-    """Nobody wants to know before the commit."""
+    """Do nothing; the default for ``before_commit``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An ending; ``identity`` is as typed, ``address`` the account's own where it was found."""
+    """The ending of a request.
+
+    For SENT, ``identity`` is the identity as typed. ``address`` is the account's address if the
+    account was looked up, and ``identity`` otherwise.
+    """
 
     ending: Ending
     identity: str = field(default="", repr=False)
@@ -37,15 +41,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResendRequest:
-    """One ask, in our words.
+    """One request to resend the message, independent of the dialect.
 
-    ``identity`` is what the caller typed, at most 255 characters; ``redirect`` the URL it named,
-    an empty string for none, None where the dialect has no such parameter; ``client_state`` and
-    ``payload`` are handed back on landing. ``language`` is what the call names; where it names
-    none the account's goes before ``accept_language``, the browser's. ``quiet`` are the endings
-    answered as SENT. ``caller`` tells of the network that asks, for quiet requests: what one can
-    have stored is bounded. ``before_commit`` is called with SENT's Result in the transaction that
-    wrote for it; what it raises takes back everything that was written.
+    ``identity`` is the text that the caller typed, at most 255 characters. ``redirect`` is the URL
+    that the caller named: an empty string for none, None if the dialect has no such parameter.
+    ``client_state`` and ``payload`` are handed back on landing. ``language`` is the language that
+    the call names. Without it the account's language is used, and then ``accept_language``, the
+    browser's. ``quiet`` holds the endings that are answered as SENT. ``caller`` is the network of
+    the caller, which limits the number of its requests that are stored. ``before_commit`` is
+    called with the Result for SENT, inside the transaction that stores the request. An exception
+    that it raises rolls the transaction back.
     """
 
     identity: str = field(repr=False)
@@ -66,12 +71,12 @@ class ResendRequest:
 def resend(request: ResendRequest) -> Result:
     """Send the message again to the pending account that ``request`` names.
 
-    Quiet requests are written down unread, in one INSERT, and resolved by the courier; candid
-    ones are looked up here. Nothing is sent before the caller's transaction commits.
+    A quiet request is stored without a look-up, in one INSERT, and the courier resolves it. A
+    candid request is looked up here. Nothing is sent before the caller's transaction commits.
     """
     request = replace(request, identity=request.identity.strip(addresses.BLANKS))
     if len(request.identity) > addresses.MAX_LENGTH or not addresses.is_clean(request.identity):
-        # No database could look it up, nor keep it: nobody's, like an empty one.
+        # No database can store this value, so it is treated like an empty identity.
         request = replace(request, identity="")
     client = request.client
     if client is None:
@@ -84,7 +89,7 @@ def resend(request: ResendRequest) -> Result:
     draft = Delivery(
         dialect=request.dialect,
         client=client.name,
-        # Where none can be named, the courier takes that of the newest message before.
+        # If the dialect cannot name a redirect, the courier uses that of the previous message.
         redirect=redirect.id if redirect and request.redirect is not None else "",
         client_state=request.client_state,
         payload=request.payload,
@@ -97,10 +102,10 @@ def resend(request: ResendRequest) -> Result:
 
 
 def _ask(request: ResendRequest, identity: Address | str, draft: Delivery) -> Result:
-    """Write the ask down for the courier, so that nothing here can tell of an account.
+    """Store the request for the courier, so that the answer does not reveal an account.
 
-    The cooldown that is told is that of what was typed. The address has its own, which the
-    courier takes: told, it would link a user name to an address.
+    The reported cooldown is that of the typed identity. The address has a separate cooldown, which
+    the courier takes. Reporting that one would link a user name to an address.
     """
     result = Result(Outcome.SENT, request.identity, request.identity)
     if not backlog.admits(request.caller):
@@ -117,7 +122,10 @@ def _ask(request: ResendRequest, identity: Address | str, draft: Delivery) -> Re
 
 
 def _typed(identity: Address | str) -> str:
-    """Return the key of the cooldown of what was typed; no address and no name has a line break."""
+    """Return the cooldown key of the typed identity.
+
+    It differs from the keys of addresses and user names, since those have no line break.
+    """
     return f"typed\n{matching.key(identity, [])}"
 
 
@@ -126,7 +134,7 @@ def _look_up(request: ResendRequest, draft: Delivery) -> Result:
     accounts = matching.find(identity)
     waiting = matching.pending(accounts)
     outcome = Outcome.SENT if waiting else matching.outcome_without_pending(accounts)
-    # Where another outcome must look like SENT, SENT has to look like it.
+    # If another outcome is answered as SENT, SENT has to take the same path.
     if outcome in request.quiet or (waiting and request.quiet & _OF_ACCOUNTS):
         return _ask(request, identity, draft)
     if not waiting:
@@ -143,9 +151,9 @@ def _look_up(request: ResendRequest, draft: Delivery) -> Result:
 
 
 def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
-    """Queue a delivery like ``draft`` for the first account; the others', if any, wait for theirs.
+    """Queue a delivery like ``draft`` for each account; all but the first wait for their slots.
 
-    In the caller's transaction, which took the slot of ``draft``.
+    Call it in the transaction that took the slot of ``draft``.
     """
     first, *others = accounts
     queue_others(draft, others)
@@ -153,9 +161,9 @@ def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
 
 
 def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
-    """Queue deliveries without a slot: one leaves in each next slot of the address, newest first.
+    """Queue deliveries without a slot: one is sent per slot of the address, newest account first.
 
-    An account whose delivery waits already keeps its place.
+    An account that has a queued delivery already gets no second one.
     """
     if not others:
         return
@@ -166,7 +174,7 @@ def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
         ).values_list("confirmation", flat=True)
     )
     new = [a for a in others if a.confirmation_id is None or a.confirmation_id not in waiting]
-    # The newest last, so that the keys' order is theirs.
+    # The newest account comes last, so that the order of the keys is that of the accounts' age.
     for place, account in reversed(list(enumerate(new, start=1))):
         delivery = _copy(draft, account, reason=Reason.TURN)
         _insert(delivery, DeliveryState.QUEUED, place * conf.get().COOLDOWN.gap)
@@ -199,11 +207,11 @@ def send_to(
     redirect: str = "",
     origin: Origin = Origin.ASK,
 ) -> Result:
-    """Queue the message for an account that staff or a command chose; the cooldown holds.
+    """Queue the message for an account that staff or a command chose; the cooldown applies.
 
-    Where no way is named it goes as the newest before it, so that its link is the same and lands
-    in the same place. If the slot was taken for another account with this address, the delivery
-    waits for the next.
+    Without ``client``, ``dialect`` and ``redirect``, those of the latest delivery are reused, so
+    that the link is the same and leads to the same place. If the slot was taken for another
+    account with this address, the delivery waits for the next one.
     """
     if not matching.pending([account]):
         return Result(matching.outcome_without_pending([account]))
@@ -223,7 +231,7 @@ def send_to(
 
 
 def _usual_way(account: Account) -> dict[str, Any]:
-    """The newest message's client and where it lands, else the confirmation's client."""
+    """Return the client and the landing of the newest message, or the confirmation's client."""
     ours = Confirmation.objects.filter(
         Q(account_id=account.user.pk, fingerprint=account.mailbox.fingerprint)
         | Q(pk=account.former_id or 0)
@@ -234,7 +242,7 @@ def _usual_way(account: Account) -> dict[str, Any]:
 
 
 def _may_wait(account: Account) -> bool:
-    """Return whether another account took the newest slot, and nothing is under way for this."""
+    """Return whether other accounts have the newest slot or a message under way, but not this."""
     digest = cooldown.digest(account.mailbox.canonical)
     last = Cooldown.objects.filter(digest=digest).values("last_at")
     sharing = Delivery.objects.filter(

@@ -1,4 +1,4 @@
-"""Bounds of what strangers can have stored, kept without a statement in most requests."""
+"""Limits on stored quiet requests, enforced without a statement in most requests."""
 
 import logging
 import time
@@ -10,37 +10,37 @@ from ..outcomes import DeliveryState
 
 logger = logging.getLogger("resend_confirmation")
 
-#: The rows are counted after every so many inserts, and at once after the door reopens.
+#: Number of inserts between two counts of the rows. They are also counted at the first insert after
+#: a period in which requests were dropped.
 EVERY = 256
-#: Seconds for which asks are shed once the cap was found to be reached.
+#: Seconds for which requests are dropped after a count has reached the cap.
 CLOSED_FOR = 5.0
-#: Part of the cap that one network may hold once it is reached; the asks of others are shed.
+#: Divisor of the cap. While the cap is reached, a network is admitted up to this share of the cap,
+#: counted over its recent requests.
 FEW = 100
-#: Times the cap beyond which all asks are shed.
+#: Multiple of the cap at which the requests of all networks are dropped.
 CEILING = 2
-#: Seconds between two lines of the log on networks that have stored enough.
+#: Minimum number of seconds between two log lines on networks that reached their limit.
 INTERVAL = 60.0
 
 
 class Caller(Protocol):
-    """The network that an ask comes from, as far as it is known."""
+    """The network that a request comes from, as far as it is known."""
 
     def may_store(self) -> bool:
-        """Count one ask to store, or return False if its network has stored enough."""
+        """Count one request to store; return False if its network has reached the limit."""
 
     def is_modest(self, few: int) -> bool:
-        """Count one ask of late, or return False if its network has made ``few`` already."""
+        """Count one recent request; return False if its network has made ``few`` already."""
 
 
 class Unknown:
-    """A caller whose network is not known, so that it has no share of a full backlog."""
+    """A caller from an unknown network, which has no share of a full backlog."""
 
     def may_store(self) -> bool:
-        """Store whatever is asked for."""
         return True
 
     def is_modest(self, few: int) -> bool:
-        """Count nothing."""
         return False
 
 
@@ -55,9 +55,10 @@ _said_at = -INTERVAL
 
 
 def admits(caller: Caller) -> bool:
-    """Return whether one more ask may be written; a refused one is counted.
+    """Return whether one more request may be stored; count it if not.
 
-    With the backlog at its cap the networks that filled it are refused, and others are not.
+    While the backlog is at its cap, only networks with few recent requests are admitted. At
+    ``CEILING`` times the cap, no network is.
     """
     global _shed  # noqa: PLW0603 - a counter per process
     is_modest = caller.is_modest(max(1, conf.get().BACKLOG // FEW))
@@ -71,9 +72,9 @@ def admits(caller: Caller) -> bool:
 
 
 def inserted() -> None:
-    """Note an ask that was written; now and then, look whether the cap is reached.
+    """Count a stored request; after every ``EVERY`` requests, check the cap.
 
-    The look costs one statement in 256, whatever the identity, so it tells nothing of it.
+    The check does not depend on the identity, so its duration reveals nothing about it.
     """
     global _closed_until, _inserted, _is_full, _shed  # noqa: PLW0603 - counters per process
     _inserted += 1
@@ -105,7 +106,7 @@ def _note_beyond() -> None:
 
 
 def reset() -> None:
-    """Forget what this process counted."""
+    """Reset the counts of this process."""
     global _beyond, _closed_until, _inserted, _is_full, _said_at, _shed
     _closed_until, _is_full, _shed, _inserted = 0.0, False, 0, 0
     _beyond, _said_at = 0, -INTERVAL

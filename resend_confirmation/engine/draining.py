@@ -1,4 +1,4 @@
-"""Draining: resolve what was asked, then let the courier carry what is due."""
+"""Draining: resolve the due requests, then let the courier send the due deliveries."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,13 +13,16 @@ from ..courier.interruptions import Held
 from . import pruning
 from .resolving import resolve
 
-#: Rows that one round takes on.
+#: Maximum number of requests, and of deliveries, in one round.
 BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was done: asks resolved, messages accepted, not accepted, no longer needed; paused."""
+    """Counts of requests resolved, and of messages accepted, not accepted and no longer needed.
+
+    ``paused`` is True if the queue is paused.
+    """
 
     resolved: int = 0
     sent: int = 0
@@ -29,21 +32,21 @@ class Tally:
 
     @property
     def idle(self) -> bool:
-        """Whether calling again at once would do nothing."""
+        """True if another call right now would do nothing."""
         return self.paused or not self.did_anything
 
     @property
     def did_anything(self) -> bool:
-        """Whether there was anything to do."""
+        """True if there was anything to do."""
         return bool(self.resolved or self.carried)
 
     @property
     def carried(self) -> int:
-        """Deliveries that were dealt with."""
+        """The number of deliveries processed."""
         return self.sent + self.unsent + self.needless
 
     def __add__(self, later: "Tally") -> "Tally":
-        """Both together; paused is what the later one was."""
+        """Add the counts; take ``paused`` from the later tally."""
         return Tally(
             self.resolved + later.resolved,
             self.sent + later.sent,
@@ -54,9 +57,10 @@ class Tally:
 
 
 def drain(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -> Tally:
-    """Resolve and carry up to ``limit`` due rows each; call it again until it is idle.
+    """Resolve up to ``limit`` requests and process up to ``limit`` deliveries that are due.
 
-    Safe in any number of processes at once. ``is_stopping`` is asked between messages.
+    Call it again until the tally is idle. It is safe to run concurrently in any number of
+    processes. ``is_stopping`` is called between messages.
     """
     resolved = resolve(limit)
     done = courier.carry(limit, is_stopping)
@@ -64,7 +68,7 @@ def drain(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -
 
 
 def rounds(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -> Iterator[Tally]:
-    """Drain round after round, telling of each, until one was idle; prune now and then."""
+    """Drain round after round and yield each tally, until one is idle; prune from time to time."""
     while not is_stopping():
         done = drain(limit, is_stopping)
         yield done
@@ -75,11 +79,11 @@ def rounds(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) 
 
 @sensitive_variables()
 def drain_all(stopping: Event, tell: Callable[[Tally], Any] = lambda done: None) -> Tally:
-    """What a thread, a task or a process of the courier's own does: drain until it is idle.
+    """Drain until idle and return the sums; for a thread, a task or a process of the courier.
 
-    It takes a database connection of its own and closes it. Whatever goes wrong is logged, for
-    the rows stay due. ``tell`` hears of each round. Returns the sums. What a signal's handler
-    raises ends it between two messages, and is raised.
+    The thread's database connections are closed at the end. Errors are logged and end the drain:
+    the rows stay due. ``tell`` is called with the tally of each round. An exception raised by a
+    signal handler ends the drain between two messages, and is then raised.
     """
     sums = Tally()
     with Held() as held:

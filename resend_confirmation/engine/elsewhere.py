@@ -1,4 +1,4 @@
-"""Changes that the host makes by itself to accounts that wait: it confirms or deactivates them."""
+"""Changes by the host itself: accounts that it signs up, confirms or deactivates."""
 
 from contextlib import suppress
 from typing import Any
@@ -18,20 +18,21 @@ from ..outcomes import ConfirmationState, Standing
 from ..signals import confirmed
 from .signup import reopen, withdraw
 
-#: Signals of packages whose sign-ups make inactive accounts, by the app that sends them.
+#: Signals of packages that create inactive accounts at sign-up, by the app that sends them.
 SIGN_UPS = {
     "djoser": "djoser.signals.user_registered",
     "django_registration": "django_registration.signals.user_registered",
 }
 
-#: Set on an instance while a save activates it: the address that the save leaves as it was.
+#: Attribute of an instance while a save activates it: the address, which the save does not change.
 _ACTIVATED = "_resend_confirmation_activated"
-#: Set on an instance that was just inserted as active, until it is saved again: a sign-up that
-#: makes the account first and takes ``is_active`` away in a second save does not deactivate it.
+#: Attribute of an instance that was just inserted as active, until it is saved again. A sign-up
+#: that creates an active account and sets ``is_active = False`` in a second save does not count as
+#: a deactivation.
 _INSERTED = "_resend_confirmation_inserted"
 
 
-#: The models whose saves are watched: the user model, its proxies and its children.
+#: The models with watched saves: the user model, its proxies and its children.
 _watched: list[Any] = []
 
 
@@ -45,12 +46,12 @@ def listen() -> None:
 
 
 def watch() -> None:
-    """Receive the saves of users if the account store asks for it, and of no other model."""
+    """Connect to the saves of users if the account store needs them; other models are left out."""
     while _watched:
         model = _watched.pop()
         pre_save.disconnect(before_save, sender=model)
         post_save.disconnect(after_save, sender=model)
-    # An error of the store or of the user model is what the system checks report.
+    # The system checks report errors of the store and of the user model.
     with suppress(Exception):
         if getattr(accounts.store(), "watches_saves", False):
             for model in apps.get_models():
@@ -58,7 +59,7 @@ def watch() -> None:
 
 
 def _watch(model: Any) -> None:
-    # Signals name the class that is saved: a receiver of the user model's misses its proxies.
+    # Signals are sent for the class that is saved. A receiver for the user model misses proxies.
     if issubclass(model, get_user_model()):
         pre_save.connect(before_save, sender=model)
         post_save.connect(after_save, sender=model)
@@ -77,9 +78,9 @@ def _watch_again(*, setting: str, **_: Any) -> None:
 
 @failures.discreet
 def after_sign_up(sender: Any, user: Any, **_: Any) -> None:
-    """Let an inactive account wait from now on, with FlagStore; a receiver of sign-ups.
+    """Make an inactive account wait from now on, with FlagStore; a receiver of sign-ups.
 
-    ``is_active=False`` alone cannot tell a new account from an imported one that may not be used.
+    ``is_active=False`` alone does not tell a new account from an imported, disabled one.
     """
     if user.is_active or not isinstance(accounts.store(), FlagStore):
         return
@@ -89,10 +90,10 @@ def after_sign_up(sender: Any, user: Any, **_: Any) -> None:
 
 @failures.discreet
 def note_confirmed(user: Any, address: str) -> bool:
-    """Mark our confirmation as made, because ``address`` was confirmed without our link.
+    """Mark our confirmation as confirmed, because ``address`` was confirmed without our link.
 
-    Sends the signal ``confirmed``, in the transaction that marks. Returns False, and does nothing,
-    if no confirmation waited.
+    Send the signal ``confirmed`` inside the transaction that marks it. Return False without a
+    change if no confirmation is pending or the account no longer has the address.
     """
     if (known := Address.parse(address)) is None:
         return False
@@ -121,9 +122,9 @@ def note_confirmed(user: Any, address: str) -> bool:
 
 @failures.discreet
 def note_deactivated(user: Any, address: str) -> None:
-    """Withdraw the confirmation, or write a withdrawn one, so that no link revives ``user``.
+    """Withdraw the confirmation, or create a withdrawn one, so that no link reactivates ``user``.
 
-    One that was made, or withdrawn before, stays as it is.
+    A confirmation that is already confirmed or withdrawn stays as it is.
     """
     if (known := Address.parse(address)) is None:
         return
@@ -137,11 +138,11 @@ def note_deactivated(user: Any, address: str) -> None:
 def before_save(
     sender: Any, instance: Any, raw: bool, using: str, update_fields: Any, **_: Any
 ) -> None:
-    """Note which user is deactivated or activated; a receiver of ``pre_save``.
+    """Record a deactivation, and note an activation for ``after_save``; receives ``pre_save``.
 
-    ``is_active=False`` alone cannot tell a deactivated account from one that never confirmed, so
-    the change is what counts, and an account that is out stays out under another address. Asks the
-    database only when ``is_active`` is written, or the address of an inactive account.
+    ``is_active=False`` alone does not tell a deactivated account from one that never confirmed, so
+    the transition is recorded. Changing the address of a blocked account does not undo it. The
+    database is queried only if ``is_active`` is written, or the address of an inactive account.
     """
     if raw or instance._state.adding:
         return
@@ -153,7 +154,7 @@ def before_save(
         return
     if getattr(instance, _INSERTED, False):
         return
-    # From the database that is about to be written to: a replica may lag behind.
+    # The row is read from the database that is about to be written to: a replica may lag behind.
     known = sender._default_manager.using(using).filter(pk=instance.pk).first()
     if known is None:
         return
@@ -174,10 +175,10 @@ def before_save(
 
 @failures.discreet
 def after_save(sender: Any, instance: Any, created: bool, raw: bool, **_: Any) -> None:
-    """Note which user was activated; a receiver of ``post_save``.
+    """Record an activation; a receiver of ``post_save``.
 
-    Only one that was inactive before, and for the address that it had then: to save an account
-    that is active proves nothing about an address.
+    It counts only if the user was inactive before and the address has not changed: saving an
+    account that was already active proves nothing about its address.
     """
     setattr(instance, _INSERTED, created and instance.is_active)
     address = instance.__dict__.pop(_ACTIVATED, None)

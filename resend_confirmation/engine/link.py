@@ -1,4 +1,4 @@
-"""Confirming: what a token is worth, one conditional UPDATE to spend it, and a way to a new one."""
+"""Confirming: validate a token, spend it by one conditional UPDATE, renew it, or disown it."""
 
 from dataclasses import dataclass, field, replace
 
@@ -15,12 +15,12 @@ from .signup import account_of, locked_account_of, withdraw
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A link that was opened: what it is worth, and whose it is when it is genuine."""
+    """An opened link: the verdict and, if it is genuine, its delivery and account."""
 
     verdict: Verdict
     delivery: Delivery | None = None
     account: Account | None = None
-    #: The token of a genuine link, without what the link had picked up on its way.
+    #: The token of a genuine link, without the text that programs added to it.
     token: str = field(default="", repr=False)
 
     @property
@@ -31,13 +31,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a vendor's call says beside a token: the client, and whom it means; None is nothing."""
+    """The client and the identity that a vendor's call names with the token; None if absent."""
 
     client: str | None = None
     identity: str | None = field(default=None, repr=False)
 
     def fits(self, delivery: Delivery, account: Account | None) -> bool:
-        """Return whether the delivery is the client's, and its account the one that is named."""
+        """Return whether delivery and account are those of the named client and identity."""
         if self.client is not None and self.client != delivery.client:
             return False
         return self.identity is None or (
@@ -50,11 +50,11 @@ _NOTHING = Named()
 
 @failures.discreet
 def inspect(token: str, named: Named = _NOTHING) -> Opened:
-    """What ``token``, or the text that has it, is worth, without changing anything.
+    """Return the verdict on ``token``, or on the text that contains it, without a change.
 
-    FOREIGN: we never sent it, or not as ``named`` says. Otherwise it is genuine, and READY,
-    EXPIRED, ALREADY (used) or DEAD (withdrawn, replaced, the address changed, the account
-    deactivated or gone).
+    FOREIGN: no stored delivery has the token, or the delivery does not fit ``named``. Otherwise
+    the token is genuine. It is READY, EXPIRED, ALREADY (the address is confirmed) or DEAD
+    (withdrawn, replaced, the address changed, the account deactivated or gone).
     """
     read = {tokens.digest(reading): reading for reading in tokens.readings(token)}
     if not read:
@@ -87,7 +87,7 @@ def _worth(
     if confirmation.state == ConfirmationState.CONFIRMED:
         return Verdict.ALREADY
     if account.standing is not Standing.PENDING:
-        # A store of the host's may say 'confirmed' while our row still waits.
+        # The host's store may return 'confirmed' while our row is still pending.
         return Verdict.ALREADY if account.standing is Standing.CONFIRMED else Verdict.DEAD
     replaced = conf.get().LINK_POLICY == "newest" and generation < confirmation.generation
     if replaced or confirmation.state != ConfirmationState.PENDING:
@@ -99,7 +99,7 @@ def _worth(
 
 @failures.discreet
 def confirm(token: str, named: Named = _NOTHING) -> Opened:
-    """Spend ``token``: CONFIRMED for exactly one caller, else what ``inspect`` says.
+    """Spend ``token``: CONFIRMED for exactly one caller, else the result of ``inspect``.
 
     The signal ``confirmed`` is sent inside the transaction.
     """
@@ -113,22 +113,23 @@ def confirm(token: str, named: Named = _NOTHING) -> Opened:
 
 @failures.discreet
 def spend(opened: Opened) -> bool:
-    """Confirm by a link that was READY when it was looked at; False when it is not any more."""
+    """Confirm by a link that was READY when it was inspected; return False if it no longer is."""
     assert opened.confirmation is not None
     return confirm_by_hand(opened.confirmation)
 
 
 @failures.discreet
 def confirm_by_hand(confirmation: Confirmation) -> bool:
-    """Confirm without a link, as staff may; False when there is nothing to confirm.
+    """Confirm without a link, as staff may.
 
-    The account is locked before the store is asked, so that what it says is what is confirmed.
+    Return False if nothing is pending or the account store refuses. The account is locked before
+    it is read, so that it cannot change before it is confirmed.
     """
     with database.atomic():
         account = locked_account_of(confirmation)
         if account is None or account.standing is not Standing.PENDING:
             return False
-        # The selector is part of the condition: a withdrawal in between replaced it.
+        # The selector is part of the condition, since a withdrawal in between replaces it.
         won = Confirmation.objects.filter(
             pk=confirmation.pk, state=ConfirmationState.PENDING, selector=confirmation.selector
         ).update(state=ConfirmationState.CONFIRMED, confirmed_at=database.now())
@@ -145,7 +146,10 @@ def confirm_by_hand(confirmation: Confirmation) -> bool:
 @failures.discreet
 @database.retry_on_deadlock
 def renew(token: str) -> Result | None:
-    """Send a new link in place of an expired one; None unless ``token`` is genuine and expired."""
+    """Send a new link in place of an expired one.
+
+    Return None unless ``token`` is genuine and expired, and its account is still pending.
+    """
     opened = inspect(token)
     delivery, confirmation, account = opened.delivery, opened.confirmation, opened.account
     if opened.verdict is not Verdict.EXPIRED or not (delivery and confirmation and account):
@@ -154,7 +158,7 @@ def renew(token: str) -> Result | None:
     with database.atomic():
         if wait := cooldown.take(account.mailbox.canonical, account.cooldown, now):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
-        # After the cooldown, as everywhere: another order could end in a deadlock.
+        # The account is locked after the cooldown, as everywhere: another order could deadlock.
         current = locked_account_of(confirmation)
         if current is None or current.standing is not Standing.PENDING:
             database.roll_back()
@@ -166,9 +170,10 @@ def renew(token: str) -> Result | None:
 @failures.discreet
 @database.retry_on_deadlock
 def disown(token: str) -> Opened:
-    """Withdraw the confirmation behind ``token``, as the recipient who did not sign up asks for.
+    """Withdraw the confirmation behind ``token``, for a recipient who did not sign up.
 
-    Return what the link was worth before: READY and EXPIRED ones are withdrawn, others left alone.
+    Only READY and EXPIRED links are withdrawn. Return the link with its verdict before that, or
+    with the current one if another request was faster.
     """
     opened = inspect(token)
     confirmation = opened.confirmation

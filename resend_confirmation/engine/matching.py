@@ -1,4 +1,4 @@
-"""From an identity to accounts: the store's candidates, compared exactly in Python."""
+"""Matching of identities to accounts: the store's candidates, compared exactly in Python."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from ..outcomes import Outcome, Reason, Standing
 
 @failures.discreet
 def find(identity: Address | str) -> list[Account]:
-    """Find the accounts that ``identity`` names, in one statement; it never raises ValueError.
+    """Find the accounts that ``identity`` names, in one statement; never raise ValueError.
 
-    Databases differ in which letters they take for equal, so that a look-up alone would reach
-    neighbours. What reads as an address names accounts by their address alone: with a user name
-    to fall back to, a message would tell whether an account has the address.
+    Databases differ in the letters that they treat as equal, so a look-up alone could return other
+    accounts. An identity that is an address matches addresses only. With user names as a fallback,
+    a message would reveal that no account has the address.
     """
     identity = addresses.read(identity) if isinstance(identity, str) else identity
     candidates = store().find(identity)
@@ -31,21 +31,21 @@ def names(identity: str, account: Account) -> bool:
 
 
 def pending(accounts: Sequence[Account]) -> list[Account]:
-    """Return those that wait and have an address to write to, the newest first."""
+    """Return the pending accounts that have a valid address, the newest first."""
     waiting = [a for a in accounts if a.standing is Standing.PENDING and a.parsed]
-    # Stores hand out the oldest account first; their keys need not say which that is.
+    # Stores return the oldest account first. The primary keys may not be in that order.
     waiting.reverse()
     return sorted(waiting, key=lambda a: -(a.confirmation_id or 0))
 
 
 def key(identity: Address | str, accounts: Sequence[Account]) -> str:
-    """Return the key of the cooldown of ``identity``: its account's address, else what it says."""
+    """Return the cooldown key: the account's canonical address, else the normalised identity."""
     named = (accounts[0].parsed if accounts else None) or identity
     return named.canonical if isinstance(named, Address) else named
 
 
 def outcome_without_pending(accounts: Sequence[Account]) -> Outcome:
-    """What to say when none of ``accounts`` waits."""
+    """Return the outcome for ``accounts`` of which none is pending."""
     standings = {account.standing for account in accounts}
     if Standing.CONFIRMED in standings:
         return Outcome.CONFIRMED

@@ -1,4 +1,4 @@
-"""Putting deliveries into the outbox: a row in the caller's transaction, the news after it."""
+"""Transactional outbox: insert a delivery in the caller's transaction; announce it after."""
 
 from functools import partial
 
@@ -9,7 +9,10 @@ from ..signals import delivery_changed
 
 
 def insert(delivery: Delivery) -> None:
-    """Write ``delivery`` in the caller's transaction; after its commit, wake and tell."""
+    """Insert ``delivery`` in the caller's transaction.
+
+    After the commit, wake the courier and send ``delivery_changed``.
+    """
     delivery.save(using=database.using(), force_insert=True)
     database.on_commit(courier.wake)
     told = {"state": DeliveryState(delivery.state), "reason": Reason(delivery.reason)}

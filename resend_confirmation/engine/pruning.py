@@ -1,4 +1,4 @@
-"""Pruning: what is past its retention goes, a batch at a time, so that it can stop anywhere."""
+"""Pruning: delete rows past their retention in batches; it can stop after each one."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -12,18 +12,18 @@ from .. import addresses, conf, database, failures
 from ..models import Cooldown, Delivery
 from ..outcomes import DeliveryState
 
-#: Rows deleted in one statement, each a transaction of its own: locks stay short.
+#: Maximum number of rows per batch. Each batch is a separate transaction, so that locks are short.
 BATCH = 1000
-#: How often those who drain prune as well, all together, and how many batches each time; sooner
-#: where there was more.
+#: Interval between two sweeps, over all processes, and the maximum number of batches in one sweep.
+#: After a sweep that reached the maximum, the next one follows sooner.
 EVERY = timedelta(minutes=10)
 SOON = timedelta(minutes=1)
 MOST_BATCHES = 10
-#: The longest window of a cooldown is a day, unless COOLDOWN itself is longer; a row untouched
-#: for a day more says nothing.
+#: The longest window of a cooldown, unless the gap of COOLDOWN is longer. Rows are kept for another
+#: day after that.
 DAY = timedelta(days=1)
 
-#: States that a delivery does not leave by itself.
+#: States in which the courier is finished with a delivery.
 ENDED = (
     DeliveryState.SENT,
     DeliveryState.DELIVERED,
@@ -38,10 +38,11 @@ ENDED = (
 
 
 def prune(batch: int = BATCH) -> Iterator[int]:
-    """Delete batch by batch, yielding how many rows each took; stop whenever you like.
+    """Delete old rows batch by batch, and yield the number of rows of each batch.
 
-    Deliveries go RETENTION after they were asked for, ignored ones after its "ignored",
-    cooldowns when every window is over. A delivery whose link still works stays.
+    The caller may stop at any time. Deliveries are deleted after the "ended" time of RETENTION,
+    counted from the request, and ignored ones after its "ignored" time. Cooldowns are deleted
+    after all of their windows have passed. A delivery with a link that has not expired is kept.
     """
     settings, now = conf.get(), database.now()
     dead_link = Q(link_expires_at=None) | Q(link_expires_at__lt=now)
@@ -66,10 +67,10 @@ def prune(batch: int = BATCH) -> Iterator[int]:
 
 
 def sweep(is_stopping: Callable[[], bool] = lambda: False) -> int:
-    """Prune a few batches if no courier did lately, and return how many rows went.
+    """Prune a few batches if no courier did recently, and return the number of rows deleted.
 
-    Whoever drains calls it, so that no site needs a timer for it. Errors are reported: there is
-    another turn.
+    Every drain calls it, so that sites need no timer for it. Errors are only logged, since a later
+    sweep tries again.
     """
     total = batches = 0
     try:
@@ -87,7 +88,7 @@ def sweep(is_stopping: Callable[[], bool] = lambda: False) -> int:
 
 
 def _turn() -> QuerySet[Cooldown]:
-    """Return the row that notes when the last turn was."""
+    """Return the row that records the time of the last sweep."""
     return Cooldown.objects.filter(digest=_key())
 
 
@@ -112,6 +113,6 @@ def _take_turn(now: datetime) -> bool:
 
 def _in_batches(rows: QuerySet[Any], batch: int) -> Iterator[int]:
     while pks := list(rows.values_list("pk", flat=True)[:batch]):
-        # The condition again: a cooldown may have been taken since.
+        # The condition applies again, since a cooldown may have been taken in between.
         deleted, _ = rows.filter(pk__in=pks).delete()
         yield deleted

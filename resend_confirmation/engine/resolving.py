@@ -1,4 +1,4 @@
-"""Resolving quiet asks, away from the request: who was meant, and does a message follow."""
+"""Resolving of quiet requests by the courier: find their accounts, and queue messages."""
 
 import logging
 import time
@@ -18,18 +18,19 @@ from .signup import ensure_confirmation
 
 logger = logging.getLogger("resend_confirmation")
 
-#: Seconds of one round for which errors of a connection are no reason to put asks off.
+#: Seconds from the start of a round for which connection errors are retried, not postponed.
 PATIENCE = 5.0
-#: What a caller brought for the message and the landing, as it is once there will be neither.
+#: Columns with values for the message and the redirect, cleared if there will be neither.
 BROUGHT = {"client_state": "", "payload": "", "language": "", "accept_language": ""}
 
 
 @failures.discreet
 def resolve(limit: int = 100) -> int:
-    """Resolve up to ``limit`` due asks; each becomes queued, or ignored with the reason.
+    """Resolve up to ``limit`` due requests, and return the number of requests read.
 
-    Safe beside other couriers: a row belongs to the one that moves it out of 'asked'. Returns how
-    many rows were looked at.
+    Each becomes queued, or ignored with the reason. If an error prevents that, it is postponed or
+    fails. It is safe to run concurrently: the UPDATE that moves a row out of 'asked' succeeds for
+    one courier.
     """
     due = Delivery.objects.filter(state=DeliveryState.ASKED, not_before__lte=database.latest())
     asks = list(due.order_by("not_before", "pk")[:limit])
@@ -37,7 +38,7 @@ def resolve(limit: int = 100) -> int:
     gone: Counter[str] = Counter()
     for ask in asks:
         try:
-            # Safe to repeat: an ask that was resolved is not 'asked' any more.
+            # It is idempotent: a resolved request is no longer in the state 'asked'.
             if not database.retry_on_disconnect(partial(_resolve, ask), until):
                 gone[ask.client] += 1
         except Exception as error:
@@ -54,7 +55,7 @@ def resolve(limit: int = 100) -> int:
 
 @database.retry_on_deadlock
 def _resolve(ask: Delivery) -> bool:
-    """Look one ask up; False if its client was removed from the settings."""
+    """Resolve one request; return False if its client was removed from the settings."""
     client = clients.by_name(ask.client)
     if client is None:
         _end(ask, Reason.CLIENT_GONE)
@@ -70,16 +71,16 @@ def _look_up(ask: Delivery) -> None:
     accounts = matching.find(identity)
     waiting = matching.pending(accounts)
     if not waiting:
-        # As for one who waits: a dialect that tells COOLING_DOWN must not tell them apart.
+        # A slot is taken here too. Otherwise COOLING_DOWN would reveal a pending account.
         key = matching.key(identity, accounts)
         _end(ask, matching.REASONS[matching.outcome_without_pending(accounts)], key)
         return
     first, *others = waiting
-    # The slot is that of the ask: a caller who waited as told is not refused for the courier's
-    # own delay.
+    # The slot is taken at the time of the request. A caller who waited as long as the answer said
+    # is then not refused because of the courier's delay.
     ask.slot_at = ask.asked_at
     with database.atomic():
-        # Looking up is not sending: the courier counts from the start.
+        # Attempts to resolve are not attempts to send, so the count starts again.
         if not _move(ask, state=DeliveryState.QUEUED, attempts=0):
             return
         confirmation_id = (
@@ -107,7 +108,7 @@ def _look_up(ask: Delivery) -> None:
 
 
 def _end(ask: Delivery, reason: Reason, key: str = "") -> None:
-    """No message follows; ``key`` is whose slot of the cooldown the ask takes all the same."""
+    """End a request without a message; take a slot of the cooldown ``key``, if there is one."""
     with database.atomic():
         ended = _move(
             ask, state=DeliveryState.IGNORED, reason=reason, ended_at=database.now(), **BROUGHT
@@ -123,13 +124,16 @@ def _tell(ask: Delivery, state: DeliveryState, reason: Reason) -> None:
 
 
 def _move(ask: Delivery, **values: object) -> bool:
-    """Take the ask out of 'asked'; its identity is not needed any more and is erased."""
+    """Move the request out of 'asked' and erase its identity; return False if it already was."""
     asked = Delivery.objects.filter(pk=ask.pk, state=DeliveryState.ASKED)
     return bool(asked.update(identity="", **values))
 
 
 def _postpone(ask: Delivery, error: Exception) -> None:
-    """Try again later; faults of the site cost the ask none of its tries."""
+    """Retry later; fail after the last attempt, or past the lifetime of a link.
+
+    An outage does not use up an attempt.
+    """
     now = database.now()
     tries = ask.attempts + 1
     if failures.is_outage(error):

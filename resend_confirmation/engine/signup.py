@@ -1,4 +1,4 @@
-"""Starting and withdrawing a confirmation: what a host's sign-up and its staff call."""
+"""Starting and withdrawing a confirmation, for the host's sign-up and its staff."""
 
 import re
 from contextlib import suppress
@@ -18,7 +18,7 @@ from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, DeliveryState, Origin, Reason, Refusal
 from . import outbox
 
-#: A language, and what narrows it: as a tag (pt-BR) or as a locale (pt_BR, sr@latin).
+#: A language code with optional subtags: a tag (pt-BR) or a locale (pt_BR, sr@latin).
 _TAG = re.compile(r"([a-z]{2,8})([-_@][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
 
 
@@ -36,20 +36,25 @@ def start(
 ) -> Confirmation:
     """Make ``account`` wait for a confirmation of its address, and send the message.
 
-    ``account`` is a user, or where the store knows several addresses of one an ``Account`` of its.
-    Call it in the transaction that signs the user up: the message goes out after the commit and
-    not at all when it is rolled back. ``client`` is a client's name (default: the default
-    client), ``redirect`` one of its registered URLs, by default that of the account's
-    newest message for this client, else the first. ``language`` and ``time_zone`` are the
-    message's; what the site or Python does not have, empty or None is the site's own.
-    ``send=False`` only writes the row. Calling again for an address that was confirmed or
-    withdrawn makes it pending anew and kills old links. A message of it that still waits ends as
-    superseded. Within a cooldown the new one waits, for COOLDOWN and for its turn among other
-    accounts' with that address.
+    ``account`` is a user, or an ``Account`` from a store that knows several addresses of a user.
+    Call this function in the transaction that signs the user up. The message is sent after the
+    commit, and not at all after a rollback.
 
-    Raises ValueError when the user has no address that mail can go to, there is no such client,
-    ``language`` is no language code, or the redirect is not registered; TypeError for anything
-    but a user or an Account. A dialect that is not mounted lands as none does.
+    ``client`` is the name of a client (default: the default client). ``redirect`` is one of its
+    registered URLs. The default is that of the account's newest message for this client, else the
+    first. ``dialect`` decides on the redirect after the confirmation. A dialect that is not
+    mounted has no effect. ``language`` and ``time_zone`` are those of the message. The site's are
+    used if they are empty or None, or if the site does not have the language or Python the time
+    zone. ``send=False`` only writes the row.
+
+    A call for an address that was confirmed or withdrawn makes it pending again and invalidates old
+    links. A message that is still queued for it is superseded. During a cooldown the new message
+    may have to wait, for the gap of COOLDOWN and for its turn among the messages to other accounts
+    with that address.
+
+    Raise ValueError if the user has no valid address, the client is unknown, ``language`` is not a
+    language code, or the redirect is not registered. Raise TypeError if ``account`` is neither a
+    user nor an Account.
     """
     is_one_of_several = isinstance(account, Account)
     user = account.user if is_one_of_several else account
@@ -73,7 +78,7 @@ def start(
             confirmation.save(update_fields=["time_zone"])
         if send:
             now = database.now()
-            # A redirect's id means something only beside the client that registered it.
+            # The id of a redirect is valid only for the client that registered it.
             sender = owner if client or redirect else clients.by_name(confirmation.client)
             target = _redirect(sender, redirect) if sender and redirect else None
             older = superseding.end_waiting(confirmation.pk)
@@ -94,10 +99,10 @@ def start(
 
 
 def _slot(address: Address, now: datetime, older: list[Delivery]) -> dict[str, Any]:
-    """Return a message's fields that say when it leaves: in a new slot, or one of ``older``.
+    """Return a delivery's fields for its due time: with a new slot, or with one of ``older``.
 
-    Without a slot the message waits for one gap, and takes one when it goes out. Asks for the
-    address from before there was an account cannot put it off until the hour or day is over.
+    Without a slot the message waits for one gap at most, and takes a slot when it is sent. Requests
+    made before the account existed cannot delay it until the hour or the day is over.
     """
     wait = timedelta(seconds=cooldown.take(address.canonical, at=now))
     unused = [row for row in older if row.slot_at and not row.doubts]
@@ -117,7 +122,10 @@ def _own_address(user: Any) -> str | None:
 
 
 def _language(given: str | None) -> str:
-    """As it was given: what the site has of it is looked for when the message is written."""
+    """Return the language code as it was given; raise ValueError if it is not one.
+
+    The matching language of the site is determined when the message is written.
+    """
     code = str(given or "")
     room = Confirmation._meta.get_field("language").max_length or 0
     if code and not (len(code) <= room and _TAG.fullmatch(code)):
@@ -126,22 +134,21 @@ def _language(given: str | None) -> str:
 
 
 def _time_zone(given: str | tzinfo | None) -> str:
-    """Its name; none for one that Python does not know, which a sign-up need not fail for."""
+    """Return the name of the time zone, or an empty string if Python does not know it."""
     with suppress(ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo(str(given)).key if given else ""
     return ""
 
 
 def _redirect(client: Client, url: str) -> Redirect | Refusal | None:
-    """The registered redirect with a URL."""
     return clients.find_redirect(client, url)
 
 
 def ensure_confirmation(account: Account, *, client: str, language: str) -> Confirmation:
-    """The pending confirmation of an account that its store says is waiting.
+    """Return the pending confirmation of a pending account; create or reopen it if necessary.
 
-    One that changed its address goes on waiting as it did: for the same client, and in the same
-    language.
+    After a change of address, the client, language and time zone of the former confirmation are
+    kept.
     """
     former = (
         Confirmation.objects.filter(pk=account.former_id).first() if account.former_id else None
@@ -160,9 +167,10 @@ def ensure_confirmation(account: Account, *, client: str, language: str) -> Conf
 def reopen(
     user: Any, address: Address, *, client: str, language: str, time_zone: str = ""
 ) -> Confirmation:
-    """The confirmation of ``address``: made, or made pending again, or as it is while it waits.
+    """Return the confirmation of ``address`` as pending; create or reopen it if necessary.
 
-    One that waits for another spelling of the address begins again: its links went elsewhere.
+    A confirmation that is pending for another spelling of the address is reopened too, since its
+    links were sent to that spelling.
     """
     now = database.now()
     fresh = {
@@ -192,11 +200,12 @@ def reopen(
 
 @failures.discreet
 def withdraw(confirmation: Confirmation) -> bool:
-    """Stop waiting for ``confirmation``: no message follows and every link is dead.
+    """Withdraw ``confirmation``: no message follows, and every link is dead.
 
-    Those of addresses that the account had before go with it, so that it does not wait again by
-    going back to one. False when it was not pending any more. Raises TypeError for anything but
-    a Confirmation: a user has a key too, which may be that of somebody else's row.
+    Pending confirmations of the account's former addresses are withdrawn too, so that a change
+    back to one of them does not make the account pending again. Return False if ``confirmation``
+    was no longer pending. Raise TypeError if it is not a Confirmation: a user has a primary key
+    too, which may be that of an unrelated row.
     """
     if not isinstance(confirmation, Confirmation):
         raise TypeError("withdraw takes the Confirmation that start returns")
@@ -213,18 +222,18 @@ def withdraw(confirmation: Confirmation) -> bool:
 
 
 def account_of(confirmation: Confirmation) -> Account | None:
-    """The account of ``confirmation`` as its store knows it now."""
+    """Return the account of ``confirmation``, as the store returns it now, or None."""
     return accounts.of(confirmation.account_id, confirmation.parsed)
 
 
 def locked_account_of(confirmation: Confirmation) -> Account | None:
-    """The same, locked until the transaction ends: nothing of it changes before."""
+    """Return the account of ``confirmation``, locked until the transaction ends, or None."""
     accounts.store().lock(confirmation.account_id)
     return account_of(confirmation)
 
 
 def moved_account_of(confirmation: Confirmation) -> Account | None:
-    """The account that waits under another address by now, because of ``confirmation``."""
+    """Return the account that is pending because of ``confirmation``, under a newer address."""
     user = confirmation.account
     account = accounts.of(user.pk, _own_address(user))
     return account if account is not None and account.former_id == confirmation.pk else None
