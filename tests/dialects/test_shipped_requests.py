@@ -22,6 +22,8 @@ from . import xsolla_sdks as sdks
 from .mailbox import Mailbox
 from .test_servers import SERVERS
 
+pytestmark = pytest.mark.server
+
 ROOT = "/F2FE78BB-5D08-44FE-B074-6E7C29B49B03/7C1A9E00-0000-4000-8000-000000000001"
 
 SEED = """

@@ -100,6 +100,7 @@ def test_drain_finishes_the_message_under_way(number, world, slow, tmp_path):
 
 
 SEND = """
+import sys
 import threading
 import django
 django.setup()
@@ -114,6 +115,12 @@ for number in range(100):
     user = get_user_model().objects.create(username=name, email=f"{name}@example.com")
     start(user, send=False)
 thread.JITTER = thread.TICK = (0.0, 0.01)
+class Held(thread.Held):
+    def __enter__(self):
+        held = super().__enter__()
+        print("signals are held back", file=sys.stderr, flush=True)
+        return held
+thread.Held = Held
 send_one = send._send
 def send_slowly(*given):
     threading.Event().wait(0.1)
@@ -139,6 +146,7 @@ def test_send_finishes_what_it_has_begun(number, world, tmp_path):
     wait_until(lambda: slow.waiting, world.log_text)
     send.process.send_signal(number)
     wait_until(lambda: f"Stopped by {number.name}." in world.log_text(), world.log_text)
+    wait_until(lambda: "signals are held back" in world.log_text(), world.log_text)
     # It waits for its carrier, and another signal does not change that.
     other = signal.SIGHUP if number == signal.SIGTERM else signal.SIGTERM
     send.process.send_signal(other)
