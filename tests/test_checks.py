@@ -343,7 +343,7 @@ def test_w012_no_redirect(lacks):
 
 def test_e016_databases(ids, settings):
     """E016: each model of ours that is not written where users are."""
-    settings.DATABASE_ROUTERS = ["tests.hosts.routing.ApartRouter"]
+    settings.DATABASE_ROUTERS = ["tests.host_projects.routing.ApartRouter"]
     assert ids() == ["E016", "E016", "E016", "E016"]
     texts = {message.msg for message in run_checks(tags=["resend_confirmation"])}
     assert "Confirmation is stored in database 'default', users in 'people'" in texts
@@ -352,7 +352,7 @@ def test_e016_databases(ids, settings):
 @pytest.mark.parametrize("name", ["PeopleRouter", "CopyRouter"])
 def test_e016_together(ids, settings, name):
     """Together they may be in any database, and be read from a copy of it."""
-    settings.DATABASE_ROUTERS = [f"tests.hosts.routing.{name}"]
+    settings.DATABASE_ROUTERS = [f"tests.host_projects.routing.{name}"]
     assert ids() == []
 
 

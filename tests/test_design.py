@@ -67,14 +67,14 @@ def test_vendors_names():
 
 
 #: Where each file is about one vendor: its dialect, or the clients that it publishes.
-FOLDERS = ("dialects", "clients")
+FOLDERS = ("dialects", "vendor_clients")
 #: The test site mounts the dialects and names their clients; the others need whole settings, or
 #: apps of other packages, beside a real dialect.
 SITE = {
     TESTS / "settings.py",
     TESTS / "urls.py",
     TESTS / "test_deployment_checks.py",
-    TESTS / "neighbours" / "test_oauth_toolkit.py",
+    TESTS / "other_packages" / "test_oauth_toolkit.py",
 }
 NEUTRAL_TESTS = sorted(
     path
@@ -167,8 +167,8 @@ def test_database_tests_are_marked():
     found = offenders(sorted(TESTS.rglob("test_*.py")), unmarked)
     # Threads that have no database: a web server, and one that makes a link.
     assert found == {
-        "tests/clients/test_browsers.py": ["elsewhere"],
-        "tests/hosts/test_links.py": ["test_script_prefix"],
+        "tests/vendor_clients/test_browsers.py": ["elsewhere"],
+        "tests/host_projects/test_links.py": ["test_script_prefix"],
     }
 
 

@@ -588,7 +588,7 @@ def test_readme_site_passes_its_checks(tmp_path):
 
 
 #: The package that a host would write by the how-to, whose own tests run with ours.
-SHOP = Path(__file__).parent / "foreign" / "shop"
+SHOP = Path(__file__).parent / "custom_dialects" / "shop"
 HOW_TO_ADD = "docs/how-to/add-a-dialect.md"
 
 

@@ -217,7 +217,7 @@ def test_rotation_within_one_allocation(change, still, peers, expected):
 
 
 def test_one_network_uses_up_no_wider_one(change, still):
-    """Refused calls of one network are not held against its neighbours."""
+    """Refused calls of one network are not held against others."""
     change(THROTTLE="5/m")
     assert passed(peers=["192.0.2.1"] * 100) == 5
     assert passed(peers=["192.0.2.2"] * 5) == 5

@@ -1,7 +1,7 @@
 """Requests of shipped clients, as bytes over a socket, and their answers as the clients read them.
 
 Each request was recorded from the client or written down from its source; the identity stands in
-for that of the recording. Clients that can be installed are run in ``tests/clients``.
+for that of the recording. Clients that can be installed are run in ``tests/vendor_clients``.
 """
 
 import json

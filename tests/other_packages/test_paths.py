@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(params=["first", "last"], autouse=True)
 def urls(request, settings):
     """Our URLs mounted before allauth's, and after them."""
-    settings.ROOT_URLCONF = f"tests.neighbours.urls_ours_{request.param}"
+    settings.ROOT_URLCONF = f"tests.other_packages.urls_ours_{request.param}"
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     settings.ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
     settings.ACCOUNT_RATE_LIMITS = False

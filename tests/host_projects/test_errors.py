@@ -41,7 +41,7 @@ class Reporter:
 @pytest.fixture
 def browser(settings):
     """A browser at a host with error pages and a reporter of its own."""
-    settings.ROOT_URLCONF = "tests.hosts.urls_failing"
+    settings.ROOT_URLCONF = "tests.host_projects.urls_failing"
     settings.MIDDLEWARE = [f"{__name__}.Reporter", *settings.MIDDLEWARE]
     Reporter.seen.clear()
     return Client(raise_request_exception=False)

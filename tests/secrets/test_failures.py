@@ -21,7 +21,7 @@ from resend_confirmation import engine, failures, start
 from resend_confirmation.courier import carry
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import DeliveryState
-from tests.leaks.conftest import unlogged
+from tests.secrets.conftest import unlogged
 from tests.test_link import linked
 
 pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]

@@ -95,7 +95,7 @@ HOSTS = [
     Host(name="ATOMIC_REQUESTS", database={"ATOMIC_REQUESTS": True}),
     Host(
         name="exception handler",
-        settings={"REST_FRAMEWORK": {"EXCEPTION_HANDLER": "tests.hosts.api.handle"}},
+        settings={"REST_FRAMEWORK": {"EXCEPTION_HANDLER": "tests.host_projects.api.handle"}},
     ),
     Host(name="authentication", api={"authentication_classes": [api.Nobody]}),
     Host(name="permissions", api={"permission_classes": [api.Never]}),
@@ -106,7 +106,7 @@ HOSTS = [
     Host(name="no APPEND_SLASH", settings={"APPEND_SLASH": False}, every_way=True),
     Host(
         name="below a path",
-        settings={"ROOT_URLCONF": "tests.hosts.urls_below"},
+        settings={"ROOT_URLCONF": "tests.host_projects.urls_below"},
         below="/login/v2",
         every_way=True,
     ),
@@ -134,13 +134,16 @@ HOSTS = [
     Host(
         name="i18n_patterns",
         every_way=True,
-        settings={"ROOT_URLCONF": "tests.hosts.urls_translated", "MIDDLEWARE": WITH_LANGUAGES},
+        settings={
+            "ROOT_URLCONF": "tests.host_projects.urls_translated",
+            "MIDDLEWARE": WITH_LANGUAGES,
+        },
         below="/en",
         adds={"Content-Language": "en"},
     ),
     Host(
         name="pages that catch all below a language",
-        settings={"ROOT_URLCONF": "tests.hosts.urls_caught", "MIDDLEWARE": WITH_LANGUAGES},
+        settings={"ROOT_URLCONF": "tests.host_projects.urls_caught", "MIDDLEWARE": WITH_LANGUAGES},
         adds={"Content-Language": "en", "Vary": "Accept-Language"},
     ),
     Host(name="ASGI", serve=by_asgi),
@@ -155,7 +158,7 @@ SITES = {
         Host(name="two databases"),
         Host(
             name="reads from a copy",
-            settings={"DATABASE_ROUTERS": ["tests.hosts.routing.CopyRouter"]},
+            settings={"DATABASE_ROUTERS": ["tests.host_projects.routing.CopyRouter"]},
         ),
     ],
     "a closed API": [Host(name="a closed API", adds=LOOKED_AT)],

@@ -1,4 +1,4 @@
-"""The tests of account stores beside other packages, in processes of their own, as their apps."""
+"""Run the tests of the account stores in subprocesses, with each package installed."""
 
 import pytest
 
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.database
 )
 def test_stores(site, names):
     """They pass with the other packages installed, warnings being errors there too."""
-    files = [f"tests/stores/{name}.py" for name in names]
-    assert_passes(f"tests.stores.settings_{site}", *files)
+    files = [f"tests/account_stores/{name}.py" for name in names]
+    assert_passes(f"tests.account_stores.settings_{site}", *files)
 
 
 def test_store_is_loaded_with_django():
     """The module of the store is imported when Django starts, so that its receivers are there."""
     look = "import sys; print('resend_confirmation.contrib.allauth' in sys.modules)"
-    settings = "tests.stores.settings_allauth"
+    settings = "tests.account_stores.settings_allauth"
     done = run("-c", f"import django; django.setup(); {look}", DJANGO_SETTINGS_MODULE=settings)
     assert done.stdout.strip() == "True", done.stderr

@@ -9,7 +9,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
-ROOT_URLCONF = "tests.neighbours.urls"
+ROOT_URLCONF = "tests.other_packages.urls"
 OAUTH2_PROVIDER = {
     "PKCE_REQUIRED": lambda client_id: client_id == "58",
     "SCOPES": {"read": "Read", "write": "Write", "more": "More"},

@@ -1,7 +1,7 @@
 """A site of django-allauth, with dj-rest-auth on top of it."""
 
-from tests.stores.settings import *  # noqa: F403
-from tests.stores.settings import INSTALLED_APPS, MIDDLEWARE, RESEND_CONFIRMATION
+from tests.account_stores.settings import *  # noqa: F403
+from tests.account_stores.settings import INSTALLED_APPS, MIDDLEWARE, RESEND_CONFIRMATION
 
 INSTALLED_APPS = [
     *INSTALLED_APPS,
@@ -21,7 +21,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
-ROOT_URLCONF = "tests.stores.urls_allauth"
+ROOT_URLCONF = "tests.account_stores.urls_allauth"
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]

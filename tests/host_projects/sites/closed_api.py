@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.hosts.sites.base import *  # noqa: F403
+from tests.host_projects.sites.base import *  # noqa: F403
 from tests.settings import DATABASES, MIDDLEWARE, REST_FRAMEWORK
 
 HOST = "a closed API"
@@ -15,12 +15,12 @@ REST_FRAMEWORK = _ours | {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tests.hosts.api.Nothing",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tests.host_projects.api.Nothing",
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.AcceptHeaderVersioning",
     "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.AnonRateThrottle"],
     "DEFAULT_THROTTLE_RATES": {"anon": "1/day"},
-    "EXCEPTION_HANDLER": "tests.hosts.api.handle",
+    "EXCEPTION_HANDLER": "tests.host_projects.api.handle",
     "NUM_PROXIES": 1,
     "COMPACT_JSON": False,
     "UNICODE_JSON": False,

@@ -55,7 +55,7 @@ def open_site(sites: Sites, elsewhere) -> Site:
     return sites.start(
         "cors",
         THROTTLE="off",
-        DJANGO_SETTINGS_MODULE="tests.clients.cors_settings",
+        DJANGO_SETTINGS_MODULE="tests.vendor_clients.cors_settings",
         CORS_ALLOWED_ORIGINS=elsewhere.origin,
         CORS_PAGES="xsolla,quiva,backendless,strapi",
     )
@@ -263,7 +263,7 @@ def test_page_asks_with_credentials(chromium, elsewhere, sites, page, path, fiel
     site = sites.get(name) or sites.start(
         name,
         THROTTLE="off",
-        DJANGO_SETTINGS_MODULE="tests.clients.cors_settings",
+        DJANGO_SETTINGS_MODULE="tests.vendor_clients.cors_settings",
         CORS_ALLOWED_ORIGINS=elsewhere.origin,
         CORS_PAGES=page,
     )

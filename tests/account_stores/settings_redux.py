@@ -1,7 +1,7 @@
 """A site on which inactive means unconfirmed, with django-registration-redux."""
 
-from tests.stores.settings_flags import *  # noqa: F403
-from tests.stores.settings_flags import INSTALLED_APPS
+from tests.account_stores.settings_flags import *  # noqa: F403
+from tests.account_stores.settings_flags import INSTALLED_APPS
 
 INSTALLED_APPS = [
     "django.contrib.sites",
@@ -9,4 +9,4 @@ INSTALLED_APPS = [
     "registration",
 ]
 SITE_ID = 1
-ROOT_URLCONF = "tests.stores.urls_redux"
+ROOT_URLCONF = "tests.account_stores.urls_redux"

@@ -55,7 +55,7 @@ def test_base_url_with_a_path(settings):
 
 def test_urlconf_of_a_request(settings):
     """A URLconf that a request brought has no part in it: couriers have no request."""
-    settings.ROOT_URLCONF = "tests.hosts.urls_below"
+    settings.ROOT_URLCONF = "tests.host_projects.urls_below"
     set_urlconf("tests.urls")
     try:
         assert links.url("x") == "https://site.example/login/v2/confirm/?token=x"
@@ -77,7 +77,7 @@ def test_urlconf_of_a_request(settings):
 @pytest.mark.parametrize("active", ["en", "pt-br", None])
 def test_i18n_patterns(language, path, active, settings, client):
     """The path is in the message's language, as far as the site has it, and it opens."""
-    settings.ROOT_URLCONF = "tests.hosts.urls_translated"
+    settings.ROOT_URLCONF = "tests.host_projects.urls_translated"
     settings.MIDDLEWARE = MIDDLEWARE
     start(UserFactory.create())
     # As a dialect of the host's own may have written it.

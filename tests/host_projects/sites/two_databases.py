@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-from tests.hosts.sites.base import *  # noqa: F403
+from tests.host_projects.sites.base import *  # noqa: F403
 from tests.settings import DATABASE, DATABASES
 
 HOST = "two databases"
@@ -13,4 +13,4 @@ for alias in ("people", "copy"):
     else:
         name = f"test_{DATABASES['default']['NAME']}_{alias}"
     DATABASES[alias] = {**DATABASES["default"], "TEST": {"NAME": name}}
-DATABASE_ROUTERS = ["tests.hosts.routing.PeopleRouter"]
+DATABASE_ROUTERS = ["tests.host_projects.routing.PeopleRouter"]

@@ -1,4 +1,4 @@
-"""The test site's URLs, and those of its neighbours."""
+"""The test site's URLs, and those of the other packages."""
 
 from django.contrib.auth import views
 from django.http import HttpRequest, HttpResponse

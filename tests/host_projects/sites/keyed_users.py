@@ -1,8 +1,8 @@
 """A host whose users have UUIDs for keys."""
 
-from tests.hosts.sites.base import *  # noqa: F403
+from tests.host_projects.sites.base import *  # noqa: F403
 from tests.settings import INSTALLED_APPS
 
 HOST = "users with a UUID for a key"
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.hosts.keyed"]
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.host_projects.keyed"]
 AUTH_USER_MODEL = "keyed.Member"

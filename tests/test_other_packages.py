@@ -1,4 +1,4 @@
-"""The tests beside other packages, in a process of its own, since apps cannot be added later."""
+"""Run the tests with other packages in a subprocess, since apps cannot be added later."""
 
 import pytest
 
@@ -8,9 +8,9 @@ pytestmark = pytest.mark.django
 
 
 @pytest.mark.parametrize("name", ["test_oauth_toolkit", "test_paths", "test_tokens"])
-def test_neighbours(name):
+def test_other_packages(name):
     """They pass with the other packages installed, warnings being errors there too."""
     # The other databases are this process's.
     assert_passes(
-        "tests.neighbours.settings", f"tests/neighbours/{name}.py", TEST_DATABASE="sqlite"
+        "tests.other_packages.settings", f"tests/other_packages/{name}.py", TEST_DATABASE="sqlite"
     )

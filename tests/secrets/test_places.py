@@ -110,7 +110,7 @@ def server(tmp_path):
     log, told = tmp_path / "log", tmp_path / "told"
     with log.open("w") as stderr, told.open("w") as stdout:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.leaks.server", str(port)],
+            [sys.executable, "-m", "tests.secrets.server", str(port)],
             cwd=ROOT,
             env={
                 **os.environ,

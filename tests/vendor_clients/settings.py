@@ -13,7 +13,7 @@ def nobody() -> list[dict[str, object]]:
 
 
 if env.str("DEFAULT_CLIENT") == "nobody":
-    RESEND_CONFIRMATION = {**RESEND_CONFIRMATION, "CLIENTS": "tests.clients.settings.nobody"}
+    RESEND_CONFIRMATION = {**RESEND_CONFIRMATION, "CLIENTS": "tests.vendor_clients.settings.nobody"}
 else:
     RESEND_CONFIRMATION = {
         **RESEND_CONFIRMATION,

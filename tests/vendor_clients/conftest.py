@@ -24,7 +24,7 @@ OLDEST_NODE = 20
 #: Accounts who wait; each is asked for once, so that no cooldown of one is in another's way.
 PENDING = 120
 #: Settings that choose among the example site's clients.
-OURS = {"DJANGO_SETTINGS_MODULE": "tests.clients.settings"}
+OURS = {"DJANGO_SETTINGS_MODULE": "tests.vendor_clients.settings"}
 #: How a site differs from the demonstration. The throttle counts for each dialect alone.
 SITES = {
     "open": {"THROTTLE": "off"},

@@ -8,7 +8,7 @@ from tests.subprocesses import assert_passes
 pytestmark = [pytest.mark.django, pytest.mark.server]
 
 #: What is run there: the other tests here are of this process alone.
-TESTS = ("tests/hosts/test_answers.py", "tests/hosts/test_doors.py")
+TESTS = ("tests/host_projects/test_answers.py", "tests/host_projects/test_doors.py")
 
 
 @pytest.mark.skipif(hasattr(settings, "HOST"), reason="this process is such a host")
@@ -17,4 +17,4 @@ TESTS = ("tests/hosts/test_answers.py", "tests/hosts/test_doors.py")
 )
 def test_site(site):
     """Everything passes there, warnings being errors there too."""
-    assert_passes(f"tests.hosts.sites.{site}", *TESTS, options=("-p", "no:schemathesis"))
+    assert_passes(f"tests.host_projects.sites.{site}", *TESTS, options=("-p", "no:schemathesis"))

@@ -1,7 +1,7 @@
 """A site on which inactive means unconfirmed, with djoser and with django-registration."""
 
-from tests.stores.settings import *  # noqa: F403
-from tests.stores.settings import INSTALLED_APPS, RESEND_CONFIRMATION
+from tests.account_stores.settings import *  # noqa: F403
+from tests.account_stores.settings import INSTALLED_APPS, RESEND_CONFIRMATION
 
 INSTALLED_APPS = [
     *INSTALLED_APPS,
@@ -9,7 +9,7 @@ INSTALLED_APPS = [
     "djoser",
     "django_registration",
 ]
-ROOT_URLCONF = "tests.stores.urls_flags"
+ROOT_URLCONF = "tests.account_stores.urls_flags"
 ACCOUNT_ACTIVATION_DAYS = 7
 DJOSER = {"SEND_ACTIVATION_EMAIL": True, "ACTIVATION_URL": "activate/{uid}/{token}"}
 #: django-registration brings no templates.

@@ -1,6 +1,6 @@
 """A host without time zones, whose clocks are hours from UTC and are put back in autumn."""
 
-from tests.hosts.sites.base import *  # noqa: F403
+from tests.host_projects.sites.base import *  # noqa: F403
 
 HOST = "USE_TZ=False"
 USE_TZ = False

@@ -150,7 +150,7 @@ def test_deactivated_by_staff(settings):
     given = {"ACCOUNTS": "resend_confirmation.accounts.FlagStore"}
     settings.RESEND_CONFIRMATION = {**settings.RESEND_CONFIRMATION, **given}
     if "copy" in settings.DATABASES:
-        settings.DATABASE_ROUTERS = ["tests.hosts.routing.CopyRouter"]
+        settings.DATABASE_ROUTERS = ["tests.host_projects.routing.CopyRouter"]
     made = UserFactory.create(username="gone")
     users = get_user_model()._default_manager.using(router.db_for_write(get_user_model()))
     user = users.get(pk=made.pk)
