@@ -15,11 +15,12 @@ from django.db.models import F, QuerySet
 
 from .. import columns, conf, database
 from ..addresses import Address
+from ..deliveries import states
 from ..limits import gate
 from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
-from . import slots, superseding
+from . import superseding
 from .deadline import BEATS
 
 logger = logging.getLogger("resend_confirmation")
@@ -203,7 +204,7 @@ def mark(
 
     The same transaction writes the state and ``told`` to the confirmation, unless the delivery is
     requeued or superseded. If the delivery ended without a message, its slot of the cooldown is
-    given back. A sent message that is not marked would be sent again, so the write is retried on
+    released. A sent message that is not marked would be sent again, so the write is retried on
     new database connections until the lease ends.
     """
     if state not in {DeliveryState.QUEUED, DeliveryState.SENT}:
@@ -218,10 +219,8 @@ def mark(
             if claim.passed and (held or state is DeliveryState.SENT):
                 maybe = state in GONE or "doubts" in values or claim.delivery.doubts > 0
                 gate.leave(claim.delivery, claim.passed, may_be_out=maybe)
-            if held and state is DeliveryState.SUPERSEDED:
-                slots.give_back_unit(claim.delivery)
-            elif held and state in gate.UNSENT:
-                slots.give_back(claim.delivery)
+            if held:
+                states.release(claim.delivery, state)
             if held and state is not DeliveryState.QUEUED and not superseded:
                 rows = Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0)
                 rows.update(last_delivery_state=state, **(told or {}))

@@ -6,10 +6,10 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from .. import database
+from ..deliveries import states
 from ..models import Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
-from . import slots
 
 
 def with_others(deliveries: QuerySet[Delivery]) -> Any:
@@ -29,7 +29,7 @@ def end_older(confirmation_id: int, newer: int) -> None:
     """End the waiting deliveries that are older than ``newer``, which has its own slot."""
     with database.atomic():
         for older in _end_all(_waiting(confirmation_id).filter(pk__lt=newer)):
-            slots.give_back_unit(older)
+            states.release(older, DeliveryState.SUPERSEDED)
 
 
 def end_waiting(confirmation_id: int) -> list[Delivery]:

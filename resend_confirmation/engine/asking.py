@@ -12,7 +12,7 @@ from ..accounts import Account
 from ..addresses import Address
 from ..clients import Client
 from ..limits import cooldown
-from ..models import Confirmation, Cooldown, Delivery
+from ..models import Confirmation, Delivery
 from ..outcomes import CONCEALED, DeliveryState, Ending, Origin, Outcome, Reason, Refusal
 from . import backlog, matching, outbox
 from .signup import ensure_confirmation
@@ -243,8 +243,7 @@ def _usual_way(account: Account) -> dict[str, Any]:
 
 def _may_wait(account: Account) -> bool:
     """Return whether other accounts have the newest slot or a message under way, but not this."""
-    digest = cooldown.digest(account.mailbox.canonical)
-    last = Cooldown.objects.filter(digest=digest).values("last_at")
+    last = cooldown.rows(account.mailbox).values("last_at")
     sharing = Delivery.objects.filter(
         Q(slot_at__in=last) | Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING]),
         confirmation__fingerprint=account.mailbox.fingerprint,

@@ -12,7 +12,8 @@ from .. import accounts, addresses, clients, conf, database, failures, tokens
 from ..accounts import Account
 from ..addresses import Address
 from ..clients import Client, Redirect
-from ..courier import slots, superseding
+from ..courier import superseding
+from ..deliveries import states
 from ..limits import cooldown
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, DeliveryState, Origin, Reason, Refusal
@@ -108,7 +109,7 @@ def _slot(address: Address, now: datetime, older: list[Delivery]) -> dict[str, A
     unused = [row for row in older if row.slot_at and not row.doubts]
     heir = unused.pop() if wait and unused else None
     for row in unused:
-        slots.give_back_unit(row)
+        states.release(row, DeliveryState.SUPERSEDED)
     if heir is not None:
         return {"not_before": now, "slot_at": heir.slot_at}
     if wait:

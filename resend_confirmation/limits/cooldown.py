@@ -2,32 +2,22 @@
 
 import math
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from django.conf import settings as django_settings
 from django.db import IntegrityError
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 
 from .. import addresses, conf, database
+from ..accounts import CooldownFacts
+from ..addresses import Address
 from ..models import Cooldown
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
-
-class Facts(Protocol):
-    """The columns from which the remaining cooldown is computed."""
-
-    @property
-    def last_at(self) -> datetime: ...
-    @property
-    def hour_from(self) -> datetime: ...
-    @property
-    def hour_count(self) -> int: ...
-    @property
-    def day_from(self) -> datetime: ...
-    @property
-    def day_count(self) -> int: ...
+#: A row of the cooldown, or its columns as read with an account.
+Facts = CooldownFacts | Cooldown
 
 
 def digest(text: str) -> str:
@@ -48,8 +38,7 @@ def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> in
     A refused call does not count. ``hint`` is the row as just read, if it was read. If the cooldown
     still lasts according to ``hint``, the call is refused without a statement, since a wrong
     refusal only costs a wait. Only the UPDATE or the INSERT grants a slot. ``at`` (by default now)
-    is the time of the slot. It is the ``Delivery.slot_at`` of its message, by which the courier can
-    give the slot back if the message was not sent.
+    is the time of the slot, by which ``release`` finds it.
     """
     now = at or database.now()
     if hint is not None and (wait := seconds_left(hint, now)):
@@ -64,6 +53,32 @@ def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> in
     wait = seconds_left(row, now)
     # Without a gap, the losers of the race for the first row may still find a free slot.
     return 0 if not wait and _update(key, now) else max(1, wait)
+
+
+def release(address: Address, at: datetime) -> bool:
+    """Release the slot taken at ``at``, for a message that was not sent; return whether it was.
+
+    The gap and the hour's unit are free again, so the recipient can request another message at
+    once. The day's unit is not, since it limits how often a caller can cause attempts to an address
+    that is refused each time. Nothing is released if a later request took a slot. A slot is
+    released only once.
+    """
+    # The new ``last_at`` differs from ``at``, so that the condition holds only once.
+    gap = max(conf.get().COOLDOWN.gap, timedelta(microseconds=1))
+    # The gap and the hour were free when the slot was taken. This restores both.
+    row = rows(address).filter(last_at=at, hour_count__gt=0)
+    return bool(row.update(last_at=Value(at - gap), hour_count=F("hour_count") - 1))
+
+
+def release_unit(address: Address, at: datetime) -> None:
+    """Release the hour's unit but not the gap, since a newer message is sent instead."""
+    row = rows(address).filter(hour_from__lte=at, hour_count__gt=0)
+    row.update(hour_count=F("hour_count") - 1)
+
+
+def rows(address: Address) -> QuerySet[Cooldown]:
+    """Return the row of ``address``, under the current key or an older one."""
+    return Cooldown.objects.filter(digest__in=address.digests("cooldown"))
 
 
 def seconds_left(facts: Facts, now: datetime) -> int:

@@ -53,8 +53,7 @@ def leave(delivery: Delivery, address: Address, *, may_be_out: bool) -> None:
 
     If the message may have been sent, the next one waits for COOLDOWN from now.
     """
-    digests = address.digests("cooldown")
-    rows = Cooldown.objects.filter(digest__in=digests, holder=delivery.pk)
+    rows = cooldown.rows(address).filter(holder=delivery.pk)
     if may_be_out:
         rows.update(sent_at=database.latest())
     else:

@@ -1,4 +1,4 @@
-"""Slots of the cooldown: given back when nothing went out, once, and never when it may have."""
+"""A slot of the cooldown is released if nothing was sent, once, and never if it may have been."""
 
 import smtplib
 from datetime import UTC, datetime
@@ -8,8 +8,9 @@ from django.core import mail
 from django.db import transaction
 
 from resend_confirmation import clients, engine, start, withdraw
-from resend_confirmation.courier import claims, slots
+from resend_confirmation.courier import claims
 from resend_confirmation.engine import ResendRequest
+from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Outcome, Reason
 
@@ -35,6 +36,10 @@ def ask_quietly(identity="pending"):
 
 def state():
     return Delivery.objects.latest("pk").state
+
+
+def released(delivery):
+    return cooldown.release(delivery.confirmation.parsed, delivery.slot_at)
 
 
 def drain(clock, hours=9):
@@ -65,7 +70,7 @@ def test_a_failed_send(pending, clock, script, how):
 
 
 def test_every_way_of_asking(clock, script):
-    """A sign-up, staff and the page of an expired link give their slots back as well."""
+    """Slots of a sign-up, of staff and of the page of an expired link are released as well."""
     script.extend([GONE, GONE, None, GONE])
     user = UserFactory.create(username="pending", email="pending@example.com")
     start(user)
@@ -84,7 +89,7 @@ def test_every_way_of_asking(clock, script):
     assert (state(), Cooldown.objects.get().hour_count) == (DeliveryState.FAILED, 0)
 
 
-def test_the_day_is_not_given_back(pending, clock, script):
+def test_the_day_is_not_released(pending, clock, script):
     """An address that is refused each time is tried twelve times a day, not without end."""
     script.extend([GONE] * 50)
     endings = []
@@ -209,7 +214,7 @@ def test_unknown(pending, clock, script):
 
 @pytest.mark.parametrize("gap", [["5/h"], ["1/60s", "5/h"]])
 def test_once(pending, clock, script, settings, gap):
-    """A slot that was given back is not given back again."""
+    """A slot is released only once."""
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": gap}
     script.extend([None, GONE])
     for _ in range(2):
@@ -219,24 +224,24 @@ def test_once(pending, clock, script, settings, gap):
     failed = Delivery.objects.get(state=DeliveryState.FAILED)
     assert Cooldown.objects.get().hour_count == 1
     with transaction.atomic():
-        assert not slots.give_back(failed)
+        assert not released(failed)
     assert Cooldown.objects.get().hour_count == 1
 
 
 def test_a_later_slot_stays(pending, clock, settings):
-    """What one message gives back is its own slot, never one that was taken after it."""
+    """A message releases its own slot, never one that was taken after it."""
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": ["5/h", "12/d"]}
     ask()
     first = Delivery.objects.get()
     clock.move(seconds=1)
     ask()
     with transaction.atomic():
-        assert not slots.give_back(first)
+        assert not released(first)
     assert Cooldown.objects.get().hour_count == 2
 
 
 def test_a_new_key(pending, clock, script, settings):
-    """A slot that was taken under the key before is given back all the same."""
+    """A slot that was taken under the key before is released all the same."""
     script.append(GONE)
     ask()
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
@@ -246,7 +251,7 @@ def test_a_new_key(pending, clock, script, settings):
 
 
 def test_where_unknown_is_concealed_alone(pending, clock, script):
-    """Who hears of the cooldown but not of accounts is not told by a slot that came back."""
+    """A dialect that reveals the cooldown but not accounts does not reveal a released slot."""
     quiet = frozenset({Outcome.UNKNOWN})
     script.append(GONE)
     told = [
