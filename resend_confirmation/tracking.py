@@ -10,6 +10,7 @@ from django.dispatch import receiver
 
 from . import columns, database, failures
 from .addresses import Address
+from .limits import suppression
 from .models import Confirmation, Delivery, Suppression
 from .outcomes import DeliveryState, Reason
 from .signals import delivery_changed
@@ -155,10 +156,8 @@ def _suppress(delivery: Delivery, event: AnymailTrackingEvent, state: DeliverySt
     else:
         return
     address = delivery.confirmation.parsed if delivery.confirmation else None
-    if address is None:
-        return
-    digest = address.digest("suppression")
-    Suppression.objects.get_or_create(digest=digest, defaults={"why": why, "since": database.now()})
+    if address is not None:
+        suppression.suppress(address, why)
 
 
 def is_lasting(event: AnymailTrackingEvent) -> bool:

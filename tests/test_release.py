@@ -10,7 +10,7 @@ from django.db import transaction
 from resend_confirmation import clients, engine, start, withdraw
 from resend_confirmation.courier import claims
 from resend_confirmation.engine import ResendRequest
-from resend_confirmation.limits import cooldown
+from resend_confirmation.limits import cooldown, suppression
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Outcome, Reason
 
@@ -144,12 +144,11 @@ def test_spoilt_in_flight(pending, clock, script):
 
 def test_suppressed(pending, clock):
     """A message that was held back costs nothing, so that staff's lifting it helps at once."""
-    digest = address_of("pending@example.com").digest("suppression")
-    suppression = Suppression.objects.create(digest=digest, why="by_hand", since=clock.now)
+    suppression.suppress(address_of("pending@example.com"), Suppression.Why.BY_HAND)
     assert ask() is Outcome.SENT
     engine.drain()
     assert state() == DeliveryState.SUPPRESSED
-    suppression.delete()
+    Suppression.objects.all().delete()
     assert ask() is Outcome.SENT
 
 

@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from .. import engine
 from ..accounts import Account
 from ..engine.signup import account_of, moved_account_of
-from ..models import Confirmation, Suppression
+from ..limits import suppression
+from ..models import Confirmation
 from ..outcomes import Outcome, Standing
 
 #: Rows of a selection that are loaded at a time.
@@ -54,8 +55,8 @@ def suppressed_since(confirmation: Confirmation) -> list[datetime]:
     account = _account_of(confirmation)
     if account is None or account.parsed is None:
         return []
-    found = Suppression.of(account.parsed)
-    return [found.since] if found else []
+    since = suppression.since(account.parsed)
+    return [since] if since else []
 
 
 def _account_of(confirmation: Confirmation) -> Account | None:

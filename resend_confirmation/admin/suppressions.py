@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from .. import database
 from ..addresses import MAX_LENGTH, Address
+from ..limits import suppression
 from ..models import Suppression
 from .base import ReadOnlyAdmin
 
@@ -24,16 +24,14 @@ class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("detail",)
 
     def clean_address(self) -> str:
-        """Return the address if it is valid and not suppressed yet, and store its digest."""
+        """Return the address if it is valid and not suppressed yet; only its digest is stored."""
         typed: str = self.cleaned_data["address"]
         address = Address.parse(typed)
         if address is None:
             raise forms.ValidationError(_("This is not an e-mail address."))
-        if Suppression.of(address):
+        if suppression.is_suppressed(address):
             raise forms.ValidationError(_("This address is already suppressed."))
-        self.instance.digest = address.digest("suppression")
-        self.instance.why = Suppression.Why.BY_HAND
-        self.instance.since = database.now()
+        self.instance = suppression.new_row(address, Suppression.Why.BY_HAND)
         return typed
 
 
@@ -67,4 +65,4 @@ class SuppressionAdmin(ReadOnlyAdmin):
             return queryset, False
         if (address := Address.parse(search_term)) is None:
             return queryset.none(), False
-        return queryset.filter(digest__in=address.digests("suppression")), False
+        return queryset & suppression.rows(address), False

@@ -14,7 +14,8 @@ from .. import accounts, conf, database, failures
 from ..accounts import Account
 from ..addresses import Address
 from ..deliveries import retries
-from ..models import Confirmation, Suppression
+from ..limits import suppression
+from ..models import Confirmation
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
 from . import claims, links, message, pause, superseding
 from .claims import Claim
@@ -189,9 +190,7 @@ def _objection(confirmation: Confirmation | None, account: Account | None) -> Re
         return Reason.CONFIRMED
     if confirmation.state == ConfirmationState.WITHDRAWN or account.standing is Standing.BLOCKED:
         return Reason.BLOCKED
-    digests = account.mailbox.digests("suppression")
-    suppressed = Suppression.objects.filter(digest__in=digests).exists()
-    return Reason.SUPPRESSED if suppressed else None
+    return Reason.SUPPRESSED if suppression.is_suppressed(account.mailbox) else None
 
 
 def _accepted(claim: Claim, receipt: Receipt) -> None:

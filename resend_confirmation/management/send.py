@@ -11,8 +11,8 @@ from .. import accounts, addresses, clients, database, engine
 from ..accounts import Account
 from ..clients import Client
 from ..engine import ResendRequest, Result, matching
-from ..limits import cooldown
-from ..models import Confirmation, Suppression
+from ..limits import cooldown, suppression
+from ..models import Confirmation
 from ..outcomes import Ending, Origin, Outcome, Refusal
 
 #: Accounts that a bulk resend loads at a time.
@@ -118,8 +118,8 @@ def _send_to(identity: str, options: SendOptions) -> Result | Report:
 
 
 def _suppressed(account: Account) -> Report | None:
-    found = Suppression.of(account.mailbox)
-    return Report(Withheld.SUPPRESSED, since=found.since) if found else None
+    since = suppression.since(account.mailbox)
+    return Report(Withheld.SUPPRESSED, since=since) if since else None
 
 
 def _own_client(account: Account) -> Client | None:

@@ -3,7 +3,6 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from ..addresses import Address
 from .primary import PrimaryManager
 
 
@@ -28,9 +27,3 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return f"{self.digest[:8]}… ({self.get_why_display()})"
-
-    @classmethod
-    def of(cls, address: Address) -> "Suppression | None":
-        """Return the oldest suppression of ``address``, or None if mail may go to it."""
-        rows = cls.objects.filter(digest__in=address.digests("suppression"))
-        return rows.order_by("since").first()

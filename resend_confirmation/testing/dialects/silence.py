@@ -14,6 +14,7 @@ from django.utils import timezone
 from ... import engine
 from ...addresses import Address
 from ...engine import backlog
+from ...limits import suppression
 from ...models import Confirmation, Cooldown, Delivery, Suppression
 from ...outcomes import DeliveryState, Ending, Outcome, Refusal
 from ...signals import delivery_changed, ended
@@ -171,8 +172,7 @@ class Silence(Contract):
             case "suppressed":
                 address = Address.parse(ADDRESS)
                 assert address is not None
-                digest = address.digest("suppression")
-                Suppression.objects.create(digest=digest, why="bounced", since=timezone.now())
+                suppression.suppress(address, Suppression.Why.BOUNCED)
             case "cooling down":
                 site.send(ask)
                 site.delivered()

@@ -1,0 +1,36 @@
+"""Suppression: addresses that get no messages, stored by a keyed digest."""
+
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from .. import database
+from ..addresses import Address
+from ..models import Suppression
+
+
+def is_suppressed(address: Address) -> bool:
+    """Return whether no messages may be sent to ``address``."""
+    return rows(address).exists()
+
+
+def since(address: Address) -> datetime | None:
+    """Return the time of the oldest suppression of ``address``, or None if there is none."""
+    return rows(address).order_by("since").values_list("since", flat=True).first()
+
+
+def suppress(address: Address, why: Suppression.Why) -> None:
+    """Suppress later messages to ``address``. A suppression that exists is kept."""
+    row = new_row(address, why)
+    values = {"why": row.why, "since": row.since}
+    Suppression.objects.get_or_create(digest=row.digest, defaults=values)
+
+
+def new_row(address: Address, why: Suppression.Why) -> Suppression:
+    """Return an unsaved suppression of ``address``. Deleting its row lifts it."""
+    return Suppression(digest=address.digest("suppression"), why=why, since=database.now())
+
+
+def rows(address: Address) -> QuerySet[Suppression]:
+    """Return the suppressions of ``address``, under the current key and older ones."""
+    return Suppression.objects.filter(digest__in=address.digests("suppression"))
