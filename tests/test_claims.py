@@ -191,9 +191,9 @@ def test_a_lease_that_runs(pending, clock):
     assert claimed("quick").delivery.pk == row().pk
 
 
-@pytest.mark.parametrize("lengthen", [claims.hand_over, claims.beat])
+@pytest.mark.parametrize("lengthen", [claims.hand_over, claims.heartbeat])
 def test_lengthened(pending, clock, lengthen):
-    """Handing the message over, and each beat of a send, start the lease anew."""
+    """Handing the message over, and each heartbeat of a send, start the lease over."""
     queued(pending)
     made = claimed("one")
     clock.move(seconds=40)
@@ -216,7 +216,7 @@ def test_fenced(pending, clock, told, successor):
     before = Delivery.objects.values().get()
     told.clear()
     assert claims.hand_over(slow) is False
-    claims.beat(slow)
+    claims.heartbeat(slow)
     assert claims.mark(slow, DeliveryState.FAILED, told={"sends": 7}) is False
     assert claims.put_back(slow, timedelta()) is False
     assert Delivery.objects.values().get() == before
@@ -352,7 +352,7 @@ def test_marked_over_errors_of_the_database(pending, cut, script, monkeypatch, e
     assert carry() == Round()
 
 
-@pytest.mark.parametrize("lengthen", [claims.hand_over, claims.beat])
+@pytest.mark.parametrize("lengthen", [claims.hand_over, claims.heartbeat])
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError, InternalError])
 def test_a_lease_lengthened_over_cut_sessions(pending, cut, lengthen, error):
     """A lease is lengthened on a new session, and the mark is tried for as long as it lasts."""

@@ -12,7 +12,7 @@ from django.core import mail
 
 from resend_confirmation import clients, engine, withdraw
 from resend_confirmation.courier import Round, carry, claims, links, message
-from resend_confirmation.courier.deadline import DeadlineExceeded
+from resend_confirmation.deadline import DeadlineExceeded
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import (

@@ -1,30 +1,36 @@
-"""The hard deadline: work that blocks for ever is cut off from outside, and its thread ends."""
+"""The hard deadline: work that blocks for ever is cut off from outside, and its thread is free."""
 
 import contextlib
+import gc
 import socket
 import threading
 import time
+import weakref
+from collections import deque
 
 import pytest
 
-from resend_confirmation.courier import deadline
-from resend_confirmation.courier.deadline import DeadlineExceeded, JobEnded, NotStarted, within
+from resend_confirmation import deadline
+from resend_confirmation.deadline import DeadlineExceeded, JobEnded, NotStarted, run_with_timeout
 
 pytestmark = [pytest.mark.database, pytest.mark.django]
 
 #: Nothing in these tests lasts so long unless it hangs.
 LONG = 30.0
-NAME = "resend-confirmation-post"
+NAME = "resend-confirmation-deadline"
 
 
-def workers():
-    return [thread for thread in threading.enumerate() if thread.name == NAME]
+def busy():
+    """The workers that have a job, of this test or of an earlier one."""
+    workers = {thread for thread in threading.enumerate() if thread.name == NAME}
+    return workers - set(deadline._idle)
 
 
-def wait_for_the_workers():
-    for thread in workers():
-        thread.join(LONG)
-    assert workers() == []
+def wait_until_idle():
+    until = time.monotonic() + LONG
+    while busy():
+        assert time.monotonic() < until
+        time.sleep(0.001)
 
 
 class Pipe:
@@ -57,11 +63,11 @@ def no_abort():
 
 
 def test_returns():
-    """Work that ends in time gives its result, in a thread of its own."""
+    """Work that ends in time gives its result, from another thread."""
     here = threading.get_ident()
-    there = within(LONG, threading.get_ident, abort=no_abort)
+    there = run_with_timeout(LONG, threading.get_ident, abort=no_abort)
     assert there != here
-    assert workers() == []
+    assert not busy()
 
 
 def test_raises():
@@ -71,7 +77,7 @@ def test_raises():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError) as caught:
-        within(LONG, work, abort=no_abort)
+        run_with_timeout(LONG, work, abort=no_abort)
     assert "work" in [entry.name for entry in caught.traceback]
 
 
@@ -83,30 +89,31 @@ def test_work_that_would_end_the_process(error):
         raise error
 
     with pytest.raises(JobEnded) as caught:
-        within(LONG, work, abort=no_abort)
+        run_with_timeout(LONG, work, abort=no_abort)
     assert caught.value.__cause__ is error
 
 
 def test_no_thread_for_the_work(monkeypatch):
     """Where no thread can be started the work was not begun, and the error says so."""
+    monkeypatch.setattr(deadline, "_idle", deque())
 
     def fail(self):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", fail)
     with pytest.raises(NotStarted):
-        within(LONG, no_abort, abort=no_abort)
+        run_with_timeout(LONG, no_abort, abort=no_abort)
 
 
 def test_given_up(pipe):
-    """Work that hangs is aborted once when its time is over, and its thread ends."""
+    """Work that hangs is aborted once when its time is over, and its thread is free again."""
     started = time.monotonic()
     with pytest.raises(DeadlineExceeded) as caught:
-        within(0.2, pipe.read, abort=pipe.close)
+        run_with_timeout(0.2, pipe.read, abort=pipe.close)
     assert time.monotonic() - started >= 0.2
     assert pipe.aborted == 1
     assert isinstance(caught.value.__cause__, ConnectionResetError)
-    wait_for_the_workers()
+    wait_until_idle()
 
 
 def test_given_up_although_bytes_drip(pipe):
@@ -132,8 +139,8 @@ def test_given_up_although_bytes_drip(pipe):
     dripper.start()
     try:
         with pytest.raises(DeadlineExceeded):
-            within(0.3, read_for_ever, abort=pipe.close)
-        wait_for_the_workers()
+            run_with_timeout(0.3, read_for_ever, abort=pipe.close)
+        wait_until_idle()
     finally:
         over.set()
         dripper.join()
@@ -141,14 +148,14 @@ def test_given_up_although_bytes_drip(pipe):
 
 def test_work_that_cannot_be_aborted(monkeypatch):
     """When the abort does not help the caller goes on without the work."""
-    monkeypatch.setattr(deadline, "GRACE", 0.05)
+    monkeypatch.setattr(deadline, "ABORT_SECONDS", 0.05)
     release = threading.Event()
     with pytest.raises(DeadlineExceeded) as caught:
-        within(0.1, lambda: release.wait(LONG), abort=lambda: None)
+        run_with_timeout(0.1, lambda: release.wait(LONG), abort=lambda: None)
     assert caught.value.__cause__ is None
-    assert len(workers()) == 1
+    assert len(busy()) == 1
     release.set()
-    wait_for_the_workers()
+    wait_until_idle()
 
 
 def test_an_abort_that_fails(pipe):
@@ -159,8 +166,8 @@ def test_an_abort_that_fails(pipe):
         raise OSError("already closed")
 
     with pytest.raises(DeadlineExceeded):
-        within(0.1, pipe.read, abort=abort)
-    wait_for_the_workers()
+        run_with_timeout(0.1, pipe.read, abort=abort)
+    wait_until_idle()
 
 
 def test_ended_at_the_last_moment():
@@ -171,31 +178,76 @@ def test_ended_at_the_last_moment():
         assert release.wait(LONG)
         return "accepted"
 
-    assert within(0.1, work, abort=release.set) == "accepted"
+    assert run_with_timeout(0.1, work, abort=release.set) == "accepted"
 
 
-def test_beats():
-    """The beat is called while the work lasts, in the caller's thread, and not for quick work."""
+def test_heartbeats():
+    """A heartbeat is sent while the work lasts, in the caller's thread, and not for quick work."""
     beats = []
     go_on = threading.Event()
 
-    def beat():
+    def heartbeat():
         beats.append(threading.get_ident())
         if len(beats) == 3:
             go_on.set()
 
-    assert within(8.0, lambda: go_on.wait(LONG), abort=no_abort, beat=beat)
+    assert run_with_timeout(8.0, lambda: go_on.wait(LONG), abort=no_abort, heartbeat=heartbeat)
     assert beats == [threading.get_ident()] * 3
-    within(LONG, lambda: None, abort=no_abort, beat=no_abort)
+    run_with_timeout(LONG, lambda: None, abort=no_abort, heartbeat=no_abort)
 
 
-def test_a_beat_that_fails(pipe):
-    """A database that is away for a beat does not leave the work running without a deadline."""
+def test_a_heartbeat_that_fails(pipe):
+    """A heartbeat that fails does not leave the work running without a deadline."""
 
-    def beat():
+    def heartbeat():
         raise OSError("no database")
 
     with pytest.raises(DeadlineExceeded):
-        within(0.1, pipe.read, abort=pipe.close, beat=beat)
+        run_with_timeout(0.1, pipe.read, abort=pipe.close, heartbeat=heartbeat)
     assert pipe.aborted == 1
-    wait_for_the_workers()
+    wait_until_idle()
+
+
+def test_threads_are_used_again():
+    """One thread works for all calls that come one after the other."""
+    seen = {run_with_timeout(LONG, threading.get_ident) for _ in range(20)}
+    assert len(seen) == 1
+
+
+def test_an_idle_thread_keeps_nothing():
+    """The work and its result are gone when the call is over, although the thread lives on."""
+
+    class Result:
+        pass
+
+    def work():
+        return Result()
+
+    result = weakref.ref(run_with_timeout(LONG, work))
+    work_ref = weakref.ref(work)
+    del work
+    gc.collect()
+    assert (result(), work_ref()) == (None, None)
+
+
+def test_work_left_to_its_thread():
+    """Without an abort the caller goes on at once when the time is over."""
+    release = threading.Event()
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        run_with_timeout(0.1, lambda: release.wait(LONG))
+    assert time.monotonic() - started < deadline.ABORT_SECONDS
+    assert len(busy()) == 1
+    release.set()
+    wait_until_idle()
+
+
+def test_connections_that_cannot_be_closed(monkeypatch):
+    """A database connection that cannot be closed changes no result, and the thread is free."""
+
+    def fail():
+        raise OSError("already gone")
+
+    monkeypatch.setattr("django.db.connections.close_all", fail)
+    assert run_with_timeout(LONG, lambda: "done") == "done"
+    assert not busy()

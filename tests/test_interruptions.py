@@ -12,9 +12,9 @@ from django.core.mail.backends.locmem import EmailBackend
 
 from resend_confirmation import engine
 from resend_confirmation.courier import claims
-from resend_confirmation.courier.deadline import within
-from resend_confirmation.courier.interruptions import Held
+from resend_confirmation.deadline import run_with_timeout
 from resend_confirmation.engine import draining
+from resend_confirmation.interruptions import Held
 from resend_confirmation.models import Delivery
 from resend_confirmation.outcomes import DeliveryState
 
@@ -156,7 +156,7 @@ def test_raised_in_the_wait_itself():
     reached: list[object] = []
     go_on = threading.Event()
 
-    def beat():
+    def heartbeat():
         go_on.set()
         raise KeyboardInterrupt
 
@@ -166,7 +166,7 @@ def test_raised_in_the_wait_itself():
 
     def hold():
         with Held() as held:
-            within(0.4, work, abort=lambda: None, beat=beat)
+            run_with_timeout(0.4, work, abort=lambda: None, heartbeat=heartbeat)
             reached.append(held.is_to_end())
 
     with pytest.raises(KeyboardInterrupt):

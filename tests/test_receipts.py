@@ -20,8 +20,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
 from resend_confirmation.courier import receipts
-from resend_confirmation.courier.deadline import DeadlineExceeded, JobEnded, NotStarted
 from resend_confirmation.courier.receipts import Kind, Stage
+from resend_confirmation.deadline import DeadlineExceeded, JobEnded, NotStarted
 
 from .demonstration import free_port
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from http.client import HTTPConnection
 from io import BytesIO
@@ -26,7 +25,6 @@ from resend_confirmation import conf
 from resend_confirmation.throttling import circuit_breaker, throttle
 from resend_confirmation.throttling.network import network
 from resend_confirmation.throttling.rates import Exceeded, Limit, Memory, count
-from resend_confirmation.throttling.timeout import run_with_timeout
 
 from .conftest import unavailable
 from .faults.gate import Gate
@@ -425,14 +423,6 @@ def test_others_do_not_wait(settings, change, monkeypatch):
     free.set()
     assert [type(each) for each in results] == [type(None)] * 2 + [Exceeded] * 48
     assert len(asked) == 1
-
-
-def test_threads_are_used_again():
-    """One thread waits for all requests that come one after the other; its errors go up."""
-    names = {run_with_timeout(10, lambda: threading.current_thread().ident) for _ in range(20)}
-    assert len(names) == 1
-    with pytest.raises(ZeroDivisionError):
-        run_with_timeout(10, lambda: 1 / 0)
 
 
 # Real caches

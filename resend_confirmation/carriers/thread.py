@@ -10,8 +10,8 @@ import time
 from django.core.checks import CheckMessage
 
 from .. import conf, engine, failures
-from ..courier.interruptions import Held
 from ..engine.draining import BATCH, Tally
+from ..interruptions import Held
 from . import servers
 
 logger = logging.getLogger("resend_confirmation")

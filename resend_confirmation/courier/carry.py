@@ -14,12 +14,12 @@ from .. import accounts, conf, database, failures
 from ..accounts import Account
 from ..addresses import Address
 from ..deliveries import retries
+from ..interruptions import Held
 from ..limits import suppression
 from ..models import Confirmation
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
 from . import claims, links, message, pause, superseding
 from .claims import Claim
-from .interruptions import Held
 from .post import Post
 from .receipts import Kind, Receipt
 
@@ -140,7 +140,7 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
     letter = message.write(delivery, confirmation, account, token)
     if not claims.hand_over(claim):
         return None
-    return post.send(letter, delivery.pk, beat=lambda: claims.beat(claim))
+    return post.send(letter, delivery.pk, heartbeat=lambda: claims.heartbeat(claim))
 
 
 def _is_superseded(claim: Claim) -> bool:

@@ -15,13 +15,13 @@ from django.db.models import F, QuerySet
 
 from .. import columns, conf, database
 from ..addresses import Address
+from ..deadline import HEARTBEATS
 from ..deliveries import states
 from ..limits import gate
 from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
 from . import superseding
-from .deadline import BEATS
 
 logger = logging.getLogger("resend_confirmation")
 
@@ -176,9 +176,9 @@ def hand_over(claim: Claim) -> bool:
     return _prolong(claim, claim.lease_ends, handed_at=database.now())
 
 
-def beat(claim: Claim) -> None:
+def heartbeat(claim: Claim) -> None:
     """Extend the lease during a long send. Errors are retried until the next heartbeat is due."""
-    _prolong(claim, time.monotonic() + conf.get().SEND_DEADLINE.total_seconds() / BEATS)
+    _prolong(claim, time.monotonic() + conf.get().SEND_DEADLINE.total_seconds() / HEARTBEATS)
 
 
 def _prolong(claim: Claim, until: float, **values: Any) -> bool:

@@ -11,8 +11,8 @@ from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.smtp import EmailBackend as SMTPBackend
 
 from .. import conf
+from ..deadline import DeadlineExceeded, run_with_timeout
 from . import extras, receipts
-from .deadline import DeadlineExceeded, within
 from .receipts import Kind, Receipt, Stage
 from .wire import Wire, watch
 
@@ -51,29 +51,29 @@ class Post:
                 # than the deadline, which must come first.
                 self._connection.timeout = 2 * seconds
             self._wire = watch(self._connection)
-            within(seconds, self._connection.open, abort=self._cut)
+            run_with_timeout(seconds, self._connection.open, abort=self._cut)
         except Exception as error:
             return receipts.of(error, Stage.OPENING)
         self._carried = 0
         return None
 
     def send(
-        self, message: EmailMultiAlternatives, delivery_id: int, beat: Callable[[], Any]
+        self, message: EmailMultiAlternatives, delivery_id: int, heartbeat: Callable[[], Any]
     ) -> Receipt:
         """Send one message on the open connection. Every error becomes a Receipt.
 
-        ``beat`` is called from time to time during the send. If the server defers a message before
-        its body, on a connection that has carried others, the message is retried on a new one.
-        Servers end a session after a number of messages (RFC 5321, section 3.8).
+        ``heartbeat`` is called from time to time during the send. If the server defers a message
+        before its body, on a connection that has carried others, the message is retried on a new
+        one. Servers end a session after a number of messages (RFC 5321, section 3.8).
         """
         is_used = bool(self._carried)
-        receipt = self._send(message, delivery_id, beat)
+        receipt = self._send(message, delivery_id, heartbeat)
         if receipt.early and receipt.kind is Kind.NOT_ACCEPTED and is_used:
-            return self.open() or self._send(message, delivery_id, beat)
+            return self.open() or self._send(message, delivery_id, heartbeat)
         return receipt
 
     def _send(
-        self, message: EmailMultiAlternatives, delivery_id: int, beat: Callable[[], Any]
+        self, message: EmailMultiAlternatives, delivery_id: int, heartbeat: Callable[[], Any]
     ) -> Receipt:
         connection, carried, self._carried = self._connection, self._carried or 0, None
         if not _carries(connection, message.to[0]):
@@ -83,11 +83,11 @@ class Post:
         self._wire.begin()
         error: Exception | None = None
         try:
-            accepted = within(
+            accepted = run_with_timeout(
                 seconds,
                 lambda: _send(connection, message, delivery_id),
                 abort=self._cut,
-                beat=beat,
+                heartbeat=heartbeat,
             )
         except Exception as raised:
             # The connection may be in any state, so the next message gets a new one. A connection
@@ -120,7 +120,7 @@ class Post:
         if connection is not None and not hangs:
             # The connection is given up even if closing it fails.
             with suppress(Exception):
-                within(FAREWELL, connection.close, abort=lambda: _cut(connection))
+                run_with_timeout(FAREWELL, connection.close, abort=lambda: _cut(connection))
 
 
 def _cut(connection: Any) -> None:

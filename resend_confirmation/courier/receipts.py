@@ -29,7 +29,7 @@ from requests.exceptions import SSLError as RequestsSSLError
 from urllib3.exceptions import NewConnectionError
 from urllib3.exceptions import ReadTimeoutError as Urllib3ReadTimeout
 
-from .deadline import JobEnded, NotStarted
+from ..deadline import JobEnded, NotStarted
 
 
 class Kind(enum.Enum):

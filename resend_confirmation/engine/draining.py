@@ -9,7 +9,7 @@ from django.db import close_old_connections, connections
 from django.views.decorators.debug import sensitive_variables
 
 from .. import courier, failures
-from ..courier.interruptions import Held
+from ..interruptions import Held
 from . import pruning
 from .resolving import resolve
 

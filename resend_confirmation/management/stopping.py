@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management import CommandError
 
-from ..courier.interruptions import ENDING
+from ..interruptions import ENDING
 
 
 class Stop(threading.Event):

@@ -13,7 +13,7 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 
-from .timeout import run_with_timeout
+from ..deadline import run_with_timeout
 
 logger = logging.getLogger("resend_confirmation")
 

@@ -67,8 +67,8 @@ def claim(original, owner):
     return made
 
 
-def send(original, self, message, delivery_id, beat):
-    receipt = original(self, message, delivery_id, beat)
+def send(original, self, message, delivery_id, heartbeat):
+    receipt = original(self, message, delivery_id, heartbeat)
     if receipt.kind is Kind.ACCEPTED:
         perhaps_die("after_acceptance", delivery_id)
     return receipt
