@@ -100,8 +100,8 @@ def meet(monkeypatch):
     met: set[int] = set()
     update = cooldown._update
 
-    def look(key, now):
-        found = update(key, now)
+    def look(*args):
+        found = update(*args)
         me = threading.get_ident()
         if me not in met:
             met.add(me)

@@ -11,6 +11,7 @@ from django.core import mail
 from resend_confirmation import engine, start
 from resend_confirmation.accounts import store
 from resend_confirmation.courier import Round, carry, pause
+from resend_confirmation.limits.budget import most
 from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import DeliveryState, Origin, Reason
 
@@ -245,6 +246,6 @@ def test_shares_of_the_budget(clock, change):
 def test_every_share_has_one(limit, shares):
     """The smallest budget still has a message for everybody."""
     kinds = [(Origin.SIGN_UP, 0), (Origin.ASK, 0), (Origin.ASK, 1)]
-    assert tuple(pause.most(limit, origin, sends) for origin, sends in kinds) == shares
-    assert pause.most(limit, Origin.RUN, 0) == limit
-    assert pause.most(limit, Origin.RUN, 1) == pause.most(limit, Origin.SIGN_UP, 1) == shares[2]
+    assert tuple(most(limit, origin, sends) for origin, sends in kinds) == shares
+    assert most(limit, Origin.RUN, 0) == limit
+    assert most(limit, Origin.RUN, 1) == most(limit, Origin.SIGN_UP, 1) == shares[2]

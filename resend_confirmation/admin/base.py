@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import clients, failures
 from ..addresses import Address
-from ..courier.pause import budget, pause
+from ..courier import pause
 from ..dialects.base import ResendView
+from ..limits import budget
 
 #: Value for rows without a name; an empty value would mean 'all'.
 NONE = "-"
@@ -100,7 +101,7 @@ class RecordAdmin(ReadOnlyAdmin):
 
 def warn_of_pause(request: HttpRequest) -> None:
     """Add a warning to the page if sending is paused, or a note if resends are."""
-    why, hour = pause(), budget()
+    why, hour = pause.current(), budget.current()
     if why is None:
         if hour and hour.until and hour.has_the_rest_kept:
             text = gettext(

@@ -15,7 +15,7 @@ from ..accounts import Account
 from ..addresses import Address
 from ..deliveries import retries
 from ..interruptions import Held
-from ..limits import suppression
+from ..limits import budget, suppression
 from ..models import Confirmation
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
 from . import claims, links, message, pause, superseding
@@ -166,8 +166,8 @@ def _hindrance(claim: Claim, confirmation: Confirmation, address: Address) -> Re
             return TOO_LATE
         claims.put_back(claim, wait, reason=Reason.TURN, attempts=F("attempts") - 1)
         return OUT_OF_TURN
-    if budget := pause.over_budget(delivery, confirmation):
-        return OVER_BUDGET if budget.is_used_up else OVER_SHARE
+    if hour := budget.take(delivery.origin, confirmation.sends):
+        return OVER_BUDGET if hour.is_used_up else OVER_SHARE
     if links.is_late(delivery, database.now()):
         if delivery.doubts:
             # A new link would differ from the one that may have been sent.
@@ -215,8 +215,8 @@ def _not_accepted(claim: Claim, receipt: Receipt) -> None:
         _wait_for_the_site(claim, receipt)
         return
     if receipt == OVER_SHARE:
-        budget = pause.budget()
-        until = budget.until if budget else None
+        hour = budget.current()
+        until = hour.until if hour else None
         wait = max(timedelta(0), until - database.now()) if until else timedelta(minutes=1)
         _untouched(claim, receipt, wait=wait, reason=Reason.NONE)
         return
@@ -263,7 +263,7 @@ def _ambiguous(claim: Claim, receipt: Receipt) -> None:
 def _misconfigured(claim: Claim, receipt: Receipt) -> None:
     error = f"{receipt.error_class} {receipt.error_code}".strip()
     logger.error("The e-mail settings do not work (%s); sending is paused", error)
-    _untouched(claim, receipt, wait=pause.PAUSE, reason=Reason.CONFIGURATION)
+    _untouched(claim, receipt, wait=pause.LENGTH, reason=Reason.CONFIGURATION)
 
 
 def _untouched(claim: Claim, receipt: Receipt, *, wait: timedelta, reason: Reason) -> None:

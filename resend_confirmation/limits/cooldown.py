@@ -44,7 +44,8 @@ def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> in
     if hint is not None and (wait := seconds_left(hint, now)):
         return wait
     key = current_digest(text)
-    if _update(key, now) or insert(key, now):
+    limits = conf.get().COOLDOWN
+    if count(key, now, limits):
         return 0
     row = Cooldown.objects.filter(digest=key).first()
     if row is None:
@@ -52,7 +53,12 @@ def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> in
         return 1
     wait = seconds_left(row, now)
     # Without a gap, the losers of the race for the first row may still find a free slot.
-    return 0 if not wait and _update(key, now) else max(1, wait)
+    return 0 if not wait and _update(key, now, limits) else max(1, wait)
+
+
+def count(key: str, now: datetime, limits: conf.Cooldown) -> bool:
+    """Count one more in the row ``key`` if ``limits`` allow it; return whether they do."""
+    return _update(key, now, limits) or insert(key, now)
 
 
 def release(address: Address, at: datetime) -> bool:
@@ -104,8 +110,7 @@ def _carry_over(text: str) -> None:
         return
 
 
-def _update(key: str, now: datetime) -> bool:
-    limits = conf.get().COOLDOWN
+def _update(key: str, now: datetime, limits: conf.Cooldown) -> bool:
     hour_over = Q(hour_from__lte=now - HOUR)
     day_over = Q(day_from__lte=now - DAY)
     free = Q(digest=key)

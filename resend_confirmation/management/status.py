@@ -7,7 +7,10 @@ from typing import Any
 from django.db.models import Count, Min, Q
 
 from .. import database
-from ..courier.pause import Budget, Pause, budget, pause
+from ..courier import pause
+from ..courier.pause import Pause
+from ..limits import budget
+from ..limits.budget import Budget
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, DeliveryState
 
@@ -52,7 +55,7 @@ def read() -> Status:
     found = due.aggregate(count=Count("pk"), since=Min("not_before"))
     since = found["since"]
     deliveries = _by_state(Delivery, DeliveryState.values)
-    found_pause = pause()
+    found_pause = pause.current()
     return Status(
         deliveries=deliveries,
         due=found["count"],
@@ -61,7 +64,7 @@ def read() -> Status:
         retrying=Delivery.objects.filter(state=DeliveryState.QUEUED, attempts__gt=0).count(),
         paused=found_pause is not None,
         pause=found_pause,
-        budget=budget(),
+        budget=budget.current(),
         confirmations=_by_state(Confirmation, ConfirmationState.values),
     )
 

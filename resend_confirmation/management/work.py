@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from .. import engine, failures
-from ..courier.pause import pause
+from ..courier import pause
 from ..engine import Tally
 from .stopping import heeding
 
@@ -33,7 +33,7 @@ class _Journal:
                 self._say(describe(done))
             if done.paused != self._was_paused:
                 self._was_paused = done.paused
-                self._say(f"{pause() or 'paused'}" if done.paused else "sending is resumed")
+                self._say(f"{pause.current() or 'paused'}" if done.paused else "sending is resumed")
 
 
 def work(concurrency: int, poll: float, say: Callable[[str], None]) -> bool:

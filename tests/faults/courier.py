@@ -90,7 +90,7 @@ around(post.Post, "send", send)
 def shorten_the_waits(scale):
     """Repeat sooner, by a schedule of the same shape."""
     retries.SCHEDULE = [wait * scale for wait in retries.SCHEDULE]
-    pause.PAUSE *= scale
+    pause.LENGTH *= scale
 
 
 def main():

@@ -10,7 +10,7 @@ from django.urls import get_resolver
 
 from ... import clients, engine, failures
 from ...clients import Client
-from ...courier.pause import pause
+from ...courier import pause
 from ...dialects.base import ResendView
 from ...outcomes import Outcome
 from .. import arguments, send, status, stopping, work
@@ -100,7 +100,7 @@ class Command(BaseCommand):
                 if options["once"]:
                     break
             self._say(work.describe(total))
-        why = pause() if total.paused else None
+        why = pause.current() if total.paused else None
         if why and why.reason == "configuration":
             raise CommandError(printable(f"The queue is {why}."), returncode=PAUSED)
         if total.unsent:
