@@ -21,7 +21,7 @@ import resend_confirmation
 from resend_confirmation import accounts, clients, conf, dialects, engine, signals
 from resend_confirmation.courier.wake import CARRIERS
 from resend_confirmation.dialects import base
-from resend_confirmation.dialects.base import Answer, Fault, ResendView
+from resend_confirmation.dialects.base import Answer, Fault, ResendView, mounted_dialects
 from resend_confirmation.engine import ResendRequest, Result
 from resend_confirmation.management.commands.resend_confirmation import Command
 from resend_confirmation.outcomes import (
@@ -55,7 +55,7 @@ VENDORS = {
 #: The package's own dialects; tests define others.
 DIALECTS = {
     name: view
-    for name, view in ResendView.by_name.items()
+    for name, view in mounted_dialects().items()
     if view.__module__.startswith(f"{dialects.__name__}.")
 }
 

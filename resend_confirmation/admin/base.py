@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import clients, failures
 from ..addresses import Address
 from ..courier import pause
-from ..dialects.base import ResendView
+from ..dialects.base import mounted_dialects
 from ..limits import budget
 
 #: Value for rows without a name; an empty value would mean 'all'.
@@ -159,7 +159,7 @@ class DialectFilter(NameFilter):
     parameter_name = "dialect"
 
     def names(self) -> list[str]:
-        return sorted(ResendView.by_name)
+        return sorted(mounted_dialects())
 
 
 class ReasonFilter(admin.ChoicesFieldListFilter):

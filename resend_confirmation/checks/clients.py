@@ -12,10 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .. import clients, conf
 from ..clients import Client, Signing
-from ..dialects.base import ResendView
+from ..dialects.base import mounted_dialects
 from ..models import Delivery
 from .registry import ID, bind
-from .urls import callbacks, dialects
 
 #: Bytes of an HMAC key (section 3.2) and bits of an RSA key (section 3.3), at least.
 HMAC_BYTES = 32
@@ -92,21 +91,20 @@ def check_callers_of_a_callable(databases: Any = None, **_: Any) -> list[CheckMe
 
 
 def _lacks(known: Iterable[Client]) -> list[CheckMessage]:
-    # Loading the URLs imports the dialects; the order of checks is undefined.
-    list(callbacks())
+    mounted = mounted_dialects()
     return [
         message
         for client in known
         for dialect in client.ids
-        if (view := ResendView.by_name.get(dialect))
+        if (view := mounted.get(dialect))
         for message in view.check(client)
     ]
 
 
 def _shut(known: Sequence[Client]) -> list[CheckMessage]:
     """Return the warnings; none without clients (E004, or an empty table)."""
-    views = dialects() if known else []
-    open_ = {view.dialect for view in views if any(map(view.admits, known))}
+    mounted = mounted_dialects() if known else {}
+    shut = (name for name, view in mounted.items() if not any(map(view.admits, known)))
     return [
         checks.Warning(
             f"{dialect}: no client can call this dialect, so every request is refused",
@@ -114,7 +112,7 @@ def _shut(known: Sequence[Client]) -> list[CheckMessage]:
             "dialects that your clients use.",
             id=f"{ID}.W033",
         )
-        for dialect in sorted({view.dialect for view in views} - open_)
+        for dialect in sorted(shut)
     ]
 
 

@@ -18,9 +18,9 @@ from django.core.checks.security.base import (
 )
 
 from .. import conf, failures
+from ..dialects.base import mounted_dialects
 from ..outcomes import CONCEALED
 from .registry import ID, bind
-from .urls import dialects
 
 #: With fewer entries a few thousand networks displace each other's counts.
 FEW_ENTRIES = 100_000
@@ -42,7 +42,7 @@ def check_quiet(**_: Any) -> Iterator[CheckMessage]:
     """Yield a warning if dialects reveal accounts and QUIET, which decides this, is not set."""
     if conf.is_given("QUIET"):
         return
-    candid = sorted({view.dialect for view in dialects() if CONCEALED - view.quiet()})
+    candid = sorted(name for name, view in mounted_dialects().items() if CONCEALED - view.quiet())
     if candid:
         yield checks.Warning(
             "These dialects reveal whether an account exists: " + ", ".join(candid),
@@ -56,7 +56,7 @@ def check_quiet(**_: Any) -> Iterator[CheckMessage]:
 def check_cache(**_: Any) -> Iterator[CheckMessage]:
     """Yield a warning for a cache that cannot hold the throttle's counts for all processes."""
     alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
-    if not any(conf.get().throttle(view.dialect) for view in dialects()):
+    if not any(map(conf.get().throttle, mounted_dialects())):
         return
     try:
         cache = caches[alias]

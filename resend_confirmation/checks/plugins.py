@@ -11,7 +11,6 @@ from ..clients import Client
 from ..courier.wake import carrier
 from .clients import called, listed
 from .registry import bind
-from .urls import callbacks
 
 
 @bind(deploy=True)
@@ -50,7 +49,5 @@ def issuer() -> Any:
 
 
 def _issuer_says(name: str, known: Iterable[Client]) -> list[CheckMessage]:
-    # Loading the URLs imports the dialects.
-    list(callbacks())
     check = getattr(issuer(), name, None)
     return [message for client in known for message in check(client)] if check else []

@@ -14,10 +14,9 @@ from django.utils.module_loading import import_string
 
 from .. import clients, conf, failures
 from ..courier.wake import CARRIERS, carrier
-from ..dialects.base import ResendView
+from ..dialects.base import mounted_dialects
 from .plugins import issuer
 from .registry import ID, bind
-from .urls import callbacks
 
 #: Apps that our modules for other packages need.
 NEEDED_APPS = {
@@ -134,13 +133,12 @@ def check_names_of_dialects(**_: Any) -> Iterator[CheckMessage]:
         for client in clients.registry().clients:
             where = f"the client {client.name!r}"
             named |= {(where, name) for name in (*(client.ids.keys() - theirs), *client.keys)}
-    # Loading the URLs imports the dialects.
-    list(callbacks())
+    mounted = mounted_dialects()
     for where, name in sorted(named):
-        if name not in ResendView.by_name:
+        if name not in mounted:
             yield checks.Warning(
                 f"{where} names the dialect {name!r}, which is not mounted",
-                hint=f"Mounted are: {', '.join(sorted(ResendView.by_name)) or 'none'}.",
+                hint=f"Mounted are: {', '.join(sorted(mounted)) or 'none'}.",
                 id=f"{ID}.W013",
             )
 

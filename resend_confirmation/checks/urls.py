@@ -18,34 +18,15 @@ from django.utils.regex_helper import normalize
 
 from .. import clients, conf
 from ..courier import links
-from ..dialects.base import ResendView, VendorView
+from ..dialects.base import VendorView
 from ..dialects.base.host_pages import sibling
+from ..dialects.base.routing import callbacks, dialects_at
 from .registry import ID, bind
 
 _HINT = (
     "Django uses the first pattern that matches. Mount only the dialects that your clients "
     "use, before catch-all patterns; move one of the two if both are needed."
 )
-
-
-def callbacks() -> Iterator[Any]:
-    """Yield the view function of every URL of the site."""
-    if not getattr(settings, "ROOT_URLCONF", None):
-        return
-    waiting = list(get_resolver().url_patterns)
-    while waiting:
-        pattern = waiting.pop()
-        if isinstance(pattern, URLResolver):
-            waiting += pattern.url_patterns
-        else:
-            yield pattern.callback
-
-
-def dialects() -> list[type[ResendView]]:
-    """Return the dialects that are mounted, sorted by name."""
-    views = {getattr(callback, "cls", None) for callback in callbacks()}
-    mounted = {v for v in views if isinstance(v, type) and issubclass(v, ResendView)}
-    return sorted(mounted, key=lambda view: view.dialect)
 
 
 @bind()
@@ -62,6 +43,28 @@ def check_pages(**_: Any) -> Iterator[CheckMessage]:
         hint='Add path("confirm/", include("resend_confirmation.views")) to your URLs.',
         id=f"{ID}.E008",
     )
+
+
+@bind()
+def check_names(**_: Any) -> Iterator[CheckMessage]:
+    """Yield a warning for each name under which several dialects are mounted.
+
+    A class that inherits both the name and the landing is part of the same dialect.
+    """
+    found: dict[str, dict[Any, str]] = {}
+    for callback in callbacks():
+        for name, view in dialects_at(callback).items():
+            named_by = next(cls for cls in view.__mro__ if "dialect" in vars(cls))
+            key = named_by, view.landing.__func__  # type: ignore[attr-defined]
+            found.setdefault(name, {}).setdefault(key, f"{view.__module__}.{view.__qualname__}")
+    for name, classes in found.items():
+        if len(classes) > 1:
+            paths = ", ".join(classes.values())
+            yield checks.Warning(
+                f"Several dialects are mounted under the name {name!r}: {paths}",
+                hint="The first one decides where links redirect. Give each a separate name.",
+                id=f"{ID}.W037",
+            )
 
 
 @bind(deploy=True)

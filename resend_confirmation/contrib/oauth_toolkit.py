@@ -17,7 +17,7 @@ from oauthlib.common import generate_token
 
 from ..accounts import Account
 from ..clients import Client
-from ..dialects.base import ResendView
+from ..dialects.base import mounted_dialects
 
 logger = logging.getLogger("resend_confirmation")
 
@@ -87,7 +87,7 @@ def application_id(client: Client) -> str:
 
     It is the ``oauth_toolkit`` entry in ``ids``, else the id at a dialect with ``lands_with_code``.
     """
-    known = ResendView.by_name
+    known = mounted_dialects()
     named = (
         id_ for name, id_ in client.ids.items() if name in known and known[name].lands_with_code
     )

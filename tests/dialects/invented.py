@@ -75,7 +75,4 @@ class InventedResend(ResendView):
         return {"oops": answer.message}
 
 
-# No dialect of the package: what goes through all of them must not meet it.
-del ResendView.by_name["invented"]
-
 urlpatterns = routes("resend/please", InventedResend, "invented")

@@ -3,7 +3,7 @@
 from ...courier.links import with_parameters
 from .answers import QUIET, Answer, ErrorDetails, Fault, Table
 from .fields import AddressField, IdentityField, LanguageField, StrictCharField, TokenField
-from .routing import is_web, landing_of, routes
+from .routing import is_web, landing_of, mounted_dialects, routes
 from .schema import Operation
 from .vendor_view import VendorView
 from .views import ConfirmView, LinkView, ResendView
@@ -26,6 +26,7 @@ __all__ = [
     "VendorView",
     "is_web",
     "landing_of",
+    "mounted_dialects",
     "routes",
     "with_parameters",
 ]

@@ -1,15 +1,17 @@
-"""URL patterns of dialects, and the redirect after a confirmation link."""
+"""URL patterns of dialects, the dialects that a site mounts, and the redirect after a link."""
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import wraps
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
+from django.conf import settings
 from django.http import HttpRequest
-from django.urls import path, re_path
+from django.urls import URLResolver, get_resolver, get_urlconf, path, re_path
 
 from ... import clients
 from ...engine import Opened
@@ -19,6 +21,7 @@ from .vendor_view import VendorView
 from .views import ResendView
 
 Variants = Mapping[str, type[VendorView]]
+Dialects = Mapping[str, type[ResendView]]
 
 _NONE: Variants = MappingProxyType({})
 
@@ -33,6 +36,9 @@ PAGES = {
     Verdict.EXPIRED: "expired",
     Verdict.DEAD: "failed",
 }
+
+#: The dialects of each resolver. Django keeps one resolver per URLconf.
+_mounted: WeakKeyDictionary[URLResolver, Dialects] = WeakKeyDictionary()
 
 
 def routes(
@@ -88,6 +94,55 @@ def _choice(view: type[VendorView], header: str, variants: Variants, **initial: 
     return choose
 
 
+def callbacks(patterns: Iterable[Any] | None = None) -> Iterator[Any]:
+    """Yield the view function of every URL of the site, or of ``patterns``, in their order."""
+    if patterns is None:
+        patterns = get_resolver().url_patterns if _has_urls() else ()
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from callbacks(pattern.url_patterns)
+        else:
+            yield pattern.callback
+
+
+def dialects_at(callback: Any) -> Dialects:
+    """Return the dialects that answer at ``callback``; a variant counts if its name differs."""
+    classes = (
+        getattr(callback, "cls", None),
+        *getattr(callback, "initkwargs", {}).get("variants", ()),
+    )
+    found: dict[str, type[ResendView]] = {}
+    for view in classes:
+        if isinstance(view, type) and issubclass(view, ResendView):
+            found.setdefault(view.dialect, view)
+    return found
+
+
+def mounted_dialects() -> Dialects:
+    """Return the dialects of the site by name, read from its URLs.
+
+    Of several classes with one name, the first counts. In a request with a separate URLconf, its
+    dialects count too.
+    """
+    if not _has_urls():
+        return {}
+    return {**_mounted_in(get_resolver(get_urlconf())), **_mounted_in(get_resolver())}
+
+
+def _has_urls() -> bool:
+    return bool(getattr(settings, "ROOT_URLCONF", None))
+
+
+def _mounted_in(resolver: URLResolver) -> Dialects:
+    if (known := _mounted.get(resolver)) is not None:
+        return known
+    found: dict[str, type[ResendView]] = {}
+    for callback in callbacks(resolver.url_patterns):
+        found = {**dialects_at(callback), **found}
+    _mounted[resolver] = found
+    return found
+
+
 def landing_of(opened: Opened) -> str | None:
     """Return the URL to redirect to after a link was opened, or None to stay on our own page.
 
@@ -111,7 +166,8 @@ def landing_of(opened: Opened) -> str | None:
         if delivery.redirect:
             logger.warning(GONE, "redirect", delivery.redirect)
         return None
-    if delivery.dialect and delivery.dialect not in ResendView.by_name:
+    dialect = mounted_dialects().get(delivery.dialect)
+    if delivery.dialect and dialect is None:
         # The caller misspelled the dialect, or it was removed from the URLconf.
         logger.warning(
             "The dialect %r is not mounted; its links redirect as without a dialect",
@@ -121,8 +177,7 @@ def landing_of(opened: Opened) -> str | None:
         # The redirect opened an app, and our page is still open in the browser. Pressing its
         # button or loading it again is not an error, so the app gets the plain redirect.
         return redirect.url
-    dialect = ResendView.by_name.get(delivery.dialect, ResendView)
-    return dialect.landing(opened, client, redirect.url)
+    return (dialect or ResendView).landing(opened, client, redirect.url)
 
 
 def is_web(url: str) -> bool:

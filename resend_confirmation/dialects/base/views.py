@@ -35,19 +35,14 @@ class ResendView(VendorView):
     #: True if the redirect carries an authorization code, issued by AUTHORIZATION_CODE_ISSUER.
     lands_with_code: ClassVar[bool] = False
 
-    #: Every imported dialect by its name, for the redirect after a confirmation.
-    by_name: ClassVar[dict[str, type["ResendView"]]] = {}
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Register the dialect, and derive its attributes from the serializers."""
+        """Derive attributes from the serializers."""
         super().__init_subclass__(**kwargs)
         inputs = (cls.path_class, cls.header_class, cls.query_class, cls.body_class)
         declared = [field for form in inputs if form for field in form().fields.values()]
         required = [f for f in declared if f.source == "client" and f.required]
         cls.client_field = next(iter(required), None)
         cls.names_redirect = any("redirect" in _sources(form()) for form in inputs if form)
-        if cls.dialect:
-            ResendView.by_name[cls.dialect] = cls
 
     # Methods for dialects to override
 

@@ -6,12 +6,11 @@ from itertools import takewhile
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
-from django.urls import get_resolver
 
 from ... import clients, engine, failures
 from ...clients import Client
 from ...courier import pause
-from ...dialects.base import ResendView
+from ...dialects.base import mounted_dialects
 from ...outcomes import Outcome
 from .. import arguments, send, status, stopping, work
 from ..arguments import printable
@@ -166,9 +165,7 @@ def _client(name: str | None) -> Client | None:
 
 
 def _dialect(name: str) -> str:
-    # Loading the URLs imports the dialects.
-    get_resolver().url_patterns  # noqa: B018
-    if name and name not in ResendView.by_name:
-        known = ", ".join(sorted(ResendView.by_name)) or "none"
+    if name and name not in (mounted := mounted_dialects()):
+        known = ", ".join(sorted(mounted)) or "none"
         raise CommandError(f"No dialect {name!r} is mounted. Known: {known}.")
     return name
