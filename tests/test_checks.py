@@ -197,7 +197,7 @@ def tasks(queue):
 def test_e007_a_queue_that_is_not_there(ids, monkeypatch):
     """E007: a queue that the backend of tasks lacks is found here, not by the first message."""
     # An import that succeeded had a queue.
-    monkeypatch.setattr(import_module("resend_confirmation.courier.wake"), "_carriers", {})
+    monkeypatch.setattr(import_module("resend_confirmation.deliveries.wake"), "_carriers", {})
     monkeypatch.delitem(sys.modules, "resend_confirmation.carriers.tasks", raising=False)
     monkeypatch.delattr("resend_confirmation.carriers.tasks", raising=False)
     assert ids(CARRIER=tasks("nowhere")) == ["E007"]
@@ -216,7 +216,7 @@ def test_e007_an_option_that_is_not_there(ids):
 @pytest.mark.parametrize("carrier", ["celery", "tasks"])
 def test_e007_an_extra_that_is_not_installed(ids, monkeypatch, carrier):
     """E007: for a built-in carrier without its extra, the hint names the extra."""
-    monkeypatch.setattr(import_module("resend_confirmation.courier.wake"), "_carriers", {})
+    monkeypatch.setattr(import_module("resend_confirmation.deliveries.wake"), "_carriers", {})
     monkeypatch.delitem(sys.modules, f"resend_confirmation.carriers.{carrier}", raising=False)
     monkeypatch.delattr(f"resend_confirmation.carriers.{carrier}", raising=False)
     for needed in ("celery", "django_tasks", "django.tasks"):

@@ -24,7 +24,8 @@ from django.db import (
 from django.db.models import QuerySet
 
 from resend_confirmation import database
-from resend_confirmation.courier import Round, carry, claims, links, message
+from resend_confirmation.courier import Round, carry, links, message
+from resend_confirmation.deliveries import claims
 from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import DeliveryState, Reason
 from resend_confirmation.signals import delivery_changed

@@ -11,8 +11,9 @@ from django.contrib.auth import get_user_model
 from django.core import mail
 
 from resend_confirmation import clients, engine, withdraw
-from resend_confirmation.courier import Round, carry, claims, links, message
+from resend_confirmation.courier import Round, carry, links, message
 from resend_confirmation.deadline import DeadlineExceeded
+from resend_confirmation.deliveries import claims
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import (

@@ -18,7 +18,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.urls import include, path
 
 from resend_confirmation.conf import Backend
-from resend_confirmation.courier.wake import carrier
+from resend_confirmation.deliveries.wake import carrier
 
 from .mailers import SMTP, through
 from .new_project import NewProject

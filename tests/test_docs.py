@@ -19,7 +19,7 @@ from django.dispatch import Signal
 
 import resend_confirmation
 from resend_confirmation import accounts, clients, conf, dialects, engine, signals
-from resend_confirmation.courier.wake import CARRIERS
+from resend_confirmation.deliveries.wake import CARRIERS
 from resend_confirmation.dialects import base
 from resend_confirmation.dialects.base import Answer, Fault, ResendView, mounted_dialects
 from resend_confirmation.engine import ResendRequest, Result

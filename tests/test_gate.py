@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from resend_confirmation import clients, engine, start
 from resend_confirmation.admin import actions
-from resend_confirmation.courier import claims
+from resend_confirmation.deliveries import claims
 from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Reason

@@ -11,8 +11,8 @@ from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
 from resend_confirmation import engine
-from resend_confirmation.courier import claims
 from resend_confirmation.deadline import run_with_timeout
+from resend_confirmation.deliveries import claims
 from resend_confirmation.engine import draining
 from resend_confirmation.interruptions import Held
 from resend_confirmation.models import Delivery

@@ -8,7 +8,7 @@ from django.core import mail
 from django.db import transaction
 
 from resend_confirmation import clients, engine, start, withdraw
-from resend_confirmation.courier import claims
+from resend_confirmation.deliveries import claims
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.limits import cooldown, suppression
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression

@@ -5,7 +5,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from resend_confirmation import clients, engine, start, withdraw
-from resend_confirmation.courier import carry, claims
+from resend_confirmation.courier import carry
+from resend_confirmation.deliveries import claims
 from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Outcome, Reason

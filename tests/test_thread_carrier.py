@@ -17,7 +17,7 @@ from resend_confirmation import engine, start
 from resend_confirmation.carriers import thread
 from resend_confirmation.carriers.thread import ThreadCarrier
 from resend_confirmation.conf import Backend
-from resend_confirmation.courier.wake import carrier as carrier_of
+from resend_confirmation.deliveries.wake import carrier as carrier_of
 from resend_confirmation.engine import Tally
 from resend_confirmation.models import Delivery
 from resend_confirmation.outcomes import DeliveryState

@@ -12,7 +12,8 @@ from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, track
 from django.utils import timezone
 
 from resend_confirmation import start
-from resend_confirmation.courier import Round, carry, claims
+from resend_confirmation.courier import Round, carry
+from resend_confirmation.deliveries import claims
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import DeliveryState, Reason
 from resend_confirmation.signals import delivery_changed

@@ -8,7 +8,7 @@ from django.utils.module_loading import import_string
 
 from .. import conf
 from ..clients import Client
-from ..courier.wake import carrier
+from ..deliveries.wake import carrier
 from .clients import called, listed
 from .registry import bind
 

@@ -13,7 +13,7 @@ from django.db import router
 from django.utils.module_loading import import_string
 
 from .. import clients, conf, failures
-from ..courier.wake import CARRIERS, carrier
+from ..deliveries.wake import CARRIERS, carrier
 from ..dialects.base import mounted_dialects
 from .plugins import issuer
 from .registry import ID, bind

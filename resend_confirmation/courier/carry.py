@@ -13,13 +13,13 @@ from django.views.decorators.debug import sensitive_variables
 from .. import accounts, conf, database, failures
 from ..accounts import Account
 from ..addresses import Address
-from ..deliveries import retries
+from ..deliveries import claims, retries, superseding
+from ..deliveries.claims import Claim
 from ..interruptions import Held
 from ..limits import budget, suppression
 from ..models import Confirmation
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
-from . import claims, links, message, pause, superseding
-from .claims import Claim
+from . import links, message, pause
 from .post import Post
 from .receipts import Kind, Receipt
 

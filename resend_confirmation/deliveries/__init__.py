@@ -1,1 +1,1 @@
-"""The outbox: rules for deliveries that the engine and the courier share."""
+"""The outbox: what becomes of a delivery, from its insertion to its end, without sending it."""

@@ -1,8 +1,18 @@
 """States of deliveries, and what follows from them."""
 
-from ..limits import cooldown, gate
+from ..limits import cooldown
 from ..models import Delivery
 from ..outcomes import DeliveryState
+
+#: States of a delivery that sent no message, unless an earlier attempt was ambiguous.
+UNSENT = frozenset(
+    {
+        DeliveryState.FAILED,
+        DeliveryState.ABANDONED,
+        DeliveryState.SUPPRESSED,
+        DeliveryState.SUPERSEDED,
+    }
+)
 
 
 def release(delivery: Delivery, state: DeliveryState) -> None:
@@ -17,5 +27,5 @@ def release(delivery: Delivery, state: DeliveryState) -> None:
         return
     if state is DeliveryState.SUPERSEDED:
         cooldown.release_unit(address, delivery.slot_at)
-    elif state in gate.UNSENT:
+    elif state in UNSENT:
         cooldown.release(address, delivery.slot_at)

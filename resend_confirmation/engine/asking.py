@@ -11,10 +11,11 @@ from .. import addresses, clients, conf, database, failures
 from ..accounts import Account
 from ..addresses import Address
 from ..clients import Client
+from ..deliveries import outbox
 from ..limits import cooldown
 from ..models import Confirmation, Delivery
 from ..outcomes import CONCEALED, DeliveryState, Ending, Origin, Outcome, Reason, Refusal
-from . import backlog, matching, outbox
+from . import backlog, matching
 from .signup import ensure_confirmation
 
 #: The outcomes that depend on the state of an account.

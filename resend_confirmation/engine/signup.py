@@ -12,12 +12,10 @@ from .. import accounts, addresses, clients, conf, database, failures, tokens
 from ..accounts import Account
 from ..addresses import Address
 from ..clients import Client, Redirect
-from ..courier import superseding
-from ..deliveries import states
+from ..deliveries import outbox, states, superseding
 from ..limits import cooldown
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, DeliveryState, Origin, Reason, Refusal
-from . import outbox
 
 #: A language code with optional subtags: a tag (pt-BR) or a locale (pt_BR, sr@latin).
 _TAG = re.compile(r"([a-z]{2,8})([-_@][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)

@@ -20,7 +20,7 @@ from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from resend_confirmation import engine  # noqa: E402
-from resend_confirmation.courier import claims  # noqa: E402
+from resend_confirmation.deliveries import claims  # noqa: E402
 from resend_confirmation.models import Delivery  # noqa: E402
 from resend_confirmation.outcomes import DeliveryState  # noqa: E402
 

@@ -19,9 +19,9 @@ django.setup()
 from django.db import Error, connections  # noqa: E402
 
 from resend_confirmation import engine  # noqa: E402
-from resend_confirmation.courier import claims, pause, post  # noqa: E402
+from resend_confirmation.courier import pause, post  # noqa: E402
 from resend_confirmation.courier.receipts import Kind  # noqa: E402
-from resend_confirmation.deliveries import retries  # noqa: E402
+from resend_confirmation.deliveries import claims, retries  # noqa: E402
 
 from .clocks import set_the_clock_wrong  # noqa: E402
 

@@ -130,7 +130,7 @@ def test_wakes_after_the_commit_of_its_own_database(monkeypatch):
     """The carrier is woken and receivers are told after the commit of the database of ours."""
     alias = router.db_for_write(Delivery)
     told = []
-    monkeypatch.setattr("resend_confirmation.courier.wake", lambda: told.append("woken"))
+    monkeypatch.setattr("resend_confirmation.deliveries.wake.wake", lambda: told.append("woken"))
 
     def tell(sender, state, **given):
         told.append(state)

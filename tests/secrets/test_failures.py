@@ -192,7 +192,7 @@ def test_the_row_that_a_driver_quotes(pending, reports, caplog):
     text = reports() + caplog.text
     assert "could not answer (IntegrityError from NotNullViolation [23502])" in text
     assert "psycopg.errors.NotNullViolation [23502]" in text
-    assert "engine/outbox.py" in text
+    assert "deliveries/outbox.py" in text
     assert not any(secret in text for secret in ("Failing row", ADDRESS, PAYLOAD))
 
 

@@ -19,7 +19,8 @@ from django.db import close_old_connections, connections
 
 from demo import seeding, tables
 from demo.data import BULK_NEEDED, REQUESTS
-from resend_confirmation import conf, courier, engine
+from resend_confirmation import conf, engine
+from resend_confirmation.deliveries.wake import wake
 
 logger = logging.getLogger("resend_confirmation")
 
@@ -117,7 +118,7 @@ def _start_courier() -> None:
     if conf.get().CARRIER.name == "none":
         threading.Thread(target=_drain_forever, name="demo-courier", daemon=True).start()
     else:
-        courier.wake()
+        wake()
 
 
 def _drain_forever() -> None:

@@ -11,19 +11,10 @@ from django.db.models import Q
 
 from .. import conf, database
 from ..addresses import Address
+from ..limits import cooldown
 from ..models import Cooldown, Delivery
 from ..outcomes import DeliveryState
-from . import cooldown
-
-#: States of a delivery that sent no message, unless an earlier attempt was ambiguous.
-UNSENT = frozenset(
-    {
-        DeliveryState.FAILED,
-        DeliveryState.ABANDONED,
-        DeliveryState.SUPPRESSED,
-        DeliveryState.SUPERSEDED,
-    }
-)
+from . import states
 
 
 def enter(delivery: Delivery, address: Address, until: datetime) -> timedelta:
@@ -94,7 +85,7 @@ def _others(delivery: Delivery, now: datetime) -> tuple[int, datetime]:
     ahead = newer.count() if limits.gap else 0
     windows = {cooldown.HOUR: limits.per_hour, cooldown.DAY: limits.per_day}
     went_out = sharing.filter(handed_at__gt=now - cooldown.DAY).exclude(pk=delivery.pk)
-    went_out = went_out.exclude(state__in=[*UNSENT, DeliveryState.QUEUED], doubts=0)
+    went_out = went_out.exclude(state__in=[*states.UNSENT, DeliveryState.QUEUED], doubts=0)
     newest = went_out.order_by("-handed_at").values_list("handed_at", flat=True)
     handed = [at for at in newest[: max(windows.values())] if at is not None]
     free_at = [

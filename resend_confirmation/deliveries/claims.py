@@ -16,12 +16,10 @@ from django.db.models import F, QuerySet
 from .. import columns, conf, database
 from ..addresses import Address
 from ..deadline import HEARTBEATS
-from ..deliveries import states
-from ..limits import gate
 from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
-from . import superseding
+from . import gate, states, superseding
 
 logger = logging.getLogger("resend_confirmation")
 

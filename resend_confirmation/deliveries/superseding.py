@@ -6,10 +6,10 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from .. import database
-from ..deliveries import states
 from ..models import Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
+from . import states
 
 
 def with_others(deliveries: QuerySet[Delivery]) -> Any:
