@@ -7,7 +7,7 @@ from unittest import mock
 import django
 from django.core.mail.backends import locmem
 
-from resend_confirmation.courier.post import Post
+from resend_confirmation.email_backend import Connection
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
@@ -39,13 +39,13 @@ class KilledError(BaseException):
 @contextmanager
 def killed():
     """Couriers that are killed once the backend has answered, before they can write it down."""
-    send = Post.send
+    send = Connection.send
 
     def send_and_die(*args, **kwargs):
         send(*args, **kwargs)
         raise KilledError
 
-    with mock.patch.object(Post, "send", send_and_die), suppress(KilledError):
+    with mock.patch.object(Connection, "send", send_and_die), suppress(KilledError):
         yield
 
 

@@ -24,7 +24,7 @@ from requests.exceptions import ReadTimeout
 
 import resend_confirmation.database
 from resend_confirmation import clients, conf, engine, start, withdraw
-from resend_confirmation.courier.receipts import Kind
+from resend_confirmation.email_backend import Failure
 from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, ConfirmationState, DeliveryState
@@ -85,14 +85,14 @@ class Provider(BaseEmailBackend):
 
 
 #: Each kind of answer, and whether the message went out all the same.
-ANSWERS: dict[tuple[Kind, bool], Any] = {
-    (Kind.ACCEPTED, True): lambda: None,
-    (Kind.NOT_ACCEPTED, False): ConnectionRefusedError,
-    (Kind.REFUSED, False): lambda: smtplib.SMTPRecipientsRefused({"a@b": (550, b"no")}),
-    (Kind.UNSUPPORTED, False): AnymailSerializationError,
-    (Kind.CONFIGURATION, False): lambda: smtplib.SMTPAuthenticationError(535, b"no"),
-    (Kind.AMBIGUOUS, False): ReadTimeout,
-    (Kind.AMBIGUOUS, True): ReadTimeout,
+ANSWERS: dict[tuple[Failure | None, bool], Any] = {
+    (None, True): lambda: None,
+    (Failure.NOT_ACCEPTED, False): ConnectionRefusedError,
+    (Failure.REFUSED, False): lambda: smtplib.SMTPRecipientsRefused({"a@b": (550, b"no")}),
+    (Failure.UNSUPPORTED, False): AnymailSerializationError,
+    (Failure.CONFIGURATION, False): lambda: smtplib.SMTPAuthenticationError(535, b"no"),
+    (Failure.AMBIGUOUS, False): ReadTimeout,
+    (Failure.AMBIGUOUS, True): ReadTimeout,
 }
 REPORTS = {
     "delivered": {"event_type": EventType.DELIVERED},

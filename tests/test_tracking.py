@@ -14,6 +14,7 @@ from django.utils import timezone
 from resend_confirmation import start
 from resend_confirmation.courier import Round, carry
 from resend_confirmation.deliveries import claims
+from resend_confirmation.email_backend import connection
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import DeliveryState, Reason
 from resend_confirmation.signals import delivery_changed
@@ -765,7 +766,7 @@ def test_the_whole_race(client, pending, settings, monkeypatch):
         report(client, "postmark", "delivered", Delivery.objects.get())
         return 1
 
-    monkeypatch.setattr("resend_confirmation.courier.post.within", lambda _, work, **__: work())
+    monkeypatch.setattr(connection, "run_with_timeout", lambda _, work, **__: work())
     monkeypatch.setattr(backend, send_and_report)
     assert carry() == Round(sent=1)
     delivery = Delivery.objects.get()

@@ -15,13 +15,12 @@ from ..accounts import Account
 from ..addresses import Address
 from ..deliveries import claims, retries, superseding
 from ..deliveries.claims import Claim
+from ..email_backend import Connection, Failure, SendResult
 from ..interruptions import Held
 from ..limits import budget, suppression
 from ..models import Confirmation
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
 from . import links, message, pause
-from .post import Post
-from .receipts import Kind, Receipt
 
 logger = logging.getLogger("resend_confirmation")
 
@@ -66,55 +65,55 @@ def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> 
         done.paused = True
         return done
     owner = claims.new_owner()
-    with Held() as held, Post() as post:
+    with Held() as held, Connection() as connection:
         while done.total < limit and not done.paused:
             if held.is_to_end() or is_stopping():
                 break
             claim = claims.claim(owner)
             if claim is None:
                 break
-            _work_off(claim, post, done)
+            _process(claim, connection, done)
     return done
 
 
 @sensitive_variables()
-def _work_off(claim: Claim, post: Post, done: Round) -> None:
+def _process(claim: Claim, connection: Connection, done: Round) -> None:
     try:
         # This is safe to repeat: after the hand-over of the message no database error is raised.
-        receipt = database.retry_on_disconnect(
-            lambda: _carry(claim, post), time.monotonic() + PATIENCE
+        result = database.retry_on_disconnect(
+            lambda: _carry(claim, connection), time.monotonic() + PATIENCE
         )
     except Exception as error:
         failures.report("Delivery %d could not be processed", claim.delivery.pk)
-        receipt = AWAY if failures.is_outage(error) else CRASHED
-    if receipt is None:
+        result = AWAY if failures.is_outage(error) else CRASHED
+    if result is None:
         done.needless += 1
         return
-    if receipt == OUT_OF_TURN:
+    if result == OUT_OF_TURN:
         return
-    SETTLE[receipt.kind](claim, receipt)
-    done.sent += receipt.kind is Kind.ACCEPTED
+    SETTLE[result.failure](claim, result)
+    done.sent += result.failure is None
     # A delivery that waits for the next hour was not tried.
-    waits = receipt in (OVER_BUDGET, OVER_SHARE)
-    done.unsent += receipt.kind is not Kind.ACCEPTED and not waits
-    done.paused = receipt.kind is Kind.CONFIGURATION or receipt == OVER_BUDGET
+    waits = result in (OVER_BUDGET, OVER_SHARE)
+    done.unsent += result.failure is not None and not waits
+    done.paused = result.failure is Failure.CONFIGURATION or result == OVER_BUDGET
 
 
 #: Sentinel: the hourly budget is used up; nothing was sent.
-OVER_BUDGET = Receipt(Kind.NOT_ACCEPTED, error_class="HourlyBudget")
+OVER_BUDGET = SendResult(Failure.NOT_ACCEPTED, error_class="HourlyBudget")
 #: Sentinel: too little of the link's lifetime is left.
-TOO_LATE = Receipt(Kind.NOT_ACCEPTED, error_class="TooLate")
+TOO_LATE = SendResult(Failure.NOT_ACCEPTED, error_class="TooLate")
 #: Sentinel: the delivery waits for the next hour; others may be sent.
-OVER_SHARE = Receipt(Kind.NOT_ACCEPTED, error_class="HourlyBudget", error_code="share")
+OVER_SHARE = SendResult(Failure.NOT_ACCEPTED, error_class="HourlyBudget", error_code="share")
 #: Sentinel: the delivery was put back to wait for the gate of its address.
-OUT_OF_TURN = Receipt(Kind.NOT_ACCEPTED, error_class="Turn")
+OUT_OF_TURN = SendResult(Failure.NOT_ACCEPTED, error_class="Turn")
 #: Sentinel: a server of the site is unavailable, such as the account store's.
-AWAY = Receipt(Kind.NOT_ACCEPTED, error_class="Away")
+AWAY = SendResult(Failure.NOT_ACCEPTED, error_class="Away")
 #: Sentinel: an error outside the mail server, such as a template's.
-CRASHED = Receipt(Kind.NOT_ACCEPTED, error_class="Crashed")
+CRASHED = SendResult(Failure.NOT_ACCEPTED, error_class="Crashed")
 
 
-def _carry(claim: Claim, post: Post) -> Receipt | None:
+def _carry(claim: Claim, connection: Connection) -> SendResult | None:
     """Send one message. Return None if it was skipped.
 
     The row records the reason, unless the lease was lost.
@@ -129,7 +128,7 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
         claims.mark(claim, state, reason=stop or Reason.UNKNOWN)
         return None
     # The connection is opened first, since the link's lifetime begins when it is assigned.
-    if failure := post.open():
+    if failure := connection.open():
         return failure
     if hindrance := _hindrance(claim, confirmation, account.mailbox):
         return hindrance
@@ -140,7 +139,7 @@ def _carry(claim: Claim, post: Post) -> Receipt | None:
     letter = message.write(delivery, confirmation, account, token)
     if not claims.hand_over(claim):
         return None
-    return post.send(letter, delivery.pk, heartbeat=lambda: claims.heartbeat(claim))
+    return connection.send(letter, delivery.pk, heartbeat=lambda: claims.heartbeat(claim))
 
 
 def _is_superseded(claim: Claim) -> bool:
@@ -157,7 +156,7 @@ def _is_superseded(claim: Claim) -> bool:
     return False
 
 
-def _hindrance(claim: Claim, confirmation: Confirmation, address: Address) -> Receipt | None:
+def _hindrance(claim: Claim, confirmation: Confirmation, address: Address) -> SendResult | None:
     """Return why the message cannot be sent now, or not at all; None if it can."""
     delivery = claim.delivery
     if wait := claims.pass_gate(claim, address):
@@ -193,9 +192,9 @@ def _objection(confirmation: Confirmation | None, account: Account | None) -> Re
     return Reason.SUPPRESSED if suppression.is_suppressed(account.mailbox) else None
 
 
-def _accepted(claim: Claim, receipt: Receipt) -> None:
+def _accepted(claim: Claim, result: SendResult) -> None:
     now = database.now()
-    facts = {"sent_at": now, "provider_id": receipt.provider_id}
+    facts = {"sent_at": now, "provider_id": result.provider_id}
     told = {"sends": F("sends") + 1, "last_sent_at": now}
     values = {"reason": Reason.NONE, "error_class": "", "error_code": "", **facts}
     if not claims.mark(claim, DeliveryState.SENT, told=told, **values):
@@ -203,56 +202,56 @@ def _accepted(claim: Claim, receipt: Receipt) -> None:
         claims.note(claim, facts, told)
 
 
-def _not_accepted(claim: Claim, receipt: Receipt) -> None:
+def _not_accepted(claim: Claim, result: SendResult) -> None:
     """Retry later, while attempts and half of the link's lifetime are left."""
-    if receipt == OVER_BUDGET:
-        _untouched(claim, receipt, wait=timedelta(minutes=1), reason=Reason.NONE)
+    if result == OVER_BUDGET:
+        _untouched(claim, result, wait=timedelta(minutes=1), reason=Reason.NONE)
         return
-    if receipt == TOO_LATE:
-        _failed(claim, receipt, Reason.TOO_LATE)
+    if result == TOO_LATE:
+        _failed(claim, result, Reason.TOO_LATE)
         return
-    if receipt == AWAY:
-        _wait_for_the_site(claim, receipt)
+    if result == AWAY:
+        _wait_for_the_site(claim, result)
         return
-    if receipt == OVER_SHARE:
+    if result == OVER_SHARE:
         hour = budget.current()
         until = hour.until if hour else None
         wait = max(timedelta(0), until - database.now()) if until else timedelta(minutes=1)
-        _untouched(claim, receipt, wait=wait, reason=Reason.NONE)
+        _untouched(claim, result, wait=wait, reason=Reason.NONE)
         return
     tries = claim.delivery.attempts
-    reason = Reason.CRASHED if receipt == CRASHED else Reason.NOT_ACCEPTED
+    reason = Reason.CRASHED if result == CRASHED else Reason.NOT_ACCEPTED
     least = retries.wait_after(tries)
     if least is None:
-        _failed(claim, receipt, reason)
+        _failed(claim, result, reason)
         return
     wait = retries.with_jitter(least)
     if links.is_late(claim.delivery, database.now() + wait):
-        _failed(claim, receipt, Reason.TOO_LATE)
+        _failed(claim, result, Reason.TOO_LATE)
         return
-    claims.put_back(claim, wait, reason=reason, **_errors(receipt))
+    claims.put_back(claim, wait, reason=reason, **_errors(result))
 
 
-def _wait_for_the_site(claim: Claim, receipt: Receipt) -> None:
+def _wait_for_the_site(claim: Claim, result: SendResult) -> None:
     now, asked_at = database.now(), claim.delivery.asked_at
     wait = retries.wait_for_outage(now - asked_at)
     if now + wait > asked_at + conf.get().LINK_LIFETIME:
-        _failed(claim, receipt, Reason.TOO_LATE)
+        _failed(claim, result, Reason.TOO_LATE)
         return
-    _untouched(claim, receipt, wait=wait, reason=Reason.CRASHED)
+    _untouched(claim, result, wait=wait, reason=Reason.CRASHED)
 
 
-def _refused(claim: Claim, receipt: Receipt) -> None:
-    _failed(claim, receipt, Reason.REFUSED)
+def _refused(claim: Claim, result: SendResult) -> None:
+    _failed(claim, result, Reason.REFUSED)
 
 
-def _unsupported(claim: Claim, receipt: Receipt) -> None:
-    _failed(claim, receipt, Reason.UNSUPPORTED)
+def _unsupported(claim: Claim, result: SendResult) -> None:
+    _failed(claim, result, Reason.UNSUPPORTED)
 
 
-def _ambiguous(claim: Claim, receipt: Receipt) -> None:
+def _ambiguous(claim: Claim, result: SendResult) -> None:
     """Retry once with an identical message; if that is ambiguous too, mark it UNKNOWN."""
-    errors = _errors(receipt)
+    errors = _errors(result)
     if claim.delivery.doubts >= MAX_DOUBTS:
         claims.mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL, **errors)
         return
@@ -260,28 +259,28 @@ def _ambiguous(claim: Claim, receipt: Receipt) -> None:
     claims.put_back(claim, wait, reason=Reason.DOUBTFUL, doubts=F("doubts") + 1, **errors)
 
 
-def _misconfigured(claim: Claim, receipt: Receipt) -> None:
-    error = f"{receipt.error_class} {receipt.error_code}".strip()
+def _misconfigured(claim: Claim, result: SendResult) -> None:
+    error = f"{result.error_class} {result.error_code}".strip()
     logger.error("The e-mail settings do not work (%s); sending is paused", error)
-    _untouched(claim, receipt, wait=pause.LENGTH, reason=Reason.CONFIGURATION)
+    _untouched(claim, result, wait=pause.LENGTH, reason=Reason.CONFIGURATION)
 
 
-def _untouched(claim: Claim, receipt: Receipt, *, wait: timedelta, reason: Reason) -> None:
+def _untouched(claim: Claim, result: SendResult, *, wait: timedelta, reason: Reason) -> None:
     """Requeue a delivery without using up an attempt."""
-    claims.put_back(claim, wait, reason=reason, attempts=F("attempts") - 1, **_errors(receipt))
+    claims.put_back(claim, wait, reason=reason, attempts=F("attempts") - 1, **_errors(result))
 
 
-SETTLE: dict[Kind, Callable[[Claim, Receipt], None]] = {
-    Kind.ACCEPTED: _accepted,
-    Kind.NOT_ACCEPTED: _not_accepted,
-    Kind.REFUSED: _refused,
-    Kind.UNSUPPORTED: _unsupported,
-    Kind.AMBIGUOUS: _ambiguous,
-    Kind.CONFIGURATION: _misconfigured,
+SETTLE: dict[Failure | None, Callable[[Claim, SendResult], None]] = {
+    None: _accepted,
+    Failure.NOT_ACCEPTED: _not_accepted,
+    Failure.REFUSED: _refused,
+    Failure.UNSUPPORTED: _unsupported,
+    Failure.AMBIGUOUS: _ambiguous,
+    Failure.CONFIGURATION: _misconfigured,
 }
 
 
-def _failed(claim: Claim, receipt: Receipt, reason: Reason) -> None:
+def _failed(claim: Claim, result: SendResult, reason: Reason) -> None:
     """End a delivery that was not accepted.
 
     After an ambiguous attempt the state is UNKNOWN, unless ``reason`` is TOO_LATE.
@@ -289,8 +288,8 @@ def _failed(claim: Claim, receipt: Receipt, reason: Reason) -> None:
     state = DeliveryState.FAILED
     if claim.delivery.doubts and reason is not Reason.TOO_LATE:
         state, reason = DeliveryState.UNKNOWN, Reason.DOUBTFUL
-    claims.mark(claim, state, reason=reason, **_errors(receipt))
+    claims.mark(claim, state, reason=reason, **_errors(result))
 
 
-def _errors(receipt: Receipt) -> dict[str, Any]:
-    return {"error_class": receipt.error_class, "error_code": receipt.error_code}
+def _errors(result: SendResult) -> dict[str, Any]:
+    return {"error_class": result.error_class, "error_code": result.error_code}

@@ -4,15 +4,14 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
 from .. import addresses, clients, conf, languages, redaction
 from ..accounts import Account
+from ..email_backend import Message
 from ..models import Confirmation, Delivery
 from . import links
 
@@ -25,19 +24,6 @@ DISOWN = "not-me"
 
 #: Header that Gmail reads from senders that sign their mail. Providers write their own.
 FEEDBACK_ID = "Feedback-ID"
-
-
-class Message(EmailMultiAlternatives):
-    """A message that records whether a mail backend has requested its bytes.
-
-    Django's own backends request them once they have a connection.
-    """
-
-    is_written = False
-
-    def message(self, *args: Any, **kwargs: Any) -> Any:
-        self.is_written = True
-        return super().message(*args, **kwargs)
 
 
 def write(delivery: Delivery, confirmation: Confirmation, account: Account, token: str) -> Message:

@@ -162,7 +162,7 @@ def test_mail_failure(reply, pending, delivered, monkeypatch):
     """A mail server that refuses the address changes nothing of the answers."""
     PendingFactory(username="other", email="other@example.com")
     assert reply(ask(ADDRESS)) == SUCCESS
-    monkeypatch.setattr("resend_confirmation.courier.post._connect", _no_server)
+    monkeypatch.setattr("resend_confirmation.email_backend.connection._make_backend", _no_server)
     assert delivered() == []
     assert reply(ask(ADDRESS)) == reply(ask("other@example.com")) == SUCCESS
 

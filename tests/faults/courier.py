@@ -19,9 +19,9 @@ django.setup()
 from django.db import Error, connections  # noqa: E402
 
 from resend_confirmation import engine  # noqa: E402
-from resend_confirmation.courier import pause, post  # noqa: E402
-from resend_confirmation.courier.receipts import Kind  # noqa: E402
+from resend_confirmation.courier import pause  # noqa: E402
 from resend_confirmation.deliveries import claims, retries  # noqa: E402
+from resend_confirmation.email_backend import Connection  # noqa: E402
 
 from .clocks import set_the_clock_wrong  # noqa: E402
 
@@ -68,10 +68,10 @@ def claim(original, owner):
 
 
 def send(original, self, message, delivery_id, heartbeat):
-    receipt = original(self, message, delivery_id, heartbeat)
-    if receipt.kind is Kind.ACCEPTED:
+    result = original(self, message, delivery_id, heartbeat)
+    if result.failure is None:
         perhaps_die("after_acceptance", delivery_id)
-    return receipt
+    return result
 
 
 def mark(original, made, state, **values):
@@ -84,7 +84,7 @@ def mark(original, made, state, **values):
 around(claims, "_take", take)
 around(claims, "claim", claim)
 around(claims, "mark", mark)
-around(post.Post, "send", send)
+around(Connection, "send", send)
 
 
 def shorten_the_waits(scale):

@@ -160,7 +160,7 @@ NAMES = [type(each).__name__ for each in ERRORS]
 @pytest.mark.parametrize("error", ERRORS, ids=NAMES)
 def test_smtp_has_taken_it(pending, talker, monkeypatch, error):
     """A message that the server answered 250 is sent, once, whatever is raised afterwards."""
-    server = talker("tests.test_wire.Archiving")
+    server = talker("tests.test_observers.Archiving")
     monkeypatch.setattr(Archiving, "error", error)
     queued(pending)
     drain_to_the_end()
@@ -169,7 +169,7 @@ def test_smtp_has_taken_it(pending, talker, monkeypatch, error):
 
 def test_a_session_that_the_backend_opens(pending, talker):
     """Sessions that a backend opens by itself are watched too."""
-    server = talker("tests.test_wire.Reconnecting")
+    server = talker("tests.test_observers.Reconnecting")
     queued(pending)
     drain_to_the_end()
     assert (len(server.bodies), ending()) == (1, (S.SENT, Reason.NONE, 0))
@@ -199,7 +199,7 @@ DOUBTS = [*ERRORS[1:9], *ERRORS[11:]]
 @pytest.mark.parametrize("error", DOUBTS, ids=[type(each).__name__ for each in DOUBTS])
 def test_nothing_is_known(pending, settings, monkeypatch, error):
     """What a backend that cannot be watched raises leaves a doubt: one repeat, then unknown."""
-    through(settings, "tests.test_wire.Forgetful")
+    through(settings, "tests.test_observers.Forgetful")
     monkeypatch.setattr(Forgetful, "error", error)
     queued(pending)
     drain_to_the_end()
@@ -209,7 +209,7 @@ def test_nothing_is_known(pending, settings, monkeypatch, error):
 @pytest.mark.parametrize("error", DOUBTS, ids=[type(each).__name__ for each in DOUBTS])
 def test_a_wrapped_backend_has_sent(pending, talker, monkeypatch, error):
     """A backend that sends by another one, and then fails, sends at most one copy."""
-    server = talker("tests.test_wire.Wrapping")
+    server = talker("tests.test_observers.Wrapping")
     monkeypatch.setattr(Wrapping, "error", error)
     queued(pending)
     drain_to_the_end()
@@ -218,7 +218,7 @@ def test_a_wrapped_backend_has_sent(pending, talker, monkeypatch, error):
 
 def test_a_wrapped_backend_without_a_server(pending, talker):
     """A backend whose own inner one gets no connection has sent nothing: no doubt."""
-    talker("tests.test_wire.Wrapping").stop()
+    talker("tests.test_observers.Wrapping").stop()
     queued(pending)
     drain_to_the_end()
     assert ending() == (S.FAILED, Reason.NOT_ACCEPTED, 0)
@@ -227,7 +227,7 @@ def test_a_wrapped_backend_without_a_server(pending, talker):
 @pytest.mark.parametrize("error", ERRORS[1:], ids=NAMES[1:])
 def test_a_wrapped_provider_has_taken_it(pending, settings, monkeypatch, error):
     """The status that a provider's backend wrote on the message counts inside another one."""
-    through(settings, "tests.test_wire.Wrapping")
+    through(settings, "tests.test_observers.Wrapping")
     monkeypatch.setattr(Wrapping, "inner", "anymail.backends.test.EmailBackend")
     monkeypatch.setattr(Wrapping, "error", error)
     queued(pending)
@@ -237,7 +237,7 @@ def test_a_wrapped_provider_has_taken_it(pending, settings, monkeypatch, error):
 
 def test_filtered(pending, talker):
     """A message of which nothing was said to the server was not accepted."""
-    server = talker("tests.test_wire.Filtering")
+    server = talker("tests.test_observers.Filtering")
     queued(pending)
     engine.drain()
     assert (server.bodies, ending()) == ([], (S.QUEUED, Reason.NOT_ACCEPTED, 0))
@@ -295,7 +295,7 @@ def test_a_session_that_hangs(pending, talker, change, said, state, copies):
 def test_a_backend_that_hangs_after_it_sent(pending, talker, change):
     """A farewell of the backend's own that hangs leaves no doubt about what was accepted."""
     change(SEND_DEADLINE=1)
-    server = talker("tests.test_wire.Closing", quit="")
+    server = talker("tests.test_observers.Closing", quit="")
     queued(pending)
     engine.drain()
     assert (len(server.bodies), ending()) == (1, (S.SENT, Reason.NONE, 0))
@@ -355,7 +355,7 @@ class Answering(AnymailBackend):  # type: ignore[misc]
 )
 def test_where_a_provider_fails(pending, settings, monkeypatch, where, error, state, copies):
     """Before the request there is no doubt, and after a good answer there is none."""
-    through(settings, "tests.test_wire.Answering")
+    through(settings, "tests.test_observers.Answering")
     monkeypatch.setattr(Answering, "where", where)
     monkeypatch.setattr(Answering, "error", error)
     queued(pending)
@@ -365,7 +365,7 @@ def test_where_a_provider_fails(pending, settings, monkeypatch, where, error, st
 
 def test_a_provider_that_refused(pending, settings, monkeypatch):
     """A recipient whom the provider refused is refused, whatever receivers of post_send raise."""
-    through(settings, "tests.test_wire.Answering")
+    through(settings, "tests.test_observers.Answering")
     refused = AnymailRecipientStatus(message_id="x", status="rejected")
     monkeypatch.setattr(
         Answering,

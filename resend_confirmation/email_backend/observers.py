@@ -1,4 +1,4 @@
-"""Observers of a connection, which record how far a message got.
+"""Observers of a backend, which record how far a message got.
 
 An exception only shows where the code was. The mail server may have accepted the message long
 before.
@@ -13,22 +13,22 @@ from anymail.exceptions import AnymailError
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.smtp import EmailBackend as SMTPBackend
 
-from . import extras, receipts
-from .receipts import Kind, Receipt, Stage
+from . import anymail_options
+from .classification import Failure, SendResult, Stage, classify, is_final, name_of
 
 #: ``error_class`` for a backend that raised nothing and reported that nothing was sent.
 NOTHING_SENT = "NotAccepted"
 
 
-def watch(connection: Any) -> "Wire":
-    """Return an observer for ``connection``, a backend that is not open yet."""
-    if isinstance(connection, AnymailBaseBackend):
-        return AnymailWire(connection)
-    return SMTPWire(connection) if isinstance(connection, SMTPBackend) else Wire()
+def observe(backend: Any) -> "Observer":
+    """Return an observer for ``backend``, which is not open yet."""
+    if isinstance(backend, AnymailBaseBackend):
+        return AnymailObserver(backend)
+    return SMTPObserver(backend) if isinstance(backend, SMTPBackend) else Observer()
 
 
-class Wire:
-    """A backend that cannot be observed: it may have sent everything that it was given."""
+class Observer:
+    """Observer of any backend, which may have sent everything that it was given."""
 
     def begin(self) -> None:
         """Start over for the next message."""
@@ -36,7 +36,7 @@ class Wire:
     def end(self) -> None:
         """Stop the message: running work must not hand it over, and its replies are ignored."""
 
-    def judge(self, message: EmailMultiAlternatives, error: Exception | None) -> Receipt:
+    def judge(self, message: EmailMultiAlternatives, error: Exception | None) -> SendResult:
         """Return the result for ``message``, which was not reported as sent.
 
         ``error`` is the exception that the backend raised, or None.
@@ -45,29 +45,29 @@ class Wire:
             # The backend wraps one of django-anymail's.
             return known
         is_written = getattr(message, "is_written", False)
-        stage = Stage.WRITTEN if is_written else Stage.HANDED
-        return _receipt_for(error, stage, Kind.AMBIGUOUS)
+        stage = Stage.WRITTEN if is_written else Stage.HANDED_OVER
+        return _result_of(error, stage, Failure.AMBIGUOUS)
 
 
-def _receipt_for(error: Exception | None, stage: Stage, silent: Kind) -> Receipt:
-    return receipts.of(error, stage) if error else Receipt(silent, error_class=NOTHING_SENT)
+def _result_of(error: Exception | None, stage: Stage, silent: Failure) -> SendResult:
+    return classify(error, stage) if error else SendResult(silent, error_class=NOTHING_SENT)
 
 
-def _by_statuses(message: EmailMultiAlternatives, error: Exception | None) -> Receipt | None:
+def _by_statuses(message: EmailMultiAlternatives, error: Exception | None) -> SendResult | None:
     """Return the result that django-anymail wrote on the message, or None if it wrote nothing."""
-    statuses = extras.statuses(message)
+    statuses = anymail_options.statuses(message)
     if not statuses:
         return None
-    kind = Kind.REFUSED if statuses <= extras.REFUSALS else Kind.ACCEPTED
-    return Receipt(kind, error_class=_name_of(error))
+    failure = Failure.REFUSED if statuses <= anymail_options.REFUSALS else None
+    return SendResult(failure, error_class=_name_of(error))
 
 
 def _name_of(error: Exception | None) -> str:
-    return receipts.name_of(error) if error else NOTHING_SENT
+    return name_of(error) if error else NOTHING_SENT
 
 
-class SMTPWire(Wire):
-    """Django's SMTP backend or a subclass: the replies in the sessions that it opens decide."""
+class SMTPObserver(Observer):
+    """Observer of Django's SMTP backend or a subclass: the replies in its sessions decide."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
@@ -83,7 +83,7 @@ class SMTPWire(Wire):
     def end(self) -> None:
         self._transcript.is_over = True
 
-    def judge(self, message: EmailMultiAlternatives, error: Exception | None) -> Receipt:
+    def judge(self, message: EmailMultiAlternatives, error: Exception | None) -> SendResult:
         self.end()
         transcript = self._transcript
         if self._backend.connection is not None and self._session is None:
@@ -91,10 +91,10 @@ class SMTPWire(Wire):
             return super().judge(message, error)
         verdict = transcript.verdict()
         if verdict is None:
-            receipt = _receipt_for(error, Stage.BEGUN, Kind.NOT_ACCEPTED)
-            return replace(receipt, early=transcript.has_begun and isinstance(error, OSError))
-        kind, code = verdict
-        return Receipt(kind, "", _name_of(error), str(code or ""), early=transcript.is_early)
+            result = _result_of(error, Stage.BEGUN, Failure.NOT_ACCEPTED)
+            return replace(result, early=transcript.has_begun and isinstance(error, OSError))
+        failure, code = verdict
+        return SendResult(failure, "", _name_of(error), str(code or ""), early=transcript.is_early)
 
     def _open_and_listen(self) -> Any:
         opened = self._open()
@@ -140,7 +140,7 @@ class Transcript:
         self._codes: dict[str, int] = {}
         self._in_body = False
         self._accepted = False
-        self._in_doubt = False
+        self._is_ambiguous = False
 
     def note_sending(self, data: str | bytes) -> None:
         """Note a command, or the body after the server has requested it."""
@@ -163,26 +163,26 @@ class Transcript:
             self._in_body = False
             self._codes["body"] = code
             self._accepted |= 200 <= code < 300  # noqa: PLR2004 - RFC 5321, section 4.2.1
-            self._in_doubt |= not 400 <= code < 600  # noqa: PLR2004
+            self._is_ambiguous |= not 400 <= code < 600  # noqa: PLR2004
         else:
             self._codes[self._verb] = code
             self._in_body = (self._verb, code) == ("data", 354)
 
     def note_break(self) -> None:
         """Note that the session broke. If the body was under way, the message stays ambiguous."""
-        self._in_doubt |= self._in_body
+        self._is_ambiguous |= self._in_body
         self._in_body = False
 
-    def verdict(self) -> tuple[Kind, int | None] | None:
+    def verdict(self) -> tuple[Failure | None, int | None] | None:
         """Return the server's verdict on the message, or None if it gave none."""
         if self._accepted:
-            return Kind.ACCEPTED, None
-        if self._in_doubt or self._in_body:
-            return Kind.AMBIGUOUS, None
+            return None, None
+        if self._is_ambiguous or self._in_body:
+            return Failure.AMBIGUOUS, None
         for verb, (good, refused) in _VERBS.items():
             code = self._codes.get(verb)
             if code is not None and code not in good:
-                return (refused if receipts.is_final(code) else Kind.NOT_ACCEPTED), code
+                return (refused if is_final(code) else Failure.NOT_ACCEPTED), code
         return None
 
     @property
@@ -192,20 +192,20 @@ class Transcript:
 
 
 #: Replies after which smtplib goes on, and the meaning of a 5xx; the last command first.
-_VERBS: dict[str, tuple[set[int], Kind]] = {
-    "body": (set(), Kind.REFUSED),
-    "data": ({354}, Kind.REFUSED),
-    "rcpt": ({250, 251}, Kind.REFUSED),
+_VERBS: dict[str, tuple[set[int], Failure]] = {
+    "body": (set(), Failure.REFUSED),
+    "data": ({354}, Failure.REFUSED),
+    "rcpt": ({250, 251}, Failure.REFUSED),
     # The sender is the same for every message, so the recipient is not the cause.
-    "mail": ({250}, Kind.CONFIGURATION),
+    "mail": ({250}, Failure.CONFIGURATION),
 }
 
 
-class AnymailWire(Wire):
-    """A backend of django-anymail: its request, and the status that it wrote on the message."""
+class AnymailObserver(Observer):
+    """Observer of django-anymail's requests, and of the status that it wrote on the message."""
 
     def __init__(self, backend: AnymailBaseBackend) -> None:
-        self._post = backend.post_to_esp
+        self._post_to_esp = backend.post_to_esp
         backend.post_to_esp = self._post_and_note
         self.begin()
 
@@ -216,25 +216,25 @@ class AnymailWire(Wire):
     def end(self) -> None:
         self._is_over = True
 
-    def judge(self, message: EmailMultiAlternatives, error: Exception | None) -> Receipt:
+    def judge(self, message: EmailMultiAlternatives, error: Exception | None) -> SendResult:
         self.end()
         if not self._has_asked:
-            return _receipt_for(error, Stage.BEGUN, Kind.NOT_ACCEPTED)
+            return _result_of(error, Stage.BEGUN, Failure.NOT_ACCEPTED)
         if known := _by_statuses(message, error):
             return known
         if self._is_answered and not isinstance(error, AnymailError):
             # Anymail raises an AnymailError for an answer that is an error.
-            return Receipt(Kind.ACCEPTED, error_class=_name_of(error))
+            return SendResult(error_class=_name_of(error))
         # A backend that fails silently does not raise the error of its request, so the recorded one
         # is used. An exception that is not an AnymailError was not raised by the request.
-        return _receipt_for(error or self._error, Stage.WRITTEN, Kind.AMBIGUOUS)
+        return _result_of(error or self._error, Stage.WRITTEN, Failure.AMBIGUOUS)
 
     def _post_and_note(self, *args: Any, **kwargs: Any) -> Any:
         if self._is_over:
             raise RuntimeError("The message was given up")
         self._has_asked, self._is_answered, self._error = True, False, None
         try:
-            answer = self._post(*args, **kwargs)
+            answer = self._post_to_esp(*args, **kwargs)
         except Exception as error:
             self._error = error
             raise

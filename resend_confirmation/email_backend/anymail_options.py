@@ -1,4 +1,4 @@
-"""Provider options for django-anymail, set only if the provider supports them."""
+"""Options for django-anymail, set only if the provider supports them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,12 +17,12 @@ REFUSALS = {"invalid", "rejected"}
 _OPTIONAL = ("metadata", "tags", "track_clicks", "track_opens")
 
 
-def is_anymail(connection: Any) -> bool:
-    """Return whether ``connection`` is a backend of django-anymail."""
-    return isinstance(connection, AnymailBaseBackend)
+def is_anymail(backend: Any) -> bool:
+    """Return whether ``backend`` is one of django-anymail."""
+    return isinstance(backend, AnymailBaseBackend)
 
 
-def send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) -> int:
+def send(backend: Any, message: EmailMultiAlternatives, delivery_id: int) -> int:
     """Send with metadata and tags and without click tracking, if the provider supports these.
 
     If it does not support one of them, anymail raises an error before anything is sent, and that
@@ -38,12 +38,12 @@ def send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) -> 
     }
     # The provider sets its own Feedback-ID, which identifies its customer to Gmail.
     message.extra_headers.pop("Feedback-ID", None)
-    if adapt := _PECULIAR.get(connection.esp_name):
-        adapt(connection, message)
+    if tweak := _ESP_TWEAKS.get(backend.esp_name):
+        tweak(backend, message)
     while True:
         _put(message, wanted)
         try:
-            return connection.send_messages([message]) or 0
+            return backend.send_messages([message]) or 0
         except AnymailUnsupportedFeature as error:
             unsupported = [name for name in wanted if name in str(error)]
             if not unsupported:
@@ -51,7 +51,7 @@ def send(connection: Any, message: EmailMultiAlternatives, delivery_id: int) -> 
             for name in unsupported:
                 del wanted[name]
         except AnymailRequestsAPIError as error:
-            if _HAS_IT.get((connection.esp_name, error.status_code), "\0") in str(error):
+            if _DUPLICATE_RESPONSES.get((backend.esp_name, error.status_code), "\0") in str(error):
                 return 1
             raise
 
@@ -84,38 +84,38 @@ def _key(message: EmailMultiAlternatives) -> str:
     return message_id.strip("<>").partition("@")[0]
 
 
-def _resend(connection: Any, message: EmailMultiAlternatives) -> None:
+def _resend(backend: Any, message: EmailMultiAlternatives) -> None:
     # https://resend.com/docs/dashboard/emails/idempotency-keys
-    connection.session.headers["Idempotency-Key"] = _key(message)
+    backend.session.headers["Idempotency-Key"] = _key(message)
 
 
-def _brevo(connection: Any, message: EmailMultiAlternatives) -> None:
+def _brevo(backend: Any, message: EmailMultiAlternatives) -> None:
     # The key must be a UUID: https://developers.brevo.com/docs/heterogenous-versions-batch-emails
     message.extra_headers["idempotencyKey"] = _key(message)
 
 
-def _unisender_go(connection: Any, message: EmailMultiAlternatives) -> None:
+def _unisender_go(backend: Any, message: EmailMultiAlternatives) -> None:
     # A key of the API's "message", at most 64 characters: https://godocs.unisender.ru/web-api-ref
     message.esp_extra = {"idempotence_key": _key(message)}  # type: ignore[attr-defined]
 
 
-def _postmark(connection: Any, message: EmailMultiAlternatives) -> None:
+def _postmark(backend: Any, message: EmailMultiAlternatives) -> None:
     # Without this header Postmark replaces the Message-ID.
     message.extra_headers["X-PM-KeepID"] = "true"
 
 
-def _mailjet(connection: Any, message: EmailMultiAlternatives) -> None:
+def _mailjet(backend: Any, message: EmailMultiAlternatives) -> None:
     # Mailjet refuses a Message-ID: https://dev.mailjet.com/email/guides/send-api-v31/
     message.extra_headers.pop("Message-ID", None)
 
 
-def _mailersend(connection: Any, message: EmailMultiAlternatives) -> None:
+def _mailersend(backend: Any, message: EmailMultiAlternatives) -> None:
     # Headers are for enterprise accounts only: https://developers.mailersend.com/api/v1/email.html
     message.extra_headers.clear()
 
 
 #: Providers that want an idempotency key or do not accept our headers, by anymail's names.
-_PECULIAR: dict[str, Callable[[Any, EmailMultiAlternatives], None]] = {
+_ESP_TWEAKS: dict[str, Callable[[Any, EmailMultiAlternatives], None]] = {
     "Resend": _resend,
     "Brevo": _brevo,
     "Unisender Go": _unisender_go,
@@ -125,7 +125,7 @@ _PECULIAR: dict[str, Callable[[Any, EmailMultiAlternatives], None]] = {
 }
 
 #: Answers to a known key, for providers that do not just repeat their first answer.
-_HAS_IT = {
+_DUPLICATE_RESPONSES = {
     ("Brevo", 400): "duplicate_request",
     ("Resend", 409): "invalid_idempotent_request",
 }

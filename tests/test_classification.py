@@ -1,4 +1,4 @@
-"""Receipts: each exception that a mail backend raises, and what it means at which stage."""
+"""Classification: each exception that a mail backend raises, and what it means at which stage."""
 
 import smtplib
 import socket
@@ -19,16 +19,17 @@ from anymail.exceptions import (
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
-from resend_confirmation.courier import receipts
-from resend_confirmation.courier.receipts import Kind, Stage
 from resend_confirmation.deadline import DeadlineExceeded, JobEnded, NotStarted
+from resend_confirmation.email_backend import Failure
+from resend_confirmation.email_backend.classification import Stage, classify
 
 from .demonstration import free_port
 
 pytestmark = pytest.mark.database
 
-ACCEPTED, NOT_ACCEPTED, REFUSED = Kind.ACCEPTED, Kind.NOT_ACCEPTED, Kind.REFUSED
-UNSUPPORTED, AMBIGUOUS, CONFIGURATION = Kind.UNSUPPORTED, Kind.AMBIGUOUS, Kind.CONFIGURATION
+NOT_ACCEPTED, REFUSED = Failure.NOT_ACCEPTED, Failure.REFUSED
+UNSUPPORTED, AMBIGUOUS = Failure.UNSUPPORTED, Failure.AMBIGUOUS
+CONFIGURATION = Failure.CONFIGURATION
 
 
 def response(status):
@@ -125,20 +126,20 @@ TABLE = [
     ids=[f"{type(row[0]).__name__}-{row[4]}".rstrip("-") for row in TABLE],
 )
 def test_table(error, handed, begun, opening, code):
-    """An error is of one kind, and of its text, which quotes addresses, nothing is kept."""
-    kinds = {Stage.HANDED: handed, Stage.BEGUN: begun, Stage.OPENING: opening}
-    for stage, kind in kinds.items():
-        receipt = receipts.of(error, stage)
-        assert (receipt.kind, receipt.error_code) == (kind, code)
-        assert receipt.error_class == type(error).__name__
-        assert receipt.provider_id == ""
+    """An error is of one failure, and of its text, which quotes addresses, nothing is kept."""
+    failures = {Stage.HANDED_OVER: handed, Stage.BEGUN: begun, Stage.OPENING: opening}
+    for stage, failure in failures.items():
+        result = classify(error, stage)
+        assert (result.failure, result.error_code) == (failure, code)
+        assert result.error_class == type(error).__name__
+        assert result.provider_id == ""
 
 
 def test_an_error_that_would_end_the_process():
     """What a backend raises to end the process is an error of its message, under its own name."""
     for stage in Stage:
-        assert receipts.of(ended(), stage).error_class == "SystemExit"
-    assert receipts.of(ended(), Stage.HANDED).kind is AMBIGUOUS
+        assert classify(ended(), stage).error_class == "SystemExit"
+    assert classify(ended(), Stage.HANDED_OVER).failure is AMBIGUOUS
 
 
 def subclasses(parent):
@@ -180,7 +181,7 @@ def raised_by(work: Callable[[], object]) -> BaseException:
 @pytest.mark.parametrize("work", [connect_smtp, connect_http, ask_for_a_host])
 def test_nobody_listens(work):
     """Where there was no connection the message was not accepted, and there is no doubt."""
-    assert receipts.of(raised_by(work), Stage.HANDED).kind is NOT_ACCEPTED
+    assert classify(raised_by(work), Stage.HANDED_OVER).failure is NOT_ACCEPTED
 
 
 def test_http_that_breaks():
@@ -195,4 +196,4 @@ def test_http_that_breaks():
         # Nobody accepts: the kernel takes the connection and nothing ever answers.
         error = raised_by(post)
     assert isinstance(error, requests.ReadTimeout)
-    assert receipts.of(error, Stage.HANDED).kind is AMBIGUOUS
+    assert classify(error, Stage.HANDED_OVER).failure is AMBIGUOUS
