@@ -4,9 +4,11 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
+from rest_framework import serializers
 
 from resend_confirmation.dialects.base.answers import missing_rows
-from resend_confirmation.models import Delivery
+from resend_confirmation.dialects.base.rendering import VendorJSONRenderer
+from resend_confirmation.models import Cooldown, Delivery
 from resend_confirmation.outcomes import Outcome, Refusal
 
 from .cases import ADDRESS, Case, Endings, Request, expected
@@ -81,3 +83,35 @@ def test_quiet(reply, pending, configure):
     """It is quiet like any other where the host says so."""
     configure(QUIET=["invented"])
     assert reply(ask("nobody")) == expected(202, b'"on its way to nobody"')
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_answer_is_built_once(reply, pending, configure, monkeypatch, quiet):
+    """The body of success is built once and rendered once: what is sent is what was rendered."""
+    built, rendered = [], []
+    render = VendorJSONRenderer.render
+
+    def success_body(view, answer, result):
+        built.append(result.identity)
+        return f"number {len(built)}"
+
+    def counted(*args, **kwargs):
+        rendered.append(args[1])
+        return render(*args, **kwargs)
+
+    monkeypatch.setattr(InventedResend, "success_body", success_body)
+    monkeypatch.setattr(VendorJSONRenderer, "render", counted)
+    configure(QUIET=["invented"] if quiet else [])
+    assert reply(ask(ADDRESS)) == expected(202, b'"number 1"')
+    assert (built, rendered) == ([ADDRESS], ["number 1"])
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_rendering_that_fails(reply, pending, configure, monkeypatch, quiet):
+    """FAILED means that nothing was written, if it is only the rendering that fails."""
+    body = {"number": float("nan")}
+    monkeypatch.setattr(InventedResend, "success_body", lambda *args: body)
+    monkeypatch.setattr(InventedResend, "success_class", serializers.DictField)
+    configure(QUIET=["invented"] if quiet else [])
+    assert reply(ask(ADDRESS)) == expected(503, b'{"oops":"oh dear"}')
+    assert (Delivery.objects.count(), Cooldown.objects.count()) == (0, 0)

@@ -149,7 +149,7 @@ class VendorView(APIView):
         """Return the vendor's answer for an ending."""
         answer = answer_for(self.answers, ending, detail)
         if answer == self.answers[self.succeeded]:
-            body = self._success(answer, result)
+            body = _through(self.success_class, self.success_body(answer, result))
             headers = self.success_headers(result)
             media_type = self.media_type
         else:
@@ -157,9 +157,6 @@ class VendorView(APIView):
             headers = self.error_headers(ending, detail)
             media_type = self.error_media_type or self.media_type
         return Response(body, status=answer.status, headers=headers, content_type=media_type)
-
-    def _success(self, answer: Answer, result: Any) -> Any:
-        return _through(self.success_class, self.success_body(answer, result))
 
     # Overrides that keep Django's and DRF's own responses out
 

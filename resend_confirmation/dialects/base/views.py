@@ -15,8 +15,7 @@ from ...engine import Opened, ResendRequest, Result
 from ...outcomes import CONCEALED, Ending, Outcome, Verdict
 from ...signals import ended
 from ...throttling.storing import Caller
-from .answers import Answer, ErrorDetails, answer_for, quiet_endings
-from .rendering import VendorJSONRenderer
+from .answers import Answer, ErrorDetails, quiet_endings
 from .vendor_view import VendorView
 
 
@@ -34,6 +33,9 @@ class ResendView(VendorView):
     client_field: ClassVar[serializers.Field[Any, Any, Any, Any] | None] = None
     #: True if the redirect carries an authorization code, issued by AUTHORIZATION_CODE_ISSUER.
     lands_with_code: ClassVar[bool] = False
+
+    #: The answer that was rendered in the transaction, and the result that it is for.
+    _rendered: tuple[Result, Response] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Derive attributes from the serializers."""
@@ -96,7 +98,7 @@ class ResendView(VendorView):
                 accept_language=languages.of_request(request),
                 quiet=self.quiet(),
                 caller=Caller(request, self.dialect),
-                before_commit=self._rehearse,
+                before_commit=self._render,
             )
         )
         name = client.name if client else ""
@@ -119,15 +121,20 @@ class ResendView(VendorView):
     ) -> Response:
         """Send ``ended`` and return the vendor's answer."""
         ended.send_robust(type(self), dialect=self.dialect, client=client, ending=ending)
+        if self._rendered and self._rendered[0] is result:
+            return self._rendered[1]
         return super().respond(ending, detail, result or Result(Outcome.SENT))
 
-    def _rehearse(self, result: Result) -> None:
-        """Render the body inside the transaction, so that an error while rendering rolls it back.
+    def _render(self, result: Result) -> None:
+        """Render the answer inside the transaction, so that an error rolls it back.
 
         FAILED then means that nothing was written, even without ATOMIC_REQUESTS.
         """
-        body = self._success(answer_for(self.answers, result.ending, ErrorDetails()), result)
-        VendorJSONRenderer().render(body)
+        response = super().respond(result.ending, result=result)
+        response.accepted_renderer = self.request.accepted_renderer
+        response.accepted_media_type = self.request.accepted_media_type
+        response.renderer_context = self.get_renderer_context()
+        self._rendered = result, response.render()
 
 
 class ConfirmView(VendorView):
