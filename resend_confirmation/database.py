@@ -42,6 +42,8 @@ _DEADLOCK_NUMBERS = {1020, 1213}
 #: SQLSTATEs of PostgreSQL: serialization failure, deadlock detected.
 _DEADLOCK_STATES = {"40001", "40P01"}
 
+#: Seconds for which work on a row is retried after a lost connection, before it is postponed.
+RECONNECT_SECONDS = 5.0
 #: Seconds before the first retry on a new connection, and the longest such wait.
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 2.0

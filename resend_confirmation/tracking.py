@@ -25,14 +25,14 @@ STATES = {
 }
 
 #: A delivery that is queued for a retry after an ambiguous attempt: it may have been sent.
-_IN_DOUBT = Q(state=DeliveryState.QUEUED, doubts__gt=0)
+_AMBIGUOUS = Q(state=DeliveryState.QUEUED, doubts__gt=0)
 _ON_THE_WAY = [DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.UNKNOWN]
 #: The states from which each state may be reached. Events arrive in any order, and a worse state
 #: is kept.
 BEFORE = {
-    DeliveryState.DELIVERED: _IN_DOUBT | Q(state__in=_ON_THE_WAY),
-    DeliveryState.BOUNCED: _IN_DOUBT | Q(state__in=[*_ON_THE_WAY, DeliveryState.DELIVERED]),
-    DeliveryState.COMPLAINED: _IN_DOUBT
+    DeliveryState.DELIVERED: _AMBIGUOUS | Q(state__in=_ON_THE_WAY),
+    DeliveryState.BOUNCED: _AMBIGUOUS | Q(state__in=[*_ON_THE_WAY, DeliveryState.DELIVERED]),
+    DeliveryState.COMPLAINED: _AMBIGUOUS
     | Q(state__in=[*_ON_THE_WAY, DeliveryState.DELIVERED, DeliveryState.BOUNCED]),
 }
 

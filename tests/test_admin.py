@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from resend_confirmation import database, engine
 from resend_confirmation.admin import actions, confirmations
-from resend_confirmation.courier import carry
+from resend_confirmation.courier import send_due
 from resend_confirmation.dialects.base import mounted_dialects
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.signals import confirmed as confirmed_signal
@@ -746,7 +746,7 @@ class TestPaused:
         change(HOURLY_BUDGET=1)
         engine.start(pending)
         assert "Sending is paused" not in root.get(path).content.decode()
-        carry()
+        send_due()
         page = root.get(path).content.decode()
         text = "Sending is paused until Jan. 1, 2030, 7 a.m.: the hourly budget is used up."
         assert text in page
@@ -756,7 +756,7 @@ class TestPaused:
         """Where first messages still go out, staff see that others wait."""
         change(HOURLY_BUDGET=3)
         engine.start(pending)
-        carry()
+        send_due()
         page = root.get(path).content.decode()
         assert "Sending is paused" not in page
         assert "Resends are paused until Jan. 1, 2030, 7 a.m.: the rest of the hourly" in page

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from django.core import mail
 
 from resend_confirmation import start
-from resend_confirmation.courier import Round, carry, pause
+from resend_confirmation.courier import Tally, pause, send_due
 from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import DeliveryState, Reason
 
@@ -607,7 +607,7 @@ def test_every_provider_is_here():
 def test_sent(provider, api, pending):
     """One request, one recipient: with what the provider takes, and without what it does not."""
     delivery = queued(pending)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     delivery.refresh_from_db()
     assert delivery.state == DeliveryState.SENT
     (request,) = api.requests
@@ -617,7 +617,7 @@ def test_sent(provider, api, pending):
 def test_providers_id(provider, api, pending):
     """The provider's id of the message is kept, for reports that come without metadata."""
     delivery = queued(pending)
-    carry()
+    send_due()
     delivery.refresh_from_db()
     found = delivery.provider_id
     if provider == "sendgrid":
@@ -634,7 +634,7 @@ def test_providers_id_of_another_spelling(settings, api):
         200, [{"email": "pending@xn--bcher-kva.example", "status": "sent", "_id": "abc123"}]
     )
     delivery = queued(UserFactory.create(email="pending@b\u00fccher.example"))
-    carry()
+    send_due()
     delivery.refresh_from_db()
     assert delivery.provider_id == "abc123"
 
@@ -642,7 +642,7 @@ def test_providers_id_of_another_spelling(settings, api):
 def test_a_comma_makes_no_second_recipient(provider, api):
     """What anymail would read as two addresses is one mailbox with a quoted name."""
     delivery = queued(UserFactory.create(email='"a,b"@example.com'))
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     (request,) = api.requests
     sent = {leaf for leaf in leaves(request.data) if "@example.com" in str(leaf)}
     told = {str(leaf) for leaf in sent if "token=" not in leaf}
@@ -660,7 +660,7 @@ def test_an_address_that_the_provider_cannot_carry(settings, api):
     api.answer = PROVIDERS["scaleway"].accepts
     umlaut = queued(UserFactory.create(email="jürgen@example.com"))
     other = queued(UserFactory.create(email="other@example.com"))
-    assert carry() == Round(sent=1, unsent=1)
+    assert send_due() == Tally(sent=1, unsent=1)
     umlaut.refresh_from_db()
     assert (umlaut.state, umlaut.reason) == (DeliveryState.FAILED, Reason.UNSUPPORTED)
     other.refresh_from_db()
@@ -682,7 +682,7 @@ def test_no_user_text_in_a_header(provider, api, pending):
     pending.save()
     delivery = queued(pending)
     Delivery.objects.update(client_state="evil", payload="evil", redirect="evil")
-    carry()
+    send_due()
     (request,) = api.requests
     assert "evil" not in f"{request.headers}"
     assert readable(request.data, delivery) is not None
@@ -703,12 +703,12 @@ def test_idempotency_key(name, settings, api, pending, clock):
     use(settings, name, api.url)
     api.answer = Answer(500, {"message": "Try again"})
     queued(pending)
-    carry()
+    send_due()
     clock.move(minutes=1)
     api.answer = PROVIDERS[name].accepts
-    carry()
+    send_due()
     queued(UserFactory.create())
-    carry()
+    send_due()
     first, second, other = (KEYS[name](request) for request in api.requests)
     assert re.fullmatch(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", first)
     assert first == second
@@ -740,7 +740,7 @@ def test_a_key_that_the_provider_knows(name, answer, settings, api, pending):
     use(settings, name, api.url)
     api.answer = answer
     delivery = queued(pending)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.provider_id) == (DeliveryState.SENT, "")
 
@@ -758,7 +758,7 @@ def test_a_batch_shares_the_connection(provider, api, settings):
     api.answer = note
     for _ in range(3):
         queued(UserFactory.create())
-    carry()
+    send_due()
     assert len(api.requests) == 3
     assert len(peers) == 1
 
@@ -906,7 +906,7 @@ def after(settings, api, name, answer, pending):
     use(settings, name, api.url)
     api.answer = answer
     delivery = queued(pending)
-    assert carry().sent == 0
+    assert send_due().sent == 0
     assert len(api.requests) == 1
     delivery.refresh_from_db()
     return delivery
@@ -932,7 +932,7 @@ def test_configuration(name, answer, settings, api, pending):
     assert (first.attempts, first.error_code) == (0, str(answer.status))
     assert (delivery.state, delivery.reason, delivery.attempts) == ("queued", "", 0)
     assert pause.paused_by() == first
-    assert carry() == Round(paused=True)
+    assert send_due() == Tally(paused=True)
     assert len(api.requests) == 1
 
 
@@ -982,18 +982,18 @@ def test_ambiguous(name, fault, settings, api, pending, clock):
     use(settings, name, api.url, REQUESTS_TIMEOUT=0.3)
     api.answer = {"hang": hang(api), "drop": drop, "break_off": break_off, "mumble": mumble}[fault]
     delivery = queued(pending)
-    carry()
+    send_due()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.DOUBTFUL)
     assert delivery.doubts == 1
     clock.move(minutes=1)
-    carry()
+    send_due()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.UNKNOWN, Reason.DOUBTFUL)
     first, second = (readable(request.data, delivery) for request in api.requests)
     assert first == second == SENT[name][1]
     clock.move(days=1)
-    assert carry() == Round()
+    assert send_due() == Tally()
 
 
 # No answer at all
@@ -1015,7 +1015,7 @@ def test_never_connected(where, settings, api, pending):
     """Without a connection nothing can have been sent."""
     where(settings, api, pending)
     delivery = queued(pending)
-    carry()
+    send_due()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.NOT_ACCEPTED)
     assert delivery.doubts == 0
@@ -1035,7 +1035,7 @@ def test_settings_that_cannot_work(given, settings, api, pending):
     if None in given.values():
         settings.ANYMAIL = {k: v for k, v in settings.ANYMAIL.items() if v is not None}
     delivery = queued(pending)
-    assert carry().paused
+    assert send_due().paused
     delivery.refresh_from_db()
     assert (delivery.reason, delivery.attempts) == (Reason.CONFIGURATION, 0)
 
@@ -1045,7 +1045,7 @@ def test_a_sender_that_is_no_address(settings, api, pending, change):
     use(settings, "postmark", api.url)
     change(FROM_EMAIL="the site")
     delivery = queued(pending)
-    assert carry().paused
+    assert send_due().paused
     delivery.refresh_from_db()
     assert (delivery.reason, delivery.attempts) == (Reason.CONFIGURATION, 0)
     assert api.requests == []
@@ -1076,7 +1076,7 @@ def test_a_certificate_that_nobody_vouches_for(settings, api, pending, tmp_path)
         thread.start()
         use(settings, "postmark", f"https://127.0.0.1:{server.server_port}/")
         delivery = queued(pending)
-        paused = carry().paused
+        paused = send_due().paused
         server.shutdown()
         thread.join()
     assert paused
@@ -1089,7 +1089,7 @@ def test_a_provider_whose_package_is_missing(settings, api, pending):
     """A backend that lacks its package pauses the queue."""
     use(settings, "amazon_ses", api.url)
     delivery = queued(pending)
-    assert carry().paused
+    assert send_due().paused
     delivery.refresh_from_db()
     assert delivery.reason == Reason.CONFIGURATION
     assert delivery.error_class in {"AnymailImproperlyInstalled", "InvalidMailer"}
@@ -1113,21 +1113,21 @@ class TestMailers:
     def test_the_default(self, mailers, api, pending):
         """Without MAILER the default one sends."""
         queued(pending)
-        assert carry() == Round(sent=1)
+        assert send_due() == Tally(sent=1)
         assert (len(mail.outbox), len(api.requests)) == (1, 0)
 
     def test_another(self, mailers, api, pending, change):
         """MAILER names the one that sends."""
         change(MAILER="transactional")
         queued(pending)
-        assert carry() == Round(sent=1)
+        assert send_due() == Tally(sent=1)
         assert (len(mail.outbox), len(api.requests)) == (0, 1)
 
     def test_one_that_is_not_there(self, mailers, pending, change):
         """A mailer that the site does not have is a matter of the settings."""
         change(MAILER="nowhere")
         delivery = queued(pending)
-        assert carry().paused
+        assert send_due().paused
         delivery.refresh_from_db()
         assert (delivery.reason, delivery.attempts) == (Reason.CONFIGURATION, 0)
 
@@ -1139,5 +1139,5 @@ def test_email_backend(settings, api, pending, change):
     use(settings, "postmark", api.url)
     api.answer = PROVIDERS["postmark"].accepts
     queued(pending)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert len(api.requests) == 1

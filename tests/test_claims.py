@@ -1,6 +1,5 @@
 """Claims: one courier has a row, until it has written what became of it or its lease is over."""
 
-import importlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -24,7 +23,7 @@ from django.db import (
 from django.db.models import QuerySet
 
 from resend_confirmation import database
-from resend_confirmation.courier import Round, carry, links, message
+from resend_confirmation.courier import Tally, links, message, send_due
 from resend_confirmation.deliveries import claims
 from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import DeliveryState, Reason
@@ -236,7 +235,7 @@ def test_lost_before_the_hand_over(pending, clock, monkeypatch):
         return write(*given)
 
     monkeypatch.setattr(message, "write", write_slowly)
-    assert carry(1) == Round(needless=1)
+    assert send_due(1) == Tally(skipped=1)
     assert mail.outbox == []
     assert states() == [DeliveryState.QUEUED]
 
@@ -247,7 +246,7 @@ def test_lost_before_the_hand_over(pending, clock, monkeypatch):
 def die(clock):
     """One round whose process is killed while it sends; its lease is over afterwards."""
     with killed():
-        carry()
+        send_due()
     clock.move(seconds=61)
 
 
@@ -256,7 +255,7 @@ def test_killed_once(pending, clock, script):
     queued(pending)
     die(clock)
     assert states() == [DeliveryState.SENDING]
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     first, second = ScriptedBackend.seen
     assert first.body == second.body
     assert first.extra_headers["Message-ID"] == second.extra_headers["Message-ID"]
@@ -282,7 +281,7 @@ def test_killed_again_and_again(pending, clock, script, told):
     queued(pending)
     for _ in range(6):
         die(clock)
-    assert carry() == Round()
+    assert send_due() == Tally()
     found = row()
     assert (found.state, found.reason) == (DeliveryState.UNKNOWN, Reason.DOUBTFUL)
     assert (found.attempts, found.doubts, found.ended_at) == (6, 5, clock.now)
@@ -290,7 +289,7 @@ def test_killed_again_and_again(pending, clock, script, told):
     assert told[-1:] == [(found.pk, DeliveryState.UNKNOWN, Reason.DOUBTFUL)]
     assert Confirmation.objects.get().last_delivery_state == DeliveryState.UNKNOWN
     clock.move(days=1)
-    assert carry() == Round()
+    assert send_due() == Tally()
 
 
 def test_killed_again_and_again_before_the_hand_over(pending, clock, told):
@@ -346,11 +345,11 @@ def test_marked_over_errors_of_the_database(pending, cut, script, monkeypatch, e
     """Whatever the database raises over the mark, the message is sent once and marked."""
     queued(pending)
     cut_after_the_hand_over(monkeypatch, cut, [error("no") for _ in range(3)])
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert (cut, states(), len(mail.outbox)) == ([], [DeliveryState.SENT], 1)
     assert row().doubts == 0
     assert Confirmation.objects.get().sends == 1
-    assert carry() == Round()
+    assert send_due() == Tally()
 
 
 @pytest.mark.parametrize("lengthen", [claims.hand_over, claims.heartbeat])
@@ -381,7 +380,7 @@ def test_what_a_column_cannot_hold(pending, settings, monkeypatch, said, kept):
     through(settings, "anymail.backends.test.EmailBackend")
     monkeypatch.setattr(AnymailBackend, "get_esp_message_id", lambda self, message: said)
     queued(pending)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert (row().state, row().provider_id, row().doubts) == (DeliveryState.SENT, kept, 0)
     event = AnymailTrackingEvent(
         event_type=EventType.DELIVERED, message_id=said, recipient="another@example.com"
@@ -504,7 +503,7 @@ def test_a_webhook_that_is_faster(pending, clock, script, monkeypatch, state):
         return mark(*args, **kwargs)
 
     monkeypatch.setattr(claims, "mark", be_late)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     found, confirmation = row(), Confirmation.objects.get()
     assert (found.state, found.sent_at) == (state, clock.now)
     assert (confirmation.last_delivery_state, confirmation.sends) == (state, 1)
@@ -534,7 +533,7 @@ def test_cut_before_the_hand_over(pending, monkeypatch, module, name, place):
         return result if place == "after" else original(*args)
 
     monkeypatch.setattr(module, name, cut_off)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     found = row()
     assert (found.state, found.attempts, found.doubts) == (DeliveryState.SENT, 1, 0)
     (letter,) = mail.outbox
@@ -555,7 +554,7 @@ def test_cut_while_the_link_is_written_down(pending, monkeypatch):
         return update(self, **values)
 
     monkeypatch.setattr(QuerySet, "update", update_unless_cut)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     (letter,) = mail.outbox
     assert letter.extra_headers["Message-ID"] == row().message_id
     assert errors == []
@@ -563,14 +562,14 @@ def test_cut_while_the_link_is_written_down(pending, monkeypatch):
 
 def test_a_database_that_stays_away(pending, clock, monkeypatch):
     """After some seconds the message is put off like any that cannot be carried."""
-    monkeypatch.setattr(importlib.import_module("resend_confirmation.courier.carry"), "PATIENCE", 0)
+    monkeypatch.setattr(database, "RECONNECT_SECONDS", 0)
     queued(pending)
 
     def fail(*_):
         raise OperationalError("no such table: of the host's")
 
     monkeypatch.setattr(message, "write", fail)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     found = row()
     assert (found.state, found.reason) == (DeliveryState.QUEUED, Reason.CRASHED)
     # A table that is away is not the row's fault.

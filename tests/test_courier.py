@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.core import mail
 
 from resend_confirmation import clients, engine, withdraw
-from resend_confirmation.courier import Round, carry, links, message
+from resend_confirmation.courier import Tally, links, message, send_due
 from resend_confirmation.deadline import DeadlineExceeded
 from resend_confirmation.deliveries import claims
 from resend_confirmation.engine import ResendRequest
@@ -63,7 +63,7 @@ def column(name):
 def test_sent(pending, clock):
     """A message goes to one recipient, and the row and the confirmation say so."""
     delivery = queued(pending)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     (letter,) = mail.outbox
     assert (letter.to, letter.cc, letter.bcc) == (["pending@example.com"], [], [])
     assert letter.from_email == "site@site.example"
@@ -76,13 +76,13 @@ def test_sent(pending, clock):
     assert (confirmation.sends, confirmation.last_sent_at) == (1, NOON)
     assert confirmation.last_delivery_state == DeliveryState.SENT
     assert confirmation.expires_at == NOON + timedelta(hours=24)
-    assert carry() == Round()
+    assert send_due() == Tally()
 
 
 def test_headers(pending, settings):
     """A message says that a machine wrote it, and its id is on our host."""
     queued(pending)
-    carry()
+    send_due()
     written = mail.outbox[0].message()
     assert written["Auto-Submitted"] == "auto-generated"
     assert re.fullmatch(r"<[0-9a-f-]{36}@site\.example>", written["Message-ID"])
@@ -93,7 +93,7 @@ def test_headers(pending, settings):
 def test_parts(pending):
     """A message has a text and an HTML part, with the same link."""
     queued(pending)
-    carry()
+    send_due()
     (letter,) = mail.outbox
     html = html_of(letter)
     link = f"https://site.example/confirm/?token={token_in(letter)}"
@@ -105,7 +105,7 @@ def test_from(pending, change):
     """FROM_EMAIL is the sender where it is set."""
     change(FROM_EMAIL="accounts@site.example")
     queued(pending)
-    carry()
+    send_due()
     assert mail.outbox[0].from_email == "accounts@site.example"
 
 
@@ -115,7 +115,7 @@ def test_language_and_time_zone(clock):
     queued(UserFactory.create())
     # Written by another machine, which knew it.
     Confirmation.objects.filter(time_zone="").update(time_zone="no/where")
-    carry()
+    send_due()
     german, plain = mail.outbox
     assert '<html lang="de">' in html_of(german)
     assert "\nDer Link ist gültig bis 2. Januar 2030 21:00 (JST).\n" in german.body
@@ -128,7 +128,7 @@ def test_nothing_typed_reaches_the_message(db):
     user = UserFactory.create(username="https://evil.example/", email="a@example.com")
     queued(user, client="game")
     Delivery.objects.update(client_state="evil", payload="evil")
-    carry()
+    send_due()
     (letter,) = mail.outbox
     assert "evil" not in f"{letter.subject} {letter.body} {html_of(letter)}"
 
@@ -144,7 +144,7 @@ def test_nothing_typed_reaches_the_message(db):
 def test_recipient(stored, recipient):
     """The message goes to the address as stored, its domain in IDNA 2008."""
     queued(UserFactory.create(email=stored))
-    carry()
+    send_due()
     assert mail.outbox[0].to == [recipient]
 
 
@@ -153,7 +153,7 @@ def test_several_accounts(clock):
     for _ in range(3):
         again(UserFactory.create(email="shared@example.com"))
     for _ in range(3):
-        assert carry() == Round(sent=1)
+        assert send_due() == Tally(sent=1)
         clock.move(minutes=1)
     assert len({token_in(letter) for letter in mail.outbox}) == 3
 
@@ -161,7 +161,7 @@ def test_several_accounts(clock):
 def test_limit():
     """A round carries no more than asked for, the longest due first."""
     pks = [queued(UserFactory.create()).pk for _ in range(3)]
-    assert carry(2) == Round(sent=2)
+    assert send_due(2) == Tally(sent=2)
     assert set(Delivery.objects.filter(state="sent").values_list("pk", flat=True)) == set(pks[:2])
 
 
@@ -169,9 +169,9 @@ def test_not_yet_due(pending, clock):
     """What is due later waits."""
     queued(pending)
     Delivery.objects.update(not_before=NOON + timedelta(seconds=1))
-    assert carry() == Round()
+    assert send_due() == Tally()
     clock.move(seconds=1)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
 
 
 # Links
@@ -182,7 +182,7 @@ def test_same_message_over_retries(pending, clock, script):
     queued(pending)
     script.extend([ConnectionRefusedError(), smtplib.SMTPConnectError(421, b"busy"), None])
     for _ in range(3):
-        carry()
+        send_due()
         clock.move(hours=1)
     assert column("state") == [DeliveryState.SENT]
     assert len(ScriptedBackend.seen) == 3
@@ -194,11 +194,11 @@ def test_same_link_over_a_change_of_key(pending, clock, script, settings):
     """A retry after the key was rotated carries the link of the first attempt."""
     queued(pending)
     script.extend([ConnectionRefusedError(), None])
-    carry()
+    send_due()
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another"
     clock.move(hours=1)
-    carry()
+    send_due()
     first, second = ScriptedBackend.seen
     assert token_in(first) == token_in(second)
 
@@ -207,20 +207,20 @@ def test_link_of_a_lost_key(pending, clock, script, settings):
     """A retry whose link nobody can make any more is given up."""
     queued(pending)
     script.append(ConnectionRefusedError())
-    carry()
+    send_due()
     settings.SECRET_KEY = "another"
     clock.move(hours=1)
-    carry()
+    send_due()
     assert column("state") == [DeliveryState.ABANDONED]
 
 
 def test_reuse(pending, clock):
     """Within the first half of a link's life another message repeats it."""
     queued(pending)
-    carry()
+    send_due()
     clock.move(hours=11, minutes=59)
     again(pending)
-    carry()
+    send_due()
     first, second = mail.outbox
     assert token_in(first) == token_in(second)
     assert column("link_expires_at") == [NOON + timedelta(hours=24)] * 2
@@ -230,10 +230,10 @@ def test_reuse(pending, clock):
 def test_next_after_half(pending, clock):
     """After half of its life the next message brings a new link."""
     queued(pending)
-    carry()
+    send_due()
     clock.move(hours=12)
     again(pending)
-    carry()
+    send_due()
     first, second = mail.outbox
     assert token_in(first) != token_in(second)
     assert column("generation") == [1, 2]
@@ -253,9 +253,9 @@ def test_next_after_half(pending, clock):
 def test_next_for_another_landing(pending, landing):
     """A link is repeated only where it leads to the same place."""
     queued(pending)
-    carry()
+    send_due()
     Delivery.objects.filter(pk=again(pending).pk).update(**landing)
-    carry()
+    send_due()
     first, second = mail.outbox
     assert token_in(first) != token_in(second)
 
@@ -264,9 +264,9 @@ def test_newest(pending, change):
     """Under ``newest`` every message brings a new link."""
     change(LINK_POLICY="newest")
     queued(pending)
-    carry()
+    send_due()
     again(pending)
-    carry()
+    send_due()
     first, second = mail.outbox
     assert token_in(first) != token_in(second)
 
@@ -274,11 +274,11 @@ def test_newest(pending, change):
 def test_no_reuse_after_a_restart(pending, clock):
     """A link from before a withdrawal is not repeated, and the new one has a whole life."""
     queued(pending)
-    carry()
+    send_due()
     clock.move(hours=1)
     withdraw(Confirmation.objects.get())
     again(pending)
-    carry()
+    send_due()
     first, second = mail.outbox
     assert token_in(first) != token_in(second)
     assert column("link_expires_at") == [NOON + timedelta(hours=24), NOON + timedelta(hours=25)]
@@ -287,12 +287,12 @@ def test_no_reuse_after_a_restart(pending, clock):
 def test_no_reuse_under_a_new_key(pending, clock, settings):
     """A link that the current key does not make is not repeated; the new one has a whole life."""
     queued(pending)
-    carry()
+    send_due()
     clock.move(hours=1)
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another"
     again(pending)
-    carry()
+    send_due()
     first, second = mail.outbox
     assert token_in(first) != token_in(second)
     assert column("link_expires_at") == [NOON + timedelta(hours=24), NOON + timedelta(hours=25)]
@@ -301,7 +301,7 @@ def test_no_reuse_under_a_new_key(pending, clock, settings):
 def test_no_secret_in_the_tables(pending):
     """Neither token nor text of a message is in any row."""
     queued(pending)
-    carry()
+    send_due()
     token = token_in(mail.outbox[0])
     tables = (Confirmation, Cooldown, Delivery, Suppression)
     stored = str([list(model.objects.values()) for model in tables])
@@ -319,23 +319,23 @@ def test_schedule(pending, clock, script):
     script.extend([ConnectionRefusedError()] * 6)
     waits = []
     for attempt in range(1, 6):
-        assert carry() == Round(unsent=1)
+        assert send_due() == Tally(unsent=1)
         delivery.refresh_from_db()
         assert (delivery.state, delivery.attempts) == (DeliveryState.QUEUED, attempt)
         assert delivery.reason == Reason.NOT_ACCEPTED
         assert delivery.error_class == "ConnectionRefusedError"
         waits.append((delivery.not_before - clock.now).total_seconds())
-        assert carry() == Round()
+        assert send_due() == Tally()
         clock.now = delivery.not_before
     for wait, least in zip(waits, [30, 120, 600, 1800, 7200], strict=True):
         assert least <= wait <= 1.2 * least
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.FAILED, Reason.NOT_ACCEPTED)
     assert delivery.ended_at == clock.now
     assert Confirmation.objects.get().last_delivery_state == DeliveryState.FAILED
     clock.move(days=1)
-    assert carry() == Round()
+    assert send_due() == Tally()
 
 
 def test_never_past_half_of_the_links_life(pending, clock, script, change):
@@ -344,7 +344,7 @@ def test_never_past_half_of_the_links_life(pending, clock, script, change):
     delivery = queued(pending)
     script.extend([ConnectionRefusedError()] * 9)
     for _ in range(3):
-        carry()
+        send_due()
         clock.move(minutes=2.5)
     delivery.refresh_from_db()
     # After 30 s and 2 min come 10, and the half is over after 5.
@@ -355,16 +355,16 @@ def test_never_past_half_of_the_links_life(pending, clock, script, change):
 def test_never_past_half_of_what_a_reused_link_has_left(pending, clock, script):
     """A link that has 13 of its 24 hours left when it is asked for again is tried for 6.5."""
     queued(pending)
-    carry()
+    send_due()
     clock.move(hours=11)
     delivery = again(pending)
     script.append(ConnectionRefusedError())
-    carry()
+    send_due()
     delivery.refresh_from_db()
     assert delivery.state == DeliveryState.QUEUED
     clock.now = NOON + timedelta(hours=11 + 6.5) - timedelta(minutes=2)
     script.append(ConnectionRefusedError())
-    carry()
+    send_due()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.FAILED, Reason.TOO_LATE)
 
@@ -377,9 +377,9 @@ def test_a_link_that_is_late(pending, clock, script, hours, error):
     """A message that waits too long for its first copy brings a new link, with all of its life."""
     queued(pending)
     script.extend([error, None])
-    carry()
+    send_due()
     clock.move(hours=hours)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     before, after = map(token_in, ScriptedBackend.seen)
     assert before != after
     assert column("link_expires_at") == [clock.now + timedelta(hours=24)]
@@ -390,12 +390,12 @@ def test_late_and_tried_again(pending, clock, script):
     """A new link is tried for half of its own life."""
     queued(pending)
     script.extend([smtplib.SMTPSenderRefused(550, b"", "a@b.example"), ConnectionRefusedError()])
-    carry()
+    send_due()
     clock.move(days=10)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     assert column("state") == [DeliveryState.QUEUED]
     clock.move(hours=11)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert column("link_expires_at") == [clock.now + timedelta(hours=13)]
 
 
@@ -409,17 +409,17 @@ def test_late_and_left_by_a_courier_that_died(pending, clock):
     assert address
     links.assign(claim.delivery, claim.delivery.confirmation, address)
     clock.move(hours=13)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert column("link_expires_at") == [clock.now + timedelta(hours=24)]
 
 
-def test_late_after_a_doubt(pending, clock, script):
+def test_late_after_an_ambiguous_attempt(pending, clock, script):
     """What may have gone out is repeated as it was, or not at all."""
     queued(pending)
     script.append(DeadlineExceeded())
-    carry()
+    send_due()
     clock.move(hours=13)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     assert (column("state"), column("reason")) == ([DeliveryState.FAILED], [Reason.TOO_LATE])
     assert len(ScriptedBackend.seen) == 1
 
@@ -429,22 +429,22 @@ def test_jitter(clock, script):
     for _ in range(10):
         queued(UserFactory.create())
     script.extend([ConnectionRefusedError()] * 10)
-    assert carry() == Round(unsent=10)
+    assert send_due() == Tally(unsent=10)
     waits = {(at - clock.now).total_seconds() for at in column("not_before")}
     assert len(waits) == 10
     assert 30 <= min(waits) < max(waits) <= 36
 
 
-def test_in_doubt(pending, clock, script):
+def test_ambiguous(pending, clock, script):
     """What may have been accepted is repeated once, identical; then it is unknown for ever."""
     queued(pending)
     script.extend([DeadlineExceeded(), DeadlineExceeded()])
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     assert column("reason") == [Reason.DOUBTFUL]
     (not_before,) = column("not_before")
     assert 30 <= (not_before - clock.now).total_seconds() <= 36
     clock.now = not_before
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     (found,) = Delivery.objects.values()
     assert (found["state"], found["reason"]) == (DeliveryState.UNKNOWN, Reason.DOUBTFUL)
     assert (found["attempts"], found["doubts"], found["ended_at"]) == (2, 1, clock.now)
@@ -454,16 +454,16 @@ def test_in_doubt(pending, clock, script):
     assert token_in(first) == token_in(second)
     assert first.extra_headers["Message-ID"] == second.extra_headers["Message-ID"]
     clock.move(days=1)
-    assert carry() == Round()
+    assert send_due() == Tally()
 
 
-def test_a_doubt_that_passes(pending, clock, script):
+def test_an_ambiguous_attempt_then_an_accepted_one(pending, clock, script):
     """When the repeat is accepted the message is sent, and the row remembers the doubt."""
     queued(pending)
     script.append(DeadlineExceeded())
-    carry()
+    send_due()
     clock.move(minutes=1)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     (found,) = Delivery.objects.values()
     assert (found["state"], found["reason"]) == (DeliveryState.SENT, Reason.NONE)
     assert (found["doubts"], found["error_class"]) == (1, "")
@@ -473,7 +473,7 @@ def test_asked_to_stop(script):
     """A courier that is to stop ends the message at hand and claims no other."""
     for _ in range(3):
         queued(UserFactory.create())
-    assert carry(is_stopping=lambda: bool(ScriptedBackend.seen)) == Round(sent=1)
+    assert send_due(is_stopping=lambda: bool(ScriptedBackend.seen)) == Tally(sent=1)
     assert column("state") == [DeliveryState.SENT, DeliveryState.QUEUED, DeliveryState.QUEUED]
     assert column("attempts") == [1, 0, 0]
 
@@ -482,9 +482,9 @@ def test_accepted_after_all(pending, clock, script):
     """A later success leaves no trace of the failure."""
     delivery = queued(pending)
     script.append(ConnectionRefusedError())
-    carry()
+    send_due()
     clock.move(minutes=1)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.SENT, Reason.NONE)
     assert (delivery.error_class, delivery.attempts) == ("", 2)
@@ -494,7 +494,7 @@ def test_a_backend_that_says_nothing(pending, settings):
     """A backend that raised nothing and says that it took nothing may have sent it all the same."""
     through(settings, "tests.mailers.LosingBackend")
     delivery = queued(pending)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.DOUBTFUL)
 
@@ -503,7 +503,7 @@ def test_a_backend_that_cannot_be_made(pending, settings, caplog):
     """With a backend that cannot be imported the message stays, and the queue rests."""
     through(settings, "nowhere.EmailBackend")
     delivery = queued(pending)
-    assert carry() == Round(unsent=1, paused=True)
+    assert send_due() == Tally(unsent=1, paused=True)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.CONFIGURATION)
     # Django 6.1 has an error of its own for it.
@@ -563,7 +563,7 @@ def test_smtp(mailbox):
     ]
     for address in addressed:
         queued(UserFactory.create(email=address))
-    assert carry() == Round(sent=4)
+    assert send_due() == Tally(sent=4)
     assert [recipients for recipients, _ in mailbox.letters] == [
         ["a@example.com"],
         ["Pending.Upper@Example.com"],
@@ -579,7 +579,7 @@ def test_smtp_refuses_the_recipient(mailbox):
     for name in ("one", "two", "three"):
         queued(UserFactory.create(username=name))
     mailbox.answers["two@example.com"] = "550 no such user"
-    assert carry() == Round(sent=2, unsent=1)
+    assert send_due() == Tally(sent=2, unsent=1)
     assert column("state") == [DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.SENT]
     failed = Delivery.objects.get(state=DeliveryState.FAILED)
     assert (failed.reason, failed.error_code) == (Reason.REFUSED, "550")
@@ -595,20 +595,20 @@ def test_smtp_puts_the_recipient_off(mailbox, pending):
     """4xx on RCPT, such as greylisting, is tried again later."""
     mailbox.answers["pending@example.com"] = "451 greylisted"
     delivery = queued(pending)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.NOT_ACCEPTED)
     assert delivery.error_code == "451"
     del mailbox.answers["pending@example.com"]
     Delivery.objects.update(not_before=delivery.asked_at)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
 
 
 def test_smtp_refuses_the_message(mailbox, pending):
     """5xx after DATA is for good, as RFC 5321 says of every 5xx."""
     mailbox.data_answer = "554 looks like spam"
     delivery = queued(pending)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.FAILED, Reason.REFUSED)
     assert (delivery.error_class, delivery.error_code) == ("SMTPDataError", "554")
@@ -618,7 +618,7 @@ def test_no_smtp_server(settings, pending):
     """With no server at all the message stays."""
     over_smtp(settings, free_port())
     delivery = queued(pending)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.NOT_ACCEPTED)
     assert delivery.error_class == "ConnectionRefusedError"
@@ -628,7 +628,7 @@ def test_smtp_cannot_carry_a_local_part_beyond_ascii(mailbox, pending):
     """A local part that Django's backend would turn into another mailbox is not sent at all."""
     queued(UserFactory.create(email="gr\u00fc\u00dfe@example.com"))
     queued(pending)
-    assert carry() == Round(sent=1, unsent=1)
+    assert send_due() == Tally(sent=1, unsent=1)
     assert column("state") == [DeliveryState.FAILED, DeliveryState.SENT]
     assert column("reason") == [Reason.UNSUPPORTED, Reason.NONE]
     assert mailbox.recipients == ["pending@example.com"]
@@ -679,16 +679,16 @@ def test_meanwhile(pending, clock, script, meanwhile, state, reason, tried):
     delivery = queued(pending)
     if tried:
         script.append(ConnectionRefusedError())
-        carry()
+        send_due()
         clock.move(minutes=1)
     meanwhile(pending)
     sent_before = len(ScriptedBackend.seen)
-    assert carry() == Round(needless=1)
+    assert send_due() == Tally(skipped=1)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (state, reason)
     assert delivery.ended_at == clock.now
     assert len(ScriptedBackend.seen) == sent_before
-    assert carry() == Round()
+    assert send_due() == Tally()
 
 
 def test_suppressed_under_an_old_key(pending, settings):
@@ -697,7 +697,7 @@ def test_suppressed_under_an_old_key(pending, settings):
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another"
     queued(pending)
-    carry()
+    send_due()
     assert column("state") == [DeliveryState.SUPPRESSED]
 
 
@@ -705,7 +705,7 @@ def test_deleted_account(pending):
     """An account that is deleted takes its deliveries along."""
     queued(pending)
     pending.delete()
-    assert carry() == Round()
+    assert send_due() == Tally()
     assert not Delivery.objects.exists()
 
 
@@ -720,7 +720,7 @@ def test_deleted_while_carried(pending, monkeypatch):
         return mine
 
     monkeypatch.setattr(claims, "claim", claim_then_delete)
-    assert carry() == Round(needless=1)
+    assert send_due() == Tally(skipped=1)
     assert mail.outbox == []
 
 
@@ -739,12 +739,12 @@ def test_poison(clock, monkeypatch, caplog):
         return write(delivery, confirmation, account, token)
 
     monkeypatch.setattr(message, "write", fail)
-    assert carry() == Round(sent=2, unsent=1)
+    assert send_due() == Tally(sent=2, unsent=1)
     assert column("state") == [DeliveryState.SENT, DeliveryState.QUEUED, DeliveryState.SENT]
     assert "could not be processed" in caplog.text
     for _ in range(5):
         clock.now = Delivery.objects.order_by("pk")[1].not_before
-        assert carry() == Round(unsent=1)
+        assert send_due() == Tally(unsent=1)
     poison = Delivery.objects.order_by("pk")[1]
     assert (poison.state, poison.reason) == (DeliveryState.FAILED, Reason.CRASHED)
     assert (poison.error_class, poison.attempts) == ("Crashed", 6)
@@ -771,9 +771,9 @@ def test_delivery_changed(pending, clock, script, told):
     """Hosts hear what became of a delivery each time its row was written, without a secret."""
     delivery = queued(pending)
     script.extend([ConnectionRefusedError(), None])
-    carry()
+    send_due()
     clock.move(minutes=1)
-    carry()
+    send_due()
     assert told == [
         (delivery.pk, DeliveryState.SENDING, Reason.NONE),
         (delivery.pk, DeliveryState.QUEUED, Reason.NOT_ACCEPTED),
@@ -789,7 +789,7 @@ def test_delivery_changed_for_what_is_not_sent(pending, confirmed, clock, told):
         engine.resend(ResendRequest(identity=identity, client=client, quiet=CONCEALED))
     engine.resolve()
     withdraw_it(pending)
-    carry()
+    send_due()
     sent, early, other = column("pk")
     assert told == [
         (sent, DeliveryState.QUEUED, Reason.NONE),
@@ -809,7 +809,7 @@ def test_a_receiver_that_fails(pending, caplog):
     delivery_changed.connect(fail)
     try:
         queued(pending)
-        assert carry() == Round(sent=1)
+        assert send_due() == Tally(sent=1)
     finally:
         delivery_changed.disconnect(fail)
     assert column("state") == [DeliveryState.SENT]

@@ -95,7 +95,7 @@ def test_asks_of_an_outage(pending, clock, script, carried):
     assert Cooldown.objects.get().hour_count == 1
 
 
-def test_a_doubt_that_was_superseded(pending, clock, script):
+def test_an_ambiguous_attempt_that_was_superseded(pending, clock, script):
     """A message that may have gone out ends as unknown, and its repeat is not needed."""
     script.append(TimeoutError("lost"))
     ask("pending")

@@ -16,7 +16,7 @@ from django.test import Client
 
 from resend_confirmation import clients, engine, start, tokens, withdraw
 from resend_confirmation.accounts import ConfirmationStore
-from resend_confirmation.courier import Round, carry
+from resend_confirmation.courier import Tally, send_due
 from resend_confirmation.dialects.base import ResendView
 from resend_confirmation.engine import Result
 from resend_confirmation.limits import cooldown
@@ -44,7 +44,7 @@ def linked(user, redirect=LANDING, **given):
 def carried():
     """The token in the message that goes out now."""
     before = len(mail.outbox)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     (link,) = re.findall(r"https://\S+/confirm/\?\S+", str(mail.outbox[before].body))
     (token,) = parse_qs(urlsplit(link).query)["token"]
     return token
@@ -303,12 +303,12 @@ def test_rotation_keeps_suppressions(pending, settings):
     Suppression.objects.create(digest=digest, why="bounced", since=NOON)
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
     start(pending)
-    carry()
+    send_due()
     assert Delivery.objects.get().state == DeliveryState.SUPPRESSED
     settings.SECRET_KEY_FALLBACKS = []
     start(pending)
     Delivery.objects.update(not_before=NOON.replace(year=2020))
-    carry()
+    send_due()
     assert Delivery.objects.latest("pk").state == DeliveryState.SENT
 
 

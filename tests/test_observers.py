@@ -301,7 +301,7 @@ def test_a_backend_that_hangs_after_it_sent(pending, talker, change):
     assert (len(server.bodies), ending()) == (1, (S.SENT, Reason.NONE, 0))
 
 
-def test_no_failure_after_a_doubt(pending, talker):
+def test_no_failure_after_an_ambiguous_attempt(pending, talker):
     """What may have gone out does not end as failed when its repeat is refused."""
     server = talker(body=None)
     queued(pending)

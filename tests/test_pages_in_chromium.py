@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from resend_confirmation import start
-from resend_confirmation.courier import Round, carry
+from resend_confirmation.courier import Tally, send_due
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState
 
@@ -56,7 +56,7 @@ def link_for(user, **given):
 
 def carried():
     before = len(mail.outbox)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     (link,) = re.findall(r"http://\S+/confirm/\?\S+", str(mail.outbox[before].body))
     return link
 

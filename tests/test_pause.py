@@ -10,7 +10,7 @@ from django.core import mail
 
 from resend_confirmation import engine, start
 from resend_confirmation.accounts import store
-from resend_confirmation.courier import Round, carry, pause
+from resend_confirmation.courier import Tally, pause, send_due
 from resend_confirmation.limits.budget import most
 from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import DeliveryState, Origin, Reason
@@ -38,10 +38,10 @@ def test_the_queue_rests(clock, script, caplog):
     """After a refused log-in nothing is tried for a minute, by any courier."""
     first, second = (queued(UserFactory.create()) for _ in range(2))
     script.append(wrong_password())
-    assert carry() == Round(unsent=1, paused=True)
-    assert carry() == Round(paused=True)
+    assert send_due() == Tally(unsent=1, paused=True)
+    assert send_due() == Tally(paused=True)
     clock.move(seconds=59)
-    assert carry() == Round(paused=True)
+    assert send_due() == Tally(paused=True)
     assert len(ScriptedBackend.seen) == 1
     assert "535" in caplog.text
     assert column("pk") == [first.pk, second.pk]
@@ -53,10 +53,10 @@ def test_no_attempt_is_burnt(pending, clock, script):
     queued(pending)
     script.extend([wrong_password() for _ in range(20)])
     for _ in range(20):
-        assert carry() == Round(unsent=1, paused=True)
+        assert send_due() == Tally(unsent=1, paused=True)
         assert column("attempts") == [0]
         clock.move(minutes=1)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert column("attempts") == [1]
 
 
@@ -64,7 +64,7 @@ def test_staff_see_why(pending, clock, script):
     """The row that found the settings wrong says so, and until when the queue rests."""
     delivery = queued(pending)
     script.append(wrong_password())
-    carry()
+    send_due()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.CONFIGURATION)
     assert (delivery.error_class, delivery.error_code) == ("SMTPAuthenticationError", "535")
@@ -77,10 +77,10 @@ def test_resumes(clock, script):
     for _ in range(3):
         queued(UserFactory.create())
     script.append(wrong_password())
-    carry()
+    send_due()
     clock.move(minutes=1)
     assert pause.paused_by() is None
-    assert carry() == Round(sent=3)
+    assert send_due() == Tally(sent=3)
     assert column("reason") == [Reason.NONE] * 3
     assert column("error_class") == [""] * 3
 
@@ -90,12 +90,12 @@ def test_the_last_to_rest(clock, script):
     for _ in range(2):
         queued(UserFactory.create())
     script.extend([wrong_password(), wrong_password()])
-    carry()
+    send_due()
     Delivery.objects.filter(reason=Reason.CONFIGURATION).update(
         not_before=clock.now + timedelta(seconds=5)
     )
     clock.move(seconds=5)
-    carry()
+    send_due()
     assert pause.paused_by() == Delivery.objects.get(not_before=clock.now + timedelta(minutes=1))
 
 
@@ -103,22 +103,22 @@ def test_an_unusable_mailer(pending, clock, settings):
     """A backend that cannot be imported rests the queue, until it can be."""
     through(settings, "nowhere.EmailBackend")
     queued(pending)
-    assert carry() == Round(unsent=1, paused=True)
+    assert send_due() == Tally(unsent=1, paused=True)
     assert column("reason") == [Reason.CONFIGURATION]
     assert column("attempts") == [0]
     through(settings, "django.core.mail.backends.locmem.EmailBackend")
     clock.move(minutes=1)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
 
 
 def test_the_life_of_the_link_begins_when_the_settings_work(pending, clock, settings):
     """A rest of two days does not make a message whose link is dead."""
     through(settings, "nowhere.EmailBackend")
     queued(pending)
-    carry()
+    send_due()
     clock.move(days=2)
     through(settings, "django.core.mail.backends.locmem.EmailBackend")
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert column("link_expires_at") == [clock.now + timedelta(hours=24)]
 
 
@@ -135,14 +135,14 @@ def test_within_the_budget(clock, change):
     """Without a budget, which is the default, everything goes out."""
     for _ in range(5):
         queued(UserFactory.create())
-    assert carry() == Round(sent=5)
+    assert send_due() == Tally(sent=5)
 
 
 def test_over_the_budget(clock, budget):
     """Beyond the budget messages are delayed by a minute each time, and no attempt is burnt."""
     for _ in range(3):
         queued(UserFactory.create())
-    assert carry() == Round(sent=2, paused=True)
+    assert send_due() == Tally(sent=2, paused=True)
     last = Delivery.objects.latest("pk")
     assert (last.state, last.reason) == (DeliveryState.QUEUED, Reason.NONE)
     assert (last.attempts, last.error_class) == (0, "HourlyBudget")
@@ -157,7 +157,7 @@ def test_delayed_and_not_dropped(clock, budget):
     sent = []
     for _ in range(4 * 60):
         before = len(mail.outbox)
-        carry()
+        send_due()
         sent.extend([(clock.now - NOON) // timedelta(hours=1)] * (len(mail.outbox) - before))
         clock.move(minutes=1)
     assert sent == [0, 0, 1, 1, 2, 2, 3]
@@ -172,20 +172,20 @@ def test_a_new_hour(clock, budget):
     """An hour after the first message of the last budget there is a new one."""
     for _ in range(3):
         queued(UserFactory.create())
-    carry()
+    send_due()
     clock.move(minutes=59)
-    assert carry() == Round(paused=True)
+    assert send_due() == Tally(paused=True)
     clock.move(minutes=1)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
 
 
 def test_what_is_not_sent_costs_nothing(clock, budget):
-    """A delivery that turns out to be needless takes nothing out of the budget."""
-    needless = queued(UserFactory.create())
-    Confirmation.objects.filter(pk=needless.confirmation_id).update(state="confirmed")
+    """A delivery that is skipped takes nothing out of the budget."""
+    skipped = queued(UserFactory.create())
+    Confirmation.objects.filter(pk=skipped.confirmation_id).update(state="confirmed")
     for _ in range(2):
         queued(UserFactory.create())
-    assert carry() == Round(sent=2, needless=1)
+    assert send_due() == Tally(sent=2, skipped=1)
 
 
 def waiting(sends=0, **given):
@@ -210,15 +210,15 @@ def test_strangers_keep_no_sign_up_waiting(clock, change, caplog):
     for _ in range(3):
         waiting()
     ann = queued(UserFactory.create())
-    assert carry() == Round(sent=2)
+    assert send_due() == Tally(sent=2)
     ann.refresh_from_db()
     assert ann.state == DeliveryState.SENT
-    assert carry() == Round()
+    assert send_due() == Tally()
     until = "2030-01-01T13:00:00+00:00"
     expected = f"HOURLY_BUDGET: 1 of 2 messages were sent; the rest wait until {until}"
     assert caplog.messages == [expected]
     clock.move(hours=1)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert len(caplog.messages) == 2
 
 
@@ -233,13 +233,13 @@ def test_shares_of_the_budget(clock, change):
         waiting()
     for _ in range(21):
         queued(UserFactory.create())
-    assert carry() == Round(sent=20, paused=True)
+    assert send_due() == Tally(sent=20, paused=True)
     assert count("sent") == {("ASK", 2): 12, ("ASK", 1): 4, ("SIGN_UP", 1): 4}
     # Sign-ups were put off for a minute and come first; of the others each share has its rest.
     clock.move(hours=1)
-    assert carry() == Round(sent=17)
+    assert send_due() == Tally(sent=17)
     clock.move(hours=1)
-    assert carry() == Round(sent=16)
+    assert send_due() == Tally(sent=16)
 
 
 @pytest.mark.parametrize(("limit", "shares"), [(1, (1, 1, 1)), (2, (2, 1, 1)), (20, (20, 16, 12))])

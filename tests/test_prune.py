@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from resend_confirmation import engine, start
-from resend_confirmation.courier import carry
+from resend_confirmation.courier import send_due
 from resend_confirmation.engine import pruning
 from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
@@ -103,7 +103,7 @@ def test_a_live_link(clock):
 def test_confirmations_stay(pending, clock):
     """Confirmations and suppressions are not pruned, nor what they say of the past."""
     start(pending)
-    carry()
+    send_due()
     Suppression.objects.create(digest="x", why="bounced", since=clock.now)
     clock.move(days=4000)
     assert prune() == [1, 1]
@@ -112,7 +112,7 @@ def test_confirmations_stay(pending, clock):
     assert Suppression.objects.exists()
     # And it can be asked for anew.
     start(pending)
-    assert carry().sent == 1
+    assert send_due().sent == 1
 
 
 def test_cooldowns(clock, change):

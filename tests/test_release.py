@@ -180,7 +180,7 @@ def test_given_up_long_after(pending, clock, script):
 
 
 @pytest.mark.parametrize("last", [GONE, smtplib.SMTPServerDisconnected("lost"), None])
-def test_in_doubt(pending, clock, script, last, settings):
+def test_ambiguous(pending, clock, script, last, settings):
     """What may have gone out keeps its slot, however the repeat ended."""
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": ["1/h"]}
     ask()

@@ -1,6 +1,5 @@
 """Asking again: what the engine finds, what it writes, and what a refused ask leaves untouched."""
 
-import importlib
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -17,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from resend_confirmation import clients, engine, start, withdraw
+from resend_confirmation import clients, database, engine, start, withdraw
 from resend_confirmation.accounts import Account
 from resend_confirmation.clients import Client, Redirect
 from resend_confirmation.engine import ResendRequest, Result, backlog, matching
@@ -886,8 +885,7 @@ def test_send_to(pending, confirmed, clock):
 @pytest.mark.parametrize("how", [ask, ask_quietly])
 def test_a_store_that_is_away(how, pending, clock, script, monkeypatch):
     """Ten minutes without the account store lose neither a candid ask nor a quiet one."""
-    carrying = importlib.import_module("resend_confirmation.courier.carry")
-    monkeypatch.setattr(carrying, "PATIENCE", 0)
+    monkeypatch.setattr(database, "RECONNECT_SECONDS", 0)
     assert how("pending").ending is Outcome.SENT
     with monkeypatch.context() as away:
         for look_up in ("find", "get"):

@@ -5,7 +5,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from resend_confirmation import clients, engine, start, withdraw
-from resend_confirmation.courier import carry
+from resend_confirmation.courier import send_due
 from resend_confirmation.deliveries import claims
 from resend_confirmation.engine import ResendRequest, matching
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
@@ -62,7 +62,7 @@ def test_rolled_back(pending, told):
 def test_candid(pending, told):
     """An ask that was answered is told as queued, then sending, then sent."""
     assert ask("pending") is Outcome.SENT
-    carry()
+    send_due()
     pk = Delivery.objects.get().pk
     assert told == [(pk, "queued", ""), (pk, "sending", ""), (pk, "sent", "")]
 
@@ -158,7 +158,7 @@ def test_given_up(pending, told):
     start(pending)
     withdraw(Confirmation.objects.get())
     told.clear()
-    carry()
+    send_due()
     pk = Delivery.objects.get().pk
     assert told == [(pk, "sending", ""), (pk, "abandoned", "blocked")]
 
@@ -188,7 +188,7 @@ def test_a_receiver_that_fails(pending, caplog):
     delivery_changed.connect(fail)
     try:
         assert ask("pending") is Outcome.SENT
-        carry()
+        send_due()
     finally:
         delivery_changed.disconnect(fail)
     assert Delivery.objects.get().state == DeliveryState.SENT

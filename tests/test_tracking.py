@@ -12,7 +12,7 @@ from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, track
 from django.utils import timezone
 
 from resend_confirmation import start
-from resend_confirmation.courier import Round, carry
+from resend_confirmation.courier import Tally, send_due
 from resend_confirmation.deliveries import claims
 from resend_confirmation.email_backend import connection
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
@@ -597,7 +597,7 @@ def report(client, provider, kind, delivery):
 def sent(user, provider):
     """A delivery to ``user`` that ``provider`` took."""
     start(user)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     Delivery.objects.update(provider_id=PROVIDER_IDS[provider])
     return Delivery.objects.latest("pk")
 
@@ -768,20 +768,20 @@ def test_the_whole_race(client, pending, settings, monkeypatch):
 
     monkeypatch.setattr(connection, "run_with_timeout", lambda _, work, **__: work())
     monkeypatch.setattr(backend, send_and_report)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.sent_at is None) == (DeliveryState.DELIVERED, False)
     confirmation = Confirmation.objects.get()
     assert (confirmation.sends, confirmation.last_delivery_state) == (1, DeliveryState.DELIVERED)
 
 
-def test_a_report_settles_a_doubt(client, pending, clock):
+def test_a_report_settles_an_ambiguous_attempt(client, pending, clock):
     """A message that was to be repeated, since nobody knew, is not when its report arrives."""
     start(pending)
     Delivery.objects.update(doubts=1, attempts=1, reason=Reason.DOUBTFUL)
     delivery = report(client, "postmark", "delivered", Delivery.objects.get())
     assert delivery.state == DeliveryState.DELIVERED
-    assert carry() == Round()
+    assert send_due() == Tally()
 
 
 def test_a_copy_whose_id_we_never_learnt(client, pending):
@@ -813,13 +813,13 @@ def test_a_suppression_stops_later_messages(client, pending):
     report(client, "postmark", "hard", sent(pending, "postmark"))
     Cooldown.objects.all().delete()
     start(pending)
-    assert carry() == Round(needless=1)
+    assert send_due() == Tally(skipped=1)
     second = Delivery.objects.latest("pk")
     assert (second.state, second.reason) == (DeliveryState.SUPPRESSED, Reason.SUPPRESSED)
     Suppression.objects.all().delete()
     Cooldown.objects.all().delete()
     start(pending)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
 
 
 def test_a_suppression_holds_no_address(client, pending):

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import translation
 
 from resend_confirmation import start
-from resend_confirmation.courier import Round, carry
+from resend_confirmation.courier import Tally, send_due
 from resend_confirmation.models import Confirmation, Delivery
 
 from .catalogues import PACKAGE, PLURALS, Fixed, folder, marked, read
@@ -265,7 +265,7 @@ def letter(clock, db):
 
     def letter(language):
         start(UserFactory.create(), language=language, time_zone="Asia/Tokyo")
-        assert carry() == Round(sent=1)
+        assert send_due() == Tally(sent=1)
         sent: Any = mail.outbox[-1]
         ((html, _),) = sent.alternatives
         (link,) = re.findall(r"https://\S+/confirm/\?\S+", sent.body)
@@ -460,7 +460,7 @@ def opened(settings, change, clock, db):
     def opened(state, accepted):
         browser = Client(headers={"accept-language": accepted})
         start(PendingFactory.create())
-        carry()
+        send_due()
         (token,) = re.findall(r"token=(\S+)", str(mail.outbox[-1].body))
         link, new = "/confirm/", "/confirm/new/"
         if state in {"expired", "renewed"}:

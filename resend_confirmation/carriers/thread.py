@@ -10,7 +10,8 @@ import time
 from django.core.checks import CheckMessage
 
 from .. import conf, engine, failures
-from ..engine.draining import BATCH, Tally
+from ..engine import Tally
+from ..engine.draining import BATCH
 from ..interruptions import Held
 from . import servers
 
@@ -101,7 +102,7 @@ class ThreadCarrier:
 
         After a full batch other rows are due first.
         """
-        if not done.idle and max(done.resolved, done.carried) < BATCH:
+        if not done.idle and max(done.resolved, done.processed) < BATCH:
             self._wait(JITTER)
 
     def _wait(self, seconds: tuple[float, float]) -> bool:

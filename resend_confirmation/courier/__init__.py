@@ -1,5 +1,6 @@
 """Outbox worker: sends the messages of committed deliveries. No other part sends mail."""
 
-from .carry import Round, carry
+from .tally import Tally
+from .worker import send_due
 
-__all__ = ["Round", "carry"]
+__all__ = ["Tally", "send_due"]

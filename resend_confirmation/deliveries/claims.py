@@ -34,11 +34,11 @@ LEASE_EXPIRED = "LeaseExpired"
 #: the courier.
 MAX_INTERRUPTIONS = 5
 #: Limit of expired leases that one round requeues.
-MANY = 500
+RECLAIM_LIMIT = 500
 #: States of a message that was sent, or may have been.
 GONE = frozenset({DeliveryState.SENT, DeliveryState.UNKNOWN})
 #: Number of rows read per attempt if the database has no SKIP LOCKED.
-FEW = 8
+CANDIDATES = 8
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ def _lock_one(owner: str) -> int | None:
 
 def _win_one(owner: str) -> int | None:
     """Claim one of a few due rows, on databases without SKIP LOCKED; the first UPDATE wins."""
-    while pks := list(_due().values_list("pk", flat=True)[:FEW]):
+    while pks := list(_due().values_list("pk", flat=True)[:CANDIDATES]):
         for pk in pks:
             with database.atomic(durable=True):
                 if _take(pk, owner):
@@ -133,7 +133,7 @@ def reclaim() -> None:
     """
     now = database.now()
     expired = Delivery.objects.filter(state=DeliveryState.SENDING, lease_until__lt=now)
-    for row in expired.order_by("pk")[:MANY]:
+    for row in expired.order_by("pk")[:RECLAIM_LIMIT]:
         # Earlier results do not matter: a later fault must not reset the count.
         if row.attempts > MAX_INTERRUPTIONS:
             _give_up(row)

@@ -1,7 +1,8 @@
 """Decisions: which accounts get a message, when, and if a link is valid; no HTTP, no vendor."""
 
+from ..courier import Tally
 from .asking import ResendRequest, Result, resend, send_to
-from .draining import Tally, drain, drain_all, rounds
+from .draining import drain, drain_all, rounds
 from .elsewhere import note_confirmed, note_deactivated
 from .link import Named, Opened, confirm, confirm_by_hand, disown, inspect, renew
 from .pruning import prune

@@ -18,8 +18,6 @@ from .signup import ensure_confirmation
 
 logger = logging.getLogger("resend_confirmation")
 
-#: Seconds from the start of a round for which connection errors are retried, not postponed.
-PATIENCE = 5.0
 #: Columns with values for the message and the redirect, cleared if there will be neither.
 BROUGHT = {"client_state": "", "payload": "", "language": "", "accept_language": ""}
 
@@ -34,7 +32,8 @@ def resolve(limit: int = 100) -> int:
     """
     due = Delivery.objects.filter(state=DeliveryState.ASKED, not_before__lte=database.latest())
     asks = list(due.order_by("not_before", "pk")[:limit])
-    until = time.monotonic() + PATIENCE
+    # A longer outage postpones the rest of the round.
+    until = time.monotonic() + database.RECONNECT_SECONDS
     gone: Counter[str] = Counter()
     for ask in asks:
         try:

@@ -16,7 +16,7 @@ JITTER = 0.2
 def describe(done: Tally) -> str:
     """Return the counts of a round as one line."""
     line = f"resolved: {done.resolved}, sent: {done.sent}, not sent: {done.unsent}"
-    return f"{line}, no longer needed: {done.needless}" if done.needless else line
+    return f"{line}, no longer needed: {done.skipped}" if done.skipped else line
 
 
 class _Journal:

@@ -11,7 +11,7 @@ from email import message_from_bytes, policy
 import pytest
 from aiosmtpd.smtp import AuthResult
 
-from resend_confirmation.courier import Round, carry, pause
+from resend_confirmation.courier import Tally, pause, send_due
 from resend_confirmation.outcomes import DeliveryState, Reason
 from tests.demonstration import free_port
 from tests.factories import UserFactory, queued
@@ -134,13 +134,13 @@ def test_refuses_connections(serve, settings, clock, delivery):
     port = free_port()
     through(settings, SMTP, host="127.0.0.1", port=port)
     for attempt in (1, 2):
-        assert carry() == Round(unsent=1)
+        assert send_due() == Tally(unsent=1)
         why = ("ConnectionRefusedError", "")
         assert says(delivery) == (QUEUED, Reason.NOT_ACCEPTED, *why, attempt, 0)
         when_due(clock, delivery)
     mailbox = Mailbox()
     serve(mailbox, port)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert says(delivery) == went_out(3)
     assert mailbox.took() == {"pending@example.com": 1}
 
@@ -152,7 +152,7 @@ def test_refuses_connections_for_hours(settings, clock, delivery, change):
     started = clock.now
     for _ in range(6):
         when_due(clock, delivery)
-        assert carry() == Round(unsent=1)
+        assert send_due() == Tally(unsent=1)
     why = ("ConnectionRefusedError", "")
     assert says(delivery) == (FAILED, Reason.NOT_ACCEPTED, *why, 6, 0)
     assert timedelta(hours=2, minutes=42) < clock.now - started < timedelta(hours=3, minutes=16)
@@ -169,12 +169,12 @@ def test_greylists(serve, clock, delivery):
     """Who is put off at first gets the message at the second attempt, half a minute later."""
     mailbox = Greylist()
     serve(mailbox)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     why = ("SMTPRecipientsRefused", "451")
     assert says(delivery) == (QUEUED, Reason.NOT_ACCEPTED, *why, 1, 0)
     assert 30 <= (delivery.not_before - clock.now).total_seconds() <= 36
     when_due(clock, delivery)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert says(delivery) == went_out(2)
     assert mailbox.took() == {"pending@example.com": 1}
 
@@ -196,7 +196,7 @@ def test_451_for_ever(serve, clock, delivery):
     serve(mailbox)
     for _ in range(6):
         when_due(clock, delivery)
-        assert carry() == Round(unsent=1)
+        assert send_due() == Tally(unsent=1)
     why = ("SMTPRecipientsRefused", "451")
     assert says(delivery) == (FAILED, Reason.NOT_ACCEPTED, *why, 6, 0)
     assert (mailbox.tried, mailbox.taken) == ({"pending@example.com": 6}, [])
@@ -207,13 +207,13 @@ def test_550_to_one_of_three(serve, clock):
     deliveries = [queued(UserFactory.create(username=name)) for name in ("one", "two", "three")]
     mailbox = Answers(two="550 5.1.1 no such user")
     serve(mailbox)
-    assert carry() == Round(sent=2, unsent=1)
+    assert send_due() == Tally(sent=2, unsent=1)
     one, two, three = map(says, deliveries)
     assert one == three == went_out(1)
     assert two == (FAILED, Reason.REFUSED, "SMTPRecipientsRefused", "550", 1, 0)
     assert mailbox.took() == {"one@example.com": 1, "three@example.com": 1}
     clock.move(days=1)
-    assert carry() == Round()
+    assert send_due() == Tally()
 
 
 # Servers that hang up
@@ -238,11 +238,11 @@ def test_drops_at_the_recipient(serve, clock, delivery):
     mailbox = DropsAtRecipient(3)
     serve(mailbox)
     for attempt in (1, 2, 3):
-        assert carry() == Round(unsent=1)
+        assert send_due() == Tally(unsent=1)
         why = ("SMTPServerDisconnected", "")
         assert says(delivery) == (QUEUED, Reason.NOT_ACCEPTED, *why, attempt, 0)
         when_due(clock, delivery)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert says(delivery) == went_out(4)
     assert mailbox.took() == {"pending@example.com": 1}
 
@@ -266,11 +266,11 @@ def test_drops_after_the_final_dot_once(serve, clock, delivery):
     """Hung up after the final dot, the message is repeated: two identical copies at most."""
     mailbox = DropsAfterTheBody(1)
     serve(mailbox)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     why = ("SMTPServerDisconnected", "")
     assert says(delivery) == (QUEUED, Reason.DOUBTFUL, *why, 1, 1)
     when_due(clock, delivery)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert says(delivery) == went_out(2, doubts=1)
     assert mailbox.took() == {"pending@example.com": 2}
     mailbox.assert_copies_are_identical()
@@ -281,12 +281,12 @@ def test_drops_after_the_final_dot_always(serve, clock, delivery):
     mailbox = DropsAfterTheBody(99)
     serve(mailbox)
     for _ in range(2):
-        assert carry() == Round(unsent=1)
+        assert send_due() == Tally(unsent=1)
         when_due(clock, delivery)
     why = ("SMTPServerDisconnected", "")
     assert says(delivery) == (DeliveryState.UNKNOWN, Reason.DOUBTFUL, *why, 2, 1)
     clock.move(days=1)
-    assert carry() == Round()
+    assert send_due() == Tally()
     assert mailbox.took() == {"pending@example.com": 2}
     mailbox.assert_copies_are_identical()
 
@@ -307,7 +307,7 @@ def test_breaks_mid_batch(serve, clock):
     deliveries = [queued(UserFactory.create()) for _ in range(13)]
     mailbox = BreaksMidBatch()
     serve(mailbox)
-    assert carry() == Round(sent=13)
+    assert send_due() == Tally(sent=13)
     assert [says(delivery) for delivery in deliveries] == [went_out(1)] * 13
     assert sorted(mailbox.took().values()) == [1] * 13
     assert list(Counter(mailbox.peers).values()) == [5, 5, 3]
@@ -329,11 +329,11 @@ def test_drips_at_the_recipient(serve, clock, delivery):
     """A drip before the body is cut off at the deadline and leaves no doubt."""
     mailbox = DripsAtRecipient()
     serve(mailbox)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     why = ("DeadlineExceeded", "")
     assert says(delivery) == (QUEUED, Reason.NOT_ACCEPTED, *why, 1, 0)
     when_due(clock, delivery)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert says(delivery) == went_out(2)
     assert mailbox.took() == {"pending@example.com": 1}
 
@@ -363,10 +363,10 @@ def test_hangs_after_acceptance(serve, clock, delivery, kind):
     """A hang after the body is cut off at the deadline: a doubt, and one identical copy."""
     mailbox = kind()
     serve(mailbox)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     assert says(delivery) == (QUEUED, Reason.DOUBTFUL, "DeadlineExceeded", "", 1, 1)
     when_due(clock, delivery)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert says(delivery) == went_out(2, doubts=1)
     assert mailbox.took() == {"pending@example.com": 2}
     mailbox.assert_copies_are_identical()
@@ -377,7 +377,7 @@ def test_the_others_of_a_batch_that_hung(serve, clock):
     first, second = (queued(UserFactory.create()) for _ in range(2))
     mailbox = HangsAfterTheBody()
     serve(mailbox)
-    assert carry() == Round(sent=1, unsent=1)
+    assert send_due() == Tally(sent=1, unsent=1)
     assert says(first)[:2] == (QUEUED, Reason.DOUBTFUL)
     assert says(second) == went_out(1)
     assert len(set(mailbox.peers)) == 2
@@ -421,12 +421,12 @@ def silent(settings, change):
 def test_hangs_before_its_greeting(serve, silent, clock, delivery, drips):
     """A server that does not get as far as a greeting has accepted nothing."""
     silent(drips=drips)
-    assert carry() == Round(unsent=1)
+    assert send_due() == Tally(unsent=1)
     assert says(delivery) == (QUEUED, Reason.NOT_ACCEPTED, "DeadlineExceeded", "", 1, 0)
     mailbox = Mailbox()
     serve(mailbox)
     when_due(clock, delivery)
-    assert carry() == Round(sent=1)
+    assert send_due() == Tally(sent=1)
     assert mailbox.took() == {"pending@example.com": 1}
 
 
@@ -458,16 +458,16 @@ def test_refuses_authentication(serve, settings, clock):
     server = serve(mailbox, authenticator=doorkeeper, **LOCKED)
     account = {"host": "127.0.0.1", "port": server.port, "username": "site"}
     through(settings, SMTP, **account, password="wrong")
-    assert carry() == Round(unsent=1, paused=True)
+    assert send_due() == Tally(unsent=1, paused=True)
     asked = doorkeeper.asked
     why = ("SMTPAuthenticationError", "535")
     assert says(deliveries[0]) == (QUEUED, Reason.CONFIGURATION, *why, 0, 0)
     assert pause.paused_by() == deliveries[0]
-    assert carry() == Round(paused=True)
+    assert send_due() == Tally(paused=True)
     assert (doorkeeper.asked, mailbox.taken) == (asked, [])
     through(settings, SMTP, **account, password="right")
     clock.move(minutes=1)
-    assert carry() == Round(sent=3)
+    assert send_due() == Tally(sent=3)
     assert list(map(says, deliveries)) == [went_out(1)] * 3
     assert sorted(mailbox.took().values()) == [1] * 3
 

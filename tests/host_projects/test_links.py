@@ -10,7 +10,7 @@ from django.urls import set_urlconf
 from django.utils import translation
 
 from resend_confirmation import start
-from resend_confirmation.courier import carry, links
+from resend_confirmation.courier import links, send_due
 from resend_confirmation.models import Delivery
 from tests.factories import UserFactory
 from tests.sessions import MIDDLEWARE
@@ -83,7 +83,7 @@ def test_i18n_patterns(language, path, active, settings, client):
     # As a dialect of the host's own may have written it.
     Delivery.objects.update(language=language)
     with translation.override(active):
-        carry()
+        send_due()
     (letter,) = mail.outbox
     assert f"\nhttps://site.example{path}?token=" in letter.body
     (link,) = (word for word in letter.body.split() if "?token=" in word)
@@ -97,6 +97,6 @@ def test_language_code_that_is_not_offered(settings):
     """Where not even LANGUAGE_CODE is among LANGUAGES a message still goes out."""
     settings.LANGUAGES = [("de", "Deutsch")]
     start(UserFactory.create())
-    carry()
+    send_due()
     (letter,) = mail.outbox
     assert "\nhttps://site.example/confirm/?token=" in letter.body

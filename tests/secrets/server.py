@@ -16,7 +16,7 @@ django.setup()
 from django.contrib.auth import get_user_model  # noqa: E402
 
 from resend_confirmation import start  # noqa: E402
-from resend_confirmation.courier import carry  # noqa: E402
+from resend_confirmation.courier import send_due  # noqa: E402
 from resend_confirmation.signals import confirmed  # noqa: E402
 
 
@@ -36,7 +36,7 @@ def main(port: str) -> None:
         for name in ("good", "fails"):
             user = get_user_model().objects.create(username=name, email=f"{name}@example.com")
             start(user)
-            carry()
+            send_due()
             made[name] = str(mail.outbox[-1].body).partition("token=")[2].split()[0]
         sys.stdout.write(json.dumps(made) + "\n")
         sys.stdout.flush()

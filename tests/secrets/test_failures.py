@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.views.debug import ExceptionReporter
 
 from resend_confirmation import engine, failures, start
-from resend_confirmation.courier import carry
+from resend_confirmation.courier import send_due
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import DeliveryState
 from tests.secrets.conftest import unlogged
@@ -129,7 +129,7 @@ WORKS = [
     ask,
     ask_quietly,
     engine.resolve,
-    carry,
+    send_due,
     press,
     look,
     sign_up,

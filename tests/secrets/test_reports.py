@@ -13,7 +13,7 @@ from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from resend_confirmation import engine, redaction, start, tokens
 from resend_confirmation.accounts import Account
-from resend_confirmation.courier import carry
+from resend_confirmation.courier import send_due
 from resend_confirmation.dialects.base import ResendView
 from resend_confirmation.engine import ResendRequest, Result
 from resend_confirmation.models import Cooldown, Delivery
@@ -153,7 +153,7 @@ def test_a_message_without_a_variable(pending, reports, settings, tmp_path):
     pending.username = "named-in-the-message"
     pending.save()
     start(pending)
-    carry()
+    send_due()
     (letter,) = [message for message in mail.outbox if message.to == [ADDRESS]]
     text = reports()
     assert "Failed lookup for key [missing]" in text
@@ -172,7 +172,7 @@ def test_a_courier_that_fails(pending, reports, monkeypatch):
 
     monkeypatch.setattr("resend_confirmation.courier.message.write", write)
     queued(pending)
-    carry()
+    send_due()
     text = reports()
     assert "could not be processed" in text
     assert KNOWN in text

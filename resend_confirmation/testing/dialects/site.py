@@ -191,7 +191,7 @@ class Site:
         """Send what is due and return the messages sent since the last call."""
         while True:
             done = engine.drain()
-            if done.idle or max(done.resolved, done.carried) < BATCH:
+            if done.idle or max(done.resolved, done.processed) < BATCH:
                 break
         messages, mail.outbox[:] = list(mail.outbox), []
         return messages

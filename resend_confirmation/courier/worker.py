@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -21,36 +20,16 @@ from ..limits import budget, suppression
 from ..models import Confirmation
 from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
 from . import links, message, pause
+from .tally import Tally
 
 logger = logging.getLogger("resend_confirmation")
 
-#: Seconds for which a delivery is retried after a lost database connection.
-PATIENCE = 5.0
-
 #: Number of ambiguous attempts that are retried; the next one is final.
-MAX_DOUBTS = 1
-
-
-@dataclass(slots=True)
-class Round:
-    """Counts of one round: messages accepted, not accepted and no longer needed.
-
-    ``paused`` is True if the queue is paused.
-    """
-
-    sent: int = 0
-    unsent: int = 0
-    needless: int = 0
-    paused: bool = False
-
-    @property
-    def total(self) -> int:
-        """The number of deliveries processed."""
-        return self.sent + self.unsent + self.needless
+MAX_AMBIGUOUS = 1
 
 
 @failures.discreet
-def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> Round:
+def send_due(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> Tally:
     """Claim and send up to ``limit`` due deliveries, one after the other.
 
     End early if nothing is due, if ``is_stopping`` returns True, or if the queue is paused. The
@@ -59,44 +38,42 @@ def carry(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) -> 
     others are sent. Signals, and exceptions raised by their handlers, are held back until the
     current message is finished and marked.
     """
-    done = Round()
+    done = Tally()
     claims.reclaim()
     if pause.paused_by() is not None:
-        done.paused = True
-        return done
+        return Tally(paused=True)
     owner = claims.new_owner()
     with Held() as held, Connection() as connection:
-        while done.total < limit and not done.paused:
+        while done.processed < limit and not done.paused:
             if held.is_to_end() or is_stopping():
                 break
             claim = claims.claim(owner)
             if claim is None:
                 break
-            _process(claim, connection, done)
+            done += _process(claim, connection)
     return done
 
 
 @sensitive_variables()
-def _process(claim: Claim, connection: Connection, done: Round) -> None:
+def _process(claim: Claim, connection: Connection) -> Tally:
     try:
         # This is safe to repeat: after the hand-over of the message no database error is raised.
         result = database.retry_on_disconnect(
-            lambda: _carry(claim, connection), time.monotonic() + PATIENCE
+            lambda: _send(claim, connection), time.monotonic() + database.RECONNECT_SECONDS
         )
     except Exception as error:
         failures.report("Delivery %d could not be processed", claim.delivery.pk)
         result = AWAY if failures.is_outage(error) else CRASHED
     if result is None:
-        done.needless += 1
-        return
+        return Tally(skipped=1)
     if result == OUT_OF_TURN:
-        return
+        return Tally()
     SETTLE[result.failure](claim, result)
-    done.sent += result.failure is None
+    if result.failure is None:
+        return Tally(sent=1)
+    paused = result.failure is Failure.CONFIGURATION or result == OVER_BUDGET
     # A delivery that waits for the next hour was not tried.
-    waits = result in (OVER_BUDGET, OVER_SHARE)
-    done.unsent += result.failure is not None and not waits
-    done.paused = result.failure is Failure.CONFIGURATION or result == OVER_BUDGET
+    return Tally(unsent=int(result not in (OVER_BUDGET, OVER_SHARE)), paused=paused)
 
 
 #: Sentinel: the hourly budget is used up; nothing was sent.
@@ -113,7 +90,7 @@ AWAY = SendResult(Failure.NOT_ACCEPTED, error_class="Away")
 CRASHED = SendResult(Failure.NOT_ACCEPTED, error_class="Crashed")
 
 
-def _carry(claim: Claim, connection: Connection) -> SendResult | None:
+def _send(claim: Claim, connection: Connection) -> SendResult | None:
     """Send one message. Return None if it was skipped.
 
     The row records the reason, unless the lease was lost.
@@ -122,7 +99,7 @@ def _carry(claim: Claim, connection: Connection) -> SendResult | None:
     if _is_superseded(claim):
         return None
     account = _account(confirmation)
-    stop = _objection(confirmation, account)
+    stop = _skip_reason(confirmation, account)
     if stop or confirmation is None or account is None:
         state = DeliveryState.SUPPRESSED if stop is Reason.SUPPRESSED else DeliveryState.ABANDONED
         claims.mark(claim, state, reason=stop or Reason.UNKNOWN)
@@ -181,7 +158,7 @@ def _account(confirmation: Confirmation | None) -> Account | None:
     return accounts.of(confirmation.account_id, confirmation.parsed)
 
 
-def _objection(confirmation: Confirmation | None, account: Account | None) -> Reason | None:
+def _skip_reason(confirmation: Confirmation | None, account: Account | None) -> Reason | None:
     """Return why nothing may be sent any more, or None. Called right before sending."""
     if confirmation is None or account is None:
         return Reason.ADDRESS_CHANGED
@@ -205,7 +182,7 @@ def _accepted(claim: Claim, result: SendResult) -> None:
 def _not_accepted(claim: Claim, result: SendResult) -> None:
     """Retry later, while attempts and half of the link's lifetime are left."""
     if result == OVER_BUDGET:
-        _untouched(claim, result, wait=timedelta(minutes=1), reason=Reason.NONE)
+        _requeue(claim, result, wait=timedelta(minutes=1), reason=Reason.NONE)
         return
     if result == TOO_LATE:
         _failed(claim, result, Reason.TOO_LATE)
@@ -217,7 +194,7 @@ def _not_accepted(claim: Claim, result: SendResult) -> None:
         hour = budget.current()
         until = hour.until if hour else None
         wait = max(timedelta(0), until - database.now()) if until else timedelta(minutes=1)
-        _untouched(claim, result, wait=wait, reason=Reason.NONE)
+        _requeue(claim, result, wait=wait, reason=Reason.NONE)
         return
     tries = claim.delivery.attempts
     reason = Reason.CRASHED if result == CRASHED else Reason.NOT_ACCEPTED
@@ -238,7 +215,7 @@ def _wait_for_the_site(claim: Claim, result: SendResult) -> None:
     if now + wait > asked_at + conf.get().LINK_LIFETIME:
         _failed(claim, result, Reason.TOO_LATE)
         return
-    _untouched(claim, result, wait=wait, reason=Reason.CRASHED)
+    _requeue(claim, result, wait=wait, reason=Reason.CRASHED)
 
 
 def _refused(claim: Claim, result: SendResult) -> None:
@@ -252,7 +229,7 @@ def _unsupported(claim: Claim, result: SendResult) -> None:
 def _ambiguous(claim: Claim, result: SendResult) -> None:
     """Retry once with an identical message; if that is ambiguous too, mark it UNKNOWN."""
     errors = _errors(result)
-    if claim.delivery.doubts >= MAX_DOUBTS:
+    if claim.delivery.doubts >= MAX_AMBIGUOUS:
         claims.mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL, **errors)
         return
     wait = retries.with_jitter(retries.SCHEDULE[0])
@@ -262,10 +239,10 @@ def _ambiguous(claim: Claim, result: SendResult) -> None:
 def _misconfigured(claim: Claim, result: SendResult) -> None:
     error = f"{result.error_class} {result.error_code}".strip()
     logger.error("The e-mail settings do not work (%s); sending is paused", error)
-    _untouched(claim, result, wait=pause.LENGTH, reason=Reason.CONFIGURATION)
+    _requeue(claim, result, wait=pause.LENGTH, reason=Reason.CONFIGURATION)
 
 
-def _untouched(claim: Claim, result: SendResult, *, wait: timedelta, reason: Reason) -> None:
+def _requeue(claim: Claim, result: SendResult, *, wait: timedelta, reason: Reason) -> None:
     """Requeue a delivery without using up an attempt."""
     claims.put_back(claim, wait, reason=reason, attempts=F("attempts") - 1, **_errors(result))
 
