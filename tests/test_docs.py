@@ -6,11 +6,15 @@ import json
 import re
 import sys
 import tomllib
+from email import message_from_bytes
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from threading import Event, Thread
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.apps import apps
@@ -22,8 +26,10 @@ from resend_confirmation import accounts, clients, conf, dialects, engine, signa
 from resend_confirmation.deliveries.wake import CARRIERS
 from resend_confirmation.dialects import base
 from resend_confirmation.dialects.base import Answer, Fault, ResendView, mounted_dialects
+from resend_confirmation.email_backend import anymail_options
 from resend_confirmation.engine import ResendRequest, Result
 from resend_confirmation.management.commands.resend_confirmation import Command
+from resend_confirmation.models import Delivery
 from resend_confirmation.outcomes import (
     ENDINGS,
     ConfirmationState,
@@ -35,7 +41,9 @@ from resend_confirmation.outcomes import (
     Verdict,
 )
 
-from .factories import PendingFactory
+from .demonstration import free_port
+from .factories import PendingFactory, UserFactory, queued
+from .mailers import through
 from .new_project import NewProject
 
 REPO = Path(__file__).resolve().parents[1]
@@ -637,3 +645,103 @@ def test_store_of_the_how_to(db, settings, monkeypatch):
     assert user.is_staff
     assert list(store.pending()) == []
     assert engine.resend(request).ending is Outcome.CONFIRMED
+
+
+EMAIL_BACKENDS = "docs/reference/email-backends.md"
+
+
+def test_providers_are_named():
+    """Every provider that a tweak is for has its row, and no other; each answer is named."""
+    text = section(page(EMAIL_BACKENDS), "Providers")
+    assert first_cells(text) == set(anymail_options._ESP_TWEAKS)
+    for (_, status), code in anymail_options._DUPLICATE_RESPONSES.items():
+        assert f"{status} `{code}`" in text
+
+
+class Gateway(BaseHTTPRequestHandler):
+    """The gateway of the page's example: answers as the test says, or hangs up or stays silent."""
+
+    answers: ClassVar[list[int | None]] = []
+    requests: ClassVar[list[tuple[str, str, Message]]] = []
+    silence = Event()
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        given = message_from_bytes(body)
+        self.requests.append((self.path, self.headers["Idempotency-Key"], given))
+        status = self.answers.pop(0)
+        if status is None:
+            self.silence.wait(30)
+        if not status:
+            self.close_connection = True
+            return
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def gateway(settings, monkeypatch):
+    """Make the site send through the backend that the page shows, to a gateway that answers."""
+    (source,) = blocks(page(EMAIL_BACKENDS), "python")
+    module_of("shop_gateway", source, monkeypatch)
+    through(settings, "shop_gateway.GatewayBackend")
+    Gateway.answers, Gateway.requests, Gateway.silence = [], [], Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        Gateway.protocol_version = "HTTP/1.1"
+        settings.MAIL_GATEWAY = f"127.0.0.1:{server.server_port}"
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield Gateway
+        Gateway.silence.set()
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "reason"),
+    [
+        (202, DeliveryState.SENT, Reason.NONE),
+        (503, DeliveryState.QUEUED, Reason.NOT_ACCEPTED),
+        (403, DeliveryState.QUEUED, Reason.CONFIGURATION),
+        (422, DeliveryState.FAILED, Reason.REFUSED),
+        (500, DeliveryState.QUEUED, Reason.DOUBTFUL),
+        (0, DeliveryState.QUEUED, Reason.DOUBTFUL),
+    ],
+)
+def test_backend_of_the_page(status, state, reason, gateway, pending):
+    """The backend that the page shows is classified as the page says, by each answer."""
+    gateway.answers[:] = [status]
+    delivery = queued(pending)
+    engine.drain()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == (state, reason)
+    ((path, key, message),) = gateway.requests
+    assert path == "/messages/pending%40example.com"
+    assert (key, message["To"]) == (delivery.message_id, "pending@example.com")
+
+
+def test_backend_of_the_page_over_a_batch(gateway, pending, change):
+    """Messages share a connection, and one that was not answered is repeated with its key."""
+    change(SEND_DEADLINE=1)
+    gateway.answers[:] = [202, 202, None, 202]
+    for each in (UserFactory.create(), UserFactory.create(), pending):
+        delivery = queued(each)
+    engine.drain()
+    Delivery.objects.filter(state="queued").update(not_before=delivery.asked_at)
+    engine.drain()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.doubts) == (DeliveryState.SENT, 1)
+    keys = [key for _, key, _ in gateway.requests]
+    assert keys[2] == keys[3] == delivery.message_id
+    assert len(set(keys)) == 3
+
+
+def test_backend_of_the_page_without_a_gateway(gateway, pending, settings):
+    """A gateway that cannot be reached leaves nothing ambiguous."""
+    settings.MAIL_GATEWAY = f"127.0.0.1:{free_port()}"
+    delivery = queued(pending)
+    engine.drain()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.NOT_ACCEPTED)

@@ -1,7 +1,9 @@
 """What is known of a message decides what becomes of it, and not the exception's class."""
 
+import pickle
 import smtplib
 import socket
+from typing import ClassVar
 
 import pytest
 import requests
@@ -122,6 +124,16 @@ class Wrapping(BaseEmailBackend):
         return sent
 
 
+class Queueing(BaseEmailBackend):
+    """Stores messages for another process, as packages that queue do."""
+
+    stored: ClassVar[list[bytes]] = []
+
+    def send_messages(self, messages):
+        self.stored.extend(map(pickle.dumps, messages))
+        return len(messages)
+
+
 class Filtering(SMTPBackend):
     """Drops every message on purpose."""
 
@@ -233,6 +245,21 @@ def test_a_wrapped_provider_has_taken_it(pending, settings, monkeypatch, error):
     queued(pending)
     drain_to_the_end()
     assert (len(mail.outbox), ending()) == (1, (S.SENT, Reason.NONE, 0))
+
+
+def test_a_backend_that_queues(pending, settings, monkeypatch):
+    """A message that a backend stores is sent as far as is known, and keeps its Message-ID."""
+    through(settings, "tests.test_observers.Queueing")
+    monkeypatch.setattr(Queueing, "stored", [])
+    delivery = queued(pending)
+    drain_to_the_end()
+    assert ending() == (S.SENT, Reason.NONE, 0)
+    (stored,) = Queueing.stored
+    LocmemBackend().send_messages([pickle.loads(stored)])
+    delivery.refresh_from_db()
+    (letter,) = mail.outbox
+    assert letter.message()["Message-ID"] == delivery.message_id
+    assert (letter.to, len(letter.alternatives)) == ([pending.email], 1)
 
 
 def test_filtered(pending, talker):
