@@ -46,7 +46,7 @@ def webhooks(settings, monkeypatch):
 
 
 def mailgun(data, key=SIGNING_KEY):
-    """A signed event: https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks"""
+    """Return a signed event (https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks)."""
     timestamp, token = "1534108637", "651869375b9df3c98fc15c4889b102119add1235c38fc92824"
     signature = hmac.new(key.encode(), f"{timestamp}{token}".encode(), hashlib.sha256).hexdigest()
     return {

@@ -1,11 +1,11 @@
-"""What the demonstration is made of: its accounts, and one request for each dialect."""
+"""The data of the demonstration: its accounts, and one request for each dialect."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Standing(StrEnum):
-    """How an account is left by the seed."""
+    """The state in which seeding leaves an account."""
 
     WAITS = "waits for confirmation"
     CONFIRMED = "confirmed"
@@ -33,7 +33,7 @@ ACCOUNTS = [
 
 
 def bulk_account(number: int) -> DemoAccount:
-    """One of those that are added in bulk: pending000001 and so on."""
+    """Return one of the accounts added in bulk: pending000001 and so on."""
     name = f"pending{number:06}"
     return DemoAccount(f"{name}@example.com", name)
 
@@ -47,12 +47,12 @@ class DemoRequest:
     body: str = ""
 
     def curl(self, base: str) -> str:
-        """The request as a line for a shell."""
+        """Return the request as a shell command."""
         line = f"curl -i -X POST '{base}/{self.path}'"
         return f"{line} -H 'Content-Type: application/json' -d '{self.body}'" if self.body else line
 
 
-#: Each for an account of its own, so that no cooldown of one is in the way of another.
+#: Each is for a separate account, so that no request meets another one's cooldown.
 REQUESTS = [
     DemoRequest(
         "xsolla-oauth2",
@@ -81,5 +81,5 @@ REQUESTS = [
         '{"email": "pending000002@example.com"}',
     ),
 ]
-#: How many accounts in bulk the requests above need.
+#: The number of accounts in bulk that the requests above need.
 BULK_NEEDED = 2

@@ -1,4 +1,4 @@
-"""Seeding: what is not there yet is created, what is there is left as it is."""
+"""Create the accounts that do not exist yet; existing ones are left as they are."""
 
 from collections.abc import Sequence
 
@@ -21,9 +21,9 @@ CHUNK = 900
 
 @transaction.atomic
 def seed_accounts() -> None:
-    """The accounts of the table."""
+    """Create the accounts of the table."""
     for account in ACCOUNTS:
-        # Not create_user(), which would write the address's domain in small letters.
+        # Not create_user(), which would convert the domain to lower case.
         user, created = User.objects.get_or_create(
             username=account.username,
             defaults={"email": account.address, "password": make_password(None)},
@@ -42,8 +42,8 @@ def _bring_to(standing: Standing, user: User) -> None:
 
 
 def seed_bulk(count: int) -> None:
-    """The accounts pending000001 to ``count``, all waiting."""
-    # One for all: making a password is slow on purpose.
+    """Create the accounts pending000001 to ``count``, all pending."""
+    # One for all: hashing a password is slow on purpose.
     password = make_password(None)
     for first in range(1, count + 1, CHUNK):
         last = min(first + CHUNK - 1, count)
@@ -57,7 +57,7 @@ def _seed_chunk(accounts: Sequence[DemoAccount], password: str) -> None:
     new = [account for account in accounts if account.username not in known]
     if not new:
         return
-    # The first starts like everybody; the others are copies of its two rows.
+    # The first is created as usual; the others are copies of its two rows.
     first = User.objects.create(username=new[0].username, email=new[0].address, password=password)
     confirmation = engine.start(first, send=False)
     copy_row(first, ["username", "email"], [(each.username, each.address) for each in new[1:]])
@@ -80,7 +80,7 @@ def _seed_chunk(accounts: Sequence[DemoAccount], password: str) -> None:
 
 
 def seed_admin(password: str = "") -> str:
-    """The superuser, with ``password`` or a random one; a line that says how to log in."""
+    """Create the superuser, or set its password; return a line that says how to log in."""
     admin = User.objects.filter(username=ADMIN).first()
     if admin is not None and not password:
         return (

@@ -14,12 +14,12 @@ Row = Sequence[Sequence[str]]
 
 
 def account_rows() -> list[Row]:
-    """One row per account; a cell is a list of lines."""
+    """Return one row per account; a cell is a list of lines."""
     return [([a.address], [a.username], [a.standing.value]) for a in ACCOUNTS]
 
 
 def client_rows() -> list[Row]:
-    """One row per client of the settings."""
+    """Return one row per client of the settings."""
     return [
         (
             [_name(client)],
@@ -39,7 +39,7 @@ def _name(client: Client) -> str:
 
 
 def as_text(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    """A table for a terminal."""
+    """Format a table for a terminal."""
     cells = [[[column] for column in columns], *rows]
     widths = [max(len(line) for row in cells for line in row[i]) for i in range(len(columns))]
     lines = [

@@ -1,4 +1,4 @@
-"""The front page: what is where, who is seeded, what to send."""
+"""The front page: links, the seeded accounts, and requests to send."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -9,7 +9,7 @@ from .data import REQUESTS
 
 
 def front(request: HttpRequest) -> HttpResponse:
-    """One page with everything that ``manage.py demo`` prints."""
+    """Render one page with everything that ``manage.py demo`` prints."""
     base = f"{request.scheme}://{request.get_host()}"
     context = {
         "development": settings.DEBUG,

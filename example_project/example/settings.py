@@ -13,7 +13,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 class Env(environ.Env):  # type: ignore[misc]  # it has no types
-    """django-environ, with ``inbox:`` as one more way of sending mail."""
+    """django-environ with ``inbox:`` as another e-mail scheme."""
 
     EMAIL_SCHEMES = {**environ.Env.EMAIL_SCHEMES, "inbox": "inbox.backend.EmailBackend"}
 
@@ -23,7 +23,7 @@ env = Env()
 # The site
 
 DEBUG = env.bool("DEBUG", default=True)
-# Without DEBUG there is no default: a key that everybody knows signs nothing.
+# Without DEBUG a key must be set: a published one would protect nothing.
 SECRET_KEY = env.str("SECRET_KEY", default="known to all, for development" if DEBUG else env.NOTSET)
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=[".localhost", "127.0.0.1", "[::1]"] if DEBUG else []
@@ -71,10 +71,10 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The database: DATABASE_URL, by default a file beside manage.py
+# The database: DATABASE_URL, by default a file next to manage.py
 
 DATABASE_OPTIONS: dict[str, dict[str, Any]] = {
-    # Writers wait for one another instead of failing, and readers wait for nobody.
+    # Writers wait for one another instead of failing; readers do not wait.
     "django.db.backends.sqlite3": {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
@@ -106,11 +106,11 @@ CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
 
 DEFAULT_FROM_EMAIL = "Example site <site@site.example>"
 EMAIL: dict[str, Any] = env.email_url("EMAIL_URL", default="inbox:")
-#: Seconds for one operation on a socket: Django would wait for ever.
+#: Seconds for one operation on a socket; Django would wait forever.
 EMAIL_TIMEOUT_SECONDS = 10
 
 if django.VERSION >= (6, 1):
-    # Each backend refuses options that are not its own.
+    # Each backend rejects unknown options.
     OPTIONS_OF_BACKEND: dict[str, dict[str, Any]] = {
         "django.core.mail.backends.smtp.EmailBackend": {
             "host": EMAIL["EMAIL_HOST"],
@@ -134,7 +134,7 @@ if django.VERSION >= (6, 1):
 else:
     vars().update(EMAIL, EMAIL_TIMEOUT=EMAIL_TIMEOUT_SECONDS)
 
-# The app; what the environment does not name keeps the app's own default
+# The app; variables that are not set keep the app's defaults
 
 RESEND_CONFIRMATION: dict[str, Any] = {
     "BASE_URL": env.str("BASE_URL", default="http://127.0.0.1:8000"),
@@ -149,7 +149,7 @@ if "THROTTLE" in env:
     rate = env.str("THROTTLE")
     RESEND_CONFIRMATION["THROTTLE"] = None if rate == "off" else rate
 if "COOLDOWN" in env:
-    # Such as "1/60s,5/h"; "off" is no cooldown.
+    # Such as "1/60s,5/h"; "off" turns the cooldown off.
     limits = env.list("COOLDOWN")
     RESEND_CONFIRMATION["COOLDOWN"] = [] if limits == ["off"] else limits
 if "SEND_DEADLINE" in env:
@@ -158,17 +158,17 @@ if "TRUSTED_PROXIES" in env:
     RESEND_CONFIRMATION["TRUSTED_PROXIES"] = env.int("TRUSTED_PROXIES")
 if "TASKS_BACKEND" in env:
     TASKS = {"default": {"BACKEND": env.str("TASKS_BACKEND")}}
-    # Django 6 has tasks of its own; a backend in a package is an app.
+    # Django 6 includes tasks; a backend from another package is an app.
     package = env.str("TASKS_BACKEND").partition(".")[0]
     apps = {package} - {"django"} | ({"django_tasks"} if django.VERSION < (6, 0) else set())
     INSTALLED_APPS += sorted(apps)
 if "CELERY_BROKER_URL" in env:
     CELERY_BROKER_URL = env.str("CELERY_BROKER_URL")
 
-# Here is no OAuth server to issue codes, so browsers land with the state alone.
+# There is no OAuth server to issue codes, so redirects carry the state alone.
 SILENCED_SYSTEM_CHECKS = ["resend_confirmation.W001"]
 
-# The OpenAPI document and its page, which loads nothing from anywhere else
+# The OpenAPI document and its page, which loads nothing from other hosts
 
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 SPECTACULAR_SETTINGS = {

@@ -1,4 +1,4 @@
-"""The example site's addresses: each dialect where its vendor's clients look for it."""
+"""URLs of the example site: each dialect is mounted where its vendor's clients expect it."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -19,5 +19,5 @@ urlpatterns = [
 ]
 
 if settings.DEBUG:
-    # It shows everybody's links to everybody.
+    # It shows all links to all visitors.
     urlpatterns.append(path("inbox/", include("inbox.urls")))

@@ -9,13 +9,13 @@ from .models import Message
 
 
 class EmailBackend(BaseEmailBackend):
-    """Keeps each message once per recipient; the page shows who got what.
+    """Store each message once per recipient.
 
     https://docs.djangoproject.com/en/stable/topics/email/#defining-a-custom-email-backend
     """
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Store the messages; how many there were."""
+        """Store the messages and return their number."""
         Message.objects.bulk_create(
             Message(
                 recipient=recipient,
@@ -32,6 +32,6 @@ class EmailBackend(BaseEmailBackend):
 
 
 def _html(message: EmailMessage) -> str:
-    """The HTML part, if there is one."""
+    """Return the HTML part, or an empty string."""
     parts = getattr(message, "alternatives", [])
     return next((str(content) for content, kind in parts if kind == "text/html"), "")

@@ -1,4 +1,4 @@
-"""The inbox page: a list, newest first, and each message in its HTML and its text."""
+"""The inbox page: a list of messages, and each one as HTML and as text."""
 
 import re
 
@@ -9,13 +9,13 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from .models import Message
 
-#: A message may open its links in the whole window after a click, and nothing else: no script.
+#: A message may open links in the whole window after a click; scripts do not run.
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
 BASE = '<base target="_top">'
 
 
 def inbox(request: HttpRequest) -> HttpResponse:
-    """The messages, newest first."""
+    """List the messages, newest first."""
     page = Paginator(Message.objects.defer("text", "html", "raw"), 50).get_page(
         request.GET.get("page")
     )
@@ -23,14 +23,14 @@ def inbox(request: HttpRequest) -> HttpResponse:
 
 
 def message(request: HttpRequest, pk: int) -> HttpResponse:
-    """One message."""
+    """Show one message."""
     found = get_object_or_404(Message, pk=pk)
     return render(request, "inbox/message.html", {"message": found, "sandbox": SANDBOX})
 
 
 @xframe_options_sameorigin
 def html(request: HttpRequest, pk: int) -> HttpResponse:
-    """The HTML part by itself, for the frame; sandboxed even when it is opened alone."""
+    """Return the HTML part alone, for the frame; sandboxed even if it is opened directly."""
     part = get_object_or_404(Message, pk=pk).html
     part, found = re.subn(r"<head\b[^>]*>", lambda head: head[0] + BASE, part, count=1)
     response = HttpResponse(part if found else BASE + part)

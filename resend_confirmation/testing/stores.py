@@ -222,7 +222,7 @@ class AccountStoreContract:
         _equal(_ask("shared@example.org"), Outcome.SENT, "the resend")
         (token,) = self._arrived(1)
         account = engine.inspect(token).account
-        assert account is not None, "the link is nobody's"
+        assert account is not None, "the link has no account"
         _equal(engine.confirm(token).verdict, Verdict.CONFIRMED, "its link")
         for user in users:
             standing = _standing(user, "shared@example.org")
@@ -248,8 +248,8 @@ class AccountStoreContract:
         _equal(_ask(address), Outcome.SENT, "the resend")
         (token,) = self._arrived(1)
         account = engine.inspect(token).account
-        assert account is not None, "the link is nobody's"
-        _equal(account.user.pk, user.pk, "whose link it is")
+        assert account is not None, "the link has no account"
+        _equal(account.user.pk, user.pk, "the link's account")
         return token
 
     def _arrived(self, count: int) -> list[str]:

@@ -353,7 +353,7 @@ def test_taken_port_is_said(site, tmp_path):
     """A second demonstration at the same place ends at once and says why."""
     ended = manage(tmp_path, "demo", f"127.0.0.1:{site.port}")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert f"127.0.0.1:{site.port} is taken by another program" in ended.stderr
+    assert f"127.0.0.1:{site.port} is in use by another program" in ended.stderr
     assert not (tmp_path / "site.sqlite3").exists()
 
 

@@ -100,7 +100,7 @@ class StrapiResend(ResendView):
 
 
 class StrapiV4ErrorDetail(serializers.Serializer[Any]):
-    """What ``error`` holds."""
+    """The value of ``error``."""
 
     status = serializers.IntegerField()
     name = serializers.CharField()

@@ -131,7 +131,7 @@ class XsollaDescriptionField(serializers.CharField):
 
 
 class XsollaErrorDetail(serializers.Serializer[Any]):
-    """What ``error`` holds."""
+    """The value of ``error``."""
 
     code = XsollaCodeField(help_text="Error code.")
     description = XsollaDescriptionField(help_text="Error description.")

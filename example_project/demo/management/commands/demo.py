@@ -1,4 +1,4 @@
-"""``manage.py demo``: migrate, seed, say what to open and what to send, and serve."""
+"""``manage.py demo``: migrate, seed, print what to open and what to send, and serve."""
 
 import errno
 import logging
@@ -24,11 +24,11 @@ from resend_confirmation.deliveries.wake import wake
 
 logger = logging.getLogger("resend_confirmation")
 
-#: Seconds between looks for messages to send, where no carrier does it.
+#: Seconds between two rounds of sending if there is no carrier.
 PAUSE = 0.5
 MAX_PORT = 65535
-#: Addresses that mean 'every interface', and where a browser on this machine finds them; they
-#: are compared with what the caller of the command chose, and never chosen here.
+#: Addresses that mean 'every interface', and the one that a browser on this machine opens
+#: instead. They are only compared with the command's argument, never listened on by default.
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 # nosec B104
 
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
     help = "Migrates, seeds, prints what to open and what to send, and serves the example site."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Where to serve, and what to seed."""
+        """Add the address to serve at and the options for seeding."""
         parser.add_argument("addrport", nargs="?", default="127.0.0.1:8000", help="address:port")
         parser.add_argument(
             "--pending",
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         parser.add_argument("--password", default="", help="set the admin's password to this")
 
     def handle(self, *, addrport: str, pending: int, password: str, **options: Any) -> None:
-        """Do it all; returns when the server was stopped."""
+        """Run everything, and return when the server was stopped."""
         host, port = _free(addrport)
         base = f"http://{EVERYWHERE.get(host, host)}:{port}"
         _serve_links_at(base)
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         self._tell(base, seeding.seed_admin(password))
         connections.close_all()
         _start_courier()
-        # A service manager's way of asking is answered like Ctrl-C.
+        # A service manager sends SIGTERM; treat it like Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         # Static files are served without DEBUG too.
         call_command("runserver", f"{host}:{port}", use_reloader=False, insecure_serving=True)
@@ -88,10 +88,10 @@ class Command(BaseCommand):
 
 
 def _free(addrport: str) -> tuple[str, int]:
-    """The host and port to serve at; CommandError when nobody can listen there."""
+    """Return the host and port to serve at; raise CommandError if they are not available."""
     found = re.match(naiveip_re, addrport)
     if found is None or int(found["port"]) > MAX_PORT:
-        raise CommandError(f"{addrport!r} is no address and port, such as 127.0.0.1:8000")
+        raise CommandError(f"{addrport!r} is not an address and port, such as 127.0.0.1:8000")
     host, port = found["addr"] or "127.0.0.1", int(found["port"])
     family = socket.AF_INET6 if found["ipv6"] else socket.AF_INET
     try:
@@ -100,21 +100,21 @@ def _free(addrport: str) -> tuple[str, int]:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CommandError(
-                f"{addrport} is taken by another program; name a free one: "
+                f"{addrport} is in use by another program; choose a free port: "
                 f"manage.py demo {host}:{port + 1}"
             ) from None
         raise CommandError(f"{addrport}: {error.strerror}") from None
 
 
 def _serve_links_at(base: str) -> None:
-    """Have the messages link to where this process really serves, unless BASE_URL says where."""
+    """Make messages link to this server, unless the environment sets BASE_URL."""
     if "BASE_URL" not in os.environ:
         settings.RESEND_CONFIRMATION = {**settings.RESEND_CONFIRMATION, "BASE_URL": base}
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, urlsplit(base).hostname]
 
 
 def _start_courier() -> None:
-    """Send what is due already; where the carrier wakes nobody, keep looking for more."""
+    """Send the messages that are due; without a carrier, poll for more."""
     if conf.get().CARRIER.name == "none":
         threading.Thread(target=_drain_forever, name="demo-courier", daemon=True).start()
     else:
@@ -128,7 +128,7 @@ def _drain_forever() -> None:
             while not engine.drain().idle:
                 pass
         except Exception:
-            logger.exception("Messages could not be sent; the next look tries again")
+            logger.exception("Sending failed; it will be retried")
         finally:
             connections.close_all()
         threading.Event().wait(PAUSE)

@@ -9,12 +9,12 @@ from demo import seeding, tables
 
 
 class Command(BaseCommand):
-    """Safe to run again: what exists is left as it is."""
+    """Create the accounts that do not exist yet; existing ones are left as they are."""
 
     help = "Creates the demonstration's accounts and prints them with the clients."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """How many more accounts, and the admin's password."""
+        """Add the number of further accounts, and the admin's password."""
         parser.add_argument(
             "--pending",
             type=int,
