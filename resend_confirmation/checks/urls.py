@@ -18,9 +18,8 @@ from django.utils.regex_helper import normalize
 
 from .. import clients, conf
 from ..courier import links
-from ..dialects.base import VendorView
-from ..dialects.base.host_pages import sibling
-from ..dialects.base.routing import callbacks, dialects_at
+from ..dialects.base.landing import callbacks, dialects_at
+from ..dialects.base.routing import is_dialect, sibling
 from .registry import ID, bind
 
 _HINT = (
@@ -185,10 +184,8 @@ def _list(paths: Iterable[str]) -> str:
 
 
 def _is_ours(pattern: URLPattern) -> bool:
-    cls = getattr(pattern.callback, "cls", None)
     view = getattr(pattern.callback, "view_class", None)
-    is_call = isinstance(cls, type) and issubclass(cls, VendorView)
-    return is_call or getattr(view, "__module__", "") == f"{ID}.views"
+    return is_dialect(pattern.callback) or getattr(view, "__module__", "") == f"{ID}.views"
 
 
 def _ours(patterns: Iterable[Any], prefix: str = "") -> Iterator[tuple[URLPattern, str]]:

@@ -144,7 +144,9 @@ def get() -> Settings:
     ``resend_confirmation.E002`` reports that at start.
     """
     global _last  # noqa: PLW0603 - a cache of one, replaced whole, so that threads see old or new
-    raw = raw_settings()
+    raw = getattr(django_settings, NAME, None)
+    if raw is None:
+        raw = _NOTHING
     last = _last
     if last is None or last[0] is not raw:
         last = _last = (raw, _parse(raw))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.http import HttpRequest
 
@@ -24,12 +24,13 @@ def check(request: HttpRequest, dialect: str) -> Exceeded | None:
     While the cache does not work, each process counts alone. The cooldown is exact and does not
     depend on the cache.
     """
-    rate, of_all = conf.get().throttle(dialect), conf.get().throttle_of_all()
-    if rate is None or of_all is None or not is_on():
+    settings = conf.get()
+    rate = settings.throttle(dialect)
+    if rate is None or not is_on():
         return None
     exceeded = counted(
         Limit("throttle", network, each, factor)
-        for each in {rate, of_all}
+        for each in {rate, settings.throttle_of_all() or rate}
         for network, factor in networks(request).items()
     )
     return max(exceeded, key=lambda each: each.retry_after, default=None)
@@ -37,14 +38,14 @@ def check(request: HttpRequest, dialect: str) -> Exceeded | None:
 
 def is_on() -> bool:
     """Return whether django-ratelimit is enabled, by its setting RATELIMIT_ENABLE."""
-    return bool(getattr(settings, "RATELIMIT_ENABLE", True))
+    return bool(getattr(django_settings, "RATELIMIT_ENABLE", True))
 
 
 def counted(limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
     """Count in the shared cache, or in this process while the cache does not work."""
     limits = tuple(limits)
     shared = breaker.guard(
-        lambda: count(caches[getattr(settings, "RATELIMIT_USE_CACHE", "default")], limits)
+        lambda: count(caches[getattr(django_settings, "RATELIMIT_USE_CACHE", "default")], limits)
     )
     return count(counts, limits) if shared is None else shared
 

@@ -3,7 +3,8 @@
 from ...courier.links import with_parameters
 from .answers import QUIET, Answer, ErrorDetails, Fault, Table
 from .fields import AddressField, IdentityField, LanguageField, StrictCharField, TokenField
-from .routing import is_web, landing_of, mounted_dialects, routes
+from .landing import is_web, landing_of, mounted_dialects
+from .routing import routes
 from .schema import Operation
 from .vendor_view import VendorView
 from .views import ConfirmView, LinkView, ResendView

@@ -67,9 +67,9 @@ def missing_rows(table: Table) -> list[Ending]:
 
 def answer_for(table: Table, ending: Ending | Verdict, detail: ErrorDetails) -> Answer:
     """Return the narrowest row for an ending; if that row is QUIET, the row of SENT."""
-    keys = ((ending, detail.name, detail.fault), (ending, detail.name), ending)
     rows: Mapping[Any, Answer | Quiet] = table
-    row = next(rows[key] for key in keys if key in rows)
+    row = rows.get((ending, detail.name, detail.fault)) or rows.get((ending, detail.name))
+    row = row or rows[ending]
     if isinstance(row, Answer):
         return row
     sent = table[Outcome.SENT]

@@ -196,8 +196,9 @@ def _repeated_in(field: Any, value: Any, names: frozenset[str], path: str = "") 
         for name, inner in sorted(field.fields.items()):
             if name in names:
                 yield _join(path, name), _at(value, name)
-            below = _at(value, name)
-            yield from _repeated_in(inner, below, _names(below), _join(path, name))
+            if isinstance(inner, serializers.BaseSerializer):
+                below = _at(value, name)
+                yield from _repeated_in(inner, below, _names(below), _join(path, name))
 
 
 def _names(value: Any) -> frozenset[str]:

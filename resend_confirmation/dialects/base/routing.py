@@ -1,44 +1,35 @@
-"""URL patterns of dialects, the dialects that a site mounts, and the redirect after a link."""
+"""URL patterns of dialects; GET and HEAD requests fall through to the host's own pages there."""
 
-import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
+from copy import copy
 from functools import wraps
+from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.http import HttpRequest
-from django.urls import URLResolver, get_resolver, get_urlconf, path, re_path
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect
+from django.urls import Resolver404, ResolverMatch, URLResolver, get_resolver, path, re_path
+from django.utils.module_loading import import_string
 
-from ... import clients
-from ...engine import Opened
-from ...outcomes import Verdict
-from .host_pages import READING, VendorPattern, host_page
 from .vendor_view import VendorView
-from .views import ResendView
 
 Variants = Mapping[str, type[VendorView]]
-Dialects = Mapping[str, type[ResendView]]
 
 _NONE: Variants = MappingProxyType({})
 
-logger = logging.getLogger("resend_confirmation")
+#: Methods that fall through. All others change data, and Django has already skipped the CSRF check:
+#: dialects' views are exempt from it.
+_READING = ("GET", "HEAD")
+#: A path segment that no site uses. A pattern that matches it matches any segment.
+_ANY = "resend-confirmation-any-segment"
 
-#: Log message for a client or a redirect that was removed from the settings.
-GONE = "The %s %r is no longer in CLIENTS; the browser stays on this site's own page"
-#: The key in a client's ``pages`` for each verdict.
-PAGES = {
-    Verdict.CONFIRMED: "confirmed",
-    Verdict.ALREADY: "confirmed",
-    Verdict.EXPIRED: "expired",
-    Verdict.DEAD: "failed",
-}
-
-#: The dialects of each resolver. Django keeps one resolver per URLconf.
-_mounted: WeakKeyDictionary[URLResolver, Dialects] = WeakKeyDictionary()
+#: The host's own patterns of each resolver. Django keeps one resolver per URLconf.
+_own_resolvers: WeakKeyDictionary[URLResolver, URLResolver] = WeakKeyDictionary()
 
 
 def routes(
@@ -72,7 +63,7 @@ def routes(
     if "/" in route and "<" not in route:
         parts = "[/]+".join(re.escape(part) for part in route.split("/"))
         patterns.append(re_path(rf"^[/]*{parts}{'[/]?' if slashed else ''}\Z", other))
-    return [VendorPattern(p.pattern, p.callback, p.default_args, p.name) for p in patterns]
+    return patterns
 
 
 def _choice(view: type[VendorView], header: str, variants: Variants, **initial: Any) -> Any:
@@ -84,7 +75,7 @@ def _choice(view: type[VendorView], header: str, variants: Variants, **initial: 
 
     @wraps(otherwise)
     def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if request.method in READING and view.method != "get":
+        if request.method in _READING and view.method != "get":
             page = host_page(request)
             if page is not None:
                 return page
@@ -94,92 +85,81 @@ def _choice(view: type[VendorView], header: str, variants: Variants, **initial: 
     return choose
 
 
-def callbacks(patterns: Iterable[Any] | None = None) -> Iterator[Any]:
-    """Yield the view function of every URL of the site, or of ``patterns``, in their order."""
-    if patterns is None:
-        patterns = get_resolver().url_patterns if _has_urls() else ()
-    for pattern in patterns:
+def is_dialect(callback: Any) -> bool:
+    """Return whether the view function ``callback`` is that of a dialect."""
+    view = getattr(callback, "cls", None)
+    return isinstance(view, type) and issubclass(view, VendorView)
+
+
+def host_page(request: HttpRequest) -> HttpResponseBase | None:
+    """Return the response of the host's own page at the request's path, or None without one.
+
+    A pattern that matches any path, such as that of a front end, does not count.
+    """
+    match = _own(request, request.path_info)
+    if match is None:
+        return _with_slash(request)
+    request.resolver_match = match
+    if refused := _login(request, match):
+        return refused
+    view: Any = match.func
+    if iscoroutinefunction(view):
+        view = async_to_sync(view)
+    response: HttpResponseBase = view(request, *match.args, **match.kwargs)
+    return response
+
+
+def sibling(path: str) -> str:
+    """Return ``path`` with an unused name as its last segment."""
+    stem = path.rstrip("/")
+    return f"{stem.rpartition('/')[0]}/{_ANY}{path[len(stem) :]}"
+
+
+def _own(request: HttpRequest, path: str) -> ResolverMatch | None:
+    urlconf = getattr(request, "urlconf", None)
+    match = _resolve(path, urlconf)
+    other = _resolve(sibling(path), urlconf) if match else None
+    is_page = match and (other is None or (other.func, other.route) != (match.func, match.route))
+    return match if is_page else None
+
+
+def _resolve(path: str, urlconf: Any) -> ResolverMatch | None:
+    resolver = get_resolver(urlconf)
+    if (own := _own_resolvers.get(resolver)) is None:
+        own = _own_resolvers[resolver] = _without_dialects(resolver)
+    try:
+        return own.resolve(path)
+    except Resolver404:
+        return None
+
+
+def _without_dialects(resolver: URLResolver) -> URLResolver:
+    """Return a copy of ``resolver`` that has no pattern of a dialect."""
+    patterns: list[Any] = []
+    for pattern in resolver.url_patterns:
         if isinstance(pattern, URLResolver):
-            yield from callbacks(pattern.url_patterns)
-        else:
-            yield pattern.callback
+            patterns.append(_without_dialects(pattern))
+        elif not is_dialect(pattern.callback):
+            patterns.append(pattern)
+    own = copy(resolver)
+    # Replace the value of the cached property.
+    vars(own)["url_patterns"] = patterns
+    return own
 
 
-def dialects_at(callback: Any) -> Dialects:
-    """Return the dialects that answer at ``callback``; a variant counts if its name differs."""
-    classes = (
-        getattr(callback, "cls", None),
-        *getattr(callback, "initkwargs", {}).get("variants", ()),
-    )
-    found: dict[str, type[ResendView]] = {}
-    for view in classes:
-        if isinstance(view, type) and issubclass(view, ResendView):
-            found.setdefault(view.dialect, view)
-    return found
-
-
-def mounted_dialects() -> Dialects:
-    """Return the dialects of the site by name, read from its URLs.
-
-    Of several classes with one name, the first counts. In a request with a separate URLconf, its
-    dialects count too.
-    """
-    if not _has_urls():
-        return {}
-    return {**_mounted_in(get_resolver(get_urlconf())), **_mounted_in(get_resolver())}
-
-
-def _has_urls() -> bool:
-    return bool(getattr(settings, "ROOT_URLCONF", None))
-
-
-def _mounted_in(resolver: URLResolver) -> Dialects:
-    if (known := _mounted.get(resolver)) is not None:
-        return known
-    found: dict[str, type[ResendView]] = {}
-    for callback in callbacks(resolver.url_patterns):
-        found = {**dialects_at(callback), **found}
-    _mounted[resolver] = found
-    return found
-
-
-def landing_of(opened: Opened) -> str | None:
-    """Return the URL to redirect to after a link was opened, or None to stay on our own page.
-
-    The client's page for the verdict has precedence; without one, the dialect decides. Only
-    registered URLs are used. The browser stays on our page if the link is not genuine, or if its
-    client or redirect is missing or no longer registered.
-    """
-    delivery = opened.delivery
-    if delivery is None:
+def _with_slash(request: HttpRequest) -> HttpResponseBase | None:
+    """Redirect as APPEND_SLASH does, if the host has a page at the path with a slash."""
+    path = request.path_info
+    if not settings.APPEND_SLASH or path.endswith("/") or not _own(request, f"{path}/"):
         return None
-    client = clients.by_name(delivery.client)
-    if client is None:
-        if delivery.client:
-            logger.warning(GONE, "client", delivery.client)
-        return None
-    page = client.pages.get(PAGES.get(opened.verdict, ""))
-    if page:
-        return page
-    redirect = clients.redirect_by_id(client, delivery.redirect)
-    if redirect is None:
-        if delivery.redirect:
-            logger.warning(GONE, "redirect", delivery.redirect)
-        return None
-    dialect = mounted_dialects().get(delivery.dialect)
-    if delivery.dialect and dialect is None:
-        # The caller misspelled the dialect, or it was removed from the URLconf.
-        logger.warning(
-            "The dialect %r is not mounted; its links redirect as without a dialect",
-            delivery.dialect,
-        )
-    if opened.verdict is Verdict.ALREADY and not is_web(redirect.url):
-        # The redirect opened an app, and our page is still open in the browser. Pressing its
-        # button or loading it again is not an error, so the app gets the plain redirect.
-        return redirect.url
-    return (dialect or ResendView).landing(opened, client, redirect.url)
+    return HttpResponsePermanentRedirect(request.get_full_path(force_append_slash=True))
 
 
-def is_web(url: str) -> bool:
-    """Return whether any browser can open ``url``; other schemes need an app."""
-    return urlsplit(url).scheme in {"http", "https"}
+def _login(request: HttpRequest, match: ResolverMatch) -> HttpResponseBase | None:
+    """Call LoginRequiredMiddleware for the host's page: so far it saw our view, which is exempt."""
+    for name in settings.MIDDLEWARE:
+        middleware = import_string(name)
+        if isinstance(middleware, type) and issubclass(middleware, LoginRequiredMiddleware):
+            wall = middleware(lambda request: HttpResponseBase())
+            return wall.process_view(request, match.func, match.args, match.kwargs)
+    return None

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.signals import got_request_exception
 from django.http import HttpRequest
 from rest_framework import exceptions, serializers
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
@@ -19,7 +20,7 @@ from ...throttling import throttle
 from . import body
 from .answers import Answer, ErrorDetails, Table, answer_for
 from .parsing import read
-from .rendering import HEADERS, AlwaysJSON, VendorJSONRenderer
+from .rendering import HEADERS, VendorJSONRenderer
 from .schema import DialectSchema, Operation
 
 Envelope = type[serializers.Field[Any, Any, Any, Any]]
@@ -53,6 +54,7 @@ class VendorView(APIView):
     takes_multipart: ClassVar[bool] = False
     #: All classes that answer at the same URL, this one first; set by ``routes``.
     variants: ClassVar[tuple[type["VendorView"], ...]] = ()
+    _forms_taken: ClassVar[frozenset[str]] = frozenset()
 
     # The host's settings for its own API do not apply to a vendor's.
     authentication_classes = ()
@@ -60,7 +62,7 @@ class VendorView(APIView):
     throttle_classes = ()
     parser_classes = ()
     renderer_classes = (VendorJSONRenderer,)
-    content_negotiation_class = AlwaysJSON
+    content_negotiation_class = BaseContentNegotiation
     metadata_class = None
     versioning_class = None
     schema = DialectSchema()
@@ -70,6 +72,8 @@ class VendorView(APIView):
         super().__init_subclass__(**kwargs)
         cls.http_method_names = [cls.method, *(["head"] if cls.method == "get" else [])]
         setattr(cls, cls.method, VendorView.handle)
+        taken = {body.URLENCODED: cls.takes_form, body.MULTIPART: cls.takes_multipart}
+        cls._forms_taken = frozenset(name for name, is_taken in taken.items() if is_taken)
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
@@ -117,15 +121,11 @@ class VendorView(APIView):
             header_class=self.header_class,
             query_class=self.query_class,
             body_class=self.body_class,
-            takes_forms=self._forms_taken(),
+            takes_forms=self._forms_taken,
         )
         if reading.refusal:
             return self.respond(reading.refusal, reading.detail)
         return self.perform(django_request, reading.values)
-
-    def _forms_taken(self) -> list[str]:
-        taken = {body.URLENCODED: self.takes_form, body.MULTIPART: self.takes_multipart}
-        return [media_type for media_type, is_taken in taken.items() if is_taken]
 
     def path_values(self, request: HttpRequest, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the inputs in the path, for ``path_class``."""
@@ -161,10 +161,9 @@ class VendorView(APIView):
     # Overrides that keep Django's and DRF's own responses out
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Negotiate the renderer first, so that errors use it too; skip DRF's other checks."""
-        self.format_kwarg = None
-        negotiated = self.perform_content_negotiation(request)
-        request.accepted_renderer, request.accepted_media_type = negotiated
+        """Set the renderer first, so that errors use it too; skip negotiation and DRF's checks."""
+        request.accepted_renderer = VendorJSONRenderer()
+        request.accepted_media_type = VendorJSONRenderer.media_type
 
     @property
     def default_response_headers(self) -> dict[str, str]:

@@ -34,12 +34,14 @@ class ResendView(VendorView):
     #: True if the redirect carries an authorization code, issued by AUTHORIZATION_CODE_ISSUER.
     lands_with_code: ClassVar[bool] = False
 
+    _quiet: ClassVar[frozenset[Ending]] = frozenset()
     #: The answer that was rendered in the transaction, and the result that it is for.
     _rendered: tuple[Result, Response] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Derive attributes from the serializers."""
+        """Derive attributes from the serializers and from the table."""
         super().__init_subclass__(**kwargs)
+        cls._quiet = quiet_endings(cls.answers)
         inputs = (cls.path_class, cls.header_class, cls.query_class, cls.body_class)
         declared = [field for form in inputs if form for field in form().fields.values()]
         required = [f for f in declared if f.source == "client" and f.required]
@@ -86,15 +88,16 @@ class ResendView(VendorView):
     def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
         """Pass the request to the engine, and answer with its result."""
         client = self.find_client(request, values)
+        given = {name: str(value) for name, value in values.items() if value is not None}
         result = engine.resend(
             ResendRequest(
-                identity=_text(values, "identity"),
+                identity=given.get("identity", ""),
                 client=client,
                 dialect=self.dialect,
-                redirect=_text(values, "redirect") if self.names_redirect else None,
-                client_state=_text(values, "client_state"),
-                payload=_text(values, "payload"),
-                language=_text(values, "language"),
+                redirect=given.get("redirect", "") if self.names_redirect else None,
+                client_state=given.get("client_state", ""),
+                payload=given.get("payload", ""),
+                language=given.get("language", ""),
                 accept_language=languages.of_request(request),
                 quiet=self.quiet(),
                 caller=Caller(request, self.dialect),
@@ -110,7 +113,7 @@ class ResendView(VendorView):
     def quiet(cls) -> frozenset[Ending]:
         """Return the endings answered like SENT, by the vendor's table or the host's setting."""
         silenced = CONCEALED if conf.get().is_quiet(cls.dialect) else frozenset()
-        return quiet_endings(cls.answers) | silenced
+        return cls._quiet | silenced
 
     def respond(
         self,
@@ -133,7 +136,7 @@ class ResendView(VendorView):
         response = super().respond(result.ending, result=result)
         response.accepted_renderer = self.request.accepted_renderer
         response.accepted_media_type = self.request.accepted_media_type
-        response.renderer_context = self.get_renderer_context()
+        response.renderer_context = self.get_renderer_context()  # type: ignore[attr-defined]
         self._rendered = result, response.render()
 
 
@@ -181,9 +184,3 @@ def _sources(form: Any) -> set[str]:
     fields = form.fields.values()
     below = [_sources(field) for field in fields if isinstance(field, serializers.Serializer)]
     return {field.source for field in fields}.union(*below)
-
-
-def _text(values: Mapping[str, Any], name: str) -> str:
-    """Return an input as a string, which is empty if the input is missing or null."""
-    value = values.get(name)
-    return "" if value is None else str(value)
