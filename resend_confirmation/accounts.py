@@ -85,11 +85,11 @@ _PIECE = 2000
 
 _COOLDOWN = [each.name for each in fields(CooldownFacts)]
 _OURS = {
-    "rc_id": "resend_confirmations__id",
-    "rc_address": "resend_confirmations__address",
-    "rc_state": "resend_confirmations__state",
-    "rc_requested_at": "resend_confirmations__requested_at",
-    **{f"rc_{name}": f"resend_confirmations__cooldown__{name}" for name in _COOLDOWN},
+    "rc_id": F("resend_confirmations__id"),
+    "rc_address": F("resend_confirmations__address"),
+    "rc_state": F("resend_confirmations__state"),
+    "rc_requested_at": F("resend_confirmations__requested_at"),
+    **{f"rc_{name}": F(f"resend_confirmations__cooldown__{name}") for name in _COOLDOWN},
 }
 
 
@@ -111,7 +111,7 @@ class ConfirmationStore:
         ASCII, composed letters and IDNA, for which a database's ``iexact`` is not. The statement is
         a UNION, since an OR over two tables would keep databases from using either index.
         """
-        first, *others = (part.order_by() for part in self._parts(identity))
+        first, *others = [part.order_by() for part in self._parts(identity)]
         users = first.union(*others, all=True) if others else first
         asked = identity if isinstance(identity, Address) else None
         return self._accounts(users.order_by("pk"), asked)
@@ -152,21 +152,22 @@ class ConfirmationStore:
         return Q(resend_confirmations__state=ConfirmationState.PENDING)
 
     def _joined(self) -> QuerySet[Any]:
-        joined: QuerySet[Any] = _users().annotate(**{n: F(path) for n, path in _OURS.items()})
-        return joined
+        return cast("QuerySet[Any]", _users().annotate(**_OURS))
 
-    def _parts(self, identity: Address | str) -> Iterator[QuerySet[Any]]:
-        """Yield the parts that ``find`` unites; each can use a separate index."""
-        yield self._joined().filter(self._matches(identity))
+    def _parts(self, identity: Address | str) -> list[QuerySet[Any]]:
+        """Return the parts that ``find`` unites; each can use a separate index."""
+        users = self._joined()
+        parts = [users.filter(self._matches(identity))]
         if isinstance(identity, Address):
-            yield self._joined().filter(resend_confirmations__fingerprint=identity.fingerprint)
+            parts.append(users.filter(resend_confirmations__fingerprint=identity.fingerprint))
+        return parts
 
     def _matches(self, identity: Address | str) -> Q:
         """Match addresses or user names, never both: a name must not reach another's account."""
         model: Any = get_user_model()
         if isinstance(identity, Address):
             lookup = f"{model.get_email_field_name()}__iexact"
-            return reduce(or_, (Q(**{lookup: spelling}) for spelling in identity.spellings))
+            return reduce(or_, [Q(**{lookup: spelling}) for spelling in identity.spellings])
         name = model._meta.get_field(model.USERNAME_FIELD)
         try:
             return Q(**{model.USERNAME_FIELD: name.to_python(identity)})
@@ -250,10 +251,10 @@ class Ours:
             if row.rc_id is None:
                 continue
             went_to = Address.parse(row.rc_address, *held)
-            if went_to is None or not any(went_to.proves(each) for each in held):
-                former.append(row)
-            elif found is None and went_to.proves(address):
+            if went_to is not None and found is None and went_to.proves(address):
                 found = row
+            elif went_to is None or not any(map(went_to.proves, held)):
+                former.append(row)
         newest = max(former, key=lambda row: (row.rc_requested_at, row.rc_id), default=None)
         return cls(found, newest)
 

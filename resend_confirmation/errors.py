@@ -21,15 +21,13 @@ HEADERS = {
 }
 
 
-def keep(request: HttpRequest, response: Any) -> None:
-    """Keep LocaleMiddleware from replacing ``response`` if it is a 404.
+def keep(request: HttpRequest) -> None:
+    """Keep LocaleMiddleware from replacing the 404 that ``request`` is answered with.
 
     For a path without a language prefix, the middleware would look for the path with one, and
     redirect to any page that the host has there. Clients repeat a redirected POST as GET.
     """
-    if response.status_code == HTTPStatus.NOT_FOUND and not get_language_from_path(
-        request.path_info
-    ):
+    if not get_language_from_path(request.path_info):
         request.urlconf = __name__
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,11 +54,6 @@ class Hidden(LazyObject):
 
     def __repr__(self) -> str:
         return SUBSTITUTE
-
-
-def hide(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``values`` with each text as a ``Secret``."""
-    return {name: Secret(v) if isinstance(v, str) else v for name, v in values.items()}
 
 
 class Taken(NamedTuple):

@@ -10,7 +10,7 @@ from resend_confirmation.engine import backlog
 from resend_confirmation.models import Cooldown, Delivery
 from resend_confirmation.outcomes import DeliveryState
 from resend_confirmation.testing.dialects import forget_counts
-from resend_confirmation.throttling.storing import Caller
+from resend_confirmation.throttling.throttle import Caller
 
 from .factories import PendingFactory
 

@@ -23,8 +23,8 @@ from django.test import Client, RequestFactory
 
 from resend_confirmation import conf
 from resend_confirmation.throttling import circuit_breaker, throttle
-from resend_confirmation.throttling.network import network
 from resend_confirmation.throttling.rates import Exceeded, Limit, Memory, count
+from resend_confirmation.throttling.throttle import network
 
 from .conftest import unavailable
 from .faults.gate import Gate

@@ -94,14 +94,14 @@ class AllauthStore(ConfirmationStore):
         )
         return joined
 
-    def _parts(self, identity: Address | str) -> Iterator[QuerySet[Any]]:
-        yield from super()._parts(identity)
-        if not isinstance(identity, Address):
-            return
-        # allauth looks addresses up in lowercase. The same form here lets the index be used.
-        spellings = {spelling.lower() for spelling in identity.spellings}
-        theirs = EmailAddress.objects.filter(email__in=spellings)
-        yield self._joined().filter(pk__in=theirs.values("user_id"))
+    def _parts(self, identity: Address | str) -> list[QuerySet[Any]]:
+        parts = super()._parts(identity)
+        if isinstance(identity, Address):
+            # allauth looks addresses up in lowercase. The same form here lets the index be used.
+            spellings = {spelling.lower() for spelling in identity.spellings}
+            theirs = EmailAddress.objects.filter(email__in=spellings)
+            parts.append(self._joined().filter(pk__in=theirs.values("user_id")))
+        return parts
 
     def _accounts(self, users: Any, asked: Address | None = None) -> list[Account]:
         """Make one account per user and address, from a row per user, address and confirmation."""

@@ -256,6 +256,6 @@ def _may_wait(account: Account) -> bool:
 def _insert(delivery: Delivery, state: DeliveryState, wait: timedelta = timedelta(0)) -> None:
     delivery.state = state
     delivery.reason = delivery.reason or Reason.NONE
-    delivery.asked_at = database.now()
+    delivery.asked_at = delivery.slot_at or database.now()
     delivery.not_before = delivery.asked_at + wait
     outbox.insert(delivery)

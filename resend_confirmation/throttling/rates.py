@@ -50,19 +50,17 @@ class Limit:
     factor: int = 1
     calls: int = field(init=False)
     period: int = field(init=False)
+    #: The length of a part, in seconds.
+    part: float = field(init=False)
     _key: str = field(init=False)
 
     def __post_init__(self) -> None:
         calls, period = _split_rate(self.rate)
         object.__setattr__(self, "calls", calls * self.factor)
         object.__setattr__(self, "period", period)
+        object.__setattr__(self, "part", period / PARTS)
         name = f"resend_confirmation.{self.group}"
         object.__setattr__(self, "_key", _make_cache_key(name, "", self.rate, self.network, ALL))
-
-    @property
-    def part(self) -> float:
-        """The length of a part, in seconds."""
-        return self.period / PARTS
 
     def keys(self, now: float) -> list[str]:
         """Return the keys of the parts that count at ``now``, the newest first."""
@@ -103,8 +101,8 @@ def count(cache: Cache, limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
 
 
 def _exceeded(found: Mapping[Limit, list[int]], now: float) -> tuple[Exceeded, ...]:
-    all_ = (limit.exceeded(counts, now) for limit, counts in found.items())
-    return tuple(each for each in all_ if each)
+    all_ = [limit.exceeded(counts, now) for limit, counts in found.items()]
+    return tuple(filter(None, all_))
 
 
 def _add(cache: Cache, key: str, limit: Limit, *, is_new: bool) -> int:

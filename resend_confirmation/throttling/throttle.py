@@ -1,19 +1,37 @@
-"""The throttle: an approximate limit on the requests of one network, counted in the cache."""
+"""Limits on the requests of one network: the throttle, and the limits on stored requests."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-from django.conf import settings as django_settings
+from django.conf import settings
 from django.core.cache import caches
 from django.http import HttpRequest
 
 from .. import conf
 from .circuit_breaker import CircuitBreaker
-from .network import networks
 from .rates import Exceeded, Limit, Memory, count
 
-#: Maximum number of counts in a process while the cache does not work; the least recently used are
-#: evicted first.
+#: Maximum number of counts in a process, for the throttle while the cache does not work, and for
+#: recent stored requests; the least recently used are evicted first.
 MOST_COUNTS = 100_000
+#: The period in which requests count when the backlog is full. Older requests are no longer in it:
+#: they were resolved or dropped.
+LATELY = "10m"
+
+#: The length of a network's prefix, and the multiple of a rate that the whole network may use. A
+#: subscriber gets an IPv6 /64, /56 or /48 (RFC 6177), so changing the address within it must not
+#: help. Many people may share an IPv4 address, and a /24 has many addresses, so its multiple is
+#: the largest.
+IPV6_PREFIXES = {64: 1, 56: 2, 48: 4}
+IPV4_PREFIXES = {32: 1, 24: 8}
+#: The well-known prefix of NAT64 (RFC 6052): IPv4 addresses as a site with only IPv6 sees them.
+_TRANSLATED = IPv6Network("64:ff9b::/96")
+
+#: The state of this process; tests replace it.
+counts = Memory(MOST_COUNTS)
+lately = Memory(MOST_COUNTS)
+breaker = CircuitBreaker()
 
 
 def check(request: HttpRequest, dialect: str) -> Exceeded | None:
@@ -24,32 +42,99 @@ def check(request: HttpRequest, dialect: str) -> Exceeded | None:
     While the cache does not work, each process counts alone. The cooldown is exact and does not
     depend on the cache.
     """
-    settings = conf.get()
-    rate = settings.throttle(dialect)
+    known = conf.get()
+    rate = known.throttle(dialect)
     if rate is None or not is_on():
         return None
-    exceeded = counted(
-        Limit("throttle", network, each, factor)
-        for each in {rate, settings.throttle_of_all() or rate}
-        for network, factor in networks(request).items()
-    )
+    rates = {rate, known.throttle_of_all() or rate}
+    exceeded = _counted([each for rate in rates for each in _limits("throttle", request, rate)])
     return max(exceeded, key=lambda each: each.retry_after, default=None)
 
 
 def is_on() -> bool:
     """Return whether django-ratelimit is enabled, by its setting RATELIMIT_ENABLE."""
-    return bool(getattr(django_settings, "RATELIMIT_ENABLE", True))
+    return bool(getattr(settings, "RATELIMIT_ENABLE", True))
 
 
-def counted(limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
+@dataclass(slots=True)
+class Caller:
+    """The networks of one request to a dialect, as ``engine.backlog`` needs them."""
+
+    request: HttpRequest = field(repr=False)
+    dialect: str
+
+    def may_store(self) -> bool:
+        """Count in the throttle's cache; always return True without a rate or a throttle."""
+        known = conf.get()
+        rate = known.QUIET_REQUESTS_PER_NETWORK
+        if rate is None or known.throttle(self.dialect) is None or not is_on():
+            return True
+        return not _counted(_limits("asks", self.request, rate))
+
+    def is_modest(self, few: int) -> bool:
+        """Count in this process only, which sees its share of a flood."""
+        return not count(lately, _limits("lately", self.request, f"{few}/{LATELY}"))
+
+
+def _limits(group: str, request: HttpRequest, rate: str) -> list[Limit]:
+    found = networks(request)
+    return [Limit(group, network, rate, factor) for network, factor in found.items()]
+
+
+def _counted(limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
     """Count in the shared cache, or in this process while the cache does not work."""
-    limits = tuple(limits)
     shared = breaker.guard(
-        lambda: count(caches[getattr(django_settings, "RATELIMIT_USE_CACHE", "default")], limits)
+        lambda: count(caches[getattr(settings, "RATELIMIT_USE_CACHE", "default")], limits)
     )
     return count(counts, limits) if shared is None else shared
 
 
-#: The state of this process; tests replace it.
-counts = Memory(MOST_COUNTS)
-breaker = CircuitBreaker()
+def network(request: HttpRequest) -> str:
+    """Return the smallest network of a request: an IPv4 address, or an IPv6 /64."""
+    return next(iter(networks(request)))
+
+
+def networks(request: HttpRequest) -> dict[str, int]:
+    """Return the networks of a request, the smallest first, with the multiple of a rate for each.
+
+    The address is that of the socket's peer. Behind TRUSTED_PROXIES proxies, it is the address
+    that the outermost proxy saw. It is counted from the right end of X-Forwarded-For, since the
+    caller can write the left end. Several such headers count as one, in their order (RFC 9110,
+    section 5.3).
+    """
+    peer = request.META.get("REMOTE_ADDR", "")
+    proxies = conf.get().TRUSTED_PROXIES
+    if proxies:
+        hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
+        if len(hops) >= proxies and hops[-proxies]:
+            peer = hops[-proxies]
+    return _networks(peer)
+
+
+def _networks(peer: str) -> dict[str, int]:
+    if "]" in peer or peer.count(":") == 1:
+        # Some proxies append the port: 192.0.2.1:4711, [2001:db8::1]:4711.
+        peer = peer.rpartition(":")[0] if not peer.endswith("]") else peer
+    try:
+        address = ip_address(peer.partition("%")[0].strip("[]"))
+    except ValueError:
+        # A Unix socket has no address: all its callers share one count.
+        return {"unknown": 1}
+    if isinstance(address, IPv6Address) and (inner := _inner(address)):
+        address = inner
+    prefixes = IPV6_PREFIXES if isinstance(address, IPv6Address) else IPV4_PREFIXES
+    found = {
+        str(ip_network((address, bits), strict=False)): factor for bits, factor in prefixes.items()
+    }
+    return {name.removesuffix("/32"): factor for name, factor in found.items()}
+
+
+def _inner(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address contains, if any.
+
+    Otherwise all of IPv4 would share one /64 (``::ffff:0:0/96``, ``64:ff9b::/96``), or the owner
+    of one IPv4 address would have 65,536 networks of size /64 (6to4, RFC 3056).
+    """
+    if address in _TRANSLATED:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour

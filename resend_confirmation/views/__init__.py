@@ -17,7 +17,7 @@ from ..dialects.base import is_web
 from ..engine import Opened, ResendRequest
 from ..outcomes import CONCEALED, Verdict
 from ..throttling import throttle
-from ..throttling.storing import Caller
+from ..throttling.throttle import Caller
 from .page import LinkPage, SeeOther, landing, speaking
 
 

@@ -71,7 +71,8 @@ class LinkPage(View):
         except Exception as error:
             errors.guard()
             raise failures.without_text(error) from None
-        errors.keep(request, response)
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            errors.keep(request)
         for name, value in errors.HEADERS.items():
             response[name] = value
         if "Content-Security-Policy" not in response:

@@ -96,6 +96,13 @@ def test_identity(sent, read_as):
     assert reading({"x-user-name": sent}) == ParsedRequest({"identity": read_as})
 
 
+def test_repr():
+    """What a caller typed shows in no repr of what was read."""
+    read_as = reading({"x-user-name": "ann@example.com"})
+    assert read_as.values == {"identity": "ann@example.com"}
+    assert "ann" not in repr(read_as)
+
+
 def test_all_that_is_declared():
     """What is declared is read, and nothing else."""
     found = reading({"X-User-Name": "ann", "X-App": "shop"})

@@ -349,9 +349,7 @@ def test_reprs():
     account = Account("a user", ADDRESS, ADDRESS, Standing.PENDING)
     request = ResendRequest(identity=ADDRESS, client=None, payload=ADDRESS, client_state=ADDRESS)
     result = Result(Outcome.SENT, ADDRESS, ADDRESS)
-    read = redaction.hide({"identity": ADDRESS, "number": 7})
-    assert ADDRESS not in repr([account, request, result, read])
-    assert read == {"identity": ADDRESS, "number": 7}
+    assert ADDRESS not in repr([account, request, result])
 
 
 def test_nothing_is_left_of_a_cooldown(token):

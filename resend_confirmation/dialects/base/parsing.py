@@ -12,8 +12,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.settings import api_settings
 
-from ... import redaction
 from ...outcomes import Refusal
+from ...redaction import Secret
 from . import body
 from .answers import ErrorDetails, Fault
 
@@ -155,8 +155,9 @@ def _validate(sources: Sequence[_Source]) -> ParsedRequest:
             errors.setdefault(source.wire_name(name), [str(detail) for detail in details])
             first = first or (source.wire_name(name), _kind(details[0].code, value), value)
     if first is None:
-        # Hide the caller's input from every repr.
-        return ParsedRequest(redaction.hide(values))
+        # The repr of a Secret does not show the caller's input.
+        hidden = {name: Secret(v) if isinstance(v, str) else v for name, v in values.items()}
+        return ParsedRequest(hidden)
     name, kind, value = first
     detail = ErrorDetails(name=name, fault=kind, value=value, errors=errors)
     return ParsedRequest(refusal=Refusal.INVALID, detail=detail)

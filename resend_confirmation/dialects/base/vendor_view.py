@@ -1,6 +1,7 @@
 """The base of dialects' views: throttle, parse, perform, answer, and handle all exceptions."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.contrib.auth.decorators import login_not_required
@@ -177,7 +178,8 @@ class VendorView(APIView):
         """
         final: Response = super().finalize_response(request, response, *args, **kwargs)
         final._has_been_logged = True  # type: ignore[attr-defined]
-        errors.keep(request._request, final)
+        if final.status_code == HTTPStatus.NOT_FOUND:
+            errors.keep(request._request)
         return final
 
     def handle_exception(self, exc: Exception) -> Response:

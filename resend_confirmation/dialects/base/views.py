@@ -14,7 +14,7 @@ from ...courier import links
 from ...engine import Opened, ResendRequest, Result
 from ...outcomes import CONCEALED, Ending, Outcome, Verdict
 from ...signals import ended
-from ...throttling.storing import Caller
+from ...throttling.throttle import Caller
 from .answers import Answer, ErrorDetails, quiet_endings
 from .vendor_view import VendorView
 

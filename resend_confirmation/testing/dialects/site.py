@@ -20,7 +20,7 @@ from ...engine import Result, backlog
 from ...engine.draining import BATCH
 from ...models import Confirmation, Cooldown, Delivery, Suppression
 from ...outcomes import DeliveryState, Ending, Outcome, Refusal
-from ...throttling import storing, throttle
+from ...throttling import throttle
 from ...throttling.circuit_breaker import CircuitBreaker
 from ...throttling.rates import Memory
 from .case import ADDRESS, Case, Reply, Request, to_reply
@@ -74,7 +74,7 @@ def forget_counts(monkeypatch: Any) -> None:
     backlog.reset()
     monkeypatch.setattr(throttle, "counts", Memory(throttle.MOST_COUNTS))
     monkeypatch.setattr(throttle, "breaker", CircuitBreaker())
-    monkeypatch.setattr(storing, "lately", Memory(storing.MOST_COUNTS))
+    monkeypatch.setattr(throttle, "lately", Memory(throttle.MOST_COUNTS))
 
 
 #: Requests for the endings that a good request does not lead to. They are built lazily, since not
