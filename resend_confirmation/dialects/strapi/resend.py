@@ -100,7 +100,7 @@ class StrapiResend(ResendView):
 
 
 class StrapiV4ErrorDetail(serializers.Serializer[Any]):
-    """The value of ``error``."""
+    """What ``error`` holds."""
 
     status = serializers.IntegerField()
     name = serializers.CharField()

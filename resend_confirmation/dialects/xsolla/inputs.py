@@ -131,7 +131,7 @@ class XsollaDescriptionField(serializers.CharField):
 
 
 class XsollaErrorDetail(serializers.Serializer[Any]):
-    """The value of ``error``."""
+    """What ``error`` holds."""
 
     code = XsollaCodeField(help_text="Error code.")
     description = XsollaDescriptionField(help_text="Error description.")
