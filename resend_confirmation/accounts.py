@@ -81,7 +81,7 @@ class AccountStore(Protocol):
 
 
 #: Number of users read at once for a bulk resend.
-_PIECE = 2000
+_USERS_AT_ONCE = 2000
 
 _COOLDOWN = [each.name for each in fields(CooldownFacts)]
 _OURS = {
@@ -135,12 +135,12 @@ class ConfirmationStore:
         """Yield the pending accounts, oldest first, read in pieces so that no cursor stays open."""
         users = _users().filter(self._waits()).order_by("pk").distinct()
         joined = self._joined().filter(self._waits()).order_by("pk")
-        pks = list(users.values_list("pk", flat=True)[:_PIECE])
+        pks = list(users.values_list("pk", flat=True)[:_USERS_AT_ONCE])
         while pks:
             for account in self._accounts(joined.filter(pk__range=(pks[0], pks[-1]))):
                 if account.standing is Standing.PENDING:
                     yield account
-            pks = list(users.filter(pk__gt=pks[-1]).values_list("pk", flat=True)[:_PIECE])
+            pks = list(users.filter(pk__gt=pks[-1]).values_list("pk", flat=True)[:_USERS_AT_ONCE])
 
     def standing(self, user: Any, state: str | None) -> Standing:
         """Return the standing of ``user``, given the state of its confirmation, if there is one."""

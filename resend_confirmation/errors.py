@@ -12,7 +12,7 @@ from django.utils.translation import get_language_from_path
 urlpatterns: list[Any] = []
 
 #: Headers of every page behind a link, which keep the token in its URL from leaking.
-HEADERS = {
+PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -46,7 +46,7 @@ def _guarded(status: int) -> Callable[..., HttpResponse]:
         set_urlconf(urlconf)
         handler: Callable[..., HttpResponse] = get_resolver(urlconf).resolve_error_handler(status)
         response = handler(request, **kwargs)
-        for name, value in HEADERS.items():
+        for name, value in PAGE_HEADERS.items():
             response[name] = value
         return response
 

@@ -16,7 +16,7 @@ from .outcomes import DeliveryState, Reason
 from .signals import delivery_changed
 
 #: The state of a delivery for each event type of anymail.
-STATES = {
+EVENT_STATES = {
     EventType.DELIVERED: DeliveryState.DELIVERED,
     EventType.BOUNCED: DeliveryState.BOUNCED,
     EventType.REJECTED: DeliveryState.BOUNCED,
@@ -36,7 +36,7 @@ BEFORE = {
     | Q(state__in=[*_ON_THE_WAY, DeliveryState.DELIVERED, DeliveryState.BOUNCED]),
 }
 
-REASONS = {
+EVENT_REASONS = {
     EventType.DELIVERED: Reason.NONE,
     EventType.BOUNCED: Reason.BOUNCED,
     EventType.REJECTED: Reason.REFUSED,
@@ -90,10 +90,10 @@ def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> 
 
     This is idempotent. Events that do not belong to one of our messages are ignored.
     """
-    state = STATES.get(event.event_type)
+    state = EVENT_STATES.get(event.event_type)
     if state is None:
         return
-    delivery, reason = _delivery(event), REASONS[event.event_type]
+    delivery, reason = _delivery(event), EVENT_REASONS[event.event_type]
     if delivery is None:
         return
     with database.atomic():

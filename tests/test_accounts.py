@@ -278,7 +278,7 @@ def test_pending_are_those_who_wait(pending, confirmed, blocked):
 
 def test_pending_of_more_than_one_piece(monkeypatch):
     """Everybody who waits is found once, however many pieces they are read in."""
-    monkeypatch.setattr(accounts, "_PIECE", 2)
+    monkeypatch.setattr(accounts, "_USERS_AT_ONCE", 2)
     users = [PendingFactory.create() for _ in range(5)]
     assert [account.user for account in ConfirmationStore().pending()] == users
 

@@ -506,7 +506,7 @@ class TestActions:
 
     def test_a_selection_over_all_pages_is_gone_through_in_pieces(self, root, monkeypatch):
         """None is missed although each withdrawal takes a row out of the filtered list."""
-        monkeypatch.setattr(actions, "CHUNK", 2)
+        monkeypatch.setattr(actions, "ROWS_AT_ONCE", 2)
         rows = [waiting(f"player{number}") for number in range(5)]
         with CaptureQueriesContext(connection) as queries:
             root.post(

@@ -26,7 +26,7 @@ def apps(monkeypatch):
 @pytest.fixture
 def carrier(monkeypatch, apps, caplog):
     """A carrier that rests for a moment only."""
-    monkeypatch.setattr(celery, "REST", 0.01)
+    monkeypatch.setattr(celery, "RETRY_SECONDS", 0.01)
     caplog.set_level(logging.WARNING, "resend_confirmation")
     made = CeleryCarrier()
     yield made
@@ -84,7 +84,7 @@ def test_hangs(carrier, monkeypatch, caplog):
     first = carrier._thread
     carrier.wake()
     assert carrier._thread is first
-    monkeypatch.setattr(celery, "LONGEST", 0.0)
+    monkeypatch.setattr(celery, "ABANDON_SECONDS", 0.0)
     carrier.wake()
     assert broker.published.wait(DEADLINE)
     end.set()

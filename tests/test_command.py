@@ -296,8 +296,8 @@ class TestPending:
 
     def test_accounts_are_read_in_pieces(self, monkeypatch):
         """No statement reads more accounts than a piece has, however many wait."""
-        monkeypatch.setattr(accounts, "_PIECE", 2)
-        monkeypatch.setattr(send, "CHUNK", 2)
+        monkeypatch.setattr(accounts, "_USERS_AT_ONCE", 2)
+        monkeypatch.setattr(send, "ACCOUNTS_AT_ONCE", 2)
         for number in range(5):
             waiting(f"player{number}")
         with CaptureQueriesContext(connection) as queries:

@@ -587,7 +587,7 @@ def test_a_carrier_that_fails(pending, change, caplog):
 
 def test_backlog(clock, change, monkeypatch, caplog):
     """Beyond the cap asks are dropped with the same answer, counted, and taken again later."""
-    monkeypatch.setattr(backlog, "EVERY", 1)
+    monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     seconds = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + seconds[0])
     change(BACKLOG=3)
@@ -605,7 +605,7 @@ def test_backlog(clock, change, monkeypatch, caplog):
 
 def test_backlog_counts_unresolved_asks_alone(pending, clock, change, monkeypatch):
     """Rows that were resolved do not fill the backlog."""
-    monkeypatch.setattr(backlog, "EVERY", 1)
+    monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     change(BACKLOG=3)
     for _ in range(5):
         ask_quietly("nobody")

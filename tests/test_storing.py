@@ -79,7 +79,7 @@ def test_no_bound(change, settings_):
 
 def test_an_honest_ask_beside_a_flood(change, monkeypatch, caplog):
     """With the backlog full an ask of another network is stored and its message sent."""
-    monkeypatch.setattr(backlog, "EVERY", 1)
+    monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     change(BACKLOG=3)
     user = PendingFactory.create()
     answers = {post(f"a{n}@example.com", FLOOD.format(n)) for n in range(50)}
@@ -94,7 +94,7 @@ def test_an_honest_ask_beside_a_flood(change, monkeypatch, caplog):
 
 def test_a_flood_from_everywhere(change, monkeypatch, seconds, caplog):
     """Beyond twice the cap everything is shed; later the door opens, and one line counts them."""
-    monkeypatch.setattr(backlog, "EVERY", 1)
+    monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     change(BACKLOG=3)
     for n in range(20):
         post(f"a{n}@example.com", f"198.51.{n}.1")

@@ -56,7 +56,7 @@ class Ended(BaseException):
 
 def hurry(monkeypatch):
     """Let the thread look often, and work at once."""
-    monkeypatch.setattr(thread, "JITTER", (0.0, 0.0))
+    monkeypatch.setattr(thread, "DELAY", (0.0, 0.0))
     monkeypatch.setattr(thread, "TICK", (0.001, 0.002))
 
 
@@ -151,7 +151,7 @@ class Waits(threading.Event):
 )
 def test_rests_between_rounds(drains, carrier, monkeypatch, first, rests):
     """What was asked during a small round waits like what came before it: nothing is at once."""
-    monkeypatch.setattr(thread, "JITTER", (7.0, 7.0))
+    monkeypatch.setattr(thread, "DELAY", (7.0, 7.0))
     monkeypatch.setattr(thread, "TICK", (3.0, 3.0))
     carrier._stopping = waits = Waits()
     drains[1].extend([first, Tally()])
@@ -289,7 +289,7 @@ def test_leaves_no_connection_open(drains, carrier, monkeypatch):
 
 def test_jitter():
     """The work starts at a random moment after the wake: the next request cannot feel it."""
-    for least, most in (thread.JITTER, thread.TICK):
+    for least, most in (thread.DELAY, thread.TICK):
         assert 0 < least < most
 
 

@@ -416,7 +416,7 @@ def test_others_do_not_wait(settings, change, monkeypatch):
             return {}
 
     monkeypatch.setattr("tests.test_throttle.DeadCache", HangingCache)
-    monkeypatch.setattr(circuit_breaker, "PATIENCE", 0.2)
+    monkeypatch.setattr(circuit_breaker, "CACHE_SECONDS", 0.2)
     settings.CACHES = {"default": {"BACKEND": "tests.test_throttle.DeadCache"}}
     change(THROTTLE="2/m")
     results = [throttle.check(request_from(), "acme") for _ in range(50)]
@@ -504,7 +504,7 @@ def test_redis_hangs(gate, settings, change, still, log, monkeypatch):
     """A Redis that accepts and says nothing holds up one request, and no longer than a second."""
     database = urlsplit(REDIS_URL).path
     settings.CACHES = backend_at(f"redis://127.0.0.1:{gate.port}{database}")
-    monkeypatch.setattr(circuit_breaker, "PATIENCE", 0.2)
+    monkeypatch.setattr(circuit_breaker, "CACHE_SECONDS", 0.2)
     change(THROTTLE="4/m")
     assert put(3) == [404] * 3
     gate.shut()

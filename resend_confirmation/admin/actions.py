@@ -14,7 +14,7 @@ from ..models import Confirmation
 from ..outcomes import Outcome, Standing
 
 #: Rows of a selection that are loaded at a time.
-CHUNK = 200
+ROWS_AT_ONCE = 200
 
 
 class Done(enum.Enum):
@@ -29,10 +29,10 @@ class Done(enum.Enum):
 def in_chunks(queryset: QuerySet[Confirmation]) -> Iterator[Confirmation]:
     """Yield the rows by primary key, so that actions which change the selection skip no row."""
     rows = queryset.order_by("pk")
-    chunk = list(rows[:CHUNK])
+    chunk = list(rows[:ROWS_AT_ONCE])
     while chunk:
         yield from chunk
-        chunk = list(rows.filter(pk__gt=chunk[-1].pk)[:CHUNK])
+        chunk = list(rows.filter(pk__gt=chunk[-1].pk)[:ROWS_AT_ONCE])
 
 
 def resend(confirmation: Confirmation) -> Done:

@@ -18,15 +18,15 @@ from . import servers
 logger = logging.getLogger("resend_confirmation")
 
 #: Socket timeout for the broker in seconds, unless the site sets one.
-PATIENCE = 3.0
+BROKER_SECONDS = 3.0
 #: The timeout under the name of each transport; a transport ignores the other names.
 TIMEOUTS = dict.fromkeys(
-    ("socket_connect_timeout", "socket_timeout", "read_timeout", "write_timeout"), PATIENCE
+    ("socket_connect_timeout", "socket_timeout", "read_timeout", "write_timeout"), BROKER_SECONDS
 )
 #: Seconds between a failed publication and its retry.
-REST = 3.0
+RETRY_SECONDS = 3.0
 #: Seconds after which the next wake abandons a publication that has not ended.
-LONGEST = 10.0
+ABANDON_SECONDS = 10.0
 
 NO_BROKER = (
     'CARRIER is "celery", and the Celery application of this process has no broker: '
@@ -103,14 +103,14 @@ class CeleryCarrier:
         """Wait for a publication under way, because a command exits right after its commit."""
         self._stopping.set()
         if (thread := self._thread) is not None:
-            thread.join(PATIENCE)
+            thread.join(BROKER_SECONDS)
 
     def wake(self) -> None:
         """Publish the task soon."""
         with self._lock:
             self._wanted = True
             if self._thread is not None and self._thread.is_alive():
-                if time.monotonic() - self._since < LONGEST:
+                if time.monotonic() - self._since < ABANDON_SECONDS:
                     return
                 self._warn("no answer")
             self._since = time.monotonic()
@@ -138,7 +138,7 @@ class CeleryCarrier:
             try:
                 publish(self._queue)
             except Exception as error:
-                if not self._keep(type(error).__name__) or self._stopping.wait(REST):
+                if not self._keep(type(error).__name__) or self._stopping.wait(RETRY_SECONDS):
                     return
             else:
                 self._worked()

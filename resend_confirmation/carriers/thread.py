@@ -19,7 +19,7 @@ logger = logging.getLogger("resend_confirmation")
 
 #: Seconds between a wake and the work, random each time, so that the timing of the next request
 #: does not reveal the work that a request caused.
-JITTER = (0.2, 1.2)
+DELAY = (0.2, 1.2)
 #: Seconds between polls of the wake flag. The thread polls instead of waiting for an event,
 #: because waking a waiting thread takes time: the time of a request would reveal whether the
 #: courier is busy with a message.
@@ -27,7 +27,7 @@ TICK = (0.1, 0.3)
 #: Seconds between polls for rows that became due without a wake, such as retries.
 IDLE = (15.0, 45.0)
 #: Seconds after the send deadline that an exiting process waits for the row to be updated.
-GRACE = 5.0
+EXIT_SECONDS = 5.0
 
 
 class ThreadCarrier:
@@ -53,7 +53,7 @@ class ThreadCarrier:
         if self._thread is not None:
             # Signals are held back too.
             with Held():
-                self._thread.join(conf.get().SEND_DEADLINE.total_seconds() + GRACE)
+                self._thread.join(conf.get().SEND_DEADLINE.total_seconds() + EXIT_SECONDS)
 
     def wake(self) -> None:
         """Make the thread drain soon; start it if necessary."""
@@ -86,7 +86,7 @@ class ThreadCarrier:
         while not self._wait(TICK):
             if self._woken or time.monotonic() > look_at:
                 self._woken = False
-                self._wait(JITTER)
+                self._wait(DELAY)
                 self._drain()
                 look_at = time.monotonic() + random.uniform(*IDLE)  # noqa: S311
 
@@ -103,7 +103,7 @@ class ThreadCarrier:
         After a full batch other rows are due first.
         """
         if not done.idle and max(done.resolved, done.processed) < BATCH:
-            self._wait(JITTER)
+            self._wait(DELAY)
 
     def _wait(self, seconds: tuple[float, float]) -> bool:
         """Wait for a random time between the two; return whether the thread must end."""

@@ -10,10 +10,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 from . import values
 from .moved import MOVED
-from .values import LONGEST, Backend, Cooldown, Retention, WrongValueError
+from .values import DAY, HOUR, LONGEST_DURATION, Backend, Cooldown, Retention, WrongValueError
 
 __all__ = [
-    "LONGEST",
+    "DAY",
+    "HOUR",
+    "LONGEST_DURATION",
     "MOVED",
     "NAME",
     "Backend",

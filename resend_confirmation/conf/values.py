@@ -15,7 +15,7 @@ LinkPolicy = Literal["reuse", "newest"]
 OpenApiAnswers = Literal["vendor", "all", "none"]
 
 #: The upper limit of durations, ten years. Much larger values overflow timedelta.
-LONGEST = timedelta(days=10 * 366)
+LONGEST_DURATION = timedelta(days=10 * 366)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
@@ -138,7 +138,7 @@ def lasting(value: object) -> timedelta:
 
 
 def _duration(value: object, least: timedelta, said: str) -> timedelta:
-    low, high = least.total_seconds(), LONGEST.total_seconds()
+    low, high = least.total_seconds(), LONGEST_DURATION.total_seconds()
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
@@ -202,7 +202,7 @@ def parse_rate(rate: str) -> tuple[int, timedelta]:
         raise ValueError(rate)
     calls, times, unit = found.groups()
     # Longer periods are as good as this one, and much longer ones overflow.
-    period = min(int(times or 1) * _SECONDS[unit], 2 * int(LONGEST.total_seconds()))
+    period = min(int(times or 1) * _SECONDS[unit], 2 * int(LONGEST_DURATION.total_seconds()))
     return int(calls), timedelta(seconds=period)
 
 
@@ -226,7 +226,7 @@ def _limit(rate: object) -> tuple[str, timedelta | int]:
         calls, period = parse_rate(text(rate))
     except ValueError:
         raise _wrong_limit(rate) from None
-    if calls == 1 and period <= LONGEST:
+    if calls == 1 and period <= LONGEST_DURATION:
         return "gap", period
     names = {HOUR: "per_hour", DAY: "per_day"}
     if calls == 1 or period not in names:

@@ -36,7 +36,7 @@ MAX_INTERRUPTIONS = 5
 #: Limit of expired leases that one round requeues.
 RECLAIM_LIMIT = 500
 #: States of a message that was sent, or may have been.
-GONE = frozenset({DeliveryState.SENT, DeliveryState.UNKNOWN})
+MAYBE_SENT = frozenset({DeliveryState.SENT, DeliveryState.UNKNOWN})
 #: Number of rows read per attempt if the database has no SKIP LOCKED.
 CANDIDATES = 8
 
@@ -215,7 +215,7 @@ def mark(
             held = _held(claim).update(state=state, lease_owner="", lease_until=None, **facts)
             # A provider's webhook may have been faster than the mark.
             if claim.passed and (held or state is DeliveryState.SENT):
-                maybe = state in GONE or "doubts" in values or claim.delivery.doubts > 0
+                maybe = state in MAYBE_SENT or "doubts" in values or claim.delivery.doubts > 0
                 gate.leave(claim.delivery, claim.passed, may_be_out=maybe)
             if held:
                 states.release(claim.delivery, state)

@@ -83,8 +83,8 @@ def _others(delivery: Delivery, now: datetime) -> tuple[int, datetime]:
     )
     newer = sharing.filter(state=DeliveryState.QUEUED, not_before__lte=now, pk__gt=delivery.pk)
     ahead = newer.count() if limits.gap else 0
-    windows = {cooldown.HOUR: limits.per_hour, cooldown.DAY: limits.per_day}
-    went_out = sharing.filter(handed_at__gt=now - cooldown.DAY).exclude(pk=delivery.pk)
+    windows = {conf.HOUR: limits.per_hour, conf.DAY: limits.per_day}
+    went_out = sharing.filter(handed_at__gt=now - conf.DAY).exclude(pk=delivery.pk)
     went_out = went_out.exclude(state__in=[*states.UNSENT, DeliveryState.QUEUED], doubts=0)
     newest = went_out.order_by("-handed_at").values_list("handed_at", flat=True)
     handed = [at for at in newest[: max(windows.values())] if at is not None]

@@ -12,7 +12,7 @@ logger = logging.getLogger("resend_confirmation")
 
 #: Number of inserts between two counts of the rows. They are also counted at the first insert after
 #: a period in which requests were dropped.
-EVERY = 256
+CHECK_INTERVAL = 256
 #: Seconds for which requests are dropped after a count has reached the cap.
 CLOSED_FOR = 5.0
 #: Divisor of the cap. While the cap is reached, a network is admitted up to this share of the cap,
@@ -72,14 +72,14 @@ def admits(caller: Caller) -> bool:
 
 
 def inserted() -> None:
-    """Count a stored request; after every ``EVERY`` requests, check the cap.
+    """Count a stored request; after every ``CHECK_INTERVAL`` requests, check the cap.
 
     The check does not depend on the identity, so its duration reveals nothing about it.
     """
     global _closed_until, _inserted, _is_full, _shed  # noqa: PLW0603 - counters per process
     _inserted += 1
     is_reopened = _shed and time.monotonic() >= _closed_until
-    if _inserted % EVERY and not is_reopened:
+    if _inserted % CHECK_INTERVAL and not is_reopened:
         return
     cap = conf.get().BACKLOG
     if _shed:

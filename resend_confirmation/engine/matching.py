@@ -52,7 +52,7 @@ def outcome_without_pending(accounts: Sequence[Account]) -> Outcome:
     return Outcome.BLOCKED if Standing.BLOCKED in standings else Outcome.UNKNOWN
 
 
-REASONS: dict[Outcome, Reason] = {
+OUTCOME_REASONS: dict[Outcome, Reason] = {
     Outcome.UNKNOWN: Reason.UNKNOWN,
     Outcome.CONFIRMED: Reason.CONFIRMED,
     Outcome.BLOCKED: Reason.BLOCKED,

@@ -13,15 +13,12 @@ from ..models import Cooldown, Delivery
 from ..outcomes import DeliveryState
 
 #: Maximum number of rows per batch. Each batch is a separate transaction, so that locks are short.
-BATCH = 1000
+PRUNE_BATCH = 1000
 #: Interval between two sweeps, over all processes, and the maximum number of batches in one sweep.
 #: After a sweep that reached the maximum, the next one follows sooner.
-EVERY = timedelta(minutes=10)
+SWEEP_INTERVAL = timedelta(minutes=10)
 SOON = timedelta(minutes=1)
 MOST_BATCHES = 10
-#: The longest window of a cooldown, unless the gap of COOLDOWN is longer. Rows are kept for another
-#: day after that.
-DAY = timedelta(days=1)
 
 #: States in which the courier is finished with a delivery.
 ENDED = (
@@ -37,7 +34,7 @@ ENDED = (
 )
 
 
-def prune(batch: int = BATCH) -> Iterator[int]:
+def prune(batch: int = PRUNE_BATCH) -> Iterator[int]:
     """Delete old rows batch by batch, and yield the number of rows of each batch.
 
     The caller may stop at any time. Deliveries are deleted after the "ended" time of RETENTION,
@@ -57,7 +54,8 @@ def prune(batch: int = BATCH) -> Iterator[int]:
         ),
         batch,
     )
-    kept = max(DAY, settings.COOLDOWN.gap) + DAY
+    # The longest window of a cooldown is a day, or the gap. Rows are kept for another day.
+    kept = max(conf.DAY, settings.COOLDOWN.gap) + conf.DAY
     yield from _in_batches(
         Cooldown.objects.filter(
             Q(sent_at=None) | Q(sent_at__lt=now - kept), last_at__lt=now - kept
@@ -81,7 +79,7 @@ def sweep(is_stopping: Callable[[], bool] = lambda: False) -> int:
             if is_stopping():
                 break
         if batches == MOST_BATCHES:
-            _turn().update(last_at=database.now() - EVERY + SOON)
+            _turn().update(last_at=database.now() - SWEEP_INTERVAL + SOON)
     except Exception:
         failures.report("Old rows could not be pruned")
     return total
@@ -98,9 +96,9 @@ def _key() -> str:
 
 def _take_turn(now: datetime) -> bool:
     # This query avoids an INSERT that fails.
-    if _turn().filter(last_at__gt=now - EVERY).exists():
+    if _turn().filter(last_at__gt=now - SWEEP_INTERVAL).exists():
         return False
-    return cooldown.count(_key(), now, conf.Cooldown(gap=EVERY))
+    return cooldown.count(_key(), now, conf.Cooldown(gap=SWEEP_INTERVAL))
 
 
 def _in_batches(rows: QuerySet[Any], batch: int) -> Iterator[int]:

@@ -72,7 +72,7 @@ def _look_up(ask: Delivery) -> None:
     if not waiting:
         # A slot is taken here too. Otherwise COOLING_DOWN would reveal a pending account.
         key = matching.key(identity, accounts)
-        _end(ask, matching.REASONS[matching.outcome_without_pending(accounts)], key)
+        _end(ask, matching.OUTCOME_REASONS[matching.outcome_without_pending(accounts)], key)
         return
     first, *others = waiting
     # The slot is taken at the time of the request. A caller who waited as long as the answer said
@@ -93,7 +93,7 @@ def _look_up(ask: Delivery) -> None:
             mine.update(
                 confirmation_id=confirmation_id,
                 state=DeliveryState.IGNORED,
-                reason=matching.REASONS[Outcome.COOLING_DOWN],
+                reason=matching.OUTCOME_REASONS[Outcome.COOLING_DOWN],
                 ended_at=database.now(),
                 **BROUGHT,
             )

@@ -51,9 +51,9 @@ def current() -> Budget | None:
     limit = conf.get().HOURLY_BUDGET
     if not limit:
         return None
-    hour_from = database.now() - cooldown.HOUR
+    hour_from = database.now() - conf.HOUR
     row = Cooldown.objects.filter(digest=_key(), hour_from__gt=hour_from).first()
-    return Budget(limit, row.hour_count, row.hour_from + cooldown.HOUR) if row else Budget(limit)
+    return Budget(limit, row.hour_count, row.hour_from + conf.HOUR) if row else Budget(limit)
 
 
 def take(origin: int, sends: int) -> Budget | None:

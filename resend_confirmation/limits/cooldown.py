@@ -11,10 +11,8 @@ from django.db.models import Case, F, Q, QuerySet, Value, When
 from .. import addresses, conf, database
 from ..accounts import CooldownFacts
 from ..addresses import Address
+from ..conf import DAY, HOUR
 from ..models import Cooldown
-
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
 
 #: A row of the cooldown, or its columns as read with an account.
 Facts = CooldownFacts | Cooldown

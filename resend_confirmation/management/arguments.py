@@ -63,7 +63,7 @@ def duration(text: str) -> timedelta:
     if not match:
         raise ArgumentTypeError(f"{text!r} is not a duration (e.g. 90s, 12h)")
     found = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    if found > conf.LONGEST:
+    if found > conf.LONGEST_DURATION:
         raise ArgumentTypeError(f"{text!r} is longer than ten years")
     return found
 

@@ -16,7 +16,7 @@ from ..models import Confirmation
 from ..outcomes import Ending, Origin, Outcome, Refusal
 
 #: Accounts that a bulk resend loads at a time.
-CHUNK = 500
+ACCOUNTS_AT_ONCE = 500
 
 
 class Withheld(enum.Enum):
@@ -156,7 +156,7 @@ def send_all(
 
 
 def _chunks(pending: Iterator[Account]) -> Iterator[list[Account]]:
-    while chunk := list(islice(pending, CHUNK)):
+    while chunk := list(islice(pending, ACCOUNTS_AT_ONCE)):
         yield chunk
 
 

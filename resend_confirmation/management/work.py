@@ -10,7 +10,7 @@ from ..engine import Tally
 from .stopping import heeding
 
 #: Random share of the polling interval, so that couriers do not poll at the same moment.
-JITTER = 0.2
+POLL_JITTER = 0.2
 
 
 def describe(done: Tally) -> str:
@@ -67,7 +67,7 @@ class _Courier(threading.Thread):
         try:
             while not self._stopping.is_set():
                 engine.drain_all(self._stopping, self._journal.note)
-                wait = self._poll * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+                wait = self._poll * random.uniform(1 - POLL_JITTER, 1 + POLL_JITTER)  # noqa: S311
                 self._stopping.wait(wait)
             self.failed = False
         except BaseException:

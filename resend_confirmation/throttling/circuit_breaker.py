@@ -20,7 +20,7 @@ logger = logging.getLogger("resend_confirmation")
 T = TypeVar("T")
 
 #: Seconds to wait for the cache. Many caches have no time-out by default.
-PATIENCE = 1.0
+CACHE_SECONDS = 1.0
 #: Seconds that the breaker stays open after a failure: at first, and at most.
 OPEN_FOR = 5.0
 LONGEST_OPEN = 60.0
@@ -48,7 +48,7 @@ class CircuitBreaker:
             return None
         try:
             near = isinstance(caches[getattr(settings, "RATELIMIT_USE_CACHE", "default")], _NEAR)
-            result = work() if near else run_with_timeout(PATIENCE, work)
+            result = work() if near else run_with_timeout(CACHE_SECONDS, work)
         except Exception as error:
             self._failed(type(error).__name__)
             return None

@@ -73,7 +73,7 @@ class LinkPage(View):
             raise failures.without_text(error) from None
         if response.status_code == HTTPStatus.NOT_FOUND:
             errors.keep(request)
-        for name, value in errors.HEADERS.items():
+        for name, value in errors.PAGE_HEADERS.items():
             response[name] = value
         if "Content-Security-Policy" not in response:
             response["Content-Security-Policy"] = _policy(None)

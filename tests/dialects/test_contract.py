@@ -125,7 +125,7 @@ def test_dialects_of_the_package():
 @pytest.fixture
 def statements(send, monkeypatch):
     """The statements of an ask, transaction control apart; the 256th row's look apart too."""
-    monkeypatch.setattr(backlog, "EVERY", 10**12)
+    monkeypatch.setattr(backlog, "CHECK_INTERVAL", 10**12)
 
     def statements(ask: Request) -> list[str]:
         with CaptureQueriesContext(connection) as captured:

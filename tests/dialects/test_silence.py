@@ -85,7 +85,7 @@ class TestSilence(Silence):
     def test_silence_of_a_full_backlog(self, case, quiet, site, monkeypatch):
         """Every so many asks one looks at the backlog, and all are dropped alike."""
         assert site.clock.epoch
-        monkeypatch.setattr(backlog, "EVERY", 16)
+        monkeypatch.setattr(backlog, "CHECK_INTERVAL", 16)
         site.configure(QUIET=quiet, BACKLOG=10)
         found = {}
         for kind in self.kinds:

@@ -114,7 +114,7 @@ for number in range(100):
     name = f"player{number}"
     user = get_user_model().objects.create(username=name, email=f"{name}@example.com")
     start(user, send=False)
-thread.JITTER = thread.TICK = (0.0, 0.01)
+thread.DELAY = thread.TICK = (0.0, 0.01)
 class Held(thread.Held):
     def __enter__(self):
         held = super().__enter__()
@@ -236,7 +236,7 @@ SHORT_LIVED = """
 import django, sys
 django.setup()
 from resend_confirmation.carriers import thread
-thread.JITTER = (0.0, 0.0)
+thread.DELAY = (0.0, 0.0)
 carrier = thread.ThreadCarrier()
 carrier.wake()
 sys.stdin.read()

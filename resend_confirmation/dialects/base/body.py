@@ -23,7 +23,7 @@ MAX_DEPTH = 16
 MAX_BODY = 16 * 1024
 #: Bytes of a refused body that are read and discarded: in total, and in one read.
 DISCARD = 16 * 1024 * 1024
-CHUNK = 64 * 1024
+READ_SIZE = 64 * 1024
 
 #: Placeholder for a chunked body that the server could not decode. It is not valid JSON, and a
 #: form parsed from it has no field that a dialect reads.
@@ -103,7 +103,7 @@ def _discard(stream: _Readable, length: int) -> None:
     left = min(length, DISCARD)
     # The body is already refused, so errors of the server's stream are ignored.
     with suppress(Exception):
-        while left > 0 and (chunk := stream.read(min(left, CHUNK))):
+        while left > 0 and (chunk := stream.read(min(left, READ_SIZE))):
             left -= len(chunk)
 
 

@@ -19,9 +19,9 @@ Dialects = Mapping[str, type[ResendView]]
 logger = logging.getLogger("resend_confirmation")
 
 #: Log message for a client or a redirect that was removed from the settings.
-GONE = "The %s %r is no longer in CLIENTS; the browser stays on this site's own page"
+REMOVED = "The %s %r is no longer in CLIENTS; the browser stays on this site's own page"
 #: The key in a client's ``pages`` for each verdict.
-PAGES = {
+VERDICT_PAGES = {
     Verdict.CONFIRMED: "confirmed",
     Verdict.ALREADY: "confirmed",
     Verdict.EXPIRED: "expired",
@@ -94,15 +94,15 @@ def landing_of(opened: Opened) -> str | None:
     client = clients.by_name(delivery.client)
     if client is None:
         if delivery.client:
-            logger.warning(GONE, "client", delivery.client)
+            logger.warning(REMOVED, "client", delivery.client)
         return None
-    page = client.pages.get(PAGES.get(opened.verdict, ""))
+    page = client.pages.get(VERDICT_PAGES.get(opened.verdict, ""))
     if page:
         return page
     redirect = clients.redirect_by_id(client, delivery.redirect)
     if redirect is None:
         if delivery.redirect:
-            logger.warning(GONE, "redirect", delivery.redirect)
+            logger.warning(REMOVED, "redirect", delivery.redirect)
         return None
     dialect = mounted_dialects().get(delivery.dialect)
     if delivery.dialect and dialect is None:

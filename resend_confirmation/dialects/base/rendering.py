@@ -3,7 +3,7 @@
 from rest_framework.renderers import JSONRenderer
 
 #: Headers of every answer. Answers are private, must not be sniffed, and must not be framed.
-HEADERS = {
+ANSWER_HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

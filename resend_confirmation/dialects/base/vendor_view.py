@@ -21,7 +21,7 @@ from ...throttling import throttle
 from . import body
 from .answers import Answer, ErrorDetails, Table, answer_for
 from .parsing import read
-from .rendering import HEADERS, VendorJSONRenderer
+from .rendering import ANSWER_HEADERS, VendorJSONRenderer
 from .schema import DialectSchema, Operation
 
 Envelope = type[serializers.Field[Any, Any, Any, Any]]
@@ -169,7 +169,7 @@ class VendorView(APIView):
     @property
     def default_response_headers(self) -> dict[str, str]:
         """The headers of every answer, without DRF's ``Allow``: only WRONG_METHOD has it."""
-        return dict(HEADERS)
+        return dict(ANSWER_HEADERS)
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Response:
         """Keep the path out of Django's log of refused requests: it may hold an address.

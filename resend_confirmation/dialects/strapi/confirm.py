@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from ...outcomes import Refusal, Verdict
 from ..base import Answer, ErrorDetails, Fault, LinkView, Operation, TokenField
-from .resend import REASONS, StrapiError, StrapiV4Error, error_body, v4_error_body
+from .resend import REASON_PHRASES, StrapiError, StrapiV4Error, error_body, v4_error_body
 
 
 class StrapiConfirmQuery(serializers.Serializer[Any]):
@@ -40,9 +40,9 @@ class StrapiConfirm(LinkView):
         Refusal.INVALID: _INVALID,
         Refusal.MALFORMED: _INVALID,
         Refusal.THROTTLED: Answer(429, message="Too many attempts, please try again in a minute."),
-        Refusal.TOO_LARGE: Answer(413, message=REASONS[413]),
-        Refusal.WRONG_METHOD: Answer(405, message=REASONS[405]),
-        Refusal.FAILED: Answer(500, message=REASONS[500]),
+        Refusal.TOO_LARGE: Answer(413, message=REASON_PHRASES[413]),
+        Refusal.WRONG_METHOD: Answer(405, message=REASON_PHRASES[405]),
+        Refusal.FAILED: Answer(500, message=REASON_PHRASES[500]),
     }
     operation = Operation(
         id="auth-email-confirmation-get",
@@ -73,9 +73,9 @@ class StrapiV4Confirm(StrapiConfirm):
         Refusal.THROTTLED: Answer(
             429, "RateLimitError", "Too many requests, please try again later."
         ),
-        Refusal.TOO_LARGE: Answer(413, "PayloadTooLargeError", REASONS[413]),
-        Refusal.WRONG_METHOD: Answer(405, "MethodNotAllowedError", REASONS[405]),
-        Refusal.FAILED: Answer(500, "InternalServerError", REASONS[500]),
+        Refusal.TOO_LARGE: Answer(413, "PayloadTooLargeError", REASON_PHRASES[413]),
+        Refusal.WRONG_METHOD: Answer(405, "MethodNotAllowedError", REASON_PHRASES[405]),
+        Refusal.FAILED: Answer(500, "InternalServerError", REASON_PHRASES[500]),
     }
     operation = Operation(
         id="strapi-v4-auth-email-confirmation-get",

@@ -12,7 +12,7 @@ from ..base import QUIET, AddressField, Answer, ErrorDetails, Fault, Operation, 
 from .yup import entry, printed
 
 #: Node's reason phrases. Python's are not used, because they differ between Python versions.
-REASONS = {
+REASON_PHRASES = {
     400: "Bad Request",
     403: "Forbidden",
     404: "Not Found",
@@ -51,7 +51,7 @@ def error_body(answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
         "code": answer.status,
         "message": answer.message,
         "statusCode": answer.status,
-        "error": REASONS[answer.status],
+        "error": REASON_PHRASES[answer.status],
     }
 
 
@@ -79,9 +79,9 @@ class StrapiResend(ResendView):
         Refusal.INVALID: Answer(400, message="wrong.email"),
         (Refusal.INVALID, "email", Fault.MISSING): Answer(400, message="missing.email"),
         Refusal.MALFORMED: Answer(400, message="invalid JSON, only supports object and array"),
-        Refusal.TOO_LARGE: Answer(413, message=REASONS[413]),
-        Refusal.WRONG_METHOD: Answer(405, message=REASONS[405]),
-        Refusal.FAILED: Answer(500, message=REASONS[500]),
+        Refusal.TOO_LARGE: Answer(413, message=REASON_PHRASES[413]),
+        Refusal.WRONG_METHOD: Answer(405, message=REASON_PHRASES[405]),
+        Refusal.FAILED: Answer(500, message=REASON_PHRASES[500]),
     }
     operation = Operation(
         id="auth-send-email-confirmation-post",
@@ -166,9 +166,9 @@ class StrapiV4Resend(ResendView):
             "email must be a `string` type, but the final value was: `{value}`.",
         ),
         Refusal.MALFORMED: Answer(400, "SyntaxError"),
-        Refusal.TOO_LARGE: Answer(413, "PayloadTooLargeError", REASONS[413]),
-        Refusal.WRONG_METHOD: Answer(405, "MethodNotAllowedError", REASONS[405]),
-        Refusal.FAILED: Answer(500, "InternalServerError", REASONS[500]),
+        Refusal.TOO_LARGE: Answer(413, "PayloadTooLargeError", REASON_PHRASES[413]),
+        Refusal.WRONG_METHOD: Answer(405, "MethodNotAllowedError", REASON_PHRASES[405]),
+        Refusal.FAILED: Answer(500, "InternalServerError", REASON_PHRASES[500]),
     }
     operation = Operation(
         id="strapi-v4-auth-send-email-confirmation-post",
