@@ -199,6 +199,13 @@ class DialectSchema(AutoSchema):
     def _of_field(self, field: Any, direction: str) -> Any:
         return self._map_serializer_field(field, direction)  # type: ignore[no-untyped-call]
 
+    def _get_serializer_field_meta(self, field: Any, direction: str) -> dict[str, Any]:
+        """Add the example in a field's ``style``, for vendors that document one."""
+        example = {
+            key: value for key, value in getattr(field, "style", {}).items() if key == "example"
+        }
+        return example | super()._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call,no-any-return]
+
     def _text(self, status: int | str) -> str:
         rows = [row for row in self.view.answers.values() if isinstance(row, Answer)]
         texts = dict.fromkeys(row.message for row in rows if row.status == status and row.message)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ...engine import Result
@@ -25,28 +24,20 @@ MESSAGE = (
 )
 
 
-@extend_schema_field({"type": "string", "format": "email", "example": "user@example.com"})
-class QuivaAddressField(AddressField):
-    """An address, with the vendor's example."""
-
-
-@extend_schema_field({"type": "string", "example": MESSAGE})
-class QuivaMessageField(serializers.CharField):
-    """The message of success, with the vendor's example."""
-
-
 class QuivaResendBody(serializers.Serializer[Any]):
     """The request."""
 
-    email = QuivaAddressField(
-        source="identity", help_text="Email address to resend confirmation to"
+    email = AddressField(
+        source="identity",
+        help_text="Email address to resend confirmation to",
+        style={"example": "user@example.com"},
     )
 
 
 class QuivaMessage(serializers.Serializer[Any]):
     """The content of ``data``."""
 
-    message = QuivaMessageField(required=False)
+    message = serializers.CharField(required=False, style={"example": MESSAGE})
 
 
 class QuivaSuccess(serializers.Serializer[Any]):

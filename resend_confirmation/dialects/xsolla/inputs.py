@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ..base import IdentityField, LanguageField, StrictCharField
@@ -109,32 +108,23 @@ class XsollaJWTQuery(serializers.Serializer[Any]):
     )
 
 
-@extend_schema_field({"type": "string", "example": "john-email@email.com"})
-class XsollaIdentityField(IdentityField):
-    """A user name or an address, with the vendor's example."""
-
-
 class XsollaResendBody(serializers.Serializer[Any]):
     """The request."""
 
-    username = XsollaIdentityField(source="identity", help_text="Username or user email address.")
-
-
-@extend_schema_field({"type": "string", "example": "003-061"})
-class XsollaCodeField(serializers.CharField):
-    """A code, always a string, with the vendor's example."""
-
-
-@extend_schema_field({"type": "string", "example": "Object not found."})
-class XsollaDescriptionField(serializers.CharField):
-    """A description, with the vendor's example."""
+    username = IdentityField(
+        source="identity",
+        help_text="Username or user email address.",
+        style={"example": "john-email@email.com"},
+    )
 
 
 class XsollaErrorDetail(serializers.Serializer[Any]):
     """What ``error`` holds."""
 
-    code = XsollaCodeField(help_text="Error code.")
-    description = XsollaDescriptionField(help_text="Error description.")
+    code = serializers.CharField(help_text="Error code.", style={"example": "003-061"})
+    description = serializers.CharField(
+        help_text="Error description.", style={"example": "Object not found."}
+    )
     details = serializers.DictField(required=False, help_text="Additional information.")
 
 
