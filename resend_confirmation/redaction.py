@@ -3,18 +3,13 @@
 import logging
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.http import HttpRequest, QueryDict
 from django.utils.functional import SimpleLazyObject
 from django.views.debug import SafeExceptionReporterFilter, get_default_exception_reporter_filter
 
 from . import tokens
-
-if TYPE_CHECKING:
-    LazyObject = SimpleLazyObject[Any]
-else:
-    LazyObject = SimpleLazyObject
 
 #: The replacement for a token.
 SUBSTITUTE = "..."
@@ -46,7 +41,7 @@ class Secret(str):
         return SUBSTITUTE
 
 
-class Hidden(LazyObject):
+class Hidden(SimpleLazyObject):  # type: ignore[type-arg]  # not generic at run time
     """A lazy wrapper that is used like the object itself, with a repr that does not show it."""
 
     def __init__(self, hidden: object) -> None:
@@ -126,8 +121,7 @@ def _clear_meta(request: HttpRequest, texts: list[str]) -> None:
 def _filter() -> SafeExceptionReporterFilter:
     """Return the host's filter of error reports, active under DEBUG as well."""
     host: Any = type(get_default_exception_reporter_filter())
-    made: SafeExceptionReporterFilter = _unconditional(host)()
-    return made
+    return cast("SafeExceptionReporterFilter", _unconditional(host)())
 
 
 @cache

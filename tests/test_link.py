@@ -573,7 +573,7 @@ def test_dead_page(token, pending, client, meanwhile):
     before = rows()
     for response in (client.get(PAGE, {"token": token}), client.post(PAGE, {"token": token})):
         assert (response.status_code, title(response)) == (410, INVALID)
-        assert re.findall('action="([^"]*)"', response.content.decode()) == ["/confirm/ask/"]
+        assert re.findall('action="([^"]*)"', response.content.decode()) == ["/confirm/request/"]
     assert rows() == before
 
 
@@ -954,9 +954,9 @@ ASKED = "Check your inbox"
 def test_ask_for_a_new_message(client, pending, typed):
     """A page that cannot go on has a field, which answers the same whatever is typed."""
     page = client.get(PAGE, {"token": "x" * 43}).content.decode()
-    assert '<form method="post" action="/confirm/ask/">' in page
+    assert '<form method="post" action="/confirm/request/">' in page
     assert '<label for="address">' in page
-    response = client.post("/confirm/ask/", {"address": typed})
+    response = client.post("/confirm/request/", {"address": typed})
     assert (response.status_code, response["Location"]) == (303, "/confirm/asked/?language=en")
     assert title(client.get(response["Location"])) == ASKED
     engine.drain()
@@ -969,8 +969,8 @@ def test_asking_too_often(client, pending, change):
     """The field obeys the throttle, and says so; the cooldown holds in silence."""
     change(THROTTLE="2/m")
     for _ in range(2):
-        assert client.post("/confirm/ask/", {"address": pending.email}).status_code == 303
-    response = client.post("/confirm/ask/", {"address": pending.email})
+        assert client.post("/confirm/request/", {"address": pending.email}).status_code == 303
+    response = client.post("/confirm/request/", {"address": pending.email})
     assert response.status_code == 429
     assert 0 < int(response["Retry-After"]) <= 60
     assert "Too many attempts." in response.content.decode()
@@ -984,16 +984,16 @@ def test_asking_from_a_dead_link(client, pending, change):
     withdraw(Confirmation.objects.get())
     start(pending, client="arcade", send=False)
     Cooldown.objects.all().delete()
-    client.post("/confirm/ask/", {"address": pending.email, "token": token})
+    client.post("/confirm/request/", {"address": pending.email, "token": token})
     assert Delivery.objects.latest("pk").client == "arcade"
 
 
 def test_a_form_by_get(client, db):
     """Whoever comes back to a form's address without the form is shown a way on."""
-    for path in (NEW, "/confirm/ask/", "/confirm/not-me/"):
+    for path in (NEW, "/confirm/request/", "/confirm/not-me/"):
         response = client.get(path)
         assert (response.status_code, response["Allow"]) == (405, "POST")
-        assert '<form method="post" action="/confirm/ask/">' in response.content.decode()
+        assert '<form method="post" action="/confirm/request/">' in response.content.decode()
 
 
 def test_loading_again_asks_nothing(pending, client, clock):

@@ -126,7 +126,7 @@ def disowned(browser, token, clock):
 
 
 def asked(browser, token, clock):
-    return browser.post("/confirm/ask/", {"address": "pending@example.com"})
+    return browser.post("/confirm/request/", {"address": "pending@example.com"})
 
 
 def by_get(browser, token, clock):

@@ -475,7 +475,7 @@ def opened(settings, change, clock, db):
         elif state == "renewed" or state.startswith("hasty"):
             page = browser.post(new, {"token": token}, follow=True)
         elif state == "asked":
-            page = browser.post("/confirm/ask/", {"address": "jane@example.com"}, follow=True)
+            page = browser.post("/confirm/request/", {"address": "jane@example.com"}, follow=True)
         elif state == "disowned":
             page = browser.post("/confirm/not-me/", {"token": token}, follow=True)
         elif state != "confirmed":

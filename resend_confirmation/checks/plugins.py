@@ -39,7 +39,7 @@ def check_issuer_rows(databases: Sequence[str] | None = None, **_: Any) -> list[
     return [*_issuer_says("check", found), *_issuer_says("check_rows", [*listed(), *found])]
 
 
-def issuer() -> Any:
+def code_issuer() -> Any:
     """Return what AUTHORIZATION_CODE_ISSUER names; None if it is unset or cannot be imported."""
     try:
         path = conf.get().AUTHORIZATION_CODE_ISSUER
@@ -49,5 +49,5 @@ def issuer() -> Any:
 
 
 def _issuer_says(name: str, known: Iterable[Client]) -> list[CheckMessage]:
-    check = getattr(issuer(), name, None)
+    check = getattr(code_issuer(), name, None)
     return [message for client in known for message in check(client)] if check else []

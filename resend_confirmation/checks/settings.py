@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from .. import clients, conf, failures
 from ..deliveries.wake import CARRIERS, carrier
 from ..dialects.base import mounted_dialects
-from .plugins import issuer
+from .plugins import code_issuer
 from .registry import ID, bind
 
 #: Apps that our modules for other packages need.
@@ -129,7 +129,7 @@ def check_names_of_dialects(**_: Any) -> Iterator[CheckMessage]:
     if settings.QUIET != "all":
         named |= {("QUIET", name) for name in settings.QUIET}
     if isinstance(settings.CLIENTS, list | tuple):
-        theirs = set(getattr(issuer(), "id_names", ()))
+        theirs = set(getattr(code_issuer(), "id_names", ()))
         for client in clients.registry().clients:
             where = f"the client {client.name!r}"
             named |= {(where, name) for name in (*(client.ids.keys() - theirs), *client.keys)}

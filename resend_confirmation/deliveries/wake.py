@@ -38,12 +38,10 @@ def carrier(backend: Backend) -> Carrier:
     """
     # The key is a string, since options need not be hashable.
     key = f"{backend.name} {dict(backend.options)!r}"
-    return _carriers.get(key) or _carriers.setdefault(key, _made(backend))
-
-
-def _made(backend: Backend) -> Carrier:
-    made: Carrier = import_string(CARRIERS.get(backend.name, backend.name))(**backend.options)
-    return made
+    if known := _carriers.get(key):
+        return known
+    made = import_string(CARRIERS.get(backend.name, backend.name))(**backend.options)
+    return _carriers.setdefault(key, made)
 
 
 def wake() -> None:

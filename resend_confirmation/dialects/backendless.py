@@ -69,6 +69,17 @@ class BackendlessPath(serializers.Serializer[Any]):
     api_key = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
 
 
+class BackendlessHeaders(serializers.Serializer[Any]):
+    """The headers of old clients, which have no application id and no key in the path."""
+
+    application_id = serializers.CharField(
+        source="app_id", default="", allow_blank=True, trim_whitespace=False
+    )
+    secret_key = serializers.CharField(
+        source="api_key", default="", allow_blank=True, trim_whitespace=False
+    )
+
+
 class BackendlessError(serializers.Serializer[Any]):
     """The envelope of errors: ``code`` is an integer."""
 
@@ -137,7 +148,7 @@ class BackendlessResend(ResendView):
         return {**kwargs, "identity": _identity(request) or kwargs.get("identity") or ""}
 
     def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
-        """Return the client by application id and key if the path has them.
+        """Return the client by application id and key if the path or the headers have them.
 
         Otherwise return the client by host name, or the default client.
         """
@@ -162,12 +173,12 @@ class BackendlessResend(ResendView):
 class BackendlessHeadersResend(BackendlessResend):
     """The same view for old clients, which identify their application in headers."""
 
-    def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
-        """Return the client by the headers ``application-id`` and ``secret-key``."""
-        headers = request.headers
-        return clients.by_id(
-            self.dialect, headers.get("application-id", ""), headers.get("secret-key", "")
-        )
+    header_class = BackendlessHeaders
+    answers = {
+        **BackendlessResend.answers,
+        (Refusal.INVALID, "application-id"): _UNKNOWN_CLIENT,
+        (Refusal.INVALID, "secret-key"): _UNKNOWN_CLIENT,
+    }
 
 
 def _identity(request: HttpRequest) -> str:

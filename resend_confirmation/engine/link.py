@@ -106,16 +106,9 @@ def confirm(token: str, named: Named = _NOTHING) -> Opened:
     opened = inspect(token, named)
     if opened.verdict is not Verdict.READY:
         return opened
-    if spend(opened):
+    if opened.confirmation and confirm_by_hand(opened.confirmation):
         return replace(opened, verdict=Verdict.CONFIRMED)
     return inspect(token)
-
-
-@failures.discreet
-def spend(opened: Opened) -> bool:
-    """Confirm by a link that was READY when it was inspected; return False if it no longer is."""
-    assert opened.confirmation is not None
-    return confirm_by_hand(opened.confirmation)
 
 
 @failures.discreet

@@ -13,7 +13,7 @@ from .. import accounts, addresses, clients, engine
 from ..accounts import Account
 from ..addresses import Address
 from ..clients import Client
-from ..engine import ResendRequest, link, matching
+from ..engine import ResendRequest, matching
 from ..models import Confirmation, Cooldown
 from ..outcomes import Outcome, Standing, Verdict
 
@@ -195,9 +195,10 @@ class AccountStoreContract:
         """A deactivated account stays so, even if its link was opened before or is used later."""
         user = self.make_pending("jane", "jane@example.org")
         token = self._token(user, "jane@example.org")
-        read_before = engine.inspect(token)
+        read_before = engine.inspect(token).confirmation
+        assert read_before is not None, "the link has no confirmation"
         self.deactivate(user)
-        link.spend(read_before)
+        engine.confirm_by_hand(read_before)
         _equal(_standing(user, "jane@example.org"), Standing.BLOCKED, "a press on its way")
         worth = engine.confirm(token).verdict
         assert worth in {Verdict.DEAD, Verdict.ALREADY}, f"the old link is {worth!r}"
@@ -207,10 +208,11 @@ class AccountStoreContract:
     def test_confirm_is_for_one_address(self) -> None:
         """A link opened before the address changed does not confirm the new address."""
         user = self.make_pending("jane", "jane@example.org")
-        read_before = engine.inspect(self._token(user, "jane@example.org"))
+        read_before = engine.inspect(self._token(user, "jane@example.org")).confirmation
+        assert read_before is not None, "the link has no confirmation"
         account = _account(user, "jane@example.org")
         self.change_address(user, "new@example.org")
-        _equal(link.spend(read_before), False, "a press on its way")
+        _equal(engine.confirm_by_hand(read_before), False, "a press on its way")
         with transaction.atomic(using=router.db_for_write(Confirmation)):
             accounts.store().lock(user.pk)
             _equal(accounts.store().confirm(account), False, "the mark")

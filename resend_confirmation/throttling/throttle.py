@@ -69,7 +69,7 @@ class Caller:
         rate = known.QUIET_REQUESTS_PER_NETWORK
         if rate is None or known.throttle(self.dialect) is None or not is_on():
             return True
-        return not _counted(_limits("asks", self.request, rate))
+        return not _counted(_limits("requests", self.request, rate))
 
     def is_modest(self, few: int) -> bool:
         """Count in this process only, which sees its share of a flood."""

@@ -143,7 +143,7 @@ urlpatterns = [
     path("", ConfirmPage.as_view(), name="confirm"),
     path("new/", RenewPage.as_view(), name="renew"),
     path("sent/", DonePage.as_view(what="sent"), name="sent"),
-    path("ask/", RequestPage.as_view(), name="ask"),
+    path("request/", RequestPage.as_view(), name="request"),
     path("asked/", DonePage.as_view(what="asked"), name="asked"),
     path("not-me/", DisownPage.as_view(), name="disown"),
     path("disowned/", DonePage.as_view(what="disowned"), name="disowned"),

@@ -83,7 +83,7 @@ def test_in_another_transaction(change, store, act, arrived):
         Cooldown.objects.all().delete()
     opened = engine.inspect(token)
     acts = {
-        "press": lambda: link.spend(opened),
+        "press": lambda: engine.confirm_by_hand(opened.confirmation),
         "renew": lambda: link.renew(token),
         "elsewhere": lambda: engine.note_confirmed(user, "eve@example.com"),
     }

@@ -99,7 +99,7 @@ def disown():
 
 def ask_on_the_page():
     data = {"token": SECRETS[2], "address": ADDRESS}
-    Client(raise_request_exception=False).post(reverse("resend_confirmation:ask"), data)
+    Client(raise_request_exception=False).post(reverse("resend_confirmation:request"), data)
 
 
 def look():

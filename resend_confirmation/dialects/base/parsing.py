@@ -153,17 +153,17 @@ def _validate(sources: Sequence[_Source]) -> ParsedRequest:
             continue
         for name, details, value in _found(serializer.errors, source.data):
             errors.setdefault(source.wire_name(name), [str(detail) for detail in details])
-            first = first or (source.wire_name(name), _kind(details[0].code, value), value)
+            first = first or (source.wire_name(name), _fault(details[0].code, value), value)
     if first is None:
         # The repr of a Secret does not show the caller's input.
         hidden = {name: Secret(v) if isinstance(v, str) else v for name, v in values.items()}
         return ParsedRequest(hidden)
-    name, kind, value = first
-    detail = ErrorDetails(name=name, fault=kind, value=value, errors=errors)
+    name, fault, value = first
+    detail = ErrorDetails(name=name, fault=fault, value=value, errors=errors)
     return ParsedRequest(refusal=Refusal.INVALID, detail=detail)
 
 
-def _kind(code: str | None, value: Any) -> Fault:
+def _fault(code: str | None, value: Any) -> Fault:
     # A string of blanks is not missing: it is wrong.
     if code in {"required", "null"} or value == "":
         return Fault.MISSING
