@@ -204,7 +204,7 @@ Para confirmar su dirección, abra este enlace y pulse el botón:
 LINK
 
 El enlace es válido hasta el 2 de enero de 2030 a las 21:00 (JST).
-Si no ha sido usted, puede ignorar este correo. Para no recibir más mensajes, abra el enlace y pulse «No fui yo»."""  # noqa: E501
+Si no fue usted, puede ignorar este correo. Para no recibir más mensajes, abra el enlace y pulse «No fui yo»."""  # noqa: E501
 
 FRENCH = """\
 Vous recevez ce message parce que cette adresse a été saisie sur https://site.example.
@@ -370,7 +370,7 @@ def test_catalogue_of_the_host(letter):
 
 ACCOUNT = "Konto NAME, registriert am 1. Januar 2030."
 NOT_ME = [
-    "Das waren nicht Sie?",
+    "Waren Sie das nicht?",
     (
         "Vielleicht hat jemand anderes Ihre Adresse eingegeben. Sagen Sie es uns, dann machen wir "
         "die Registrierung rückgängig."
@@ -402,7 +402,7 @@ PAGES = {
     "foreign": [
         "Dieser Link ist ungültig",
         (
-            "Er wurde vielleicht durch einen neueren ersetzt oder unvollständig kopiert. "
+            "Möglicherweise wurde er durch einen neueren ersetzt oder unvollständig kopiert. "
             "Bitte verwenden Sie den Link in der neuesten Nachricht."
         ),
         "Oder geben Sie Ihre E-Mail-Adresse ein, um eine neue Nachricht zu erhalten:",
@@ -428,7 +428,7 @@ PAGES = {
         "Bitte sehen Sie in Ihrem Posteingang und im Spam-Ordner nach.",
     ],
     "asked": [
-        "Sehen Sie in Ihr Postfach",
+        "Prüfen Sie Ihren Posteingang",
         (
             "Wenn ein Konto mit dieser Adresse auf die Bestätigung wartet, ist eine neue Nachricht "
             "unterwegs. Bitte sehen Sie auch im Spam-Ordner nach."

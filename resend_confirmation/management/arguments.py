@@ -130,7 +130,7 @@ def add_to(parser: ArgumentParser) -> None:
         type=seconds,
         default=5.0,
         metavar="SECONDS",
-        help="how long to wait when nothing is due (default: 5)",
+        help="seconds to wait when nothing is due (default: 5)",
     )
     prune = add("prune", "delete rows that are past their retention", PRUNE)
     prune.add_argument(
