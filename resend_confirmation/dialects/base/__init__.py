@@ -6,8 +6,8 @@ from .fields import AddressField, IdentityField, LanguageField, StrictCharField,
 from .landing import is_web, landing_of, mounted_dialects
 from .routing import routes
 from .schema import Operation
-from .vendor_view import VendorView
-from .views import ConfirmView, LinkView, ResendView
+from .token_views import ConfirmView, LinkView
+from .views import ResendView, VendorView
 
 __all__ = [
     "QUIET",

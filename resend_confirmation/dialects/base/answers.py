@@ -1,9 +1,11 @@
-"""The table of answers: one vendor's status, code and text for each ending."""
+"""The table of answers: a vendor's status, code and text for each ending, and their envelopes."""
 
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from rest_framework import serializers
 
 from ...outcomes import ENDINGS, Ending, Outcome, Verdict
 
@@ -40,6 +42,9 @@ class Fault(enum.StrEnum):
 Key = Ending | Verdict | tuple[Ending, str] | tuple[Ending, str, Fault]
 Table = Mapping[Key, Answer | Quiet]
 
+#: The serializer of a body, or a field if the body is not an object.
+Envelope = type[serializers.Field[Any, Any, Any, Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
@@ -75,6 +80,15 @@ def answer_for(table: Table, ending: Ending | Verdict, detail: ErrorDetails) -> 
     sent = table[Outcome.SENT]
     assert isinstance(sent, Answer)
     return sent
+
+
+def enveloped(envelope: Envelope | None, body: Any) -> Any:
+    """Return ``body`` as its envelope serializes it, so that the answer matches the schema."""
+    if envelope is None or body is None:
+        return None
+    if issubclass(envelope, serializers.BaseSerializer):
+        return envelope(instance=body).data
+    return envelope().to_representation(body)
 
 
 def quiet_endings(table: Table) -> frozenset[Ending]:

@@ -77,6 +77,13 @@ def read(
         return _validate(sources)
 
 
+def sources_of(serializer: Any) -> set[str]:
+    """Return the sources of a serializer's fields, those of nested serializers included."""
+    fields = serializer.fields.values()
+    below = [sources_of(field) for field in fields if isinstance(field, serializers.Serializer)]
+    return {field.source for field in fields}.union(*below)
+
+
 def header_of(name: str) -> str:
     """Return the header's name for a serializer's field: Python names have no hyphens."""
     return name.replace("_", "-")

@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedi
 from django.urls import Resolver404, ResolverMatch, URLResolver, get_resolver, path, re_path
 from django.utils.module_loading import import_string
 
-from .vendor_view import VendorView
+from .views import VendorView
 
 Variants = Mapping[str, type[VendorView]]
 

@@ -1,22 +1,190 @@
-"""Views for dialects to subclass: resend a message, confirm, and follow a vendor's link."""
+"""Views for dialects to subclass: a vendor's request, and the request to resend the message."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, ClassVar
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.checks import CheckMessage
+from django.core.signals import got_request_exception
 from django.http import HttpRequest
-from rest_framework import serializers
+from rest_framework import exceptions, serializers
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView, set_rollback
 
-from ... import clients, conf, engine, languages
+from ... import clients, conf, engine, errors, failures, languages
 from ...clients import Client
-from ...courier import links
 from ...engine import Opened, ResendRequest, Result
-from ...outcomes import CONCEALED, Ending, Outcome, Verdict
+from ...outcomes import CONCEALED, Ending, Outcome, Refusal, Verdict
 from ...signals import ended
-from ...throttling.throttle import Caller
-from .answers import Answer, ErrorDetails, quiet_endings
-from .vendor_view import VendorView
+from ...throttling import throttle
+from . import body
+from .answers import Answer, Envelope, ErrorDetails, Table, answer_for, enveloped, quiet_endings
+from .parsing import read, sources_of
+from .rendering import ANSWER_HEADERS, VendorJSONRenderer
+from .schema import DialectSchema, Operation
+
+
+class VendorView(APIView):
+    """The common base of ResendView, ConfirmView and LinkView.
+
+    ``succeeded`` is the key of the row of ``answers`` that is a success. Every answer that differs
+    from this row has the envelope of errors. An envelope is a serializer, or a field if the body
+    is not an object.
+    """
+
+    dialect: ClassVar[str] = ""
+    answers: ClassVar[Table] = {}
+    succeeded: ClassVar[Ending | Verdict] = Outcome.SENT
+    operation: ClassVar[Operation] = Operation()
+    method: ClassVar[str] = "post"
+    path_class: ClassVar[type[serializers.Serializer[Any]] | None] = None
+    header_class: ClassVar[type[serializers.Serializer[Any]] | None] = None
+    query_class: ClassVar[type[serializers.Serializer[Any]] | None] = None
+    body_class: ClassVar[type[serializers.Serializer[Any]] | None] = None
+    success_class: ClassVar[Envelope | None] = None
+    error_class: ClassVar[Envelope]
+    #: The Content-Type of answers, and the type of a request's body in the OpenAPI document.
+    media_type: ClassVar[str] = "application/json"
+    #: The Content-Type of errors, if it is a different one.
+    error_media_type: ClassVar[str] = ""
+    #: True if the fields of a form (urlencoded, multipart) are read like the keys of a JSON object.
+    takes_form: ClassVar[bool] = False
+    takes_multipart: ClassVar[bool] = False
+    #: All classes that answer at the same URL, this one first; set by ``routes``.
+    variants: ClassVar[tuple[type["VendorView"], ...]] = ()
+    _forms_taken: ClassVar[frozenset[str]] = frozenset()
+
+    # The host's settings for its own API do not apply to a vendor's.
+    authentication_classes = permission_classes = throttle_classes = parser_classes = ()
+    renderer_classes = (VendorJSONRenderer,)
+    content_negotiation_class = BaseContentNegotiation
+    metadata_class = versioning_class = None
+    schema = DialectSchema()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Handle ``method``; other methods are refused with the vendor's answer."""
+        super().__init_subclass__(**kwargs)
+        cls.http_method_names = [cls.method, *(["head"] if cls.method == "get" else [])]
+        setattr(cls, cls.method, VendorView.handle)
+        taken = {body.URLENCODED: cls.takes_form, body.MULTIPART: cls.takes_multipart}
+        cls._forms_taken = frozenset(name for name, is_taken in taken.items() if is_taken)
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """Return the view, marked as needing no login: DRF before 3.16 does not mark it."""
+        return login_not_required(super().as_view(**initkwargs))
+
+    # Methods for dialects to override
+
+    def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
+        """Return the calling client; by default, the client of requests that name none."""
+        return clients.default()
+
+    def success_body(self, answer: Answer, result: Any) -> Any:
+        """Return the body of success and of quiet endings, for ``success_class``; None for none."""
+        return None
+
+    def success_headers(self, result: Any) -> Mapping[str, str]:
+        """Return additional headers of success; by default, none."""
+        return {}
+
+    def error_body(self, answer: Answer, detail: ErrorDetails) -> Any:
+        """Return the body of every other ending, for ``error_class``."""
+        raise NotImplementedError
+
+    def error_headers(self, ending: Any, detail: ErrorDetails) -> Mapping[str, str]:
+        """Return additional headers of an error; by default, ``Retry-After`` if waiting helps."""
+        return {"Retry-After": str(detail.retry_after)} if detail.retry_after else {}
+
+    # Handling of a request
+
+    @failures.discreet
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Dispatch the request; keep the caller's input out of error reports."""
+        return super().dispatch(request, *args, **kwargs)
+
+    def handle(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Check the throttle, parse the request and perform it."""
+        django_request = request._request
+        if exceeded := throttle.check(django_request, self.dialect):
+            detail = ErrorDetails(retry_after=exceeded.retry_after, limit=exceeded.limit)
+            return self.respond(Refusal.THROTTLED, detail)
+        reading = read(
+            django_request,
+            path=(self.path_class, self.path_values(django_request, kwargs)),
+            header_class=self.header_class,
+            query_class=self.query_class,
+            body_class=self.body_class,
+            takes_forms=self._forms_taken,
+        )
+        if reading.refusal:
+            return self.respond(reading.refusal, reading.detail)
+        return self.perform(django_request, reading.values)
+
+    def path_values(self, request: HttpRequest, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the inputs in the path, for ``path_class``."""
+        return kwargs
+
+    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
+        """Perform the operation; the keys of ``values`` are our names, not the vendor's."""
+        raise NotImplementedError
+
+    def respond(
+        self,
+        ending: Ending | Verdict,
+        detail: ErrorDetails = ErrorDetails(),  # noqa: B008 - frozen
+        result: Any = None,
+    ) -> Response:
+        """Return the vendor's answer for an ending."""
+        answer = answer_for(self.answers, ending, detail)
+        if answer == self.answers[self.succeeded]:
+            body = enveloped(self.success_class, self.success_body(answer, result))
+            headers = self.success_headers(result)
+            media_type = self.media_type
+        else:
+            body = enveloped(self.error_class, self.error_body(answer, detail))
+            headers = self.error_headers(ending, detail)
+            media_type = self.error_media_type or self.media_type
+        return Response(body, status=answer.status, headers=headers, content_type=media_type)
+
+    # Overrides that keep Django's and DRF's own responses out
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Set the renderer first, so that errors use it too; skip negotiation and DRF's checks."""
+        request.accepted_renderer = VendorJSONRenderer()
+        request.accepted_media_type = VendorJSONRenderer.media_type
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """The headers of every answer, without DRF's ``Allow``: only WRONG_METHOD has it."""
+        return dict(ANSWER_HEADERS)
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Response:
+        """Keep the path out of Django's log of refused requests: it may hold an address.
+
+        Also keep LocaleMiddleware from replacing a 404 that is a vendor's answer.
+        """
+        final: Response = super().finalize_response(request, response, *args, **kwargs)
+        final._has_been_logged = True  # type: ignore[attr-defined]
+        if final.status_code == HTTPStatus.NOT_FOUND:
+            errors.keep(request._request)
+        return final
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Return the vendor's answer; log an error's frames and send Django's signal for it."""
+        if isinstance(exc, exceptions.MethodNotAllowed):
+            response = self.respond(Refusal.WRONG_METHOD)
+            response["Allow"] = ", ".join(self.http_method_names).upper()
+            return response
+        set_rollback()
+        failures.report("%s could not answer", self.dialect)
+        # The signal's receivers can read the exception, so it must not contain callers' input.
+        failures.censor(exc)
+        got_request_exception.send(type(self), request=self.request._request)
+        return self.respond(Refusal.FAILED)
 
 
 class ResendView(VendorView):
@@ -46,19 +214,13 @@ class ResendView(VendorView):
         declared = [field for form in inputs if form for field in form().fields.values()]
         required = [f for f in declared if f.source == "client" and f.required]
         cls.client_field = next(iter(required), None)
-        cls.names_redirect = any("redirect" in _sources(form()) for form in inputs if form)
+        cls.names_redirect = any("redirect" in sources_of(form()) for form in inputs if form)
 
     # Methods for dialects to override
 
-    def success_body(self, answer: Answer, result: Result) -> Any:
-        return None
-
     @classmethod
     def landing(cls, opened: Opened, client: Client, url: str) -> str | None:
-        """Return the URL to redirect to after ``opened``; ``url`` is registered for ``client``.
-
-        None keeps the browser on our own page.
-        """
+        """Return where to redirect after ``opened``: the registered ``url``; None for our page."""
         return url
 
     @classmethod
@@ -77,10 +239,9 @@ class ResendView(VendorView):
             return False
         if cls.find_client is ResendView.find_client:
             return client == clients.default()
-        if cls.client_field is None:
-            return True
         try:
-            cls.client_field.run_validation(client.ids.get(cls.dialect))
+            if cls.client_field:
+                cls.client_field.run_validation(client.ids.get(cls.dialect))
         except serializers.ValidationError:
             return False
         return True
@@ -100,14 +261,12 @@ class ResendView(VendorView):
                 language=given.get("language", ""),
                 accept_language=languages.of_request(request),
                 quiet=self.quiet(),
-                caller=Caller(request, self.dialect),
+                caller=throttle.Caller(request, self.dialect),
                 before_commit=self._render,
             )
         )
-        name = client.name if client else ""
-        return self.respond(
-            result.ending, ErrorDetails(retry_after=result.retry_after), result, name
-        )
+        detail = ErrorDetails(retry_after=result.retry_after)
+        return self.respond(result.ending, detail, result, client.name if client else "")
 
     @classmethod
     def quiet(cls) -> frozenset[Ending]:
@@ -138,49 +297,3 @@ class ResendView(VendorView):
         response.accepted_media_type = self.request.accepted_media_type
         response.renderer_context = self.get_renderer_context()  # type: ignore[attr-defined]
         self._rendered = result, response.render()
-
-
-class ConfirmView(VendorView):
-    """A vendor's request to confirm, by the token in the input with the source ``token``.
-
-    ``answers`` needs a row for every Verdict, and for the refusals that are possible here:
-    INVALID, MALFORMED, TOO_LARGE, THROTTLED, WRONG_METHOD and FAILED. ``result`` is an
-    ``engine.Opened``. A confirmation does not log the account in.
-
-    The token must be from a message for the client that ``find_client`` returns. If the request
-    has an ``identity``, it must name the token's account. Any other token is FOREIGN.
-    """
-
-    succeeded: ClassVar[Ending | Verdict] = Verdict.CONFIRMED
-
-    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
-        """Confirm: of several requests with one token, the first is CONFIRMED, others ALREADY."""
-        opened = engine.confirm(values["token"], self.named(request, values))
-        return self.respond(opened.verdict, result=opened)
-
-
-class LinkView(VendorView):
-    """The link in a vendor's own messages: a GET redirects to our page and confirms nothing.
-
-    Mail scanners can therefore open it. The row of READY is the redirect. Other verdicts with the
-    same row redirect too, since our page has a text for each of them.
-    """
-
-    method: ClassVar[str] = "get"
-    succeeded: ClassVar[Ending | Verdict] = Verdict.READY
-
-    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
-        """Inspect the token without changing anything."""
-        opened = engine.inspect(values["token"], self.named(request, values))
-        response = self.respond(opened.verdict, result=opened)
-        if self.answers[opened.verdict] == self.answers[self.succeeded]:
-            client = clients.by_name(opened.delivery.client) if opened.delivery else None
-            response["Location"] = links.page(opened.token, client)
-        return response
-
-
-def _sources(form: Any) -> set[str]:
-    """Return the sources of a serializer's fields, those of nested serializers included."""
-    fields = form.fields.values()
-    below = [_sources(field) for field in fields if isinstance(field, serializers.Serializer)]
-    return {field.source for field in fields}.union(*below)
