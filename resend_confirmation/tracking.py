@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
-from django.db.models import Q
 from django.dispatch import receiver
 
 from . import columns, database, failures
 from .addresses import Address
+from .deliveries import states
 from .limits import suppression
-from .models import Confirmation, Delivery, Suppression
+from .models import Delivery, Suppression
 from .outcomes import DeliveryState, Reason
-from .signals import delivery_changed
 
 #: The state of a delivery for each event type of anymail.
 EVENT_STATES = {
@@ -22,18 +21,6 @@ EVENT_STATES = {
     EventType.REJECTED: DeliveryState.BOUNCED,
     EventType.FAILED: DeliveryState.BOUNCED,
     EventType.COMPLAINED: DeliveryState.COMPLAINED,
-}
-
-#: A delivery that is queued for a retry after an ambiguous attempt: it may have been sent.
-_AMBIGUOUS = Q(state=DeliveryState.QUEUED, doubts__gt=0)
-_ON_THE_WAY = [DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.UNKNOWN]
-#: The states from which each state may be reached. Events arrive in any order, and a worse state
-#: is kept.
-BEFORE = {
-    DeliveryState.DELIVERED: _AMBIGUOUS | Q(state__in=_ON_THE_WAY),
-    DeliveryState.BOUNCED: _AMBIGUOUS | Q(state__in=[*_ON_THE_WAY, DeliveryState.DELIVERED]),
-    DeliveryState.COMPLAINED: _AMBIGUOUS
-    | Q(state__in=[*_ON_THE_WAY, DeliveryState.DELIVERED, DeliveryState.BOUNCED]),
 }
 
 EVENT_REASONS = {
@@ -97,21 +84,10 @@ def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> 
     if delivery is None:
         return
     with database.atomic():
-        moved = Delivery.objects.filter(BEFORE[state], pk=delivery.pk).update(
-            state=state,
-            reason=reason,
-            ended_at=database.now(),
-            lease_owner="",
-            lease_until=None,
-            **columns.fit(Delivery, {"error_code": str(event.reject_reason or "")}),
-        )
-        if moved:
-            Confirmation.objects.filter(pk=delivery.confirmation_id or 0).update(
-                last_delivery_state=state
-            )
+        facts = columns.fit(Delivery, {"error_code": str(event.reject_reason or "")})
+        if states.move(delivery.pk, state, reason=reason, **facts):
+            states.show(delivery.confirmation_id, state)
             _suppress(delivery, event, state)
-    if moved:
-        delivery_changed.send_robust(Delivery, delivery_id=delivery.pk, state=state, reason=reason)
 
 
 def _delivery(event: AnymailTrackingEvent) -> Delivery | None:

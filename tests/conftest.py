@@ -93,6 +93,12 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
+def at_once(monkeypatch):
+    """What waits for a commit runs at once: a test's transaction is never committed."""
+    monkeypatch.setattr("resend_confirmation.database.on_commit", lambda work: work())
+
+
+@pytest.fixture
 def script(settings):
     """What the mail backend raises, call by call; None is success."""
     through(settings, "tests.mailers.ScriptedBackend")

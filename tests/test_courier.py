@@ -754,7 +754,7 @@ def test_poison(clock, monkeypatch, caplog):
 
 
 @pytest.fixture
-def told():
+def told(at_once):
     """What ``delivery_changed`` said."""
     heard = []
 
@@ -770,6 +770,7 @@ def told():
 def test_delivery_changed(pending, clock, script, told):
     """Hosts hear what became of a delivery each time its row was written, without a secret."""
     delivery = queued(pending)
+    told.clear()
     script.extend([ConnectionRefusedError(), None])
     send_due()
     clock.move(minutes=1)
@@ -787,6 +788,7 @@ def test_delivery_changed_for_what_is_not_sent(pending, confirmed, clock, told):
     client = clients.default()
     for identity in ("pending", "pending", "confirmed"):
         engine.resend(ResendRequest(identity=identity, client=client, quiet=CONCEALED))
+    told.clear()
     engine.resolve()
     withdraw_it(pending)
     send_due()

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from resend_confirmation import engine, start
 from resend_confirmation.courier import send_due
+from resend_confirmation.deliveries import states
 from resend_confirmation.engine import pruning
 from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
@@ -85,7 +86,7 @@ def test_on_its_way(state, clock):
 def test_every_state_is_decided():
     """A state that is added must be said to stay or to go."""
     kept = {DeliveryState.ASKED, DeliveryState.QUEUED, DeliveryState.SENDING}
-    from_pruning = set(engine.pruning.ENDED) | {DeliveryState.IGNORED}
+    from_pruning = set(states.ENDED) | {DeliveryState.IGNORED}
     assert from_pruning | kept == set(DeliveryState)
     assert not from_pruning & kept
 

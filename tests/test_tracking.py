@@ -829,7 +829,7 @@ def test_a_suppression_holds_no_address(client, pending):
     assert Suppression.objects.values_list("digest", "detail").get() == (digest, "")
 
 
-def test_the_signal(client, pending):
+def test_the_signal(client, pending, at_once):
     """Each move is told, with the reason."""
     delivery = sent(pending, "postmark")
     told = []

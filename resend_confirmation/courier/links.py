@@ -11,8 +11,8 @@ from django.urls import get_script_prefix, reverse, set_script_prefix
 from .. import clients, conf, database, tokens
 from ..addresses import Address
 from ..clients import Client
+from ..deliveries import states
 from ..models import Confirmation, Delivery
-from ..outcomes import DeliveryState
 
 #: Fields that decide where a link leads. Deliveries share a link only if these are equal.
 _LANDING = ("dialect", "client", "redirect", "client_state", "payload")
@@ -86,7 +86,7 @@ def _landing(delivery: Delivery, confirmation: Confirmation) -> dict[str, str]:
                 confirmation__account_id=confirmation.account_id, client=client.name
             )
             .exclude(redirect="")
-            .exclude(state=DeliveryState.IGNORED)
+            .exclude(states.IS_IGNORED)
             .exclude(pk=delivery.pk)
             .order_by("-pk")
         )

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .. import database
+from ..deliveries import states
 from ..limits import budget
 from ..models import Delivery
-from ..outcomes import DeliveryState, Reason
+from ..outcomes import Reason
 
 #: Length of the pause after the mail server did not accept the settings.
 LENGTH = timedelta(minutes=1)
@@ -42,7 +43,7 @@ def paused_by() -> Delivery | None:
     """
     return (
         Delivery.objects.filter(
-            state=DeliveryState.QUEUED,
+            states.IS_QUEUED,
             not_before__gt=database.latest(),
             reason=Reason.CONFIGURATION,
         )

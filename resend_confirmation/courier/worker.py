@@ -18,7 +18,7 @@ from ..email_backend import Connection, Failure, SendResult
 from ..interruptions import Held
 from ..limits import budget, suppression
 from ..models import Confirmation
-from ..outcomes import ConfirmationState, DeliveryState, Reason, Standing
+from ..outcomes import ConfirmationState, Reason, Standing
 from . import links, message, pause
 from .tally import Tally
 
@@ -101,8 +101,7 @@ def _send(claim: Claim, connection: Connection) -> SendResult | None:
     account = _account(confirmation)
     stop = _skip_reason(confirmation, account)
     if stop or confirmation is None or account is None:
-        state = DeliveryState.SUPPRESSED if stop is Reason.SUPPRESSED else DeliveryState.ABANDONED
-        claims.mark(claim, state, reason=stop or Reason.UNKNOWN)
+        claims.end(claim, stop or Reason.ADDRESS_CHANGED)
         return None
     # The connection is opened first, since the link's lifetime begins when it is assigned.
     if failure := connection.open():
@@ -111,7 +110,7 @@ def _send(claim: Claim, connection: Connection) -> SendResult | None:
         return hindrance
     token = links.assign(delivery, confirmation, account.mailbox)
     if token is None:
-        claims.mark(claim, DeliveryState.ABANDONED, reason=Reason.ADDRESS_CHANGED)
+        claims.end(claim, Reason.ADDRESS_CHANGED)
         return None
     letter = message.write(delivery, confirmation, account, token)
     if not claims.hand_over(claim):
@@ -126,7 +125,7 @@ def _is_superseded(claim: Claim) -> bool:
     """
     delivery = claim.delivery
     if claim.is_superseded:
-        claims.mark(claim, superseding.end_of(delivery), reason=Reason.SUPERSEDED)
+        claims.end(claim, Reason.SUPERSEDED)
         return True
     if claim.supersedes and delivery.confirmation_id:
         superseding.end_older(delivery.confirmation_id, delivery.pk)
@@ -173,8 +172,7 @@ def _accepted(claim: Claim, result: SendResult) -> None:
     now = database.now()
     facts = {"sent_at": now, "provider_id": result.provider_id}
     told = {"sends": F("sends") + 1, "last_sent_at": now}
-    values = {"reason": Reason.NONE, "error_class": "", "error_code": "", **facts}
-    if not claims.mark(claim, DeliveryState.SENT, told=told, **values):
+    if not claims.end(claim, Reason.NONE, told=told, error_class="", error_code="", **facts):
         # The provider's webhook was faster and has set the state. Only the facts are added.
         claims.note(claim, facts, told)
 
@@ -230,7 +228,7 @@ def _ambiguous(claim: Claim, result: SendResult) -> None:
     """Retry once with an identical message; if that is ambiguous too, mark it UNKNOWN."""
     errors = _errors(result)
     if claim.delivery.doubts >= MAX_AMBIGUOUS:
-        claims.mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL, **errors)
+        claims.end(claim, Reason.DOUBTFUL, **errors)
         return
     wait = retries.with_jitter(retries.SCHEDULE[0])
     claims.put_back(claim, wait, reason=Reason.DOUBTFUL, doubts=F("doubts") + 1, **errors)
@@ -258,14 +256,7 @@ SETTLE: dict[Failure | None, Callable[[Claim, SendResult], None]] = {
 
 
 def _failed(claim: Claim, result: SendResult, reason: Reason) -> None:
-    """End a delivery that was not accepted.
-
-    After an ambiguous attempt the state is UNKNOWN, unless ``reason`` is TOO_LATE.
-    """
-    state = DeliveryState.FAILED
-    if claim.delivery.doubts and reason is not Reason.TOO_LATE:
-        state, reason = DeliveryState.UNKNOWN, Reason.DOUBTFUL
-    claims.mark(claim, state, reason=reason, **_errors(result))
+    claims.end(claim, reason, **_errors(result))
 
 
 def _errors(result: SendResult) -> dict[str, Any]:

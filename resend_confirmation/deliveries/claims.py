@@ -11,14 +11,13 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.db import Error, connections
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from .. import columns, conf, database
 from ..addresses import Address
 from ..deadline import HEARTBEATS
 from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState, Reason
-from ..signals import delivery_changed
 from . import gate, states, superseding
 
 logger = logging.getLogger("resend_confirmation")
@@ -35,8 +34,6 @@ LEASE_EXPIRED = "LeaseExpired"
 MAX_INTERRUPTIONS = 5
 #: Limit of expired leases that one round requeues.
 RECLAIM_LIMIT = 500
-#: States of a message that was sent, or may have been.
-MAYBE_SENT = frozenset({DeliveryState.SENT, DeliveryState.UNKNOWN})
 #: Number of rows read per attempt if the database has no SKIP LOCKED.
 CANDIDATES = 8
 
@@ -82,7 +79,6 @@ def claim(owner: str) -> Claim | None:
     if delivery is None:
         # The delivery was deleted just now, with its account.
         return claim(owner)
-    _tell(pk, DeliveryState.SENDING, Reason.NONE)
     return Claim(delivery, owner, ends, delivery.is_superseded, delivery.supersedes)
 
 
@@ -91,7 +87,7 @@ def _skips_locked() -> bool:
 
 
 def _due() -> QuerySet[Delivery]:
-    due = Delivery.objects.filter(state=DeliveryState.QUEUED, not_before__lte=database.latest())
+    due = Delivery.objects.filter(states.IS_QUEUED, not_before__lte=database.latest())
     return due.order_by("not_before", "pk")
 
 
@@ -114,14 +110,14 @@ def _win_one(owner: str) -> int | None:
 
 
 def _take(pk: int, owner: str) -> bool:
-    taken = Delivery.objects.filter(pk=pk, state=DeliveryState.QUEUED).update(
-        state=DeliveryState.SENDING,
+    return states.move(
+        pk,
+        DeliveryState.SENDING,
         attempts=F("attempts") + 1,
         lease_owner=owner,
         lease_until=database.now() + lease(),
         handed_at=None,
     )
-    return bool(taken)
 
 
 def reclaim() -> None:
@@ -132,33 +128,28 @@ def reclaim() -> None:
     instead.
     """
     now = database.now()
-    expired = Delivery.objects.filter(state=DeliveryState.SENDING, lease_until__lt=now)
-    for row in expired.order_by("pk")[:RECLAIM_LIMIT]:
+    is_expired = states.IS_CLAIMED & Q(lease_until__lt=now)
+    for row in Delivery.objects.filter(is_expired).order_by("pk")[:RECLAIM_LIMIT]:
         # Earlier results do not matter: a later fault must not reset the count.
         if row.attempts > MAX_INTERRUPTIONS:
             _give_up(row)
             continue
-        again = expired.filter(pk=row.pk, lease_owner=row.lease_owner).update(
-            state=DeliveryState.QUEUED,
+        states.move(
+            row.pk,
+            DeliveryState.QUEUED,
+            is_expired & Q(lease_owner=row.lease_owner),
             not_before=now,
-            lease_owner="",
-            lease_until=None,
             doubts=F("doubts") + int(row.handed_at is not None),
             reason=Reason.INTERRUPTED,
             error_class=LEASE_EXPIRED,
             error_code="",
         )
-        if again:
-            _tell(row.pk, DeliveryState.QUEUED, Reason.INTERRUPTED)
 
 
 def _give_up(row: Delivery) -> None:
     """Give up a delivery after its courier died."""
-    claim = Claim(row, row.lease_owner, 0.0)
-    if row.handed_at is None:
-        mark(claim, DeliveryState.FAILED, reason=Reason.INTERRUPTED)
-    else:
-        mark(claim, DeliveryState.UNKNOWN, reason=Reason.DOUBTFUL)
+    reason = Reason.INTERRUPTED if row.handed_at is None else Reason.DOUBTFUL
+    end(Claim(row, row.lease_owner, 0.0), reason)
 
 
 def pass_gate(claim: Claim, address: Address) -> timedelta:
@@ -183,12 +174,19 @@ def _prolong(claim: Claim, until: float, **values: Any) -> bool:
     ends = time.monotonic() + lease().total_seconds()
 
     def extend() -> int:
-        return _held(claim).update(lease_until=database.now() + lease(), **values)
+        rows = Delivery.objects.filter(_held(claim), pk=claim.delivery.pk)
+        return rows.update(lease_until=database.now() + lease(), **values)
 
     held = database.retry_on_disconnect(extend, until)
     if held:
         claim.lease_ends = ends
     return bool(held)
+
+
+def end(claim: Claim, reason: Reason, **values: Any) -> bool:
+    """Record that a claimed delivery ended for ``reason``, NONE if it was sent; see ``mark``."""
+    state, recorded = states.ending(reason, doubts=claim.delivery.doubts)
+    return mark(claim, state, reason=recorded, **values)
 
 
 def mark(
@@ -205,29 +203,24 @@ def mark(
     released. A sent message that is not marked would be sent again, so the write is retried on
     new database connections until the lease ends.
     """
-    if state not in {DeliveryState.QUEUED, DeliveryState.SENT}:
-        values["ended_at"] = database.now()
     # The confirmation takes its state from the newer delivery.
     superseded = values.get("reason") is Reason.SUPERSEDED
 
-    def write(facts: dict[str, Any]) -> int:
+    def write(facts: dict[str, Any]) -> bool:
         with database.atomic():
-            held = _held(claim).update(state=state, lease_owner="", lease_until=None, **facts)
+            held = states.move(claim.delivery.pk, state, _held(claim), **facts)
             # A provider's webhook may have been faster than the mark.
             if claim.passed and (held or state is DeliveryState.SENT):
-                maybe = state in MAYBE_SENT or "doubts" in values or claim.delivery.doubts > 0
+                is_ambiguous = "doubts" in values or claim.delivery.doubts > 0
+                maybe = state in states.MAYBE_SENT or is_ambiguous
                 gate.leave(claim.delivery, claim.passed, may_be_out=maybe)
             if held:
                 states.release(claim.delivery, state)
             if held and state is not DeliveryState.QUEUED and not superseded:
-                rows = Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0)
-                rows.update(last_delivery_state=state, **(told or {}))
+                states.show(claim.delivery.confirmation_id, state, **(told or {}))
             return held
 
-    marked = _write_down(claim, write, values)
-    if marked:
-        _tell(claim.delivery.pk, state, values.get("reason", Reason.NONE))
-    return bool(marked)
+    return _write_down(claim, write, values)
 
 
 def note(claim: Claim, facts: dict[str, Any], told: Mapping[str, Any]) -> None:
@@ -272,11 +265,6 @@ def put_back(claim: Claim, wait: timedelta, **values: Any) -> bool:
     return mark(claim, DeliveryState.QUEUED, not_before=database.now() + wait, **values)
 
 
-def _held(claim: Claim) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(
-        pk=claim.delivery.pk, state=DeliveryState.SENDING, lease_owner=claim.owner
-    )
-
-
-def _tell(delivery_id: int, state: DeliveryState, reason: Reason) -> None:
-    delivery_changed.send_robust(Delivery, delivery_id=delivery_id, state=state, reason=reason)
+def _held(claim: Claim) -> Q:
+    """Return the condition that the claim has not been lost."""
+    return states.IS_CLAIMED & Q(lease_owner=claim.owner)

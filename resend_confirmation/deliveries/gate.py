@@ -13,7 +13,6 @@ from .. import conf, database
 from ..addresses import Address
 from ..limits import cooldown
 from ..models import Cooldown, Delivery
-from ..outcomes import DeliveryState
 from . import states
 
 
@@ -81,11 +80,11 @@ def _others(delivery: Delivery, now: datetime) -> tuple[int, datetime]:
     sharing = Delivery.objects.filter(
         confirmation__fingerprint=confirmation.fingerprint if confirmation else ""
     )
-    newer = sharing.filter(state=DeliveryState.QUEUED, not_before__lte=now, pk__gt=delivery.pk)
+    newer = sharing.filter(states.IS_QUEUED, not_before__lte=now, pk__gt=delivery.pk)
     ahead = newer.count() if limits.gap else 0
     windows = {conf.HOUR: limits.per_hour, conf.DAY: limits.per_day}
     went_out = sharing.filter(handed_at__gt=now - conf.DAY).exclude(pk=delivery.pk)
-    went_out = went_out.exclude(state__in=[*states.UNSENT, DeliveryState.QUEUED], doubts=0)
+    went_out = went_out.exclude(states.NOT_SENT)
     newest = went_out.order_by("-handed_at").values_list("handed_at", flat=True)
     handed = [at for at in newest[: max(windows.values())] if at is not None]
     free_at = [

@@ -1,5 +1,6 @@
 """Transactional outbox: insert a delivery in the caller's transaction; announce it after."""
 
+from datetime import timedelta
 from functools import partial
 
 from .. import database
@@ -9,13 +10,28 @@ from ..signals import delivery_changed
 from . import wake
 
 
-def insert(delivery: Delivery) -> None:
-    """Insert ``delivery`` in the caller's transaction.
+def ask(delivery: Delivery) -> None:
+    """Insert a quiet request, which the courier resolves."""
+    _insert(delivery, DeliveryState.ASKED, timedelta(0))
 
-    After the commit, wake the courier and send ``delivery_changed``.
-    """
+
+def queue(delivery: Delivery, wait: timedelta = timedelta(0)) -> None:
+    """Insert a delivery that is due ``wait`` after its ``asked_at``, by default now."""
+    _insert(delivery, DeliveryState.QUEUED, wait)
+
+
+def _insert(delivery: Delivery, state: DeliveryState, wait: timedelta) -> None:
+    """Insert the row in the caller's transaction. Wake the courier after the commit."""
+    delivery.state = state
+    delivery.reason = delivery.reason or Reason.NONE
+    delivery.asked_at = delivery.asked_at or database.now()
+    delivery.not_before = delivery.asked_at + wait
     delivery.save(using=database.using(), force_insert=True)
     database.on_commit(wake.wake)
-    told = {"state": DeliveryState(delivery.state), "reason": Reason(delivery.reason)}
-    tell = partial(delivery_changed.send_robust, Delivery, delivery_id=delivery.pk, **told)
-    database.on_commit(tell)
+    announce(delivery.pk, state, Reason(delivery.reason))
+
+
+def announce(delivery_id: int, state: DeliveryState, reason: Reason) -> None:
+    """Send ``delivery_changed`` after the commit."""
+    told = {"delivery_id": delivery_id, "state": state, "reason": reason}
+    database.on_commit(partial(delivery_changed.send_robust, Delivery, **told))

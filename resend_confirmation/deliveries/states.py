@@ -1,10 +1,38 @@
-"""States of deliveries, and what follows from them."""
+"""States of deliveries: how they follow one another, and the UPDATE that moves a row."""
 
+from typing import Any
+
+from django.db.models import Q
+
+from .. import database
 from ..limits import cooldown
-from ..models import Delivery
-from ..outcomes import DeliveryState
+from ..models import Confirmation, Delivery
+from ..outcomes import DeliveryState, Reason
+from . import outbox
 
-#: States of a delivery that sent no message, unless an earlier attempt was ambiguous.
+#: Conditions on the state of rows.
+IS_ASKED = Q(state=DeliveryState.ASKED)
+IS_IGNORED = Q(state=DeliveryState.IGNORED)
+IS_QUEUED = Q(state=DeliveryState.QUEUED)
+IS_CLAIMED = Q(state=DeliveryState.SENDING)
+IS_WAITING = Q(state__in=[DeliveryState.ASKED, DeliveryState.QUEUED])
+_ALWAYS = Q()
+
+#: States in which the courier is finished with a message.
+ENDED = frozenset(
+    {
+        DeliveryState.SENT,
+        DeliveryState.DELIVERED,
+        DeliveryState.BOUNCED,
+        DeliveryState.COMPLAINED,
+        DeliveryState.FAILED,
+        DeliveryState.ABANDONED,
+        DeliveryState.SUPPRESSED,
+        DeliveryState.SUPERSEDED,
+        DeliveryState.UNKNOWN,
+    }
+)
+#: States of a message that was not sent, unless an earlier attempt was ambiguous.
 UNSENT = frozenset(
     {
         DeliveryState.FAILED,
@@ -13,6 +41,89 @@ UNSENT = frozenset(
         DeliveryState.SUPERSEDED,
     }
 )
+#: States to which an attempt moves a message that was sent, or may have been.
+MAYBE_SENT = frozenset({DeliveryState.SENT, DeliveryState.UNKNOWN})
+#: States whose UPDATE sets ``ended_at``. After SENT the provider may still report.
+_FINAL = (ENDED - {DeliveryState.SENT}) | {DeliveryState.IGNORED}
+
+#: Condition on the rows that have sent no message so far.
+NOT_SENT = Q(state__in=[*UNSENT, DeliveryState.QUEUED], doubts=0)
+
+#: Rows that wait for a retry after an ambiguous attempt: the message may have been sent.
+_AMBIGUOUS = IS_QUEUED & Q(doubts__gt=0)
+_HANDED_OVER = [DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.UNKNOWN]
+
+#: The rows from which each state is reached. Rows are inserted as ASKED or QUEUED. Providers'
+#: events arrive in any order, and a worse state is kept.
+FROM: dict[DeliveryState, Q] = {
+    DeliveryState.QUEUED: IS_ASKED | IS_CLAIMED,
+    DeliveryState.IGNORED: IS_ASKED,
+    DeliveryState.SENDING: IS_QUEUED,
+    DeliveryState.SENT: IS_CLAIMED,
+    DeliveryState.FAILED: IS_ASKED | IS_CLAIMED,
+    DeliveryState.ABANDONED: IS_CLAIMED,
+    DeliveryState.SUPPRESSED: IS_CLAIMED,
+    DeliveryState.SUPERSEDED: IS_CLAIMED | (IS_QUEUED & Q(doubts=0)),
+    DeliveryState.UNKNOWN: IS_CLAIMED | _AMBIGUOUS,
+    DeliveryState.DELIVERED: _AMBIGUOUS | Q(state__in=_HANDED_OVER),
+    DeliveryState.BOUNCED: _AMBIGUOUS | Q(state__in=[*_HANDED_OVER, DeliveryState.DELIVERED]),
+    DeliveryState.COMPLAINED: _AMBIGUOUS
+    | Q(state__in=[*_HANDED_OVER, DeliveryState.DELIVERED, DeliveryState.BOUNCED]),
+}
+
+#: The state in which a message ends for each reason.
+_ENDINGS = {
+    Reason.NONE: DeliveryState.SENT,
+    Reason.DOUBTFUL: DeliveryState.UNKNOWN,
+    Reason.SUPPRESSED: DeliveryState.SUPPRESSED,
+    Reason.SUPERSEDED: DeliveryState.SUPERSEDED,
+    Reason.ADDRESS_CHANGED: DeliveryState.ABANDONED,
+    Reason.CONFIRMED: DeliveryState.ABANDONED,
+    Reason.BLOCKED: DeliveryState.ABANDONED,
+    Reason.REFUSED: DeliveryState.FAILED,
+    Reason.UNSUPPORTED: DeliveryState.FAILED,
+    Reason.NOT_ACCEPTED: DeliveryState.FAILED,
+    Reason.CRASHED: DeliveryState.FAILED,
+    Reason.INTERRUPTED: DeliveryState.FAILED,
+    Reason.TOO_LATE: DeliveryState.FAILED,
+}
+
+
+def ending(reason: Reason, *, doubts: int) -> tuple[DeliveryState, Reason]:
+    """Return the state in which a message ends for ``reason``, and the reason to record.
+
+    After an ambiguous attempt, a message that failed or was superseded is UNKNOWN, unless it is
+    only too late for its repeat.
+    """
+    state = _ENDINGS[reason]
+    if doubts and state is DeliveryState.SUPERSEDED:
+        return DeliveryState.UNKNOWN, reason
+    if doubts and state is DeliveryState.FAILED and reason is not Reason.TOO_LATE:
+        return DeliveryState.UNKNOWN, Reason.DOUBTFUL
+    return state, reason
+
+
+def move(delivery_id: int, to: DeliveryState, where: Q = _ALWAYS, **values: Any) -> bool:
+    """Move a delivery to the state ``to``; return False if it is not in a state before that.
+
+    It is one conditional UPDATE, so that of several callers one succeeds. ``where`` is a further
+    condition, ``values`` are further columns. The move is announced after the commit.
+    """
+    if to is not DeliveryState.SENDING:
+        values |= {"lease_owner": "", "lease_until": None}
+    if to in _FINAL:
+        values |= {"ended_at": database.now()}
+    rows = Delivery.objects.filter(FROM[to], where, pk=delivery_id)
+    if not rows.update(state=to, **values):
+        return False
+    outbox.announce(delivery_id, to, Reason(values.get("reason", "")))
+    return True
+
+
+def show(confirmation_id: int | None, state: DeliveryState, **values: Any) -> None:
+    """Write the state of a confirmation's newest delivery to it, and ``values``."""
+    rows = Confirmation.objects.filter(pk=confirmation_id or 0)
+    rows.update(last_delivery_state=state, **values)
 
 
 def release(delivery: Delivery, state: DeliveryState) -> None:

@@ -11,10 +11,10 @@ from .. import addresses, clients, conf, database, failures
 from ..accounts import Account
 from ..addresses import Address
 from ..clients import Client
-from ..deliveries import outbox
+from ..deliveries import outbox, states
 from ..limits import cooldown
 from ..models import Confirmation, Delivery
-from ..outcomes import CONCEALED, DeliveryState, Ending, Origin, Outcome, Reason, Refusal
+from ..outcomes import CONCEALED, Ending, Origin, Outcome, Reason, Refusal
 from . import backlog, matching
 from .signup import ensure_confirmation
 
@@ -116,7 +116,7 @@ def _ask(request: ResendRequest, identity: Address | str, draft: Delivery) -> Re
     with database.atomic():
         if tells and (wait := cooldown.take(_typed(identity))):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
-        _insert(draft, DeliveryState.ASKED)
+        outbox.ask(draft)
         backlog.inserted()
         request.before_commit(result)
     return result
@@ -158,7 +158,7 @@ def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
     """
     first, *others = accounts
     queue_others(draft, others)
-    _insert(_copy(draft, first, slot_at=draft.slot_at), DeliveryState.QUEUED)
+    outbox.queue(_copy(draft, first, slot_at=draft.slot_at, asked_at=draft.slot_at))
 
 
 def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
@@ -170,15 +170,15 @@ def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
         return
     waiting = set(
         Delivery.objects.filter(
+            states.IS_QUEUED,
             confirmation__in=[account.confirmation_id for account in others],
-            state=DeliveryState.QUEUED,
         ).values_list("confirmation", flat=True)
     )
     new = [a for a in others if a.confirmation_id is None or a.confirmation_id not in waiting]
     # The newest account comes last, so that the order of the keys is that of the accounts' age.
     for place, account in reversed(list(enumerate(new, start=1))):
         delivery = _copy(draft, account, reason=Reason.TURN)
-        _insert(delivery, DeliveryState.QUEUED, place * conf.get().COOLDOWN.gap)
+        outbox.queue(delivery, place * conf.get().COOLDOWN.gap)
 
 
 def _copy(draft: Delivery, account: Account, **values: Any) -> Delivery:
@@ -225,7 +225,7 @@ def send_to(
             if not _may_wait(account):
                 return Result(Outcome.COOLING_DOWN, retry_after=wait)
             delivery = _copy(draft, account, reason=Reason.TURN)
-            _insert(delivery, DeliveryState.QUEUED, timedelta(seconds=wait))
+            outbox.queue(delivery, timedelta(seconds=wait))
         else:
             queue(draft, [account])
     return Result(Outcome.SENT, account.address, account.address)
@@ -246,16 +246,8 @@ def _may_wait(account: Account) -> bool:
     """Return whether other accounts have the newest slot or a message under way, but not this."""
     last = cooldown.rows(account.mailbox).values("last_at")
     sharing = Delivery.objects.filter(
-        Q(slot_at__in=last) | Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING]),
+        Q(slot_at__in=last) | states.IS_QUEUED | states.IS_CLAIMED,
         confirmation__fingerprint=account.mailbox.fingerprint,
     )
     busy = set(sharing.values_list("confirmation__account_id", flat=True))
     return bool(busy) and account.user.pk not in busy
-
-
-def _insert(delivery: Delivery, state: DeliveryState, wait: timedelta = timedelta(0)) -> None:
-    delivery.state = state
-    delivery.reason = delivery.reason or Reason.NONE
-    delivery.asked_at = delivery.slot_at or database.now()
-    delivery.not_before = delivery.asked_at + wait
-    outbox.insert(delivery)

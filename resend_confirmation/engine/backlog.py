@@ -5,8 +5,7 @@ import time
 from typing import Protocol
 
 from .. import conf
-from ..models import Delivery
-from ..outcomes import DeliveryState
+from ..deliveries import requests
 
 logger = logging.getLogger("resend_confirmation")
 
@@ -89,7 +88,7 @@ def inserted() -> None:
             cap,
         )
         _shed = 0
-    unresolved = Delivery.objects.filter(state=DeliveryState.ASKED)[: CEILING * cap].count()
+    unresolved = requests.count(CEILING * cap)
     _is_full = unresolved >= CEILING * cap
     if unresolved >= cap:
         _closed_until = time.monotonic() + CLOSED_FOR

@@ -8,9 +8,9 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from .. import addresses, conf, database, failures
+from ..deliveries import states
 from ..limits import cooldown
 from ..models import Cooldown, Delivery
-from ..outcomes import DeliveryState
 
 #: Maximum number of rows per batch. Each batch is a separate transaction, so that locks are short.
 PRUNE_BATCH = 1000
@@ -19,19 +19,6 @@ PRUNE_BATCH = 1000
 SWEEP_INTERVAL = timedelta(minutes=10)
 SOON = timedelta(minutes=1)
 MOST_BATCHES = 10
-
-#: States in which the courier is finished with a delivery.
-ENDED = (
-    DeliveryState.SENT,
-    DeliveryState.DELIVERED,
-    DeliveryState.BOUNCED,
-    DeliveryState.COMPLAINED,
-    DeliveryState.FAILED,
-    DeliveryState.ABANDONED,
-    DeliveryState.SUPPRESSED,
-    DeliveryState.SUPERSEDED,
-    DeliveryState.UNKNOWN,
-)
 
 
 def prune(batch: int = PRUNE_BATCH) -> Iterator[int]:
@@ -43,17 +30,10 @@ def prune(batch: int = PRUNE_BATCH) -> Iterator[int]:
     """
     settings, now = conf.get(), database.now()
     dead_link = Q(link_expires_at=None) | Q(link_expires_at__lt=now)
-    deliveries = Delivery.objects.all()
-    yield from _in_batches(
-        deliveries.filter(dead_link, state__in=ENDED, asked_at__lt=now - settings.RETENTION.ended),
-        batch,
-    )
-    yield from _in_batches(
-        deliveries.filter(
-            state=DeliveryState.IGNORED, asked_at__lt=now - settings.RETENTION.ignored
-        ),
-        batch,
-    )
+    ended = Delivery.objects.filter(dead_link, state__in=states.ENDED)
+    yield from _in_batches(ended.filter(asked_at__lt=now - settings.RETENTION.ended), batch)
+    ignored = Delivery.objects.filter(states.IS_IGNORED)
+    yield from _in_batches(ignored.filter(asked_at__lt=now - settings.RETENTION.ignored), batch)
     # The longest window of a cooldown is a day, or the gap. Rows are kept for another day.
     kept = max(conf.DAY, settings.COOLDOWN.gap) + conf.DAY
     yield from _in_batches(

@@ -7,19 +7,15 @@ from datetime import timedelta
 from functools import partial
 
 from .. import addresses, clients, conf, database, failures
-from ..deliveries import retries
+from ..deliveries import requests, retries
 from ..limits import cooldown
 from ..models import Delivery
-from ..outcomes import DeliveryState, Outcome, Reason
-from ..signals import delivery_changed
+from ..outcomes import Reason
 from . import matching
 from .asking import queue_others
 from .signup import ensure_confirmation
 
 logger = logging.getLogger("resend_confirmation")
-
-#: Columns with values for the message and the redirect, cleared if there will be neither.
-BROUGHT = {"client_state": "", "payload": "", "language": "", "accept_language": ""}
 
 
 @failures.discreet
@@ -30,8 +26,7 @@ def resolve(limit: int = 100) -> int:
     fails. It is safe to run concurrently: the UPDATE that moves a row out of 'asked' succeeds for
     one courier.
     """
-    due = Delivery.objects.filter(state=DeliveryState.ASKED, not_before__lte=database.latest())
-    asks = list(due.order_by("not_before", "pk")[:limit])
+    asks = requests.due(limit)
     # A longer outage postpones the rest of the round.
     until = time.monotonic() + database.RECONNECT_SECONDS
     gone: Counter[str] = Counter()
@@ -79,53 +74,25 @@ def _look_up(ask: Delivery) -> None:
     # is then not refused because of the courier's delay.
     ask.slot_at = ask.asked_at
     with database.atomic():
-        # Attempts to resolve are not attempts to send, so the count starts again.
-        if not _move(ask, state=DeliveryState.QUEUED, attempts=0):
+        if not requests.hold(ask):
             return
         confirmation_id = (
             first.confirmation_id
             or ensure_confirmation(first, client=ask.client, language=ask.language).pk
         )
         key = first.mailbox.canonical
-        is_cooling_down = cooldown.take(key, first.cooldown, ask.slot_at) > 0
-        mine = Delivery.objects.filter(pk=ask.pk)
-        if is_cooling_down:
-            mine.update(
-                confirmation_id=confirmation_id,
-                state=DeliveryState.IGNORED,
-                reason=matching.OUTCOME_REASONS[Outcome.COOLING_DOWN],
-                ended_at=database.now(),
-                **BROUGHT,
-            )
+        if cooldown.take(key, first.cooldown, ask.slot_at):
+            requests.ignore(ask, Reason.COOLING_DOWN, confirmation_id=confirmation_id)
         else:
-            mine.update(confirmation_id=confirmation_id, slot_at=ask.slot_at)
+            requests.queue(ask, confirmation_id=confirmation_id, slot_at=ask.slot_at)
             queue_others(ask, others)
-    if is_cooling_down:
-        _tell(ask, DeliveryState.IGNORED, Reason.COOLING_DOWN)
-    else:
-        _tell(ask, DeliveryState.QUEUED, Reason.NONE)
 
 
 def _end(ask: Delivery, reason: Reason, key: str = "") -> None:
     """End a request without a message; take a slot of the cooldown ``key``, if there is one."""
     with database.atomic():
-        ended = _move(
-            ask, state=DeliveryState.IGNORED, reason=reason, ended_at=database.now(), **BROUGHT
-        )
-        if ended and key:
+        if requests.ignore(ask, reason) and key:
             cooldown.take(key)
-    if ended:
-        _tell(ask, DeliveryState.IGNORED, reason)
-
-
-def _tell(ask: Delivery, state: DeliveryState, reason: Reason) -> None:
-    delivery_changed.send_robust(Delivery, delivery_id=ask.pk, state=state, reason=reason)
-
-
-def _move(ask: Delivery, **values: object) -> bool:
-    """Move the request out of 'asked' and erase its identity; return False if it already was."""
-    asked = Delivery.objects.filter(pk=ask.pk, state=DeliveryState.ASKED)
-    return bool(asked.update(identity="", **values))
 
 
 def _postpone(ask: Delivery, error: Exception) -> None:
@@ -141,10 +108,6 @@ def _postpone(ask: Delivery, error: Exception) -> None:
         wait = retries.wait_after(tries) or timedelta.max
     reason = Reason.CRASHED if tries > len(retries.SCHEDULE) else Reason.TOO_LATE
     if wait > ask.asked_at + conf.get().LINK_LIFETIME - now:
-        if _move(ask, state=DeliveryState.FAILED, reason=reason, ended_at=now, **BROUGHT):
-            _tell(ask, DeliveryState.FAILED, reason)
+        requests.fail(ask, reason)
         return
-    Delivery.objects.filter(pk=ask.pk, state=DeliveryState.ASKED).update(
-        attempts=tries,
-        not_before=now + retries.with_jitter(wait),
-    )
+    requests.postpone(ask, tries, now + retries.with_jitter(wait))

@@ -2,7 +2,7 @@
 
 import re
 from contextlib import suppress
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,10 +12,10 @@ from .. import accounts, addresses, clients, conf, database, failures, tokens
 from ..accounts import Account
 from ..addresses import Address
 from ..clients import Client, Redirect
-from ..deliveries import outbox, states, superseding
+from ..deliveries import outbox, superseding
 from ..limits import cooldown
 from ..models import Confirmation, Delivery
-from ..outcomes import ConfirmationState, DeliveryState, Origin, Reason, Refusal
+from ..outcomes import ConfirmationState, Origin, Reason, Refusal
 
 #: A language code with optional subtags: a tag (pt-BR) or a locale (pt_BR, sr@latin).
 _TAG = re.compile(r"([a-z]{2,8})([-_@][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
@@ -76,43 +76,40 @@ def start(
             confirmation.time_zone = zone
             confirmation.save(update_fields=["time_zone"])
         if send:
-            now = database.now()
             # The id of a redirect is valid only for the client that registered it.
             sender = owner if client or redirect else clients.by_name(confirmation.client)
             target = _redirect(sender, redirect) if sender and redirect else None
-            older = superseding.end_waiting(confirmation.pk)
-            outbox.insert(
-                Delivery(
-                    confirmation=confirmation,
-                    dialect=dialect,
-                    client=sender.name if sender else confirmation.client,
-                    redirect=target.id if isinstance(target, Redirect) else "",
-                    language=language,
-                    origin=Origin.SIGN_UP,
-                    state=DeliveryState.QUEUED,
-                    asked_at=now,
-                    **_slot(address, now, older),
-                )
+            wait, slot = _slot(address, superseding.end_waiting(confirmation.pk))
+            delivery = Delivery(
+                confirmation=confirmation,
+                dialect=dialect,
+                client=sender.name if sender else confirmation.client,
+                redirect=target.id if isinstance(target, Redirect) else "",
+                language=language,
+                origin=Origin.SIGN_UP,
+                **slot,
             )
+            outbox.queue(delivery, wait)
     return confirmation
 
 
-def _slot(address: Address, now: datetime, older: list[Delivery]) -> dict[str, Any]:
-    """Return a delivery's fields for its due time: with a new slot, or with one of ``older``.
+def _slot(address: Address, older: list[Delivery]) -> tuple[timedelta, dict[str, Any]]:
+    """Return how long a delivery has to wait, and its slot: a new one, or one of ``older``.
 
     Without a slot the message waits for one gap at most, and takes a slot when it is sent. Requests
     made before the account existed cannot delay it until the hour or the day is over.
     """
+    now = database.now()
     wait = timedelta(seconds=cooldown.take(address.canonical, at=now))
     unused = [row for row in older if row.slot_at and not row.doubts]
     heir = unused.pop() if wait and unused else None
     for row in unused:
-        states.release(row, DeliveryState.SUPERSEDED)
+        superseding.release(row)
     if heir is not None:
-        return {"not_before": now, "slot_at": heir.slot_at}
+        return timedelta(0), {"slot_at": heir.slot_at}
     if wait:
-        return {"not_before": now + min(wait, conf.get().COOLDOWN.gap), "reason": Reason.TURN}
-    return {"not_before": now, "slot_at": now}
+        return min(wait, conf.get().COOLDOWN.gap), {"reason": Reason.TURN}
+    return timedelta(0), {"slot_at": now}
 
 
 def _own_address(user: Any) -> str | None:

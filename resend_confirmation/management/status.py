@@ -9,6 +9,7 @@ from django.db.models import Count, Min, Q
 from .. import database
 from ..courier import pause
 from ..courier.pause import Pause
+from ..deliveries import states
 from ..limits import budget
 from ..limits.budget import Budget
 from ..models import Confirmation, Delivery
@@ -49,8 +50,8 @@ def _plain(value: Any) -> Any:
 def read() -> Status:
     """Read the counts, in a handful of statements."""
     now = database.latest()
-    ready = Q(state__in=[DeliveryState.ASKED, DeliveryState.QUEUED], not_before__lte=now)
-    left_behind = Q(state=DeliveryState.SENDING, lease_until__lt=now)
+    ready = states.IS_WAITING & Q(not_before__lte=now)
+    left_behind = states.IS_CLAIMED & Q(lease_until__lt=now)
     due = Delivery.objects.filter(ready | left_behind)
     found = due.aggregate(count=Count("pk"), since=Min("not_before"))
     since = found["since"]
@@ -61,7 +62,7 @@ def read() -> Status:
         due=found["count"],
         oldest_due_seconds=(now - since).total_seconds() if since else None,
         unresolved=deliveries[DeliveryState.ASKED],
-        retrying=Delivery.objects.filter(state=DeliveryState.QUEUED, attempts__gt=0).count(),
+        retrying=Delivery.objects.filter(states.IS_QUEUED, attempts__gt=0).count(),
         paused=found_pause is not None,
         pause=found_pause,
         budget=budget.current(),
