@@ -18,7 +18,7 @@ from resend_confirmation.outcomes import CONCEALED, ConfirmationState, Outcome, 
 
 from .factories import PendingFactory, UserFactory, address_of
 
-pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ SUPPRESSIONS = "/admin/resend_confirmation/suppression/"
 FIRST, SECOND, *_ = sorted(mounted_dialects())
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
-pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
+pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 
 def staff(*permissions, **values):

@@ -30,7 +30,6 @@ from resend_confirmation.outcomes import DeliveryState, Reason
 from .factories import UserFactory
 
 pytestmark = [
-    pytest.mark.database,
     pytest.mark.django,
     pytest.mark.django_db,
     # Anymail says so of SendGrid, and still brings it.

@@ -9,7 +9,7 @@ from celery import Celery, _state
 from resend_confirmation.carriers import celery
 from resend_confirmation.carriers.celery import CeleryCarrier
 
-pytestmark = [pytest.mark.database, pytest.mark.django]
+pytestmark = pytest.mark.database
 
 #: Seconds for anything to happen, on a machine that is busy with something else.
 DEADLINE = 60

@@ -22,7 +22,7 @@ from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, Outcome
 
-pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 HAS_CLOCK = connection.vendor != "sqlite"
 needs_clock = pytest.mark.skipif(not HAS_CLOCK, reason="this database's clock is the machine's")

@@ -36,7 +36,7 @@ ROOT = Path(__file__).parent.parent
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
-pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 
 class Ran:
@@ -622,6 +622,8 @@ class TestCommonOptions:
         ran = Ran("prune", "--batch", "2", "-v", "0")
         assert (ran.lines, ran.progress, ran.code) == (["deleted: 1"], [], 0)
 
+    @pytest.mark.server
+    @pytest.mark.django
     @pytest.mark.parametrize(
         "arguments",
         [

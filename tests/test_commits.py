@@ -18,7 +18,6 @@ from .test_link import linked
 
 pytestmark = [
     pytest.mark.database,
-    pytest.mark.django,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(
         connection.vendor not in {"postgresql", "mysql"}, reason="there is no connection to lose"

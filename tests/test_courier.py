@@ -30,7 +30,7 @@ from .factories import UserFactory, address_of, queued
 from .mailers import SMTP, ScriptedBackend, through
 from .smtp_server import Server
 
-pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
+pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ import pytest
 from resend_confirmation import deadline
 from resend_confirmation.deadline import DeadlineExceeded, JobEnded, NotStarted, run_with_timeout
 
-pytestmark = [pytest.mark.database, pytest.mark.django]
+pytestmark = pytest.mark.database
 
 #: Nothing in these tests lasts so long unless it hangs.
 LONG = 30.0

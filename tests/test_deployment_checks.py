@@ -24,8 +24,6 @@ from .mailers import SMTP, through
 from .new_project import NewProject
 from .test_docs import blocks, page
 
-pytestmark = pytest.mark.django
-
 GOOD: dict[str, Any] = {
     "BASE_URL": "https://site.example",
     "CLIENTS": [
@@ -234,6 +232,7 @@ def test_w006_mail_backend(ids, production, name):
     assert ids() == ["W006"]
 
 
+@pytest.mark.django
 def test_w006_another_mailer(ids, production):
     """W006: what counts is the connection that MAILER names, and SMTP is Django's default."""
     if django.VERSION < (6, 1):
@@ -246,6 +245,7 @@ def test_w006_another_mailer(ids, production):
     assert ids(MAILER="other") == ["W006"]
 
 
+@pytest.mark.django
 def test_w006_before_mailers(ids, production):
     """W006: EMAIL_BACKEND counts where there is no MAILERS, and reading it warns nobody."""
     if django.VERSION >= (6, 1):
@@ -374,6 +374,7 @@ def test_w010_weak_key(ids, algorithm, key, expected):
 TASKS = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
 
 
+@pytest.mark.django
 @pytest.mark.parametrize(
     ("backend", "expected"),
     [
@@ -391,6 +392,7 @@ def test_w016_tasks_for_development(found, production, backend, expected):
         assert text in message.msg
 
 
+@pytest.mark.django
 def test_options_of_tasks(settings):
     """The options ``backend`` and ``queue`` say where the task is enqueued."""
     dummy = f"{TASKS}.backends.dummy.DummyBackend"
@@ -442,6 +444,8 @@ def ours(said: str) -> set[str]:
     return {w.removeprefix("resend_confirmation.") for w in words if "resend_confirmation." in w}
 
 
+@pytest.mark.server
+@pytest.mark.django
 def test_a_new_project_is_not_ready(tmp_path):
     """``manage.py check --deploy`` runs them: a site as startproject makes it is not ready."""
     done = shop(tmp_path).ask("manage.py", "check", "--deploy")
@@ -457,6 +461,8 @@ def production_settings() -> tuple[str, str]:
     return common, since_6_1 if django.VERSION >= (6, 1) else before
 
 
+@pytest.mark.server
+@pytest.mark.django
 def test_production_settings_of_the_docs(tmp_path):
     """With the settings of the documentation the same site hears of clients to come alone."""
     said = shop(tmp_path, *production_settings()).manage("check", "--deploy")
@@ -464,6 +470,8 @@ def test_production_settings_of_the_docs(tmp_path):
     assert ours(said) == {"W033"}
 
 
+@pytest.mark.server
+@pytest.mark.django
 def test_mail_server_of_the_docs(tmp_path, monkeypatch):
     """The settings that the documentation shows take the mail server from the environment."""
     given = {

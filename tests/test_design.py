@@ -168,6 +168,8 @@ def test_database_tests_are_marked():
     # Threads that have no database: web servers, and one that makes a link.
     assert found == {
         "tests/test_docs.py": ["gateway"],
+        "tests/dialects/test_fuzz.py": ["wsgi", "asgi"],
+        "tests/test_anymail.py": ["test_a_certificate_that_nobody_vouches_for", "__init__"],
         "tests/vendor_clients/test_browsers.py": ["elsewhere"],
         "tests/host_projects/test_links.py": ["test_script_prefix"],
     }

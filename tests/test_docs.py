@@ -572,6 +572,8 @@ def test_source_distribution_is_complete():
     assert {*copied, *map(relative, ROOT_PAGES)} <= included
 
 
+@pytest.mark.server
+@pytest.mark.django
 def test_readme_site_passes_its_checks(tmp_path):
     """A new project with nothing but the README's lines hears what they say, and migrates."""
     project = NewProject(tmp_path)

@@ -19,7 +19,7 @@ from resend_confirmation.outcomes import CONCEALED, DeliveryState, Reason
 from .dialects.cases import token_of
 from .factories import PendingFactory, UserFactory, address_of
 
-pytestmark = [pytest.mark.database, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 ADDRESS = "shared@example.com"
 GAP = timedelta(seconds=60)

@@ -26,7 +26,7 @@ from resend_confirmation.signals import confirmed as confirmed_signal
 
 from .factories import UserFactory, address_of
 
-pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
+pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 LANDING = "https://game.example/callback"
@@ -476,6 +476,7 @@ class CountingStore(ConfirmationStore):
         return super().confirm(account)
 
 
+@pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_pressed_many_times_at_once(pending, heard, change):
     """Of 50 who press at the same moment one confirms; the others are told it was confirmed."""
@@ -857,6 +858,7 @@ def test_any_host_name(token, client):
     assert "https://site.example/confirm/?token=" in str(letter.body)
 
 
+@pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_a_receiver_that_fails_behind_the_page(pending, client, caplog):
     """When a receiver fails the page is an error, nothing is confirmed, and the link works on."""
@@ -875,6 +877,7 @@ def test_a_receiver_that_fails_behind_the_page(pending, client, caplog):
     assert client.post(PAGE, {"token": token}).status_code == 303
 
 
+@pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_on_commit_of_a_receiver(pending, client):
     """What a receiver does on commit is done after the confirmation, and for its winner alone."""

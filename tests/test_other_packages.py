@@ -4,7 +4,7 @@ import pytest
 
 from .subprocesses import assert_passes
 
-pytestmark = pytest.mark.django
+pytestmark = [pytest.mark.server, pytest.mark.django]
 
 
 @pytest.mark.parametrize("name", ["test_oauth_toolkit", "test_paths", "test_tokens"])

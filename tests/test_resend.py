@@ -34,7 +34,7 @@ from resend_confirmation.outcomes import (
 
 from .factories import PendingFactory, UserFactory
 
-pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from resend_confirmation.signals import delivery_changed
 
 from .factories import UserFactory
 
-pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

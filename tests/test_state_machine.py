@@ -35,8 +35,6 @@ from .conftest import examples
 from .factories import PendingFactory, address_of
 from .mailers import killed, through
 
-pytestmark = pytest.mark.database
-
 S = DeliveryState
 S_PENDING = ConfirmationState.PENDING
 #: From where to where a delivery may go in one step; what is not here is an end.

@@ -24,7 +24,7 @@ from resend_confirmation.outcomes import DeliveryState
 
 from .factories import UserFactory
 
-pytestmark = [pytest.mark.database, pytest.mark.django]
+pytestmark = pytest.mark.database
 
 NAME = "resend-confirmation-courier"
 

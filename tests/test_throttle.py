@@ -29,7 +29,7 @@ from resend_confirmation.throttling.throttle import network
 from .conftest import unavailable
 from .faults.gate import Gate
 
-pytestmark = [pytest.mark.database, pytest.mark.django]
+pytestmark = pytest.mark.database
 
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
 

@@ -23,7 +23,6 @@ from resend_confirmation.tracking import is_lasting
 from .factories import UserFactory, address_of
 
 pytestmark = [
-    pytest.mark.database,
     pytest.mark.django_db,
     pytest.mark.urls("tests.anymail_urls"),
     pytest.mark.filterwarnings("ignore::anymail.exceptions.AnymailWarning"),
@@ -633,6 +632,7 @@ def test_events(provider, kind, client, pending, clock):
 
 
 @providers
+@pytest.mark.database
 def test_by_the_providers_id_alone(provider, client, pending):
     """An event that brings no metadata finds its delivery by the provider's id."""
     delivery = sent(pending, provider)
@@ -757,6 +757,7 @@ def test_before_the_mark(provider, client, pending, clock):
     assert delivery.state == DeliveryState.DELIVERED
 
 
+@pytest.mark.database
 def test_the_whole_race(client, pending, settings, monkeypatch):
     """With the report first, the message counts as sent once, and its report stays."""
     start(pending)
@@ -822,6 +823,7 @@ def test_a_suppression_stops_later_messages(client, pending):
     assert send_due() == Tally(sent=1)
 
 
+@pytest.mark.database
 def test_a_suppression_holds_no_address(client, pending):
     """What is kept of the address is its keyed digest."""
     report(client, "postmark", "hard", sent(pending, "postmark"))

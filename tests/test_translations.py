@@ -21,8 +21,6 @@ from .catalogues import PACKAGE, PLURALS, Fixed, folder, marked, read
 from .factories import PendingFactory, UserFactory
 from .sessions import MIDDLEWARE
 
-pytestmark = pytest.mark.django
-
 LOCALES = ["de", "es", "fr", "pt_BR"]
 
 every_catalogue = pytest.mark.parametrize("locale", LOCALES)

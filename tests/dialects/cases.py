@@ -37,6 +37,7 @@ __all__ = [
     "package_dialects",
     "to_reply",
     "token_of",
+    "vendor_cases",
     "way_on",
 ]
 
@@ -62,6 +63,11 @@ def all_cases() -> list[Case]:
 def first_cases() -> list[Case]:
     """Return the first case of each dialect: its other cases are further URLs of the same view."""
     return list({case.view.dialect: case for case in reversed(all_cases())}.values())[::-1]
+
+
+def vendor_cases() -> list[Case]:
+    """Return the first case of each vendor: its other dialects differ in few of their answers."""
+    return list({module_of(case.view): case for case in reversed(all_cases())}.values())[::-1]
 
 
 def way_on(response: Any) -> str:

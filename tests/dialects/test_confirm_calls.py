@@ -16,7 +16,7 @@ from tests.factories import UserFactory
 
 from .cases import token_of
 
-pytestmark = [pytest.mark.django, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 CALLS: list[type[VendorView]] = [QuivaConfirm, StrapiConfirm, StrapiV4Confirm]
 MET = {

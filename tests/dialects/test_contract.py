@@ -32,19 +32,38 @@ from .cases import (
     first_cases,
     module_of,
     package_dialects,
+    vendor_cases,
 )
 
-pytestmark = [pytest.mark.database, pytest.mark.django]
-
-CASES = first_cases()
+CASES, VENDORS = first_cases(), vendor_cases()
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
-class TestContract(Endings, BadInput, Identities, Trust, Failing, Document):
-    """The contract that hosts run on theirs; test_headers and test_silence have the rest of it."""
+# The contract that hosts run on theirs; test_headers and test_silence have the rest of it. One
+# dialect for each vendor is enough for other versions of Django, and what writes or looks up rows
+# for other databases.
 
-    cases = CASES
+
+@pytest.mark.database
+@pytest.mark.django
+class TestRows(Endings, Identities, Failing):
+    """What an ask writes and finds, once for each vendor."""
+
+    cases = VENDORS
+
+
+@pytest.mark.django
+class TestInput(BadInput, Trust, Document):
+    """What is read of an ask, once for each vendor."""
+
+    cases = VENDORS
+
+
+class TestFurtherDialects(Endings, BadInput, Identities, Trust, Failing, Document):
+    """The same for a vendor's further dialects."""
+
+    cases = [case for case in CASES if case not in VENDORS]
 
 
 class TestOtherUrls(Contract):
@@ -64,9 +83,11 @@ class TestOtherUrls(Contract):
 
 
 def test_other_urls():
-    """Each dialect has its first case in the contract, and one vendor has further URLs."""
+    """Each dialect has its first case in the contract, and one vendor has further URLs of it."""
     assert len(CASES) == len({case.view.dialect for case in all_cases()}) == 6
     assert len(TestOtherUrls.cases) == 4
+    assert len(VENDORS) == 4
+    assert len(TestFurtherDialects.cases) == 2
 
 
 def test_delivered_drains_to_the_end(site):
@@ -148,6 +169,7 @@ quiet_or_silenced = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.database
 @quiet_or_silenced
 @pytest.mark.parametrize("ending", STATES, ids=str)
 def test_statements_of_a_quiet_ask(case, quiet, ending, arrange, statements, configure):
@@ -162,6 +184,7 @@ CANDID = [case for case in CASES if not case.is_quiet]
 candid = pytest.mark.parametrize("case", CANDID, ids=str)
 
 
+@pytest.mark.database
 @candid
 def test_statements_of_a_candid_ask(case, statements, pending, clock):
     """A message costs three statements, and four the first time that an address is seen."""
@@ -170,6 +193,7 @@ def test_statements_of_a_candid_ask(case, statements, pending, clock):
     assert verbs(statements(case.ask(ADDRESS))) == ["SELECT", "UPDATE", "INSERT"]
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("case", [case for case in CASES if case.is_candid], ids=str)
 @pytest.mark.parametrize("ending", [o for o in Outcome if o is not Outcome.SENT], ids=str)
 def test_statements_of_a_refused_ask(case, ending, arrange, statements):
@@ -186,6 +210,7 @@ def test_statements_without_a_question(case, ending, arrange, statements):
     assert verbs(statements(ask)) == (["INSERT"] if quiet else [])
 
 
+@pytest.mark.database
 class TestUnknownIsQuiet:
     """strapi-v4 answers UNKNOWN as SENT but tells CONFIRMED and BLOCKED.
 

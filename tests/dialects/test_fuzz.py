@@ -31,8 +31,6 @@ from tests.factories import PendingFactory
 from .cases import ADDRESS, Case, Request, all_cases
 from .envelopes import ENVELOPES
 
-pytestmark = pytest.mark.database
-
 #: Seconds for an answer, on a machine that is busy with something else.
 DEADLINE = 60
 #: By which an answer says that it came from a dialect's view.
@@ -404,6 +402,8 @@ def over_socket(port: int, request: Raw) -> Answered | None:
         return Answered(response.status, dict(response.getheaders()), body)
 
 
+@pytest.mark.server
+@pytest.mark.database
 @every_case
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("serve", [wsgi, asgi], ids=["wsgi", "asgi"])

@@ -12,7 +12,7 @@ from tests.factories import UserFactory
 
 from .cases import token_of
 
-pytestmark = [pytest.mark.django, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 WEB, INVITE = "https://site.example/web", "https://site.example/invite"
 SIGNING = {"key": "a secret of 32 bytes or more, known to the tests alone"}

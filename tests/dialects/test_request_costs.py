@@ -12,7 +12,7 @@ from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, Outcome
 
-pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 PACKAGE = str(Path(addresses.__file__).parent)
 #: Upper limits for one request. Lower them when a change saves calls.

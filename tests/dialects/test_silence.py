@@ -18,8 +18,6 @@ from resend_confirmation.testing.dialects.silence import (
 
 from .cases import ADDRESS, first_cases
 
-pytestmark = pytest.mark.database
-
 CASES = first_cases()
 
 #: What a mail server says, to every message of a test.
@@ -51,6 +49,7 @@ def of_the_last(case):
     return quietly(case)[-1:] if case is CASES[-1] else []
 
 
+@pytest.mark.database
 class TestSilence(Silence):
     """The contract, with a mail server that fails in every way, and a backlog that is full."""
 

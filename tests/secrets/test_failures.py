@@ -24,7 +24,7 @@ from resend_confirmation.outcomes import DeliveryState
 from tests.secrets.conftest import unlogged
 from tests.test_link import linked
 
-pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 ADDRESS, PAYLOAD = "pending@example.com", "a-payload-of-the-callers"
 QUERY = f"projectId=40db2ea4-5d42-11e6-a3ff-005056a0e04a&payload={PAYLOAD}"

@@ -148,6 +148,7 @@ def fetch(url, data=None):
         return HTTPStatus.SEE_OTHER
 
 
+@pytest.mark.server
 def test_logs_of_a_server(server):
     """All logs at DEBUG, the access log too: pages, a press, a failing receiver, no token."""
     address, made, log = server

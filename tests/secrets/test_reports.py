@@ -22,7 +22,7 @@ from resend_confirmation.signals import confirmed as confirmed_signal
 from tests.factories import queued
 from tests.test_link import linked
 
-pytestmark = [pytest.mark.database, pytest.mark.django, pytest.mark.django_db]
+pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 ADDRESS = "pending@example.com"
 #: What our own log says of ``fail``: class and frames, and not its text.
@@ -103,6 +103,7 @@ def test_mail_to_admins(token, browser, monkeypatch, press, reports):
 
 
 @pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_a_receiver_that_fails(pending, browser, settings, reports, debug):
     """When a receiver of ``confirmed`` fails neither page nor mail shows the token."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import pytest
 from rest_framework import serializers
@@ -250,8 +250,11 @@ def answered(site: Site, over: str, ask: Request) -> Reply:
 class Identities(Contract):
     """Tests of unusual identities that match an account."""
 
-    @pytest.mark.parametrize("address", ODD_ADDRESSES)
-    @pytest.mark.parametrize("over", ["wsgi", "asgi"])
+    @pytest.mark.parametrize(
+        ("over", "address"),
+        [("wsgi", address) for address in ODD_ADDRESSES]
+        + [("asgi", address) for address in ODD_ADDRESSES if quote(address, "@+'") != address],
+    )
     def test_odd_address(self, case: Case, address: str, over: str, site: Site) -> None:
         """An address with a slash, plus, percent, quote or non-ASCII letter matches only itself."""
         for number, email in enumerate((address, *LOOKALIKES)):

@@ -116,8 +116,11 @@ class Silence(Contract):
     #: The kinds to compare. A subclass that adds some overrides ``bring_about`` as well.
     kinds: ClassVar[Sequence[str]] = KINDS
 
-    @pytest.mark.parametrize("ending", STATES, ids=str)
-    @pytest.mark.parametrize("setting", ["all", "listed"], ids=repr)
+    @pytest.mark.parametrize(
+        ("setting", "ending"),
+        [*(("all", ending) for ending in STATES), ("listed", Outcome.UNKNOWN)],
+        ids=str,
+    )
     def test_quiet(self, case: Case, ending: Ending, setting: Any, site: Site) -> None:
         """Under the host's QUIET, all endings that depend on the account look the same."""
         site.configure(QUIET=[case.view.dialect] if setting == "listed" else setting)
@@ -182,20 +185,27 @@ class Silence(Contract):
     def _remember_clients(self, site: Site) -> None:
         self._clients = site.settings.RESEND_CONFIRMATION["CLIENTS"]
 
-    @pytest.fixture(params=[False, True], ids=["autocommit", "ATOMIC_REQUESTS"])
-    def transactions(self, request: Any, monkeypatch: Any) -> None:
-        """Run the test with and without a transaction for each request."""
-        monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", request.param)
-
-    @pytest.mark.usefixtures("transactions")
     @expand("quiet", rows=quietly)
-    @pytest.mark.parametrize("neighbours", [0, 3], ids=["no cooldowns", "cooldowns"])
+    @pytest.mark.parametrize(
+        ("is_atomic", "neighbours"),
+        [(False, 0), (True, 3)],
+        ids=["autocommit, no cooldowns", "ATOMIC_REQUESTS, cooldowns"],
+    )
     @pytest.mark.django_db(transaction=True)
-    def test_silence(self, case: Case, quiet: Any, neighbours: int, site: Site) -> None:
+    def test_silence(
+        self,
+        case: Case,
+        quiet: Any,
+        is_atomic: bool,
+        neighbours: int,
+        site: Site,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
         """Bytes, headers, statements and signals are the same for every kind of account.
 
         The same holds for a second request at once, and for a third one after the courier ran.
         """
+        monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", is_atomic)
         assert site.clock.epoch
         site.configure(QUIET=quiet)
         found = {}
