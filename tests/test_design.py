@@ -167,7 +167,6 @@ def test_database_tests_are_marked():
     found = offenders(sorted(TESTS.rglob("test_*.py")), unmarked)
     # Threads that have no database: servers, and one that makes a link.
     assert found == {
-        "tests/test_docs.py": ["gateway"],
         "tests/dialects/test_fuzz.py": ["wsgi", "asgi"],
         "tests/test_docs.py": ["gateway"],
         "tests/test_anymail.py": ["test_a_certificate_that_nobody_vouches_for", "__init__"],
