@@ -264,7 +264,7 @@ def test_killed_once(pending, clock, script):
 
 
 def test_killed_before_the_hand_over(pending, clock):
-    """Who died before handing the message over left no doubt."""
+    """A courier that died before handing the message over leaves nothing ambiguous."""
     queued(pending)
     claims.claim("killed")
     clock.move(seconds=61)

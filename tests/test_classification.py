@@ -180,7 +180,7 @@ def raised_by(work: Callable[[], object]) -> BaseException:
 
 @pytest.mark.parametrize("work", [connect_smtp, connect_http, ask_for_a_host])
 def test_nobody_listens(work):
-    """Where there was no connection the message was not accepted, and there is no doubt."""
+    """Without a connection the message was not accepted, and nothing is ambiguous."""
     assert classify(raised_by(work), Stage.HANDED_OVER).failure is NOT_ACCEPTED
 
 

@@ -458,7 +458,7 @@ def test_ambiguous(pending, clock, script):
 
 
 def test_an_ambiguous_attempt_then_an_accepted_one(pending, clock, script):
-    """When the repeat is accepted the message is sent, and the row remembers the doubt."""
+    """When the repeat is accepted the message is sent, and the row counts the ambiguous attempt."""
     queued(pending)
     script.append(DeadlineExceeded())
     send_due()

@@ -171,7 +171,7 @@ def test_an_abort_that_fails(pipe):
 
 
 def test_ended_at_the_last_moment():
-    """Work that succeeds as it is aborted has succeeded: no doubt is made where there is none."""
+    """Work that succeeds as it is aborted has succeeded, and is not ambiguous."""
     release = threading.Event()
 
     def work():

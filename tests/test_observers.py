@@ -97,7 +97,7 @@ class Closing(SMTPBackend):
 
 
 class Forgetful(LocmemBackend):
-    """Nothing that can be watched: sends, then fails."""
+    """Cannot be observed: sends, then fails."""
 
     error: BaseException | None = None
 
@@ -180,7 +180,7 @@ def test_smtp_has_taken_it(pending, talker, monkeypatch, error):
 
 
 def test_a_session_that_the_backend_opens(pending, talker):
-    """Sessions that a backend opens by itself are watched too."""
+    """Sessions that a backend opens by itself are observed too."""
     server = talker("tests.test_observers.Reconnecting")
     queued(pending)
     drain_to_the_end()
@@ -205,12 +205,12 @@ def test_a_provider_has_taken_it(pending, settings, error):
     assert Delivery.objects.get().provider_id == "0"
 
 
-DOUBTS = [*ERRORS[1:9], *ERRORS[11:]]
+AMBIGUOUS = [*ERRORS[1:9], *ERRORS[11:]]
 
 
-@pytest.mark.parametrize("error", DOUBTS, ids=[type(each).__name__ for each in DOUBTS])
+@pytest.mark.parametrize("error", AMBIGUOUS, ids=[type(each).__name__ for each in AMBIGUOUS])
 def test_nothing_is_known(pending, settings, monkeypatch, error):
-    """What a backend that cannot be watched raises leaves a doubt: one repeat, then unknown."""
+    """An exception of a backend that cannot be observed is ambiguous: one repeat, then unknown."""
     through(settings, "tests.test_observers.Forgetful")
     monkeypatch.setattr(Forgetful, "error", error)
     queued(pending)
@@ -218,7 +218,7 @@ def test_nothing_is_known(pending, settings, monkeypatch, error):
     assert (len(mail.outbox), ending()) == (2, (S.UNKNOWN, Reason.DOUBTFUL, 1))
 
 
-@pytest.mark.parametrize("error", DOUBTS, ids=[type(each).__name__ for each in DOUBTS])
+@pytest.mark.parametrize("error", AMBIGUOUS, ids=[type(each).__name__ for each in AMBIGUOUS])
 def test_a_wrapped_backend_has_sent(pending, talker, monkeypatch, error):
     """A backend that sends by another one, and then fails, sends at most one copy."""
     server = talker("tests.test_observers.Wrapping")
@@ -229,7 +229,7 @@ def test_a_wrapped_backend_has_sent(pending, talker, monkeypatch, error):
 
 
 def test_a_wrapped_backend_without_a_server(pending, talker):
-    """A backend whose own inner one gets no connection has sent nothing: no doubt."""
+    """A backend whose own inner one gets no connection has sent nothing, which is not ambiguous."""
     talker("tests.test_observers.Wrapping").stop()
     queued(pending)
     drain_to_the_end()
@@ -292,7 +292,7 @@ def test_filtered(pending, talker):
     ids=str,
 )
 def test_where_a_session_ends(pending, talker, said, state, copies):
-    """Only a session that ends between the body and its answer leaves a doubt."""
+    """Only a session that ends between the body and its answer is ambiguous."""
     server = talker(**said)
     queued(pending)
     drain_to_the_end()
@@ -321,7 +321,7 @@ def test_a_session_that_hangs(pending, talker, change, said, state, copies):
 
 
 def test_a_backend_that_hangs_after_it_sent(pending, talker, change):
-    """A farewell of the backend's own that hangs leaves no doubt about what was accepted."""
+    """A close that hangs after the message was accepted makes nothing ambiguous."""
     change(SEND_DEADLINE=1)
     server = talker("tests.test_observers.Closing", quit="")
     queued(pending)
@@ -382,7 +382,7 @@ class Answering(AnymailBackend):  # type: ignore[misc]
     ids=str,
 )
 def test_where_a_provider_fails(pending, settings, monkeypatch, where, error, state, copies):
-    """Before the request there is no doubt, and after a good answer there is none."""
+    """An exception before the request, or after a good answer, is not ambiguous."""
     through(settings, "tests.test_observers.Answering")
     monkeypatch.setattr(Answering, "where", where)
     monkeypatch.setattr(Answering, "error", error)

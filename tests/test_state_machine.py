@@ -40,7 +40,7 @@ S_PENDING = ConfirmationState.PENDING
 #: From where to where a delivery may go in one step; what is not here is an end.
 STEPS: dict[str, set[DeliveryState]] = {
     S.ASKED: {S.QUEUED, S.IGNORED, S.FAILED},
-    # To the last four only in doubt: when it may have gone out already.
+    # To the last four only if an attempt was ambiguous: it may have been sent already.
     S.QUEUED: {S.SENDING, S.SUPERSEDED, S.UNKNOWN, S.DELIVERED, S.BOUNCED, S.COMPLAINED},
     S.SENDING: {S.QUEUED, S.SENT, S.FAILED, S.ABANDONED, S.SUPPRESSED, S.SUPERSEDED, S.UNKNOWN}
     | {S.DELIVERED, S.BOUNCED, S.COMPLAINED},
@@ -49,7 +49,7 @@ STEPS: dict[str, set[DeliveryState]] = {
     S.DELIVERED: {S.BOUNCED, S.COMPLAINED},
     S.BOUNCED: {S.COMPLAINED},
 }
-#: The first try, five repeats, and one that answers a doubt.
+#: The first try, five repeats, and one after an ambiguous attempt.
 MOST_ATTEMPTS = 7
 #: The first send that nobody answered, and the one repeat.
 MOST_SILENT = 2
@@ -284,7 +284,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @invariant()
     def copies_are_bounded(self):
-        """One copy each, and one more for each doubt; all with the delivery's Message-ID."""
+        """One copy each, one more per ambiguous attempt; all with the delivery's Message-ID."""
         assert all(count <= MOST_SILENT for count in Provider.silent.values())
         copies = Counter(message_id for message_id, _ in Provider.copies)
         rows = list(Delivery.objects.exclude(message_id=""))
@@ -292,7 +292,7 @@ class Deliveries(RuleBasedStateMachine):
         assert len(ids) == len(set(ids))
         assert set(copies) <= set(ids)
         for row in rows:
-            # A courier that died has left a doubt that nobody has seen yet.
+            # A courier that died has left an ambiguous attempt that is not counted yet.
             unseen = row.state == DeliveryState.SENDING
             assert copies[row.message_id] <= 1 + row.doubts + unseen
             before = self.message_ids.get(row.pk, row.message_id)

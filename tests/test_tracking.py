@@ -786,7 +786,7 @@ def test_a_report_settles_an_ambiguous_attempt(client, pending, clock):
 
 
 def test_a_copy_whose_id_we_never_learnt(client, pending):
-    """After a doubt the first copy has an id that nobody told us; the recipient must agree."""
+    """After an ambiguous attempt the first copy's id is unknown; the recipient must agree."""
     delivery = sent(pending, "postmark")
     Delivery.objects.update(doubts=1, provider_id="the second copy's")
     report(client, "postmark", "complained", delivery)

@@ -25,7 +25,7 @@ MAIL_FAULTS: dict[str, BaseException] = {
     "mail server away": ConnectionRefusedError(),
     "recipient refused": smtplib.SMTPRecipientsRefused({ADDRESS: (550, b"no")}),
     "mail settings wrong": smtplib.SMTPAuthenticationError(535, b"no"),
-    "mail in doubt": smtplib.SMTPDataError(0, b""),
+    "mail ambiguous": smtplib.SMTPDataError(0, b""),
 }
 #: The kinds with what their first ask comes to, for the proof that they are what they say.
 BECOMES = {
@@ -40,7 +40,7 @@ BECOMES = {
     "mail server away": (DeliveryState.QUEUED, Reason.NOT_ACCEPTED),
     "recipient refused": (DeliveryState.FAILED, Reason.REFUSED),
     "mail settings wrong": (DeliveryState.QUEUED, Reason.CONFIGURATION),
-    "mail in doubt": (DeliveryState.QUEUED, Reason.DOUBTFUL),
+    "mail ambiguous": (DeliveryState.QUEUED, Reason.DOUBTFUL),
 }
 
 

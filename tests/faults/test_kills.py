@@ -1,4 +1,4 @@
-"""Couriers killed at any moment lose no message, and double one only where it was in doubt."""
+"""Couriers killed at any moment lose no message, and double one only after an ambiguous attempt."""
 
 from collections import Counter
 

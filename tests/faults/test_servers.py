@@ -234,7 +234,7 @@ class DropsAtRecipient(Mailbox):
 
 
 def test_drops_at_the_recipient(serve, clock, delivery):
-    """Hung up before the body, the message was not accepted: no doubt, and any number of times."""
+    """A session that ends before the body is not ambiguous, any number of times."""
     mailbox = DropsAtRecipient(3)
     serve(mailbox)
     for attempt in (1, 2, 3):
@@ -326,7 +326,7 @@ class DripsAtRecipient(Mailbox):
 
 
 def test_drips_at_the_recipient(serve, clock, delivery):
-    """A drip before the body is cut off at the deadline and leaves no doubt."""
+    """A drip before the body is cut off at the deadline and is not ambiguous."""
     mailbox = DripsAtRecipient()
     serve(mailbox)
     assert send_due() == Tally(unsent=1)
@@ -360,7 +360,7 @@ class HangsAfterTheBody(Mailbox):
 
 @pytest.mark.parametrize("kind", [DripsAfterTheBody, HangsAfterTheBody])
 def test_hangs_after_acceptance(serve, clock, delivery, kind):
-    """A hang after the body is cut off at the deadline: a doubt, and one identical copy."""
+    """A hang after the body is cut off at the deadline and is ambiguous: one identical copy."""
     mailbox = kind()
     serve(mailbox)
     assert send_due() == Tally(unsent=1)

@@ -126,7 +126,7 @@ def sessions_cut(database_url):
 
 @on_servers
 def test_cut_sessions(world):
-    """However often sessions are cut nothing is lost, and a copy needs a doubt and is identical."""
+    """However often sessions are cut nothing is lost; a copy needs an ambiguous attempt."""
     world.sink = SlowSink()
     world.serve()
     world.ask(150)
