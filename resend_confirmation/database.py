@@ -182,7 +182,7 @@ def _uptime() -> float:
     """Return the uptime in seconds, including suspended time if the system has a clock for it."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+    return time.monotonic()  # pragma: no cover - systems other than Linux
 
 
 def _reading() -> Reading | None:

@@ -34,6 +34,14 @@ def names(found):
     return [account.username for account in found]
 
 
+def test_an_address_that_is_none():
+    """An account whose address cannot be read has no mailbox."""
+    account = accounts.Account(user=None, address="", username="jane", standing=Standing.PENDING)
+    assert account.parsed is None
+    with pytest.raises(ValueError, match="not an address"):
+        _ = account.mailbox
+
+
 def test_a_user_name_field_of_addresses(monkeypatch):
     """Where the user name's field holds other addresses, those of the e-mail field count."""
     monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "last_name")

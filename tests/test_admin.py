@@ -436,6 +436,12 @@ class TestActions:
         assert LogEntry.objects.get().object_id == str(ready.pk)
         assert Delivery.objects.filter(confirmation=ready, state="queued").count() == 1
 
+    def test_an_account_without_an_address_is_not_suppressed(self):
+        """The address may be taken away while staff press."""
+        confirmation = waiting("player")
+        get_user_model().objects.update(email="")
+        assert actions.suppressed_since(confirmation) == []
+
     def test_a_message_that_staff_sent_again_arrives(self, root):
         """The courier carries it like any other."""
         press(root, "resend", waiting("player"))

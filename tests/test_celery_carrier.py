@@ -124,3 +124,22 @@ def test_queue(apps):
         message = queue.get(timeout=DEADLINE)
         message.ack()
     assert message.headers["task"] == "resend_confirmation.drain"
+
+
+def test_stopped_while_the_broker_is_away(carrier, monkeypatch):
+    """A process that ends does not wait for a broker that is away."""
+    Celery("site", broker="memory://")
+    monkeypatch.setattr(celery, "RETRY_SECONDS", DEADLINE)
+    refused = threading.Event()
+
+    def refuse_and_tell(queue):
+        refused.set()
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(celery, "publish", refuse_and_tell)
+    carrier.wake()
+    assert refused.wait(DEADLINE)
+    thread = carrier._thread
+    carrier._stopping.set()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()

@@ -183,6 +183,11 @@ def test_e007_dotted_paths(ids, given):
     assert ids(**given) == ["E007"]
 
 
+def test_e007_and_the_carriers_own_checks(ids):
+    """E007: a carrier that cannot be loaded is reported once, and has no checks of its own."""
+    assert [id_ for id_ in ids(deploy=True, CARRIER="nowhere.Carrier") if id_[0] == "E"] == ["E007"]
+
+
 def only_message():
     """The one thing that the checks say."""
     (message,) = run_checks(tags=["resend_confirmation"])

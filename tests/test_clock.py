@@ -25,7 +25,7 @@ from resend_confirmation.outcomes import CONCEALED, Outcome
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 HAS_CLOCK = connection.vendor != "sqlite"
-needs_clock = pytest.mark.skipif(not HAS_CLOCK, reason="this database's clock is the machine's")
+needs_clock = pytest.mark.usefixtures("clock_of_the_database")
 LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 
@@ -35,6 +35,13 @@ def unread(monkeypatch):
     database.forget()
     yield
     database.forget()
+
+
+@pytest.fixture
+def clock_of_the_database(monkeypatch):
+    """A statement for SQLite as well, whose clock is this machine's."""
+    seconds = "SELECT (julianday('now') - 2440587.5) * 86400"
+    monkeypatch.setitem(database._SQL, "sqlite", seconds)
 
 
 class Uptime:
@@ -87,7 +94,7 @@ def test_statements(uptime, django_assert_num_queries):
         assert timedelta(0) <= database.now() - first < timedelta(seconds=10)
 
 
-@needs_clock
+@pytest.mark.skipif(not HAS_CLOCK, reason="SQLite has no sessions")
 def test_a_time_zone_of_the_session():
     """The session's time zone moves nothing."""
     with connection.cursor() as cursor:
@@ -158,6 +165,14 @@ def test_due_for_every_process(uptime, monkeypatch):
     monkeypatch.setattr(BaseDatabaseWrapper, "cursor", slow)
     assert database.latest() >= asked
     assert database.latest() - database.now() == timedelta(seconds=5)
+
+
+@needs_clock
+def test_uptime():
+    """The uptime that bridges two readings goes on, and the time with it."""
+    before, first = database._uptime(), database.now()
+    assert database.now() >= first
+    assert 0 <= database._uptime() - before < 60
 
 
 def ask(quiet=frozenset()):

@@ -585,6 +585,11 @@ class TestArguments:
         assert ran.code == 1
         assert "poll" in ran.complaint
 
+    def test_a_rest_of_half_a_second(self):
+        """Fractions of a second are taken."""
+        parser = Command().create_parser("manage.py", "resend_confirmation")
+        assert parser.parse_args(["work", "--poll", "0.5"]).poll == 0.5
+
 
 #: Django's own options as they are typed, and what becomes of each.
 COMMON = [

@@ -163,6 +163,8 @@ BAD = [
     ("THROTTLE", "0/m", "takes a rate such as '60/m', not '0/m'"),
     ("THROTTLE", "60/0m", "takes a rate such as '60/m', not '60/0m'"),
     ("THROTTLE", "\u00b2/m", "takes a rate such as '60/m', not '\u00b2/m'"),
+    ("QUIET_REQUESTS_PER_NETWORK", "1000", "takes a rate such as '1000/d', or None, not '1000'"),
+    ("QUIET_REQUESTS_PER_NETWORK", 5, "takes a rate such as '1000/d', or None, not 5"),
     ("TRUSTED_PROXIES", "1", "takes a whole number, 0 or more"),
     ("BACKLOG", 0, "takes a whole number above 0"),
     ("AUTHORIZATION_CODE_ISSUER", 5, "takes a string"),

@@ -18,7 +18,7 @@ from resend_confirmation import clients, engine, start, tokens, withdraw
 from resend_confirmation.accounts import ConfirmationStore
 from resend_confirmation.courier import Tally, send_due
 from resend_confirmation.dialects.base import ResendView
-from resend_confirmation.engine import Result
+from resend_confirmation.engine import Result, link
 from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import ConfirmationState, DeliveryState, Outcome, Verdict
@@ -297,6 +297,18 @@ def test_rotation_keeps_cooldowns(pending, settings, clock):
     assert engine.resend(request).ending is Outcome.COOLING_DOWN
 
 
+def test_rotation_of_two_rows(settings, clock):
+    """Where old and new key have a row each, that of the new key counts."""
+    old, settings.SECRET_KEY = settings.SECRET_KEY, "another"
+    assert cooldown.take("jane@example.com") == 0
+    clock.move(seconds=20)
+    new, settings.SECRET_KEY = settings.SECRET_KEY, old
+    assert cooldown.take("jane@example.com") == 0
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = new, [old]
+    assert cooldown.take("jane@example.com") == 40
+    assert Cooldown.objects.count() == 2
+
+
 def test_rotation_keeps_suppressions(pending, settings):
     """An address that is suppressed under the old key gets no message under the new."""
     digest = address_of("pending@example.com").digest("suppression")
@@ -405,6 +417,35 @@ def test_renew_what_is_not_expired(token):
     engine.confirm(token)
     assert engine.renew(token) is None
     assert Delivery.objects.count() == 1
+
+
+def test_renew_too_late(token, pending, clock, monkeypatch):
+    """What is withdrawn before the account is locked is not renewed, and takes no slot."""
+    clock.move(hours=24)
+    take = cooldown.take
+
+    def take_and_withdraw(*given):
+        waits = take(*given)
+        withdraw_it(pending)
+        return waits
+
+    before = list(Cooldown.objects.values())
+    monkeypatch.setattr(cooldown, "take", take_and_withdraw)
+    assert engine.renew(token) is None
+    assert (list(Cooldown.objects.values()), Delivery.objects.count()) == (before, 1)
+
+
+def test_disown_too_late(token, monkeypatch):
+    """What is confirmed at the same moment is not withdrawn, and the page says so."""
+    withdraw = link.withdraw
+
+    def confirm_first(confirmation):
+        engine.confirm(token)
+        return withdraw(confirmation)
+
+    monkeypatch.setattr(link, "withdraw", confirm_first)
+    assert engine.disown(token).verdict is Verdict.ALREADY
+    assert Confirmation.objects.get().disowned_at is None
 
 
 # The pages

@@ -227,3 +227,16 @@ def test_what_works_prunes(clock):
     delivery(clock, "ignored", 8 * DAY)
     engine.drain_all(Event())
     assert not Delivery.objects.exists()
+
+
+def test_a_courier_that_is_to_stop():
+    """It ends after a batch, and leaves the others for later."""
+    with mock.patch.object(pruning, "prune", return_value=iter([1, 1, 1])):
+        assert pruning.sweep(lambda: True) == 1
+
+
+def test_the_first_turn_of_two_at_once(clock):
+    """Of two couriers that find no turn yet, one prunes."""
+    assert pruning._take_turn(clock.now) is True
+    with mock.patch.object(pruning, "_turn", Cooldown.objects.none):
+        assert pruning._take_turn(clock.now) is False

@@ -402,6 +402,12 @@ def test_memory_is_bounded():
     assert counts.get_many("abcde") == dict.fromkeys("ade", 1)
 
 
+def test_a_count_that_was_evicted():
+    """A count that is gone cannot be raised, as in Django's caches."""
+    with pytest.raises(ValueError, match="gone"):
+        Memory(3).incr("gone")
+
+
 def test_others_do_not_wait(settings, change, monkeypatch):
     """While one request tries a cache that hangs, no other waits for it."""
     asked, free = [], Event()

@@ -42,12 +42,8 @@ def resend(confirmation: Confirmation) -> Done:
         return Done.NOT_PENDING
     if suppressed_since(confirmation):
         return Done.SUPPRESSED
-    match engine.send_to(account).ending:
-        case Outcome.SENT:
-            return Done.YES
-        case Outcome.COOLING_DOWN:
-            return Done.COOLING_DOWN
-    return Done.NOT_PENDING
+    is_queued = engine.send_to(account).ending is Outcome.SENT
+    return Done.YES if is_queued else Done.COOLING_DOWN
 
 
 def suppressed_since(confirmation: Confirmation) -> list[datetime]:

@@ -86,7 +86,7 @@ class CeleryCarrier:
         self._queue = queue
         self._begin()
         # A fork copies locks that are held by threads which the child does not have.
-        if hasattr(os, "register_at_fork"):
+        if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
             os.register_at_fork(after_in_child=self._begin)
         atexit.register(self._end)
 

@@ -36,7 +36,7 @@ class ThreadCarrier:
     def __init__(self) -> None:
         self._begin()
         # A fork copies locks that are held by threads which the child does not have.
-        if hasattr(os, "register_at_fork"):
+        if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
             os.register_at_fork(after_in_child=self._begin)
         atexit.register(self._end)
 
@@ -61,7 +61,7 @@ class ThreadCarrier:
         if self._is_running():
             return
         with self._lock:
-            if not self._is_running():
+            if not self._is_running():  # pragma: no branch - another thread started it just now
                 self._tell()
                 self._thread = threading.Thread(
                     target=self._run, name="resend-confirmation-courier", daemon=True

@@ -111,9 +111,12 @@ def note_confirmed(user: Any, address: str) -> bool:
         if store.get(user.pk, known) is None:
             return False
         confirmation = waiting.first()
-        if confirmation is None or not known.proves(confirmation.parsed):
-            return False
-        if not waiting.update(state=ConfirmationState.CONFIRMED, confirmed_at=database.now()):
+        # Another process may have confirmed or withdrawn it.
+        if (
+            confirmation is None
+            or not known.proves(confirmation.parsed)
+            or not waiting.update(state=ConfirmationState.CONFIRMED, confirmed_at=database.now())
+        ):
             return False
         confirmation.refresh_from_db(using=database.using())
         confirmed.send(Confirmation, confirmation=confirmation, user=user)

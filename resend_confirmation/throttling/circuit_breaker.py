@@ -78,8 +78,6 @@ class CircuitBreaker:
         )
 
     def _worked(self) -> None:
-        if not self._is_open:
-            return
         with self._lock:
             was_open, self._is_open = self._is_open, False
         if was_open:

@@ -73,7 +73,7 @@ class Limit:
         if excess < 0:
             return None
         newest = int(now / self.part)
-        for age in range(PARTS - 1, -1, -1):
+        for age in range(PARTS - 1, -1, -1):  # pragma: no branch - the sum is above the excess
             excess -= found[age]
             if excess < 0:
                 break
@@ -153,6 +153,3 @@ class Memory:
                 raise ValueError(key)
             self._counts[key] += 1
             return self._counts[key]
-
-    def __len__(self) -> int:
-        return len(self._counts)

@@ -11,7 +11,8 @@ from django.db.models.signals import post_save, pre_save
 from django.test.utils import isolate_apps
 
 from resend_confirmation import engine, start, withdraw
-from resend_confirmation.engine import matching
+from resend_confirmation.accounts import ConfirmationStore
+from resend_confirmation.engine import elsewhere, matching
 from resend_confirmation.models import Confirmation
 from resend_confirmation.outcomes import ConfirmationState, Standing
 from resend_confirmation.signals import confirmed
@@ -343,3 +344,49 @@ def test_blocked_with_a_pending_row_of_old():
     save(user.pk, is_active=False)
     (account,) = matching.find("jane")
     assert account.standing is Standing.BLOCKED
+
+
+def test_sign_up_of_nothing(flags):
+    """An account that is active, or has no address, does not wait after its sign-up."""
+    for user in (UserFactory.create(), UserFactory.create(is_active=False, email="")):
+        elsewhere.after_sign_up(sender=None, user=user)
+    assert not Confirmation.objects.exists()
+    user = UserFactory.create(username="jane", is_active=False)
+    elsewhere.after_sign_up(sender=None, user=user)
+    assert Confirmation.objects.get().address == "jane@example.com"
+
+
+def test_note_confirmed_of_a_former_address(pending, heard):
+    """An address that the account has left in the meantime is not confirmed."""
+    User.objects.update(email="new@example.com")
+    assert engine.note_confirmed(pending, "pending@example.com") is False
+    assert (heard, Confirmation.objects.get().state) == ([], ConfirmationState.PENDING)
+
+
+def test_note_confirmed_too_late(pending, heard, monkeypatch):
+    """What another process withdraws before the account is locked stays withdrawn."""
+    lock = ConfirmationStore.lock
+
+    def withdraw_first(self, pk):
+        withdraw(Confirmation.objects.get())
+        return lock(self, pk)
+
+    monkeypatch.setattr(ConfirmationStore, "lock", withdraw_first)
+    assert engine.note_confirmed(pending, "pending@example.com") is False
+    assert (heard, Confirmation.objects.get().state) == ([], ConfirmationState.WITHDRAWN)
+
+
+def test_deactivated_without_an_address(flags):
+    """There is no link to an account without an address, so nothing is noted."""
+    user = UserFactory.create(email="")
+    save(user.pk, is_active=False)
+    assert not Confirmation.objects.exists()
+
+
+def test_saved_after_it_was_deleted(flags):
+    """A save that makes the row again is a sign-up, and deactivates nobody."""
+    user = User.objects.get(pk=UserFactory.create().pk)
+    User.objects.all().delete()
+    user.is_active = False
+    user.save()
+    assert not Confirmation.objects.exists()
