@@ -164,8 +164,7 @@ class AccountStoreContract:
 
     def test_without_an_address(self) -> None:
         """A user without an address gets no message, not even by a bulk resend."""
-        user = self.make_without_address("jane")
-        if user is None:
+        if self.make_without_address("jane") is None:
             return
         _equal(matching.pending(matching.find("jane")), [], "those to write to")
         for account in accounts.store().pending():
@@ -227,9 +226,8 @@ class AccountStoreContract:
         assert account is not None, "the link has no account"
         _equal(engine.confirm(token).verdict, Verdict.CONFIRMED, "its link")
         for user in users:
-            standing = _standing(user, "shared@example.org")
-            is_its = user.pk == account.user.pk
-            _equal(standing is Standing.CONFIRMED, is_its, "whether it is confirmed")
+            is_confirmed = _standing(user, "shared@example.org") is Standing.CONFIRMED
+            _equal(is_confirmed, user.pk == account.user.pk, "whether it is confirmed")
 
     # Bulk resend
 

@@ -81,9 +81,10 @@ def test_in_another_transaction(change, store, act, arrived):
     if act == "renew":
         Confirmation.objects.get().deliveries.update(link_expires_at="2001-01-01T00:00:00Z")
         Cooldown.objects.all().delete()
-    opened = engine.inspect(token)
+    opened = engine.inspect(token).confirmation
+    assert opened is not None
     acts = {
-        "press": lambda: engine.confirm_by_hand(opened.confirmation),
+        "press": lambda: engine.confirm_by_hand(opened),
         "renew": lambda: link.renew(token),
         "elsewhere": lambda: engine.note_confirmed(user, "eve@example.com"),
     }
