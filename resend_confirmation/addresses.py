@@ -46,10 +46,13 @@ def canonical_identity(identity: str) -> str:
     return unicodedata.normalize("NFKC", identity).strip()
 
 
-def read(identity: str) -> "Address | str":
-    """Read a typed identity: as an address if it is one, else as a user name."""
+def read(identity: str, known: "Address | None" = None) -> "Address | str":
+    """Read a typed identity: as an address if it is one, else as a user name.
+
+    ``known`` is returned if it has the same spelling, which saves parsing.
+    """
     name = canonical_identity(identity)
-    return Address.parse(name) or name
+    return Address.parse(name, known) or name
 
 
 @dataclass(frozen=True, slots=True)

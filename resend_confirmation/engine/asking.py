@@ -44,7 +44,8 @@ class Result:
 class ResendRequest:
     """One request to resend the message, independent of the dialect.
 
-    ``identity`` is the text that the caller typed, at most 255 characters. ``redirect`` is the URL
+    ``identity`` is the text that the caller typed, at most 255 characters, and ``parsed`` the same
+    as an address, if it was parsed before. ``redirect`` is the URL
     that the caller named: an empty string for none, None if the dialect has no such parameter.
     ``client_state`` and ``payload`` are handed back on landing. ``language`` is the language that
     the call names. Without it the account's language is used, and then ``accept_language``, the
@@ -55,6 +56,7 @@ class ResendRequest:
     """
 
     identity: str = field(repr=False)
+    parsed: Address | None = None
     client: Client | None
     dialect: str = ""
     redirect: str | None = None
@@ -131,7 +133,7 @@ def _typed(identity: Address | str) -> str:
 
 
 def _look_up(request: ResendRequest, draft: Delivery) -> Result:
-    identity = addresses.read(request.identity)
+    identity = addresses.read(request.identity, request.parsed)
     accounts = matching.find(identity)
     waiting = matching.pending(accounts)
     outcome = Outcome.SENT if waiting else matching.outcome_without_pending(accounts)

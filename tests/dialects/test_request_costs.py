@@ -84,6 +84,14 @@ def test_canonical_forms_of_a_candid_resend(pending, canonicalised, typed):
     assert 1 <= len(canonicalised) <= 2
 
 
+@pytest.mark.parametrize("typed", ["pending@example.com", "PENDING@Example.com"])
+def test_canonical_forms_of_a_candid_request(pending, canonicalised, client, typed):
+    """A candid request computes at most two, those of its input included."""
+    path, _ = REQUESTS["strapi"]
+    assert client.post(path, {"email": typed}, content_type="application/json").status_code == 200
+    assert 1 <= len(canonicalised) <= 2
+
+
 @pytest.mark.parametrize("typed", ["pending@example.com", "PENDING@Example.com", "pending"])
 def test_canonical_forms_of_a_drain(pending, canonicalised, typed):
     """To resolve one quiet resend and send its message takes at most three canonical forms."""

@@ -8,6 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ... import addresses, tokens
+from ...addresses import Address
+from ...redaction import Secret
 
 #: A language tag (RFC 5646) or a locale's name. The pattern is unambiguous on purpose: a part never
 #: contains a separator, so matching cannot backtrack exponentially.
@@ -62,16 +64,23 @@ class TokenField(serializers.CharField):
         """Accept every string, even one with line ends or NUL."""
 
 
+class TypedAddress(Secret):
+    """An address as typed, with its parsed form, so that it is parsed once."""
+
+    parsed: Address | None = None
+
+
 @extend_schema_field({"type": "string", "format": "email"})
 class AddressField(StrictCharField):
     """One e-mail address; unlike Django's field, it accepts non-ASCII addresses."""
 
     def to_internal_value(self, data: Any) -> str:
         """Return the address as typed; raise ValidationError if it is not exactly one address."""
-        address = super().to_internal_value(_stripped(data))
-        if addresses.Address.parse(address) is None:
+        typed = TypedAddress(super().to_internal_value(_stripped(data)))
+        typed.parsed = Address.parse(typed)
+        if typed.parsed is None:
             raise serializers.ValidationError("Enter a valid email address.", code="address")
-        return address
+        return typed
 
 
 class LanguageField(serializers.CharField):

@@ -162,9 +162,11 @@ def _validate(sources: Sequence[_Source]) -> ParsedRequest:
             errors.setdefault(source.wire_name(name), [str(detail) for detail in details])
             first = first or (source.wire_name(name), _fault(details[0].code, value), value)
     if first is None:
-        # The repr of a Secret does not show the caller's input.
-        hidden = {name: Secret(v) if isinstance(v, str) else v for name, v in values.items()}
-        return ParsedRequest(hidden)
+        for name, value in values.items():
+            if isinstance(value, str) and not isinstance(value, Secret):
+                # The repr of a Secret does not show the caller's input.
+                values[name] = Secret(value)
+        return ParsedRequest(values)
     name, fault, value = first
     detail = ErrorDetails(name=name, fault=fault, value=value, errors=errors)
     return ParsedRequest(refusal=Refusal.INVALID, detail=detail)

@@ -253,6 +253,7 @@ class ResendView(VendorView):
         result = engine.resend(
             ResendRequest(
                 identity=given.get("identity", ""),
+                parsed=getattr(values.get("identity"), "parsed", None),
                 client=client,
                 dialect=self.dialect,
                 redirect=given.get("redirect", "") if self.names_redirect else None,
