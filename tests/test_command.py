@@ -24,7 +24,8 @@ from django.utils import timezone
 
 from resend_confirmation import accounts, engine
 from resend_confirmation.accounts import ConfirmationStore
-from resend_confirmation.management import send, stopping
+from resend_confirmation.engine import Tally
+from resend_confirmation.management import send, stopping, work
 from resend_confirmation.management.commands.resend_confirmation import Command
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import Standing
@@ -703,6 +704,50 @@ class TestSignals:
                 assert not stop.is_set()
         finally:
             signal.signal(signal.SIGHUP, before)
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_work_until_a_signal(self, monkeypatch, number):
+        """It prints each round that did something, and pauses once; a signal ends it with 0."""
+        rounds = [Tally(sent=2), Tally(), Tally(paused=True), Tally(paused=True), Tally()]
+
+        def drain(stopping, note):
+            if rounds:
+                note(rounds.pop(0))
+            else:
+                done.set()
+
+        done = threading.Event()
+        monkeypatch.setattr(engine, "drain_all", drain)
+        monkeypatch.setattr(work.pause, "current", lambda: None)
+        join = threading.Thread.join
+
+        def join_and_signal(thread, timeout=None):
+            assert done.wait(60)
+            signal.raise_signal(number)
+            return join(thread, timeout)
+
+        monkeypatch.setattr(threading.Thread, "join", join_and_signal)
+        ran = Ran("work", "--poll", "0.001")
+        assert (ran.lines, ran.code) == (
+            [
+                "couriers: 1",
+                "resolved: 0, sent: 2, not sent: 0",
+                "paused",
+                "sending is resumed",
+                "stopped",
+            ],
+            0,
+        )
+
+    def test_a_courier_that_ends_by_itself(self, monkeypatch):
+        """Its error is logged, and the command fails, so that a supervisor starts it again."""
+
+        def fail(stopping, note):
+            raise RuntimeError("secret")
+
+        monkeypatch.setattr(engine, "drain_all", fail)
+        ran = Ran("work")
+        assert (ran.lines, ran.code) == (["couriers: 1", "stopped"], 1)
 
     def test_work_without_threads(self, monkeypatch):
         """Where no thread can be started it ends, and whoever supervises it hears."""

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from django.http import HttpRequest
 from django.test import RequestFactory
 from rest_framework import serializers
 
 from resend_confirmation.dialects.base import Fault, IdentityField, LanguageField
+from resend_confirmation.dialects.base.body import raw
 from resend_confirmation.dialects.base.parsing import ParsedRequest, read
 from resend_confirmation.outcomes import Refusal
 from tests import subprocesses
@@ -190,3 +192,43 @@ def test_nested_refusal(more, name, kind, value):
 def test_a_number_beyond_a_double(number):
     """A number that no double holds is malformed however it is spelt."""
     assert body_of(f'{{"email": "ann", "score": {number}}}').refusal is Refusal.MALFORMED
+
+
+def posted(**environ: Any) -> HttpRequest:
+    """Return a POST over WSGI with this environment."""
+    return RequestFactory().post("/", b"{}", content_type="application/json", **environ)
+
+
+def test_a_length_that_is_not_a_number():
+    """Such a request has no body, as for Django."""
+    assert raw(posted(CONTENT_LENGTH="two")) == b""
+
+
+def test_a_body_that_middleware_has_read():
+    """The host's middleware may read the body first."""
+    request = posted()
+    assert request.body == b"{}"
+    assert raw(request) == b"{}"
+
+
+class Failing:
+    """A body whose every read fails."""
+
+    readline = None
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def read(self, *_: int) -> bytes:
+        raise self.error
+
+
+def test_a_client_that_is_gone():
+    """What a client did not send to the end is an empty body."""
+    assert raw(posted(**{"wsgi.input": Failing(OSError("gone"))})) == b""
+
+
+def test_a_server_that_fails():
+    """An error of the server is raised as it is, if Django reads the body."""
+    with pytest.raises(RuntimeError, match="broken"):
+        raw(posted(**{"wsgi.input": Failing(RuntimeError("broken"))}))

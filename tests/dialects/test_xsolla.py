@@ -685,3 +685,16 @@ def test_foreign_link_leads_nowhere(db, client):
     assert response.status_code == 404
     assert b"<a " not in response.content
     assert b"evil" not in response.content
+
+
+def test_the_proxy_alone(client, settings):
+    """The second path of the JWT call can be mounted without the others."""
+    settings.ROOT_URLCONF = "resend_confirmation.dialects.xsolla.proxy"
+    first, second = (
+        client.post(path, "{}", content_type="application/json")
+        for path in (
+            "/proxy/registration/resend_confirmation_link",
+            "/user/resend_confirmation_link",
+        )
+    )
+    assert (first.status_code, second.status_code) == (400, 404)

@@ -18,7 +18,7 @@ from .contract import Contract, where
 from .site import Site
 
 
-class Hostile(BaseParser, BasePermission):
+class Hostile(BaseParser, BasePermission):  # pragma: no cover - no dialect may call it
     """A stand-in for all DRF classes that a host may set for its own API. It refuses everything."""
 
     media_type = "application/hostile"
@@ -45,7 +45,7 @@ class Hostile(BaseParser, BasePermission):
         raise UnsupportedMediaType(media_type)
 
 
-def hostile_handler(exc: Exception, context: Any) -> Response:
+def hostile_handler(exc: Exception, context: Any) -> Response:  # pragma: no cover - the same
     """Return an error response in the host's format instead of the vendor's."""
     return Response({"detail": "the host's"}, status=418)
 
