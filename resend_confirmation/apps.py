@@ -12,11 +12,11 @@ class ResendConfirmationConfig(AppConfig):
     def ready(self) -> None:
         from . import checks, redaction, tracking  # noqa: F401, PLC0415
         from .contrib import registration_redux  # noqa: PLC0415
-        from .engine import elsewhere  # noqa: PLC0415
+        from .engine import host_changes  # noqa: PLC0415
 
         redaction.guard_access_logs()
-        elsewhere.listen()
+        host_changes.listen()
         if registration_redux.is_installed():
             registration_redux.connect()
         # This imports the store's module, which may connect to the package that it reads.
-        elsewhere.watch()
+        host_changes.watch()

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from resend_confirmation import accounts, addresses, clients, engine, start, withdraw
 from resend_confirmation.accounts import ConfirmationStore, FlagStore
-from resend_confirmation.engine import ResendRequest, matching
+from resend_confirmation.engine import ResendRequest, lookup
 from resend_confirmation.models import Confirmation, Cooldown
 from resend_confirmation.outcomes import CONCEALED, ConfirmationState, Outcome, Standing
 
@@ -46,14 +46,14 @@ def test_a_user_name_field_of_addresses(monkeypatch):
     """Where the user name's field holds other addresses, those of the e-mail field count."""
     monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "last_name")
     PendingFactory.create(username="x", last_name="bob@example.com", email="eve@example.com")
-    assert matching.find("bob@example.com") == []
-    assert [a.address for a in matching.find("eve@example.com")] == ["eve@example.com"]
+    assert lookup.find("bob@example.com") == []
+    assert [a.address for a in lookup.find("eve@example.com")] == ["eve@example.com"]
 
 
 @pytest.mark.parametrize("identity", ["pending@example.com", "PENDING@Example.com", "pending"])
 def test_found_by_address_and_user_name(pending, identity):
     """An account is found by its address in any case, and by its user name."""
-    (account,) = matching.find(identity)
+    (account,) = lookup.find(identity)
     assert account.user == pending
     assert account.address == "pending@example.com"
     assert account.username == "pending"
@@ -64,14 +64,14 @@ def test_found_by_address_and_user_name(pending, identity):
 def test_found_by_number():
     """A numeric user name is an identity like any other."""
     PendingFactory.create(username="7001", email="number@example.com")
-    (account,) = matching.find("7001")
+    (account,) = lookup.find("7001")
     assert account.address == "number@example.com"
 
 
 @pytest.mark.parametrize("identity", ["Pending", "PENDING", "pend", "pending ", "pending%", "%"])
 def test_user_names_differ_by_case(pending, identity):
     """A user name is compared exactly, but for the space around it."""
-    assert names(matching.find(identity)) == (["pending"] if identity == "pending " else [])
+    assert names(lookup.find(identity)) == (["pending"] if identity == "pending " else [])
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_user_names_differ_by_case(pending, identity):
 def test_neighbours_are_not_found(stored, typed):
     """What a database takes for equal, and we do not, names nobody."""
     PendingFactory.create(username="somebody", email=stored)
-    assert matching.find(typed) == []
+    assert lookup.find(typed) == []
 
 
 @pytest.mark.parametrize(
@@ -97,23 +97,23 @@ def test_neighbours_are_not_found(stored, typed):
 )
 def test_nobody(pending, identity):
     """What names nobody is found nowhere, and no error leaves."""
-    assert matching.find(identity) == []
+    assert lookup.find(identity) == []
 
 
 def test_accounts_without_an_address(db):
     """An empty identity does not name the accounts that have no address."""
     UserFactory.create(username="bare", email="")
-    assert matching.find("") == []
-    (account,) = matching.find("bare")
+    assert lookup.find("") == []
+    (account,) = lookup.find("bare")
     assert account.address == ""
-    assert matching.pending([account]) == []
+    assert lookup.pending([account]) == []
 
 
 def test_several_accounts_of_one_address():
     """Accounts that share an address are all found, in the order they signed up."""
     for name in ("one", "two", "three"):
         PendingFactory.create(username=name, email="shared@example.com")
-    assert names(matching.find("Shared@example.com")) == ["one", "two", "three"]
+    assert names(lookup.find("Shared@example.com")) == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize("store", ["ConfirmationStore", "FlagStore"])
@@ -130,10 +130,10 @@ def test_a_user_name_that_reads_like_an_address(change, store, owner):
         if owner == "blocked":
             withdraw(Confirmation.objects.get(account=user))
     for typed in ("bob@example.com", "BOB@example.com", " bob\uff20example.com"):
-        found = matching.find(typed)
+        found = lookup.find(typed)
         assert names(found) == (["bob"] if owner else [])
-        assert matching.key(addresses.read(typed), found) == "bob@example.com"
-    assert names(matching.find("bob")) == (["bob"] if owner else [])
+        assert lookup.key(addresses.read(typed), found) == "bob@example.com"
+    assert names(lookup.find("bob")) == (["bob"] if owner else [])
 
 
 @pytest.mark.parametrize("owner", [None, "waits", "confirmed"])
@@ -168,7 +168,7 @@ def test_no_cooldown_yet(pending):
 
 def test_without_a_confirmation(confirmed):
     """An account that nobody asked to confirm counts as confirmed."""
-    (account,) = matching.find("confirmed")
+    (account,) = lookup.find("confirmed")
     assert account.standing is Standing.CONFIRMED
     assert account.confirmation_id is None
 
@@ -176,14 +176,14 @@ def test_without_a_confirmation(confirmed):
 def test_confirmed(pending):
     """A confirmed address is confirmed."""
     Confirmation.objects.update(state=ConfirmationState.CONFIRMED)
-    (account,) = matching.find("pending")
+    (account,) = lookup.find("pending")
     assert account.standing is Standing.CONFIRMED
 
 
 def test_withdrawn(pending):
     """A withdrawn confirmation blocks, although the account is active."""
     assert withdraw(Confirmation.objects.get())
-    (account,) = matching.find("pending")
+    (account,) = lookup.find("pending")
     assert account.standing is Standing.BLOCKED
 
 
@@ -191,7 +191,7 @@ def test_deactivated(blocked, confirmed):
     """A deactivated account is blocked, whatever its confirmation says."""
     confirmed.is_active = False
     confirmed.save()
-    standings = [matching.find(name)[0].standing for name in ("blocked", "confirmed")]
+    standings = [lookup.find(name)[0].standing for name in ("blocked", "confirmed")]
     assert standings == [Standing.BLOCKED, Standing.BLOCKED]
 
 
@@ -208,10 +208,10 @@ def test_changed_address(pending, state, standing):
     Confirmation.objects.update(state=state)
     pending.email = "new@example.com"
     pending.save()
-    (account,) = matching.find("new@example.com")
+    (account,) = lookup.find("new@example.com")
     waits = Confirmation.objects.get().pk if state == ConfirmationState.PENDING else None
     assert (account.standing, account.confirmation_id, account.former_id) == (standing, None, waits)
-    assert matching.find("pending@example.com") == []
+    assert lookup.find("pending@example.com") == []
 
 
 def test_the_newest_former_address_counts(pending):
@@ -222,7 +222,7 @@ def test_the_newest_former_address_counts(pending):
         pending.save()
         if address == "second@example.com":
             start(pending, send=False)
-    (account,) = matching.find("third@example.com")
+    (account,) = lookup.find("third@example.com")
     assert account.standing is Standing.PENDING
 
 
@@ -234,10 +234,10 @@ def test_back_to_an_address_from_before_a_withdrawal(pending):
     assert withdraw(start(pending, send=False))
     pending.email = "pending@example.com"
     pending.save()
-    (account,) = matching.find("pending@example.com")
+    (account,) = lookup.find("pending@example.com")
     assert account.standing is Standing.BLOCKED
     start(pending, send=False)
-    (account,) = matching.find("pending@example.com")
+    (account,) = lookup.find("pending@example.com")
     assert (account.standing, account.confirmation_id) == (Standing.PENDING, earlier.pk)
 
 
@@ -252,7 +252,7 @@ def test_confirmations_of_both_addresses(first):
     user.email = "new@example.com"
     user.save()
     Confirmation.objects.filter(address="old@example.com").update(state=ConfirmationState.WITHDRAWN)
-    (account,) = matching.find("mover")
+    (account,) = lookup.find("mover")
     assert account.standing is Standing.PENDING
     mine = Confirmation.objects.get(address="new@example.com")
     assert account.confirmation_id == mine.pk
@@ -294,10 +294,10 @@ def test_pending_of_more_than_one_piece(monkeypatch):
 def test_an_account_without_address_does_not_wait():
     """Who has no address to write to is not among those who get a message."""
     user = PendingFactory.create(username="bare")
-    assert names(matching.pending(matching.find("bare"))) == ["bare"]
+    assert names(lookup.pending(lookup.find("bare"))) == ["bare"]
     user.email = "no address"
     user.save()
-    assert matching.pending(matching.find("bare")) == []
+    assert lookup.pending(lookup.find("bare")) == []
 
 
 # FlagStore
@@ -319,7 +319,7 @@ def sign_up(**fields):
 def test_flag_standing(flag_store, fields, standing):
     """Inactive, started here and never logged in is pending; after a login it is deactivated."""
     PendingFactory.create(username="flagged", **fields)
-    (account,) = matching.find("flagged")
+    (account,) = lookup.find("flagged")
     assert account.standing is standing
 
 
@@ -327,7 +327,7 @@ def test_flag_standing(flag_store, fields, standing):
 def test_flag_imported(flag_store, quiet):
     """An inactive account that was never started here is blocked, and no message goes to it."""
     UserFactory.create(username="old", email="old@example.com", is_active=False)
-    (account,) = matching.find("old@example.com")
+    (account,) = lookup.find("old@example.com")
     assert account.standing is Standing.BLOCKED
     request = ResendRequest(identity="old@example.com", client=clients.default(), quiet=quiet)
     assert engine.resend(request).ending is (Outcome.SENT if quiet else Outcome.BLOCKED)
@@ -344,14 +344,14 @@ def test_flag_deactivated_again(flag_store, state):
     user = sign_up(username="flagged")
     start(user, send=False)
     Confirmation.objects.update(state=state)
-    (account,) = matching.find("flagged")
+    (account,) = lookup.find("flagged")
     assert account.standing is Standing.BLOCKED
 
 
 def test_flag_confirm(flag_store):
     """Confirming activates the account, in the table and in the instance that receivers get."""
     user = sign_up(username="flagged")
-    (account,) = matching.find("flagged")
+    (account,) = lookup.find("flagged")
     assert flag_store.confirm(account) is True
     assert account.user.is_active is True
     user.refresh_from_db()
@@ -364,7 +364,7 @@ def test_flag_confirm(flag_store):
 def test_flag_confirm_is_conditional(flag_store, meanwhile):
     """An account that was activated or used since it was read is left alone."""
     user = sign_up(username="flagged")
-    (account,) = matching.find("flagged")
+    (account,) = lookup.find("flagged")
     User.objects.filter(pk=user.pk).update(**meanwhile)
     assert flag_store.confirm(account) is False
     assert account.user.is_active is False
@@ -424,7 +424,7 @@ def test_a_user_name_that_is_the_address(monkeypatch):
     monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "email")
     PendingFactory.create(username="x", email="x@example.com")
     with CaptureQueriesContext(connection) as queries:
-        (account,) = matching.find("X@example.com")
+        (account,) = lookup.find("X@example.com")
     assert account.username == "x@example.com"
     conditions = re.findall(r"WHERE (.*?)(?: UNION | ORDER BY |$)", queries[0]["sql"])
     assert conditions

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from resend_confirmation import clients, engine, start
 from resend_confirmation.admin import actions
 from resend_confirmation.deliveries import claims
-from resend_confirmation.engine import ResendRequest, matching
+from resend_confirmation.engine import ResendRequest, lookup
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Reason
 
@@ -116,7 +116,7 @@ def test_an_ambiguous_attempt_that_was_superseded(pending, clock, script):
 def test_a_courier_that_was_killed(clock, script):
     """While it is unknown whether a message went out another account's waits; its repeat may go."""
     one, two = (PendingFactory.create(email=ADDRESS) for _ in range(2))
-    accounts = {a.user.pk: a for a in matching.find(ADDRESS)}
+    accounts = {a.user.pk: a for a in lookup.find(ADDRESS)}
     engine.send_to(accounts[one.pk])
     killed = claims.claim("killed")
     assert killed is not None
@@ -140,7 +140,7 @@ def test_a_message_that_was_refused_keeps_nobody_waiting(clock, script):
     """The next may leave at once when nothing went out."""
     one, two = (PendingFactory.create(email=ADDRESS) for _ in range(2))
     script.append(smtplib.SMTPRecipientsRefused({ADDRESS: (550, b"no")}))
-    for account in matching.find(ADDRESS):
+    for account in lookup.find(ADDRESS):
         engine.send_to(account)
         engine.drain()
     assert Counter(Delivery.objects.values_list("state", flat=True)) == {"failed": 1, "sent": 1}
@@ -182,7 +182,7 @@ def by_admin(accounts, users):
 def test_accounts_that_share_an_address(how, clock, carried):
     """However they were asked for, one message leaves in each cooldown; each can be confirmed."""
     users = [PendingFactory.create(email=ADDRESS) for _ in range(3)]
-    how(matching.find(ADDRESS), users)
+    how(lookup.find(ADDRESS), users)
     assert Delivery.objects.exclude(reason=Reason.TURN).count() == 1
     times = carried(10)
     assert len(times) == 3

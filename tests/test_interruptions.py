@@ -13,7 +13,7 @@ from django.core.mail.backends.locmem import EmailBackend
 from resend_confirmation import engine
 from resend_confirmation.deadline import run_with_timeout
 from resend_confirmation.deliveries import claims
-from resend_confirmation.engine import draining
+from resend_confirmation.engine import loop
 from resend_confirmation.interruptions import Held
 from resend_confirmation.models import Delivery
 from resend_confirmation.outcomes import DeliveryState
@@ -83,8 +83,8 @@ def states():
 def test_a_handler_that_raises(interrupted, drain, monkeypatch):
     """The message under way is marked, no other is begun, and the caller sees the exception."""
     # They would close the test's own connection.
-    monkeypatch.setattr(draining, "close_old_connections", lambda: None)
-    monkeypatch.setattr(draining, "connections", SimpleNamespace(close_all=lambda: None))
+    monkeypatch.setattr(loop, "close_old_connections", lambda: None)
+    monkeypatch.setattr(loop, "connections", SimpleNamespace(close_all=lambda: None))
     with handled(signal.SIGALRM, refuse), pytest.raises(SoftLimitError):
         drain()
     assert states() == [DeliveryState.QUEUED, DeliveryState.SENT]

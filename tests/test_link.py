@@ -18,7 +18,7 @@ from resend_confirmation import clients, engine, start, tokens, withdraw
 from resend_confirmation.accounts import ConfirmationStore
 from resend_confirmation.courier import Tally, send_due
 from resend_confirmation.dialects.base import ResendView
-from resend_confirmation.engine import Result, link
+from resend_confirmation.engine import Result
 from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import ConfirmationState, DeliveryState, Outcome, Verdict
@@ -437,13 +437,13 @@ def test_renew_too_late(token, pending, clock, monkeypatch):
 
 def test_disown_too_late(token, monkeypatch):
     """What is confirmed at the same moment is not withdrawn, and the page says so."""
-    withdraw = link.withdraw
+    withdraw = engine.confirmation.withdraw
 
     def confirm_first(confirmation):
         engine.confirm(token)
         return withdraw(confirmation)
 
-    monkeypatch.setattr(link, "withdraw", confirm_first)
+    monkeypatch.setattr(engine.confirmation, "withdraw", confirm_first)
     assert engine.disown(token).verdict is Verdict.ALREADY
     assert Confirmation.objects.get().disowned_at is None
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from resend_confirmation import engine, start
 from resend_confirmation.courier import send_due
 from resend_confirmation.deliveries import states
-from resend_confirmation.engine import pruning
+from resend_confirmation.engine import retention
 from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import DeliveryState
@@ -199,7 +199,7 @@ def test_drained_and_pruned(clock):
 
 def test_a_bounded_batch(clock, monkeypatch):
     """A round is not held up by many old rows: it takes a few batches, and the next come soon."""
-    monkeypatch.setattr(pruning, "MOST_BATCHES", 1)
+    monkeypatch.setattr(retention, "MOST_BATCHES", 1)
     for _ in range(1100):
         delivery(clock, "ignored", 8 * DAY)
     drain_all()
@@ -213,7 +213,7 @@ def test_a_bounded_batch(clock, monkeypatch):
 
 def test_pruning_that_fails_stops_no_courier(pending, clock, monkeypatch, caplog):
     """An error of pruning is logged, and messages go out."""
-    monkeypatch.setattr(pruning, "prune", mock.Mock(side_effect=RuntimeError("secret")))
+    monkeypatch.setattr(retention, "prune", mock.Mock(side_effect=RuntimeError("secret")))
     start(pending)
     drain_all()
     assert Delivery.objects.get().state == DeliveryState.SENT
@@ -231,12 +231,12 @@ def test_what_works_prunes(clock):
 
 def test_a_courier_that_is_to_stop():
     """It ends after a batch, and leaves the others for later."""
-    with mock.patch.object(pruning, "prune", return_value=iter([1, 1, 1])):
-        assert pruning.sweep(lambda: True) == 1
+    with mock.patch.object(retention, "prune", return_value=iter([1, 1, 1])):
+        assert retention.sweep(lambda: True) == 1
 
 
 def test_the_first_turn_of_two_at_once(clock):
     """Of two couriers that find no turn yet, one prunes."""
-    assert pruning._take_turn(clock.now) is True
-    with mock.patch.object(pruning, "_turn", Cooldown.objects.none):
-        assert pruning._take_turn(clock.now) is False
+    assert retention._take_turn(clock.now) is True
+    with mock.patch.object(retention, "_turn", Cooldown.objects.none):
+        assert retention._take_turn(clock.now) is False

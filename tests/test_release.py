@@ -75,7 +75,7 @@ def test_every_way_of_asking(clock, script):
     user = UserFactory.create(username="pending", email="pending@example.com")
     start(user)
     engine.drain()
-    (account,) = engine.matching.find("pending")
+    (account,) = engine.lookup.find("pending")
     assert engine.send_to(account).ending is Outcome.SENT
     engine.drain()
     assert engine.send_to(account).ending is Outcome.SENT

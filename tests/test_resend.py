@@ -19,7 +19,7 @@ from django.utils.functional import SimpleLazyObject
 from resend_confirmation import clients, database, engine, start, withdraw
 from resend_confirmation.accounts import Account
 from resend_confirmation.clients import Client, Redirect
-from resend_confirmation.engine import ResendRequest, Result, backlog, matching
+from resend_confirmation.engine import ResendRequest, Result, backlog, lookup
 from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import (
@@ -317,14 +317,14 @@ def test_resolving_crashes(pending, clock, monkeypatch, caplog):
     """An ask that cannot be resolved is tried again as messages are, and stops nothing else."""
     ask_quietly("poison")
     ask_quietly("pending")
-    find = matching.find
+    find = lookup.find
 
     def fail(identity):
         if identity == "poison":
             raise RuntimeError
         return find(identity)
 
-    monkeypatch.setattr(matching, "find", fail)
+    monkeypatch.setattr(lookup, "find", fail)
     assert engine.resolve() == 2
     for wait in (timedelta(seconds=30), *(timedelta(minutes=m) for m in (2, 10, 30, 120))):
         clock.move(seconds=wait.total_seconds() - 1)
@@ -873,11 +873,11 @@ def test_withdraw_what_is_confirmed(pending):
 
 def test_send_to(pending, confirmed, clock):
     """Staff send within the same cooldown, and not to those who do not wait."""
-    (account,) = matching.find("pending")
+    (account,) = lookup.find("pending")
     assert engine.send_to(account, client="game").ending is Outcome.SENT
-    (account,) = matching.find("pending")
+    (account,) = lookup.find("pending")
     assert engine.send_to(account) == Result(Outcome.COOLING_DOWN, retry_after=60)
-    (other,) = matching.find("confirmed")
+    (other,) = lookup.find("confirmed")
     assert engine.send_to(other) == Result(Outcome.CONFIRMED)
     assert Delivery.objects.count() == 1
 
@@ -922,14 +922,14 @@ def test_a_store_that_stays_away(clock, monkeypatch):
 def test_a_session_that_is_cut_while_resolving(pending, monkeypatch):
     """The ask is looked up again at once, on a new session."""
     ask_quietly("pending")
-    find, cuts = matching.find, [OperationalError("terminated")]
+    find, cuts = lookup.find, [OperationalError("terminated")]
 
     def cut(identity):
         if cuts:
             raise cuts.pop()
         return find(identity)
 
-    monkeypatch.setattr(matching, "find", cut)
+    monkeypatch.setattr(lookup, "find", cut)
     engine.drain()
     sent = Delivery.objects.get()
     assert (sent.state, sent.attempts) == (DeliveryState.SENT, 1)

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from resend_confirmation import clients, engine, start, withdraw
 from resend_confirmation.courier import send_due
 from resend_confirmation.deliveries import claims
-from resend_confirmation.engine import ResendRequest, matching
+from resend_confirmation.engine import ResendRequest, lookup
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Outcome, Reason
 from resend_confirmation.signals import delivery_changed
@@ -120,7 +120,7 @@ def test_accounts_that_share_an_address(told):
 
 def test_asks_that_crash(pending, told, monkeypatch, clock):
     """An ask that cannot be looked up is told as failed when it is given up."""
-    monkeypatch.setattr(matching, "find", lambda identity: 1 / 0)
+    monkeypatch.setattr(lookup, "find", lambda identity: 1 / 0)
     ask("pending", CONCEALED)
     told.clear()
     for _ in range(6):
@@ -132,13 +132,13 @@ def test_asks_that_crash(pending, told, monkeypatch, clock):
 
 def test_attempts_at_looking_up_are_not_attempts_at_sending(pending, monkeypatch, clock):
     """A message whose ask was hard to look up has all its attempts before it."""
-    find = matching.find
-    monkeypatch.setattr(matching, "find", lambda identity: 1 / 0)
+    find = lookup.find
+    monkeypatch.setattr(lookup, "find", lambda identity: 1 / 0)
     ask("pending", CONCEALED)
     engine.resolve()
     clock.move(minutes=2)
     assert Delivery.objects.get().attempts == 1
-    monkeypatch.setattr(matching, "find", find)
+    monkeypatch.setattr(lookup, "find", find)
     engine.resolve()
     assert Delivery.objects.get().attempts == 0
 

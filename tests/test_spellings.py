@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from resend_confirmation import clients, engine, start
 from resend_confirmation.accounts import ConfirmationStore
-from resend_confirmation.engine import ResendRequest, matching
+from resend_confirmation.engine import ResendRequest, lookup
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, Outcome, Standing, Verdict
 
@@ -229,7 +229,7 @@ def test_one_statement(django_assert_num_queries):
     PendingFactory.create(username="owner", email="jane@b\u00fccher.example")
     for typed in ("jane@xn--bcher-kva.example", "J\u00c4NE@B\u00dcCHER.example", "owner", "a@b.c"):
         with django_assert_num_queries(1):
-            matching.find(typed)
+            lookup.find(typed)
 
 
 def test_limits_are_the_mailbox_s():

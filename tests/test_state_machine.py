@@ -26,7 +26,7 @@ from requests.exceptions import ReadTimeout
 import resend_confirmation.database
 from resend_confirmation import clients, conf, engine, start, withdraw
 from resend_confirmation.email_backend import Failure
-from resend_confirmation.engine import ResendRequest, matching
+from resend_confirmation.engine import ResendRequest, lookup
 from resend_confirmation.models import Confirmation, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, ConfirmationState, DeliveryState
 from resend_confirmation.signals import delivery_changed
@@ -176,7 +176,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(name=names)
     def send_to(self, name):
-        for account in matching.find(name):
+        for account in lookup.find(name):
             engine.send_to(account)
 
     @rule(name=names)

@@ -74,7 +74,7 @@ def drains(monkeypatch):
             raise step
         return step() if callable(step) else step
 
-    monkeypatch.setattr(engine.draining, "drain", drain)
+    monkeypatch.setattr(engine.loop, "drain", drain)
     return calls, script
 
 

@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage
 
 from .. import conf, engine, failures
 from ..engine import Tally
-from ..engine.draining import BATCH
+from ..engine.loop import BATCH
 from ..interruptions import Held
 from . import servers
 

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db.models.signals import post_save
 
 from .. import signals
-from ..engine import elsewhere
+from ..engine import host_changes
 
 #: The package's app and model; another app with this label has no such model.
 PROFILE = ("registration", "RegistrationProfile")
@@ -30,7 +30,7 @@ def connect() -> None:
 def start_waiting(sender: Any, instance: Any, created: bool, raw: bool, **_: Any) -> None:
     """Make an inactive account wait once it has a profile to activate, with FlagStore."""
     if created and not raw and not instance.activated:
-        elsewhere.after_sign_up(sender, instance.user)
+        host_changes.after_sign_up(sender, instance.user)
 
 
 def mark_activated(sender: Any, user: Any, **_: Any) -> None:

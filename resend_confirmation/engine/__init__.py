@@ -1,12 +1,12 @@
 """Decisions: which accounts get a message, when, and if a link is valid; no HTTP, no vendor."""
 
 from ..courier import Tally
-from .asking import ResendRequest, Result, resend, send_to
-from .draining import drain, drain_all, rounds
-from .elsewhere import note_confirmed, note_deactivated
-from .link import Named, Opened, confirm, confirm_by_hand, disown, inspect, renew
-from .pruning import prune
-from .resolving import resolve
+from .confirmation import Named, Opened, confirm, confirm_by_hand, disown, inspect, renew
+from .host_changes import note_confirmed, note_deactivated
+from .loop import drain, drain_all, rounds
+from .requests import ResendRequest, Result, resend, send_to
+from .resolution import resolve
+from .retention import prune
 from .signup import start, withdraw
 
 __all__ = [

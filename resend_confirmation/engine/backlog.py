@@ -5,7 +5,7 @@ import time
 from typing import Protocol
 
 from .. import conf
-from ..deliveries import requests
+from ..deliveries import unresolved
 
 logger = logging.getLogger("resend_confirmation")
 
@@ -88,9 +88,9 @@ def inserted() -> None:
             cap,
         )
         _shed = 0
-    unresolved = requests.count(CEILING * cap)
-    _is_full = unresolved >= CEILING * cap
-    if unresolved >= cap:
+    count = unresolved.count(CEILING * cap)
+    _is_full = count >= CEILING * cap
+    if count >= cap:
         _closed_until = time.monotonic() + CLOSED_FOR
 
 

@@ -9,7 +9,6 @@ from django.db import connection, connections, transaction
 
 from resend_confirmation import accounts, engine, start
 from resend_confirmation.accounts import ConfirmationStore, FlagStore
-from resend_confirmation.engine import link
 from resend_confirmation.models import Confirmation, Cooldown
 from resend_confirmation.outcomes import ConfirmationState, Standing
 from tests.factories import UserFactory, address_of
@@ -47,7 +46,7 @@ def test_within_the_mark(change, store):
     change(ACCOUNTS=f"{__name__}.{store}")
     user = UserFactory.create(username="eve", is_active=store == "Racing")
     confirmation = start(user, send=False)
-    assert engine.link.confirm_by_hand(confirmation) is False
+    assert engine.confirm_by_hand(confirmation) is False
     user.refresh_from_db()
     assert user.is_active is (store == "Racing")
     assert Confirmation.objects.get().state == ConfirmationState.PENDING
@@ -85,7 +84,7 @@ def test_in_another_transaction(change, store, act, arrived):
     assert opened is not None
     acts = {
         "press": lambda: engine.confirm_by_hand(opened),
-        "renew": lambda: link.renew(token),
+        "renew": lambda: engine.renew(token),
         "elsewhere": lambda: engine.note_confirmed(user, "eve@example.com"),
     }
 

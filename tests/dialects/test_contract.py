@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from resend_confirmation import engine, start
 from resend_confirmation.engine import backlog
-from resend_confirmation.engine.draining import BATCH
+from resend_confirmation.engine.loop import BATCH
 from resend_confirmation.outcomes import ENDINGS, Outcome, Refusal
 from resend_confirmation.testing.dialects import (
     BadInput,

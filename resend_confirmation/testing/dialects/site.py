@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from ... import engine, start
 from ...engine import Result, backlog
-from ...engine.draining import BATCH
+from ...engine.loop import BATCH
 from ...models import Confirmation, Cooldown, Delivery, Suppression
 from ...outcomes import DeliveryState, Ending, Outcome, Refusal
 from ...throttling import throttle

@@ -1,4 +1,4 @@
-"""Resending: from a request to an ending, and a delivery in the caller's transaction."""
+"""Requests to resend: from a request to an ending, and a delivery in the caller's transaction."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from ..deliveries import outbox, states
 from ..limits import cooldown
 from ..models import Confirmation, Delivery
 from ..outcomes import CONCEALED, Ending, Origin, Outcome, Reason, Refusal
-from . import backlog, matching
+from . import backlog, lookup
 from .signup import ensure_confirmation
 
 #: The outcomes that depend on the state of an account.
@@ -129,14 +129,14 @@ def _typed(identity: Address | str) -> str:
 
     It differs from the keys of addresses and user names, since those have no line break.
     """
-    return f"typed\n{matching.key(identity, [])}"
+    return f"typed\n{lookup.key(identity, [])}"
 
 
 def _look_up(request: ResendRequest, draft: Delivery) -> Result:
     identity = addresses.read(request.identity, request.parsed)
-    accounts = matching.find(identity)
-    waiting = matching.pending(accounts)
-    outcome = Outcome.SENT if waiting else matching.outcome_without_pending(accounts)
+    accounts = lookup.find(identity)
+    waiting = lookup.pending(accounts)
+    outcome = Outcome.SENT if waiting else lookup.outcome_without_pending(accounts)
     # If another outcome is answered as SENT, SENT has to take the same path.
     if outcome in request.quiet or (waiting and request.quiet & _OF_ACCOUNTS):
         return _ask(request, identity, draft)
@@ -216,8 +216,8 @@ def send_to(
     that the link is the same and leads to the same place. If the slot was taken for another
     account with this address, the delivery waits for the next one.
     """
-    if not matching.pending([account]):
-        return Result(matching.outcome_without_pending([account]))
+    if not lookup.pending([account]):
+        return Result(lookup.outcome_without_pending([account]))
     now = database.now()
     named = {"client": client, "dialect": dialect, "redirect": redirect}
     way = named if any(named.values()) else _usual_way(account)

@@ -12,7 +12,7 @@ from django.test.utils import isolate_apps
 
 from resend_confirmation import engine, start, withdraw
 from resend_confirmation.accounts import ConfirmationStore
-from resend_confirmation.engine import elsewhere, matching
+from resend_confirmation.engine import host_changes, lookup
 from resend_confirmation.models import Confirmation
 from resend_confirmation.outcomes import ConfirmationState, Standing
 from resend_confirmation.signals import confirmed
@@ -78,7 +78,7 @@ def test_note_deactivated(flags):
     """A withdrawn confirmation is written where there was none, and blocks the account."""
     user = UserFactory.create(username="gone", is_active=False)
     engine.note_deactivated(user, user.email)
-    (account,) = matching.find("gone")
+    (account,) = lookup.find("gone")
     assert account.standing is Standing.BLOCKED
     assert Confirmation.objects.get().state == ConfirmationState.WITHDRAWN
 
@@ -106,7 +106,7 @@ def test_activated(flags, heard):
     save(user.pk, is_active=True)
     assert heard == [("jane@example.com", "confirmed", "jane")]
     save(user.pk, is_active=False)
-    (account,) = matching.find("jane")
+    (account,) = lookup.find("jane")
     assert account.standing is Standing.BLOCKED
 
 
@@ -114,7 +114,7 @@ def test_deactivated_without_a_trace(flags):
     """Who never logged in and has no row of ours is blocked all the same once deactivated."""
     user = UserFactory.create(username="jane")
     save(user.pk, is_active=False)
-    (account,) = matching.find("jane")
+    (account,) = lookup.find("jane")
     assert account.standing is Standing.BLOCKED
 
 
@@ -122,7 +122,7 @@ def test_saved_while_waiting(flags):
     """Saving an account that waits changes nothing: it goes on waiting."""
     user = PendingFactory.create(username="jane", is_active=False)
     save(user.pk, first_name="Jane")
-    (account,) = matching.find("jane")
+    (account,) = lookup.find("jane")
     assert account.standing is Standing.PENDING
 
 
@@ -131,7 +131,7 @@ def test_deactivated_with_another_address(flags):
     user = UserFactory.create(username="jane", email="jane@example.com")
     save(user.pk, is_active=False, email="deleted@example.com")
     for identity in ("jane", "deleted@example.com"):
-        (account,) = matching.find(identity)
+        (account,) = lookup.find(identity)
         assert account.standing is Standing.BLOCKED
     assert set(Confirmation.objects.values_list("address", "state")) == {
         ("jane@example.com", "withdrawn"),
@@ -147,7 +147,7 @@ def test_another_address_after_deactivation(flags, update_fields):
     user = User.objects.get(pk=user.pk)
     user.email = "other@example.com"
     user.save(update_fields=update_fields)
-    (account,) = matching.find("other@example.com")
+    (account,) = lookup.find("other@example.com")
     assert account.standing is Standing.BLOCKED
 
 
@@ -158,7 +158,7 @@ def test_another_address_while_waiting(flags, update_fields):
     user = User.objects.get(pk=user.pk)
     user.email = "other@example.com"
     user.save(update_fields=update_fields)
-    (account,) = matching.find("other@example.com")
+    (account,) = lookup.find("other@example.com")
     assert account.standing is Standing.PENDING
     assert Confirmation.objects.get().address == "jane@example.com"
 
@@ -214,7 +214,7 @@ def test_through_a_proxy(flags, heard):
     player = Player.objects.get(username="jane")
     player.is_active = False
     player.save()
-    (account,) = matching.find("jane")
+    (account,) = lookup.find("jane")
     assert account.standing is Standing.BLOCKED
 
 
@@ -224,7 +224,7 @@ def test_sign_up_in_two_saves(flags):
     start(user, send=False)
     user.is_active = False
     user.save(update_fields=["is_active"])
-    (account,) = matching.find("jane")
+    (account,) = lookup.find("jane")
     assert account.standing is Standing.PENDING
 
 
@@ -235,7 +235,7 @@ def test_deactivated_later_on_the_same_object(flags):
     user.save()
     user.is_active = False
     user.save()
-    (account,) = matching.find("jane")
+    (account,) = lookup.find("jane")
     assert account.standing is Standing.BLOCKED
 
 
@@ -342,17 +342,17 @@ def test_blocked_with_a_pending_row_of_old():
     """The default store goes on reading ``is_active`` itself."""
     user = PendingFactory.create(username="jane")
     save(user.pk, is_active=False)
-    (account,) = matching.find("jane")
+    (account,) = lookup.find("jane")
     assert account.standing is Standing.BLOCKED
 
 
 def test_sign_up_of_nothing(flags):
     """An account that is active, or has no address, does not wait after its sign-up."""
     for user in (UserFactory.create(), UserFactory.create(is_active=False, email="")):
-        elsewhere.after_sign_up(sender=None, user=user)
+        host_changes.after_sign_up(sender=None, user=user)
     assert not Confirmation.objects.exists()
     user = UserFactory.create(username="jane", is_active=False)
-    elsewhere.after_sign_up(sender=None, user=user)
+    host_changes.after_sign_up(sender=None, user=user)
     assert Confirmation.objects.get().address == "jane@example.com"
 
 

@@ -1,4 +1,4 @@
-"""Resolving of quiet requests by the courier: find their accounts, and queue messages."""
+"""Resolution of quiet requests by the courier: find their accounts, and queue messages."""
 
 import logging
 import time
@@ -7,12 +7,12 @@ from datetime import timedelta
 from functools import partial
 
 from .. import addresses, clients, conf, database, failures
-from ..deliveries import requests, retries
+from ..deliveries import retries, unresolved
 from ..limits import cooldown
 from ..models import Delivery
 from ..outcomes import Reason
-from . import matching
-from .asking import queue_others
+from . import lookup
+from .requests import queue_others
 from .signup import ensure_confirmation
 
 logger = logging.getLogger("resend_confirmation")
@@ -26,7 +26,7 @@ def resolve(limit: int = 100) -> int:
     fails. It is safe to run concurrently: the UPDATE that moves a row out of 'asked' succeeds for
     one courier.
     """
-    asks = requests.due(limit)
+    asks = unresolved.due(limit)
     # A longer outage postpones the rest of the round.
     until = time.monotonic() + database.RECONNECT_SECONDS
     gone: Counter[str] = Counter()
@@ -62,19 +62,19 @@ def _resolve(ask: Delivery) -> bool:
 
 def _look_up(ask: Delivery) -> None:
     identity = addresses.read(ask.identity)
-    accounts = matching.find(identity)
-    waiting = matching.pending(accounts)
+    accounts = lookup.find(identity)
+    waiting = lookup.pending(accounts)
     if not waiting:
         # A slot is taken here too. Otherwise COOLING_DOWN would reveal a pending account.
-        key = matching.key(identity, accounts)
-        _end(ask, matching.OUTCOME_REASONS[matching.outcome_without_pending(accounts)], key)
+        key = lookup.key(identity, accounts)
+        _end(ask, lookup.OUTCOME_REASONS[lookup.outcome_without_pending(accounts)], key)
         return
     first, *others = waiting
     # The slot is taken at the time of the request. A caller who waited as long as the answer said
     # is then not refused because of the courier's delay.
     ask.slot_at = ask.asked_at
     with database.atomic():
-        if not requests.hold(ask):
+        if not unresolved.hold(ask):
             return
         confirmation_id = (
             first.confirmation_id
@@ -82,16 +82,16 @@ def _look_up(ask: Delivery) -> None:
         )
         key = first.mailbox.canonical
         if cooldown.take(key, first.cooldown, ask.slot_at):
-            requests.ignore(ask, Reason.COOLING_DOWN, confirmation_id=confirmation_id)
+            unresolved.ignore(ask, Reason.COOLING_DOWN, confirmation_id=confirmation_id)
         else:
-            requests.queue(ask, confirmation_id=confirmation_id, slot_at=ask.slot_at)
+            unresolved.queue(ask, confirmation_id=confirmation_id, slot_at=ask.slot_at)
             queue_others(ask, others)
 
 
 def _end(ask: Delivery, reason: Reason, key: str = "") -> None:
     """End a request without a message; take a slot of the cooldown ``key``, if there is one."""
     with database.atomic():
-        if requests.ignore(ask, reason) and key:
+        if unresolved.ignore(ask, reason) and key:
             cooldown.take(key)
 
 
@@ -108,6 +108,6 @@ def _postpone(ask: Delivery, error: Exception) -> None:
         wait = retries.wait_after(tries) or timedelta.max
     reason = Reason.CRASHED if tries > len(retries.SCHEDULE) else Reason.TOO_LATE
     if wait > ask.asked_at + conf.get().LINK_LIFETIME - now:
-        requests.fail(ask, reason)
+        unresolved.fail(ask, reason)
         return
-    requests.postpone(ask, tries, now + retries.with_jitter(wait))
+    unresolved.postpone(ask, tries, now + retries.with_jitter(wait))

@@ -1,4 +1,4 @@
-"""Draining: resolve the due requests, then let the courier send the due deliveries."""
+"""The courier's loop: resolve the due requests, then let the courier send the due deliveries."""
 
 from collections.abc import Callable, Iterator
 from threading import Event
@@ -10,8 +10,8 @@ from django.views.decorators.debug import sensitive_variables
 from .. import courier, failures
 from ..courier import Tally
 from ..interruptions import Held
-from . import pruning
-from .resolving import resolve
+from . import retention
+from .resolution import resolve
 
 #: Maximum number of requests, and of deliveries, in one round.
 BATCH = 100
@@ -31,7 +31,7 @@ def rounds(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) 
     while not is_stopping():
         done = drain(limit, is_stopping)
         yield done
-        pruning.sweep(is_stopping)
+        retention.sweep(is_stopping)
         if done.idle:
             break
 

@@ -1,4 +1,4 @@
-"""Confirming: validate a token, spend it by one conditional UPDATE, renew it, or disown it."""
+"""Confirmation: validate a token, spend it by one conditional UPDATE, renew it, or disown it."""
 
 from dataclasses import dataclass, field, replace
 
@@ -8,8 +8,8 @@ from ..limits import cooldown
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, Outcome, Standing, Verdict
 from ..signals import confirmed
-from . import matching
-from .asking import Result, queue
+from . import lookup
+from .requests import Result, queue
 from .signup import account_of, locked_account_of, withdraw
 
 
@@ -41,7 +41,7 @@ class Named:
         if self.client is not None and self.client != delivery.client:
             return False
         return self.identity is None or (
-            account is not None and matching.names(self.identity, account)
+            account is not None and lookup.names(self.identity, account)
         )
 
 

@@ -1,4 +1,4 @@
-"""Matching of identities to accounts: the store's candidates, compared exactly in Python."""
+"""Look-up of accounts by identity: the store's candidates, compared exactly in Python."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Pruning: delete rows past their retention in batches; it can stop after each one."""
+"""Retention: delete rows past their retention in batches; it can stop after each one."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
