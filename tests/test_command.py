@@ -25,7 +25,7 @@ from django.utils import timezone
 from resend_confirmation import accounts, engine
 from resend_confirmation.accounts import ConfirmationStore
 from resend_confirmation.engine import Tally
-from resend_confirmation.management import send, stopping, work
+from resend_confirmation.management import send, stopping
 from resend_confirmation.management.commands.resend_confirmation import Command
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import Standing
@@ -718,7 +718,7 @@ class TestSignals:
 
         done = threading.Event()
         monkeypatch.setattr(engine, "drain_all", drain)
-        monkeypatch.setattr(work.pause, "current", lambda: None)
+        monkeypatch.setattr("resend_confirmation.courier.pause.current", lambda: None)
         join = threading.Thread.join
 
         def join_and_signal(thread, timeout=None):
