@@ -437,13 +437,12 @@ def test_renew_too_late(token, pending, clock, monkeypatch):
 
 def test_disown_too_late(token, monkeypatch):
     """What is confirmed at the same moment is not withdrawn, and the page says so."""
-    withdraw = engine.confirmation.withdraw
 
     def confirm_first(confirmation):
         engine.confirm(token)
         return withdraw(confirmation)
 
-    monkeypatch.setattr(engine.confirmation, "withdraw", confirm_first)
+    monkeypatch.setattr("resend_confirmation.engine.confirmation.withdraw", confirm_first)
     assert engine.disown(token).verdict is Verdict.ALREADY
     assert Confirmation.objects.get().disowned_at is None
 
