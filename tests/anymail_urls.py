@@ -1,4 +1,4 @@
-"""The test site's URLs, and the webhooks of anymail beside them."""
+"""The test site's URLs and the webhooks of anymail."""
 
 from django.urls import include, path
 

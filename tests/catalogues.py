@@ -39,7 +39,7 @@ HEAD = "# Fill in what is empty, and run ``python -m tests.catalogues`` before a
 
 
 class Fixed(Catalog):
-    """A catalogue whose header says nothing that changes by itself: no date, nobody's name."""
+    """Return a catalogue whose header does not change by itself: no date and no name."""
 
     @property  # type: ignore[misc]
     def mime_headers(self) -> list[tuple[str, str]]:
@@ -55,7 +55,7 @@ class Fixed(Catalog):
 
 
 def folder(locale: str) -> Path:
-    """Where the two files of a catalogue are."""
+    """Return the paths of the two files of a catalogue."""
     return PACKAGE / "locale" / locale / "LC_MESSAGES"
 
 

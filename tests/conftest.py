@@ -23,7 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-#: How many times more examples than CI takes, for a longer look with ever new ones.
+#: Factor on CI's number of examples, for longer runs with new ones each time.
 TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
 
 hypothesis_settings.register_profile("home", deadline=None, suppress_health_check=[*HealthCheck])
@@ -42,7 +42,7 @@ def examples(count: int) -> int:
 
 @pytest.fixture(autouse=True)
 def fresh_process_state(monkeypatch):
-    """Counters that live as long as a process start anew for each test."""
+    """Reset counters that live as long as a process before each test."""
     forget_counts(monkeypatch)
 
 
@@ -54,7 +54,7 @@ def pending(db):
 
 @pytest.fixture
 def confirmed(db):
-    """confirmed@example.com, whom nobody asks any more."""
+    """confirmed@example.com, which no test requests any more."""
     return UserFactory.create(username="confirmed", email="confirmed@example.com")
 
 
@@ -86,7 +86,7 @@ def clock(monkeypatch):
     """Noon of 1 January 2030, until it is moved."""
     made = Clock()
     monkeypatch.setattr(timezone, "now", made)
-    # What people read is by Django's clock, everything else by the database's.
+    # Texts for people use Django's clock, everything else the database's.
     monkeypatch.setattr("resend_confirmation.database.now", made)
     monkeypatch.setattr("resend_confirmation.database.latest", made)
     return made
@@ -100,7 +100,7 @@ def at_once(monkeypatch):
 
 @pytest.fixture
 def script(settings):
-    """What the mail backend raises, call by call; None is success."""
+    """The errors that the mail backend raises, call by call; None is success."""
     through(settings, "tests.mailers.ScriptedBackend")
     ScriptedBackend.script.clear()
     ScriptedBackend.seen.clear()
@@ -124,7 +124,7 @@ def unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
-#: What a browser needs in a container, and nothing that it does by itself.
+#: Options that a browser needs in a container, and that turn its background traffic off.
 FLAGS = [
     "--headless",
     "--no-sandbox",

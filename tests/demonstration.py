@@ -1,4 +1,4 @@
-"""The example site in a process of its own, on a socket and a database that are a test's alone."""
+"""The example site in a separate process, on a socket and a database for one test."""
 
 import http.client
 import os
@@ -22,7 +22,7 @@ WARNINGS = ["-W", "error", "-W", "ignore::ResourceWarning"]
 COMMAND = [sys.executable, *WARNINGS, str(ROOT / "example_project" / "manage.py")]
 #: Seconds for anything to happen, on a machine that is busy with something else.
 DEADLINE = 60.0
-#: What the example site reads; each test says all of it.
+#: The environment of the example site; each test sets all of it.
 VARIABLES = {
     *("ALLOWED_HOSTS", "BASE_URL", "CACHE_URL", "CARRIER", "CELERY_BROKER_URL", "COOLDOWN"),
     *("DATABASE_URL", "DEBUG", "EMAIL_URL", "QUIET", "SECRET_KEY", "SEND_DEADLINE"),
@@ -35,7 +35,7 @@ STATE_OF = (
 
 
 def wait_for(look, what: str):
-    """The first true value that ``look`` returns; a failure when there is none in time."""
+    """Return the first true value of ``look``; fail if there is none in time."""
     until = time.monotonic() + DEADLINE
     while time.monotonic() < until:
         if found := look():
@@ -50,7 +50,7 @@ def free_port() -> int:
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """What a command of the example site runs in: a database of its own."""
+    """Return the environment of a command of the example site: a separate database."""
     kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return kept | {
         "DATABASE_URL": f"sqlite:///{folder / 'site.sqlite3'}",
@@ -75,7 +75,7 @@ def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.Comple
 
 @dataclass
 class Reply:
-    """What came over the socket."""
+    """The bytes received over the socket."""
 
     status: int
     headers: Mapping[str, str]
@@ -113,7 +113,7 @@ class Site:
         return self.ask("GET", target)
 
     def rows(self, statement: str, *values: str) -> list[tuple]:
-        """What a statement finds in the database's file, past the site."""
+        """Return the rows that a statement finds in the database's file, bypassing the site."""
         with closing(sqlite3.connect(self.folder / "site.sqlite3", timeout=DEADLINE)) as database:
             return database.execute(statement, values).fetchall()
 

@@ -18,7 +18,7 @@ def address_of(text: str) -> Address:
 
 
 class UserFactory(DjangoModelFactory):
-    """A user whom nobody asked to confirm anything."""
+    """A user without a request to confirm."""
 
     class Meta:
         model = get_user_model()

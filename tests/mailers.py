@@ -33,7 +33,7 @@ class LosingBackend(locmem.EmailBackend):
 
 
 class KilledError(BaseException):
-    """What ends a process in the middle of sending."""
+    """An exception that ends a process in the middle of sending."""
 
 
 @contextmanager

@@ -29,7 +29,7 @@ class NewProject:
         (self.folder / "shop" / name).write_text(source)
 
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """What a Python comes to in the project's folder."""
+        """Run Python in the project's folder and return the finished process."""
         env = {name: v for name, v in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
         # The package that is tested, be it installed or not.
         env["PYTHONPATH"] = str(Path(resend_confirmation.__file__).parents[1])
@@ -45,7 +45,7 @@ class NewProject:
         )
 
     def run(self, *arguments: str) -> str:
-        """What it prints to stdout and stderr; it must end well."""
+        """Run Python and return its stdout and stderr; it must exit with 0."""
         done = self.ask(*arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr

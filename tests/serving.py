@@ -1,4 +1,4 @@
-"""What WSGI servers do: handing a request to the site's application, to the byte."""
+"""WSGI servers' part: passing a request to the site's application, byte by byte."""
 
 import io
 from typing import Any
@@ -12,7 +12,7 @@ from resend_confirmation.testing.dialects.case import relevant_headers
 
 
 def over_wsgi(ask: Request, script_name: str = "") -> Reply:
-    """What comes back over WSGI (PEP 3333), with the site mounted at ``script_name``."""
+    """Return the response over WSGI (PEP 3333), with the site mounted at ``script_name``."""
     environ: dict[str, Any] = {
         "REQUEST_METHOD": ask.method,
         "SCRIPT_NAME": script_name,

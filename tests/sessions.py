@@ -1,6 +1,6 @@
-"""A middleware that tells on whoever touches the session: the answer then carries a cookie."""
+"""A middleware that reports access to the session: the answer then carries a cookie."""
 
-#: What a host has between the browser and us, the teller among it, and a choice of languages.
+#: A host's middlewares, including the one that reports access, and a choice of languages.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -13,7 +13,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
-#: What these middlewares put on every answer that does not say otherwise.
+#: The headers that these middlewares add to every answer that does not set them.
 OF_THE_HOST = {
     "Content-Language": "en",
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -1,4 +1,4 @@
-"""An SMTP server for tests, on a port that nobody else can take in the meantime."""
+"""An SMTP server for tests, on a port that stays reserved in the meantime."""
 
 import asyncio
 import socket

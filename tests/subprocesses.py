@@ -1,4 +1,4 @@
-"""Tests that need other apps or settings than this process has: run in one of their own."""
+"""Tests that need other apps or settings than this process has run in a separate one."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """What a Python comes to with ``command``, from the root of the tests."""
+    """Run Python with ``command`` from the root of the tests and return the finished process."""
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
@@ -23,7 +23,7 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def assert_passes(settings: str, *files: str, options: tuple[str, ...] = (), **variables: str):
     """All tests of ``files`` pass under ``settings``, and none is skipped."""
-    # Whatever this process selects by markers, all of the files' tests are meant.
+    # All of the files' tests run, regardless of this process's markers.
     chosen = ["-m", "", f"--ds={settings}", *files, "--rootdir", str(ROOT)]
     command = ["-m", "pytest", "-q", *options, *chosen]
     done = run(*command, **variables)

@@ -43,7 +43,7 @@ def test_an_address_that_is_none():
 
 
 def test_a_user_name_field_of_addresses(monkeypatch):
-    """Where the user name's field holds other addresses, those of the e-mail field count."""
+    """If the user name's field holds other addresses, those of the e-mail field count."""
     monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "last_name")
     PendingFactory.create(username="x", last_name="bob@example.com", email="eve@example.com")
     assert lookup.find("bob@example.com") == []
@@ -87,7 +87,7 @@ def test_user_names_differ_by_case(pending, identity):
     ],
 )
 def test_neighbours_are_not_found(stored, typed):
-    """What a database takes for equal, and we do not, names nobody."""
+    """A value that only a database's collation considers equal matches no account."""
     PendingFactory.create(username="somebody", email=stored)
     assert lookup.find(typed) == []
 
@@ -119,7 +119,7 @@ def test_several_accounts_of_one_address():
 @pytest.mark.parametrize("store", ["ConfirmationStore", "FlagStore"])
 @pytest.mark.parametrize("owner", [None, "pending", "confirmed", "blocked"])
 def test_a_user_name_that_reads_like_an_address(change, store, owner):
-    """A user name that reads like an address names nobody, whoever has that address."""
+    """A user name that looks like an address matches no account with that address."""
     change(ACCOUNTS=f"resend_confirmation.accounts.{store}")
     waits = store == "ConfirmationStore"
     PendingFactory.create(username="bob@example.com", email="eve@example.com", is_active=waits)
@@ -139,7 +139,7 @@ def test_a_user_name_that_reads_like_an_address(change, store, owner):
 @pytest.mark.parametrize("owner", [None, "waits", "confirmed"])
 @pytest.mark.parametrize("quiet", [CONCEALED, frozenset()], ids=["quiet", "candid"])
 def test_a_decoy_gets_no_message(owner, quiet):
-    """To sign up with somebody's address as the user name tells nothing of that address."""
+    """A sign-up with another person's address as user name reveals nothing about that address."""
     PendingFactory.create(username="bob@example.com", email="eve@example.com")
     if owner:
         factory = PendingFactory if owner == "waits" else UserFactory
@@ -161,7 +161,7 @@ def test_one_statement(pending, django_assert_num_queries):
 
 
 def test_no_cooldown_yet(pending):
-    """Where nothing was ever sent there is no cooldown to tell of."""
+    """Without a message so far there is no cooldown."""
     (account,) = ConfirmationStore().find("pending")
     assert account.cooldown is None
 
@@ -188,7 +188,7 @@ def test_withdrawn(pending):
 
 
 def test_deactivated(blocked, confirmed):
-    """A deactivated account is blocked, whatever its confirmation says."""
+    """A deactivated account is blocked, regardless of its confirmation."""
     confirmed.is_active = False
     confirmed.save()
     standings = [lookup.find(name)[0].standing for name in ("blocked", "confirmed")]
@@ -204,7 +204,7 @@ def test_deactivated(blocked, confirmed):
     ],
 )
 def test_changed_address(pending, state, standing):
-    """The confirmation of a former address counts while there is none of the new one."""
+    """The confirmation of a former address counts while the new one has none."""
     Confirmation.objects.update(state=state)
     pending.email = "new@example.com"
     pending.save()
@@ -227,7 +227,7 @@ def test_the_newest_former_address_counts(pending):
 
 
 def test_back_to_an_address_from_before_a_withdrawal(pending):
-    """Who was withdrawn does not wait again by going back to an earlier address."""
+    """A withdrawn account does not become pending again by returning to an earlier address."""
     earlier = Confirmation.objects.get()
     pending.email = "new@example.com"
     pending.save()
@@ -243,7 +243,7 @@ def test_back_to_an_address_from_before_a_withdrawal(pending):
 
 @pytest.mark.parametrize("first", ["old@example.com", "new@example.com"])
 def test_confirmations_of_both_addresses(first):
-    """Of several confirmations the one of the current address counts, in whatever order."""
+    """Of several confirmations the one of the current address counts, in any order."""
     second = {"old@example.com": "new@example.com"}.get(first, "old@example.com")
     user = PendingFactory.create(username="mover", email=first)
     user.email = second
@@ -269,7 +269,7 @@ def test_get(pending):
 
 
 def test_pending_are_those_who_wait(pending, confirmed, blocked):
-    """A bulk resend reaches those who wait and nobody else, the oldest account first."""
+    """A bulk resend reaches pending accounts and no others, the oldest account first."""
     late = PendingFactory.create(username="late")
     withdrawn = PendingFactory.create(username="withdrawn")
     withdraw(Confirmation.objects.get(account=withdrawn))
@@ -285,14 +285,14 @@ def test_pending_are_those_who_wait(pending, confirmed, blocked):
 
 
 def test_pending_of_more_than_one_piece(monkeypatch):
-    """Everybody who waits is found once, however many pieces they are read in."""
+    """Every pending account is found once, regardless of the batch size."""
     monkeypatch.setattr(accounts, "_USERS_AT_ONCE", 2)
     users = [PendingFactory.create() for _ in range(5)]
     assert [account.user for account in ConfirmationStore().pending()] == users
 
 
 def test_an_account_without_address_does_not_wait():
-    """Who has no address to write to is not among those who get a message."""
+    """An account without an address is not among those that get a message."""
     user = PendingFactory.create(username="bare")
     assert names(lookup.pending(lookup.find("bare"))) == ["bare"]
     user.email = "no address"
@@ -398,7 +398,7 @@ def test_flag_pending(flag_store):
 
 
 class Member:
-    """What is asked of a user model: a field of addresses, and a user name that is a number."""
+    """Requirements of a user model: a field of addresses, and a user name that is a number."""
 
     USERNAME_FIELD = "id"
     _meta = get_user_model()._meta
@@ -420,7 +420,7 @@ def test_a_user_name_column_of_numbers(monkeypatch):
 
 
 def test_a_user_name_that_is_the_address(monkeypatch):
-    """Where the user name is the address, it is looked up once."""
+    """If the user name is the address, it is looked up once."""
     monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "email")
     PendingFactory.create(username="x", email="x@example.com")
     with CaptureQueriesContext(connection) as queries:

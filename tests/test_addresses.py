@@ -117,7 +117,7 @@ def test_canonical(typed, form):
 
 @pytest.mark.parametrize("typed", NO_ADDRESS.values(), ids=NO_ADDRESS)
 def test_no_address(typed):
-    """What is not exactly one address is none."""
+    """A text that is not exactly one address is not parsed."""
     assert Address.parse(typed) is None
 
 
@@ -180,7 +180,7 @@ def test_recipient(stored, recipient):
     ],
 )
 def test_proves(one, other, alike):
-    """A link proves the spelling that it went to, whatever the case of ASCII."""
+    """A link proves the spelling that it was sent to, in any case of ASCII letters."""
     assert address_of(one).proves(address_of(other)) is alike
     assert address_of(other).proves(address_of(one)) is alike
 
@@ -231,7 +231,7 @@ def test_canonical_identity(typed, form):
 
 @pytest.mark.parametrize("typed", [" Jane@Example.com ", "\uff4aane@example.com"])
 def test_read_address(typed):
-    """What reads as an address once it is normalised is one."""
+    """A text that is an address once it is normalised is one."""
     assert addresses.read(typed) == address_of("jane@example.com")
 
 
@@ -281,7 +281,7 @@ def test_digests_differ_by_purpose():
     ],
 )
 def test_spellings(typed, spellings):
-    """What is ASCII is looked up once; the rest in the forms in which hosts store it."""
+    """An ASCII value is looked up once; others in the forms in which hosts store it."""
     found = address_of(typed).spellings
     assert set(found) == spellings
     assert len(found) == len(spellings)
@@ -326,7 +326,7 @@ QUOTED = st.builds(
 
 
 class Session:
-    """Where Django's SMTP backend leaves its recipients."""
+    """The recipients that Django's SMTP backend sends to."""
 
     def sendmail(self, sender, recipients, message):
         self.recipients = recipients
@@ -346,7 +346,7 @@ def smtp_backend() -> Any:
 @example('"a..b"@example.com')
 @example('"a.\\"."@example.com')
 def test_canonical_form_is_that_of_the_wire(text):
-    """What Django's SMTP backend says in RCPT has the canonical form of what is stored."""
+    """The RCPT of Django's SMTP backend has the canonical form of the stored address."""
     address = Address.parse(text)
     if address is None or not (recipient := address.recipient).isascii():
         return  # That backend cannot carry it, and is not given it.

@@ -1,4 +1,4 @@
-"""The admin: what staff see, what each permission allows, and what nobody ever sees."""
+"""The admin: the pages, the effect of each permission, and the data that it never shows."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 
 def staff(*permissions, **values):
-    """A browser in which somebody with these permissions is logged in."""
+    """A browser logged in with these permissions."""
     user: Any = UserFactory(is_staff=True, **values)
     for name in permissions:
         user.user_permissions.add(
@@ -87,7 +87,7 @@ def press(browser, action, *rows, follow=False, **more):
 
 
 def said(response):
-    """The messages shown to whoever pressed."""
+    """The messages shown after an action."""
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
@@ -123,7 +123,7 @@ class TestList:
 
     @pytest.mark.parametrize("page", [CONFIRMATIONS, DELIVERIES, SUPPRESSIONS])
     def test_a_filtered_list_counts_the_table_once(self, root, page):
-        """There is no second count of all rows beside that of the filtered ones."""
+        """Besides the count of the filtered rows, there is no second count of all rows."""
         with CaptureQueriesContext(connection) as queries:
             root.get(page, {"q": "pending@example.com"})
         counting = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
@@ -174,7 +174,7 @@ class TestList:
         assert addresses_in(root.get(CONFIRMATIONS, {"q": "moved@example.or"})) == []
 
     def test_search_knows_user_models_without_a_user_name(self, monkeypatch):
-        """The columns are the user model's own, and only those that it has."""
+        """The columns are the user model's own, and only those that exist."""
         model = SimpleNamespace(
             USERNAME_FIELD="login",
             get_email_field_name=lambda: "email",
@@ -366,7 +366,7 @@ class TestPermissions:
 
     @pytest.mark.parametrize("action", ACTIONS)
     def test_an_action_takes_the_permission_to_view(self, action):
-        """With the one permission alone there is no list to act in, and nothing is done."""
+        """With only one permission there is no list to act in, and nothing is done."""
         confirmation = waiting("player")
         browser = staff(f"{action}_confirmation")
         assert browser.get(CONFIRMATIONS).status_code == 403
@@ -559,7 +559,7 @@ class TestSuppressed:
 
 class TestDeliveries:
     def test_ignored_asks_are_listed_with_the_reason(self, root):
-        """Nobody was meant, so there is no address; the reason is there in words."""
+        """No account matched, so there is no address; the reason is shown in words."""
         delivery(state="ignored", reason="unknown", dialect="a dialect")
         html = root.get(DELIVERIES).content.decode()
         assert "no matching account" in html.split("<tbody>")[1]
@@ -720,7 +720,7 @@ class TestSuppressions:
 
 
 class TestPaused:
-    """What the lists say while nothing is sent."""
+    """The notice on the lists while sending is paused."""
 
     @pytest.fixture
     def paused(self, clock):
@@ -759,7 +759,7 @@ class TestPaused:
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
     def test_a_share_of_the_budget(self, clock, root, pending, path, change):
-        """Where first messages still go out, staff see that others wait."""
+        """While first messages are still sent, staff see that others wait."""
         change(HOURLY_BUDGET=3)
         engine.start(pending)
         send_due()
@@ -783,7 +783,7 @@ class TestPaused:
 
 #: Models whose rows the admin shows, and their lists.
 LISTS = {Confirmation: CONFIRMATIONS, Delivery: DELIVERIES, Suppression: SUPPRESSIONS}
-#: What the query string of each list may ask: the key and its filters.
+#: The fields that each list's query string may filter by: the key and its filters.
 KEYS = {"pk", "id", "pk__in", "id__in"}
 OFFERED = {
     Confirmation: KEYS

@@ -44,7 +44,7 @@ LOCMEM = "django.core.mail.backends.locmem.EmailBackend"
 
 @dataclass
 class Request:
-    """What the provider was sent."""
+    """Return the request that the provider received."""
 
     path: str
     headers: Any
@@ -60,7 +60,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """What the provider says."""
+    """The provider's response."""
 
     status: int
     body: Any = b""
@@ -137,7 +137,7 @@ class Provider:
     provider_id: str
 
 
-#: Whether anymail is older than its version 14.
+#: Return whether anymail is older than version 14.
 OLD = int(anymail.__version__.partition(".")[0]) < 14
 #: The backends of the anymail that is installed: older ones have fewer.
 HERE = {module.name for module in iter_modules(anymail.backends.__path__)}
@@ -282,7 +282,7 @@ PROVIDERS = {
         "1ZymBc-00041N-9X",
     ),
 }
-#: Modules that are no provider of their own, or speak through another package than requests.
+#: Modules that are not providers, or that use another package than requests.
 OTHERS = {"amazon_ses", "base", "base_requests", "console", "sendinblue", "test"}
 
 
@@ -338,7 +338,7 @@ def leaves(value):
     return [value]
 
 
-# What each provider is sent
+# Requests to each provider
 
 SUBJECT = "Please confirm your e-mail address"
 #: The path and the whole of the message as each API takes it; none of it is left out.
@@ -639,7 +639,7 @@ def test_providers_id_of_another_spelling(settings, api):
 
 
 def test_a_comma_makes_no_second_recipient(provider, api):
-    """What anymail would read as two addresses is one mailbox with a quoted name."""
+    """An address that anymail would parse as two is one mailbox with a quoted name."""
     delivery = queued(UserFactory.create(email='"a,b"@example.com'))
     assert send_due() == Tally(sent=1)
     (request,) = api.requests
@@ -654,7 +654,7 @@ def test_a_comma_makes_no_second_recipient(provider, api):
 
 @pytest.mark.skipif("scaleway" not in HERE, reason="this anymail does not have it")
 def test_an_address_that_the_provider_cannot_carry(settings, api):
-    """It ends alone, with the reason, and nobody else's message waits for it."""
+    """It fails alone, with the reason, and no other message waits for it."""
     use(settings, "scaleway", api.url)
     api.answer = PROVIDERS["scaleway"].accepts
     umlaut = queued(UserFactory.create(email="jürgen@example.com"))
@@ -668,7 +668,7 @@ def test_an_address_that_the_provider_cannot_carry(settings, api):
 
 @pytest.mark.parametrize("address", ["a,b@example.com", "a@example.com,b@example.com", "a,b"])
 def test_two_addresses_are_none(address):
-    """What reads as two addresses is no address: no message is ever queued for it."""
+    """A text that reads as two addresses is invalid: no message is ever queued for it."""
     with pytest.raises(ValueError, match="not an address"):
         start(UserFactory.create(email=address))
     assert not Delivery.objects.exists()
@@ -762,7 +762,7 @@ def test_a_batch_shares_the_connection(provider, api, settings):
     assert len(peers) == 1
 
 
-# What providers answer
+# Responses of providers
 
 
 def text(status, words):
@@ -937,7 +937,7 @@ def test_configuration(name, answer, settings, api, pending):
 
 @outcomes(*REFUSED)
 def test_refused(name, answer, settings, api, pending):
-    """What the provider will never take has failed, and staff can see why."""
+    """A message that the provider will never take has failed, and staff can see why."""
     delivery = after(settings, api, name, answer, pending)
     assert (delivery.state, delivery.reason) == (DeliveryState.FAILED, Reason.REFUSED)
     assert delivery.error_class in {"AnymailRequestsAPIError", "AnymailRecipientsRefused"}
@@ -977,7 +977,7 @@ def mumble(handler):
 @pytest.mark.parametrize("name", ["brevo", "mailgun", "postmark", "resend"])
 @pytest.mark.parametrize("fault", ["hang", "drop", "break_off", "mumble"])
 def test_ambiguous(name, fault, settings, api, pending, clock):
-    """Who had the message and did not say so gets one identical repeat, then nobody knows."""
+    """A request without a readable response gets one identical repeat, then it is unknown."""
     use(settings, name, api.url, REQUESTS_TIMEOUT=0.3)
     api.answer = {"hang": hang(api), "drop": drop, "break_off": break_off, "mumble": mumble}[fault]
     delivery = queued(pending)
@@ -999,7 +999,7 @@ def test_ambiguous(name, fault, settings, api, pending, clock):
 
 
 def refusing(settings, api, pending):
-    """Nobody listens there."""
+    """A port without a listener."""
     api.stop()
     use(settings, "postmark", api.url)
 
@@ -1094,7 +1094,7 @@ def test_a_provider_whose_package_is_missing(settings, api, pending):
     assert delivery.error_class in {"AnymailImproperlyInstalled", "InvalidMailer"}
 
 
-# Which backend
+# The backend
 
 
 @pytest.mark.skipif(django.VERSION < (6, 1), reason="Django has MAILERS from 6.1 on")
@@ -1133,7 +1133,7 @@ class TestMailers:
 
 @pytest.mark.skipif(django.VERSION >= (6, 1), reason="MAILERS takes the place of EMAIL_BACKEND")
 def test_email_backend(settings, api, pending, change):
-    """Before Django 6.1 EMAIL_BACKEND sends, whatever MAILER says."""
+    """Before Django 6.1 EMAIL_BACKEND sends, regardless of MAILER."""
     change(MAILER="transactional")
     use(settings, "postmark", api.url)
     api.answer = PROVIDERS["postmark"].accepts

@@ -48,7 +48,7 @@ class Broker:
 
 
 def refuse():
-    """What a publication comes to while there is no broker."""
+    """The result of publishing while the broker is down."""
     raise ConnectionRefusedError
 
 

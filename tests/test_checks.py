@@ -1,4 +1,4 @@
-"""System checks: each thing that can be wrong has an id of its own."""
+"""System checks: each problem has a separate id."""
 
 import sys
 from importlib import import_module
@@ -57,14 +57,14 @@ urlpatterns: list = []
 
 
 def without_dialects():
-    """What W001 and W002 need: the ids that the test site's first client has at its dialects."""
+    """Setup for W001 and W002: the ids that the test site's first client has at its dialects."""
     ours: dict[str, Any] = django_settings.RESEND_CONFIRMATION
     client = ours["CLIENTS"][0]
     return {name: client[name] for name in ("name", "ids", "redirects")}
 
 
 def run_checks(**given):
-    """What Django's says, but of dialects that no client can call: W033 has its own tests."""
+    """As in Django, but for dialects that no client can call: W033 has separate tests."""
     found = registry.run_checks(**given)
     return [message for message in found if message.id != "resend_confirmation.W033"]
 
@@ -98,7 +98,7 @@ def test_smallest_useful_setting(settings):
 
 
 def test_e001_mistyped_key(ids):
-    """E001: a key that does not exist, beside whatever else is wrong."""
+    """E001: a key that does not exist, in addition to other errors."""
     assert ids(BASEURL=BASE) == ["E001"]
     assert ids(BASEURL=BASE, BASE_URL="") == ["E001", "E003"]
 
@@ -127,7 +127,7 @@ def test_e002_wrong_value(ids):
 
 
 def test_e002_no_dict(settings):
-    """E002: the setting is no dict."""
+    """E002: the setting is not a dict."""
     settings.RESEND_CONFIRMATION = "https://site.example"
     found = run_checks(tags=["resend_confirmation"])
     assert [message.id for message in found] == ["resend_confirmation.E002"]
@@ -286,7 +286,7 @@ def test_e008_pages_not_mounted(ids, settings):
 
 
 def test_e008_mounted_anywhere(ids, settings):
-    """Where the confirm pages are mounted is the host's choice."""
+    """The host chooses the path of the confirm pages."""
     settings.ROOT_URLCONF = "tests.test_checks"
     urlpatterns.append(path("a/b/", include("resend_confirmation.views")))
     try:
@@ -304,7 +304,7 @@ def test_e009_names_the_client(ids):
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "/callback"])
 def test_e009_unusable_url(ids, url):
-    """E009: a redirect or page to which nobody may be sent."""
+    """E009: a redirect or page that is not allowed as a target."""
     assert ids(CLIENTS=[{"name": "a", "redirects": [url]}]) == ["E009"]
     assert ids(CLIENTS=[{"name": "a", "pages": {"failed": url}}, {}]) == ["E005", "E009"]
     assert ids(CLIENTS=[{"name": "a", "redirects": ["mygame://done"]}]) == []
@@ -322,7 +322,7 @@ def lacks(ids):
 
 
 def test_w001_no_issuer_of_codes(lacks):
-    """W001: a client of a dialect that hands out codes, without anybody to issue them."""
+    """W001: a client of a dialect that lands with codes, without an issuer."""
     client = without_dialects() | {"signing": {"key": "a secret"}}
     assert lacks(CLIENTS=[client]) == ["W001"]
     assert lacks(CLIENTS=[client], AUTHORIZATION_CODE_ISSUER="secrets.token_hex") == []
@@ -390,7 +390,7 @@ def test_w017_prefix_twice(ids, settings, forced, base, found):
     ids=["ids", "keys", "QUIET", "THROTTLE"],
 )
 def test_w013_unknown_dialect(ids, given):
-    """W013: a dialect that nobody mounted is likely one that somebody mistyped."""
+    """W013: a dialect that is not mounted is probably a typo."""
     assert "acme" not in mounted_dialects()
     assert ids(**given) == ["W013"]
 
@@ -404,7 +404,7 @@ def test_w013_known_dialects(ids):
 
 
 class Issuer:
-    """An issuer of codes that reads an id of its own from a client."""
+    """An issuer of codes that reads its own id from a client."""
 
     id_names = ("acme-codes",)
 
@@ -504,7 +504,7 @@ PUBLIC = (
     ],
 )
 def test_e014_key_that_cannot_sign(ids, algorithm, key, found, settings):
-    """E014: the key is of the algorithm's kind, and not the half that everybody may know."""
+    """E014: the key fits the algorithm, and is not the public half."""
     assert ids(CLIENTS=[{"name": "a", "signing": {"key": key, "algorithm": algorithm}}]) == found
     said = " ".join(str(message) for message in run_checks(tags=["resend_confirmation"]))
     assert str(key) not in said
@@ -519,7 +519,7 @@ def test_e015_mailer(ids, settings):
 
 
 def test_e015_before_mailers(ids, settings):
-    """Where Django has no MAILERS the name has no effect, and is no error."""
+    """Before Django has MAILERS the name has no effect, and is not an error."""
     if django.VERSION >= (6, 1):
         del settings.MAILERS
         assert ids(MAILER="nobody") == ["E015"]
@@ -632,11 +632,11 @@ class IssuerWithChecks(Issuer):
     """One that has something to say of each client."""
 
     def check(self, client: Client) -> list[CheckMessage]:
-        """What its settings lack."""
+        """The id without these settings."""
         return [checks.Warning("It is night", id="shop.W001")]
 
     def check_rows(self, client: Client) -> list[CheckMessage]:
-        """What its tables lack."""
+        """The id without these tables."""
         return [checks.Warning("It is dark", id="shop.W002")]
 
 
@@ -656,7 +656,7 @@ def test_clients_that_cannot_be_read_yet(ids):
 
 
 def no_table_yet():
-    """What a host's callable does before its first migration."""
+    """A host's callable before its first migration."""
     raise RuntimeError("no such table")
 
 

@@ -67,7 +67,7 @@ def way(request, monkeypatch):
 
 @pytest.fixture
 def told():
-    """What ``delivery_changed`` said."""
+    """The calls of ``delivery_changed``."""
     heard = []
 
     def listen(sender, **given):
@@ -82,7 +82,7 @@ def told():
 
 
 def test_exclusive(way):
-    """What one courier claimed another does not get."""
+    """A row claimed by one courier is not claimed by another."""
     pks = [queued(UserFactory.create()).pk for _ in range(4)]
     claimed = [claims.claim(owner) for owner in ("one", "two", "one", "two", "three")]
     assert [made and made.delivery.pk for made in claimed] == [*pks, None]
@@ -92,7 +92,7 @@ def test_exclusive(way):
 
 
 def test_exclusive_in_a_race(way):
-    """Of couriers that claim at the same moment each gets rows of its own, and together all."""
+    """Couriers that claim at the same moment each get different rows, and together all."""
     pks = {queued(UserFactory.create()).pk for _ in range(20)}
 
     def claim_all(place):
@@ -110,7 +110,7 @@ def test_exclusive_in_a_race(way):
 
 
 def test_a_lost_race(monkeypatch):
-    """A candidate that somebody else took first is left to them, and the next one tried."""
+    """A candidate that was taken by another courier is skipped, and the next one tried."""
     monkeypatch.setattr(claims, "_skips_locked", lambda: False)
     first, second = (queued(UserFactory.create()).pk for _ in range(2))
     take = claims._take
@@ -180,7 +180,7 @@ def test_owners():
 
 
 def test_a_lease_that_runs(pending, clock):
-    """While a lease runs nobody gets the row; afterwards it is due again."""
+    """While a lease runs the row is not claimed; afterwards it is due again."""
     queued(pending)
     claims.claim("slow")
     clock.move(seconds=60)
@@ -206,7 +206,7 @@ def test_lengthened(pending, clock, lengthen):
 
 @pytest.mark.parametrize("successor", ["", "quick"], ids=["waiting again", "with another"])
 def test_fenced(pending, clock, told, successor):
-    """A courier that lost its lease writes nothing any more, and tells nobody."""
+    """A courier that lost its lease writes nothing any more, and sends no signal."""
     queued(pending)
     slow = claimed("slow")
     clock.move(seconds=61)
@@ -251,7 +251,7 @@ def die(clock):
 
 
 def test_killed_once(pending, clock, script):
-    """What a killed courier left is sent once more, as the same message."""
+    """A killed courier's delivery is sent once more, as the same message."""
     queued(pending)
     die(clock)
     assert states() == [DeliveryState.SENDING]
@@ -342,7 +342,7 @@ def cut_after_the_hand_over(monkeypatch, cut, errors):
 
 @pytest.mark.parametrize("error", [*DatabaseError.__subclasses__(), InterfaceError])
 def test_marked_over_errors_of_the_database(pending, cut, script, monkeypatch, error):
-    """Whatever the database raises over the mark, the message is sent once and marked."""
+    """Even if the database raises an error while marking, the message is sent once and marked."""
     queued(pending)
     cut_after_the_hand_over(monkeypatch, cut, [error("no") for _ in range(3)])
     assert send_due() == Tally(sent=1)
@@ -451,7 +451,7 @@ def test_an_error_that_no_new_session_mends(pending, monkeypatch):
 
 
 def test_not_repeated_within_a_transaction(pending, cut):
-    """Within somebody's transaction there is no new session to repeat on."""
+    """Within the caller's transaction there is no new session to retry on."""
     queued(pending)
     made = claimed("one")
     with transaction.atomic():
@@ -542,7 +542,7 @@ def test_cut_before_the_hand_over(pending, monkeypatch, module, name, place):
 
 
 def test_cut_while_the_link_is_written_down(pending, monkeypatch):
-    """What the message says is what the row says, wherever the session was cut."""
+    """The message and the row agree, for every point at which the session was cut."""
     monkeypatch.setattr(database, "FIRST_WAIT", 0.001)
     queued(pending)
     update = QuerySet.update

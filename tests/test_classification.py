@@ -67,8 +67,8 @@ def ended():
     return error
 
 
-#: What is raised; what it is once the message was handed over, before that, and before there is
-#: a message; and the code.
+#: The exception; its class once the message was handed over, before that, and before there is a
+#: message; and the code.
 TABLE = [
     (smtplib.SMTPRecipientsRefused({"a@b": (550, b"no")}), REFUSED, REFUSED, REFUSED, "550"),
     (smtplib.SMTPRecipientsRefused({"a@b": (450, b"")}), *[NOT_ACCEPTED] * 3, "450"),
@@ -136,7 +136,7 @@ def test_table(error, handed, begun, opening, code):
 
 
 def test_an_error_that_would_end_the_process():
-    """What a backend raises to end the process is an error of its message, under its own name."""
+    """An exception of a backend that would end the process is an error of its message."""
     for stage in Stage:
         assert classify(ended(), stage).error_class == "SystemExit"
     assert classify(ended(), Stage.HANDED_OVER).failure is AMBIGUOUS
@@ -149,7 +149,7 @@ def subclasses(parent):
 
 
 def test_every_error_of_smtplib_is_in_the_table():
-    """Whatever smtplib may raise has its line."""
+    """Every exception of smtplib has its row."""
     known = {type(row[0]) for row in TABLE}
     ours = {each for each in subclasses(smtplib.SMTPException) if each.__module__ == "smtplib"}
     assert ours <= known
@@ -193,7 +193,7 @@ def test_http_that_breaks():
         requests.post(f"http://127.0.0.1:{listener.getsockname()[1]}/", data=b"x", timeout=0.2)
 
     with listener:
-        # Nobody accepts: the kernel takes the connection and nothing ever answers.
+        # A socket that is never accepted: the kernel takes the connection and there is no reply.
         error = raised_by(post)
     assert isinstance(error, requests.ReadTimeout)
     assert classify(error, Stage.HANDED_OVER).failure is AMBIGUOUS

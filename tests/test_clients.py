@@ -293,7 +293,7 @@ UNUSABLE = {
     ids=["redirects", "pages", "a Client"],
 )
 def test_unusable_urls(use, url, entry):
-    """What no browser may be sent to is refused by the registry, even when registered."""
+    """A target that is unsafe for browsers is refused by the registry, even when registered."""
     use([entry(url)])
     with pytest.raises(ImproperlyConfigured):
         clients.registry()
@@ -313,7 +313,7 @@ def test_unusable_urls(use, url, entry):
     ],
 )
 def test_usable_urls(use, url):
-    """Whatever else is an absolute URL may be registered, custom schemes too."""
+    """All other absolute URLs may be registered, custom schemes too."""
     use([{"name": "a", "redirects": [url], "pages": {"confirmed": url}}])
     client = clients.default()
     assert client is not None
@@ -333,7 +333,7 @@ def test_default_is_the_marked_one(use):
 
 
 def test_default_is_else_the_first(use):
-    """With none marked the first is the default, and without clients there is none."""
+    """Without a marked client the first is the default, and without clients there is none."""
     use([{"name": "a"}, {"name": "b"}])
     assert default_name() == "a"
     use([])
@@ -477,7 +477,7 @@ TABLE = [{"name": "from a table"}]
 
 
 def from_a_table():
-    """What a host that keeps its clients in a table names in CLIENTS."""
+    """A callable for CLIENTS of a host that keeps its clients in a table."""
     return TABLE
 
 
@@ -509,7 +509,7 @@ def test_callable_that_returns_nothing_usable(use):
 
 
 def test_one_registry_per_list(use):
-    """The same list is indexed once, another one anew."""
+    """The same list is indexed once; another list is indexed again."""
     use([{"name": "a"}])
     first = clients.registry()
     assert clients.registry() is first

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Ran:
-    """What a call printed, and its exit code."""
+    """Return a call's output and its exit code."""
 
     def __init__(self, *arguments):
         out, err = StringIO(), StringIO()
@@ -62,7 +62,7 @@ def waiting(name, **values):
 
 @pytest.fixture
 def script(settings):
-    """What the mail backend raises, call by call; None is success."""
+    """The errors that the mail backend raises, call by call; None is success."""
     through(settings, "tests.mailers.ScriptedBackend")
     ScriptedBackend.script.clear()
     ScriptedBackend.seen.clear()
@@ -115,7 +115,7 @@ class TestSend:
         assert Delivery.objects.filter(state="queued").count() == 2
 
     def test_a_client_without_confirmation_is_refused(self, pending):
-        """The client says that nobody needs to confirm."""
+        """The client does not require confirmation."""
         ran = Ran("send", "pending", "--client", "kiosk")
         assert (ran.lines, ran.code) == (["pending: the client needs no confirmation"], 1)
 
@@ -196,7 +196,7 @@ WRITTEN_OUT = r"x\x1b[2J\n\x9b31mann: queued\u202e\x00\x7f\udcff"
 
 
 class TestPrinting:
-    """What others have typed does not act on a terminal, nor forge a line."""
+    """Text typed by others cannot control a terminal or forge a line."""
 
     @pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=repr)
     def test_identities(self, options):
@@ -230,7 +230,7 @@ class TestPrinting:
 
 
 class Unknown(ConfirmationStore):
-    """A site whose accounts wait by a mark of its own."""
+    """A site that marks pending accounts in its own field."""
 
     def standing(self, user, state):
         return Standing.PENDING
@@ -241,7 +241,7 @@ class Unknown(ConfirmationStore):
 
 class TestPending:
     def test_everybody_who_waits_gets_a_message(self, pending, confirmed, blocked):
-        """And nobody else, nor anybody twice; how far it is goes to stderr."""
+        """No other account is written to, and none twice; progress goes to stderr."""
         waiting("other")
         ran = Ran("send", "--pending")
         assert (ran.lines, ran.code) == (["queued: 2"], 0)
@@ -315,7 +315,7 @@ class TestPending:
         assert sum("LIMIT 2" in sql for sql in reads) == 4
 
     def test_accounts_unknown_to_our_tables_are_sent_to_as_well(self, settings):
-        """Where the site's own mark means waiting, a row begins with the first message."""
+        """If the site's own mark means pending, a row is created with the first message."""
         settings.RESEND_CONFIRMATION = {
             **settings.RESEND_CONFIRMATION,
             "ACCOUNTS": f"{__name__}.Unknown",
@@ -350,7 +350,7 @@ class TestDrain:
         assert (ran.lines, ran.code) == (["resolved: 0, sent: 0, not sent: 0"], 0)
 
     def test_quiet_asks_are_resolved_and_sent(self, pending):
-        """One that names nobody is resolved, and no failure."""
+        """A request without a matching account is resolved, and is not a failure."""
         now = timezone.now()
         for identity in ("pending@example.com", "nobody@example.com"):
             Delivery.objects.create(
@@ -377,7 +377,7 @@ class TestDrain:
         assert Delivery.objects.get().state == "queued"
 
     def test_what_is_no_longer_needed_is_no_failure(self, pending):
-        """Who confirmed while the message waited gets none, and the exit code is 0."""
+        """An account confirmed while the message waited gets none, and the exit code is 0."""
         Ran("send", "pending")
         Confirmation.objects.update(state="confirmed")
         ran = Ran("drain")
@@ -405,7 +405,7 @@ class TestDrain:
         assert (ran.code, ran.lines) == (0, ["resolved: 0, sent: 2, not sent: 0"])
 
     def test_a_budget_that_is_used_up_is_no_failure(self, clock, change):
-        """What it delays is sent in the next hour."""
+        """A delayed message is sent in the next hour."""
         change(HOURLY_BUDGET=2)
         for name in ("one", "two", "three"):
             waiting(name)
@@ -458,7 +458,7 @@ class TestStatus:
             )
 
     def test_json_has_every_state_and_stable_keys(self, rows):
-        """What is due counts rows whose courier died, and not those that somebody holds."""
+        """The count of due rows includes those of dead couriers, not those with a valid lease."""
         found = json.loads("\n".join(Ran("status", "--json").lines))
         assert 90 <= found.pop("oldest_due_seconds") < 120
         assert found == {
@@ -502,7 +502,7 @@ class TestStatus:
         assert [line for line in lines if line.startswith("due now: 3, the oldest for ")]
 
     def test_it_takes_few_statements(self, rows, django_assert_max_num_queries):
-        """However many rows there are; one more where the database has a clock of its own."""
+        """The number of queries is fixed: one more if the database has a clock."""
         with django_assert_max_num_queries(6):
             Ran("status", "--json")
 
@@ -528,7 +528,7 @@ class TestStatus:
         assert json.loads("\n".join(Ran("status", "--json").lines))["paused"] is False
 
     def test_the_budget(self, clock, change):
-        """How much of this hour's is used, and that the rest waits for the next hour."""
+        """The used part of this hour's budget, and that the rest waits for the next hour."""
         change(HOURLY_BUDGET=2)
         assert json.loads("\n".join(Ran("status", "--json").lines))["budget"] == {
             "limit": 2,
@@ -609,13 +609,13 @@ class TestCommonOptions:
     @pytest.mark.parametrize("subcommand", ["send", "drain", "work", "prune", "status"])
     @pytest.mark.parametrize(("typed", "name", "value"), COMMON)
     def test_before_and_after_the_subcommand(self, subcommand, typed, name, value):
-        """Who writes a crontab need not know that there are two places."""
+        """A crontab may use either of the two places."""
         parser = Command().create_parser("manage.py", "resend_confirmation")
         for arguments in ([*typed, subcommand], [subcommand, *typed]):
             assert getattr(parser.parse_args(arguments), name) == value
 
     def test_the_later_one_counts_and_the_others_stay(self):
-        """What stands before is not forgotten when nothing stands behind."""
+        """Options before the subcommand count even if none follow it."""
         parser = Command().create_parser("manage.py", "resend_confirmation")
         found = parser.parse_args(["-v", "0", "--traceback", "drain", "--limit", "5", "-v", "2"])
         assert (found.verbosity, found.traceback, found.limit) == (2, True, 5)
@@ -750,7 +750,7 @@ class TestSignals:
         assert (ran.lines, ran.code) == (["couriers: 1", "stopped"], 1)
 
     def test_work_without_threads(self, monkeypatch):
-        """Where no thread can be started it ends, and whoever supervises it hears."""
+        """If no thread can be started it ends, and its supervisor is notified."""
 
         def fail(self):
             raise RuntimeError("can't start new thread")

@@ -1,4 +1,4 @@
-"""What no database can promise: an error that is true when the answer to COMMIT is lost."""
+"""A limit of every database: an error that is true when the answer to COMMIT is lost."""
 
 import json
 import select

@@ -64,7 +64,7 @@ def take(place):
 
 
 def test_first_slot():
-    """Of 50 that race to insert the first row exactly one wins, and nobody gets an error."""
+    """Of 50 that race to insert the first row exactly one wins, and none gets an error."""
     expect_one(at_once(take))
     assert Cooldown.objects.get().hour_count == 1
 
@@ -109,14 +109,14 @@ def meet(monkeypatch):
             assert me in winner or taken.wait(60)
         return found
 
-    # SQLite lets one writer in at a time, so that nobody meets anybody there.
+    # SQLite lets one writer in at a time, so that there is no race.
     if connection.vendor != "sqlite":
         monkeypatch.setattr(cooldown, "_update", look)
     return taken, winner
 
 
 def test_a_winner_that_rolls_back(meet):
-    """Where the taker of the first slot rolls back, exactly one of those waiting wins."""
+    """If the taker of the first slot rolls back, exactly one of those waiting wins."""
     taken, winner = meet
     PendingFactory.create(username="jane", email="jane@example.com")
     client = clients.default()
@@ -165,7 +165,7 @@ def ask_over_http(place):
 
 @pytest.fixture(params=[1, 7])
 def allowed(request, settings):
-    """How many slots there are: one for the gap, or without a gap those of the hour and day."""
+    """The number of slots: one for the gap, or without a gap those of the hour and day."""
     if request.param > 1:
         limits = {"COOLDOWN": ["9/h", f"{request.param}/d"]}
         settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | limits

@@ -36,7 +36,7 @@ NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
 def again(user, **given):
-    """Another delivery for ``user`` that is due, whatever the cooldown says."""
+    """Another delivery for ``user`` that is due, regardless of the cooldown."""
     Cooldown.objects.all().delete()
     return queued(user, **given)
 
@@ -149,7 +149,7 @@ def test_recipient(stored, recipient):
 
 
 def test_several_accounts(clock):
-    """Accounts of one address get a message each, in its turn, with links of their own."""
+    """Accounts of one address get one message each, in turn, with separate links."""
     for _ in range(3):
         again(UserFactory.create(email="shared@example.com"))
     for _ in range(3):
@@ -166,7 +166,7 @@ def test_limit():
 
 
 def test_not_yet_due(pending, clock):
-    """What is due later waits."""
+    """A later delivery waits."""
     queued(pending)
     Delivery.objects.update(not_before=NOON + timedelta(seconds=1))
     assert send_due() == Tally()
@@ -204,7 +204,7 @@ def test_same_link_over_a_change_of_key(pending, clock, script, settings):
 
 
 def test_link_of_a_lost_key(pending, clock, script, settings):
-    """A retry whose link nobody can make any more is given up."""
+    """A retry is given up if its link cannot be created any more."""
     queued(pending)
     script.append(ConnectionRefusedError())
     send_due()
@@ -314,7 +314,7 @@ def test_no_secret_in_the_tables(pending):
 
 
 def test_schedule(pending, clock, script):
-    """What is not accepted is tried again after 30 s, 2, 10, 30 min and 2 h, then has failed."""
+    """A message that is not accepted is retried after 30 s, 2, 10, 30 min and 2 h, then failed."""
     delivery = queued(pending)
     script.extend([ConnectionRefusedError()] * 6)
     waits = []
@@ -387,7 +387,7 @@ def test_a_link_that_is_late(pending, clock, script, hours, error):
 
 
 def test_late_and_tried_again(pending, clock, script):
-    """A new link is tried for half of its own life."""
+    """A new link is retried for half of its own lifetime."""
     queued(pending)
     script.extend([smtplib.SMTPSenderRefused(550, b"", "a@b.example"), ConnectionRefusedError()])
     send_due()
@@ -400,7 +400,7 @@ def test_late_and_tried_again(pending, clock, script):
 
 
 def test_late_and_left_by_a_courier_that_died(pending, clock):
-    """What a courier left before it handed anything over brings a new link when that is late."""
+    """A delivery left by a courier before the hand-over gets a new link if that is late."""
     queued(pending)
     claim = claims.claim("killed")
     assert claim
@@ -414,7 +414,7 @@ def test_late_and_left_by_a_courier_that_died(pending, clock):
 
 
 def test_late_after_an_ambiguous_attempt(pending, clock, script):
-    """What may have gone out is repeated as it was, or not at all."""
+    """A message that may have been sent is repeated unchanged, or not at all."""
     queued(pending)
     script.append(DeadlineExceeded())
     send_due()
@@ -436,7 +436,7 @@ def test_jitter(clock, script):
 
 
 def test_ambiguous(pending, clock, script):
-    """What may have been accepted is repeated once, identical; then it is unknown for ever."""
+    """A message that may have been accepted is repeated once, identical; then it stays unknown."""
     queued(pending)
     script.extend([DeadlineExceeded(), DeadlineExceeded()])
     assert send_due() == Tally(unsent=1)
@@ -506,7 +506,7 @@ def test_a_backend_that_cannot_be_made(pending, settings, caplog):
     assert send_due() == Tally(unsent=1, paused=True)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.CONFIGURATION)
-    # Django 6.1 has an error of its own for it.
+    # Django 6.1 has a separate error for it.
     error = "InvalidMailer" if django.VERSION >= (6, 1) else "ModuleNotFoundError"
     assert caplog.messages == [f"The e-mail settings do not work ({error}); sending is paused"]
 
@@ -515,7 +515,7 @@ def test_a_backend_that_cannot_be_made(pending, settings, caplog):
 
 
 class Mailbox:
-    """What an SMTP server was handed, and what it answers."""
+    """The commands that an SMTP server received, and its replies."""
 
     def __init__(self):
         self.recipients = []
@@ -634,7 +634,7 @@ def test_smtp_cannot_carry_a_local_part_beyond_ascii(mailbox, pending):
     assert mailbox.recipients == ["pending@example.com"]
 
 
-# Meanwhile
+# Changes in between
 
 
 def suppress(user):
@@ -675,7 +675,7 @@ def lose_the_address(user):
 )
 @pytest.mark.parametrize("tried", [False, True], ids=["at once", "after a failure"])
 def test_meanwhile(pending, clock, script, meanwhile, state, reason, tried):
-    """What happened since the ask is looked at right before each attempt, and ends it."""
+    """Changes since the request are read right before each attempt, and end it."""
     delivery = queued(pending)
     if tried:
         script.append(ConnectionRefusedError())

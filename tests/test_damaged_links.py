@@ -29,7 +29,7 @@ def token(pending):
     return str(mail.outbox[0].body).partition("token=")[2][: tokens.LENGTH]
 
 
-#: What stands behind the page's path: t is the token, a and b are its two parts.
+#: The text after the page's path: t is the token, a and b are its two parts.
 DAMAGED = [
     "?token={t}.",
     "?token={t}%3E",
@@ -106,7 +106,7 @@ def test_any_character_outside_the_alphabet(token, data):
 @settings(max_examples=examples(25))
 @given(data=st.data())
 def test_a_random_token_never_opens(token, data):
-    """A token that was never sent is foreign in whatever dress, and so is a genuine one cut."""
+    """A token that was never sent is foreign in any spelling, and so is a genuine one cut short."""
     dress = data.draw(st.sampled_from(DAMAGED))
     random = secrets.token_urlsafe(32)
     assert engine.inspect(dress.format(t=random, a=random, b="")).verdict is Verdict.FOREIGN

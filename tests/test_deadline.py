@@ -71,7 +71,7 @@ def test_returns():
 
 
 def test_raises():
-    """What the work raises is raised, with the frames of the work."""
+    """An exception of the work is raised, with the frames of the work."""
 
     def work():
         raise ZeroDivisionError
@@ -83,7 +83,7 @@ def test_raises():
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
 def test_work_that_would_end_the_process(error):
-    """What would end a process is an error of the work, and ends nothing."""
+    """An exception that would end a process is an error of the work, and ends nothing."""
 
     def work():
         raise error
@@ -94,7 +94,7 @@ def test_work_that_would_end_the_process(error):
 
 
 def test_no_thread_for_the_work(monkeypatch):
-    """Where no thread can be started the work was not begun, and the error says so."""
+    """If no thread can be started the work was not begun, and the error says so."""
     monkeypatch.setattr(deadline, "_idle", deque())
 
     def fail(self):
@@ -121,13 +121,13 @@ def test_given_up_although_bytes_drip(pipe):
     over = threading.Event()
 
     def drip():
-        # The abort may come between two drips: there is nobody left to write to.
+        # The abort may come between two drips: the connection is closed by then.
         with contextlib.suppress(BrokenPipeError):
             for _ in range(1000):
                 if over.wait(0.02):
                     return
                 pipe.theirs.send(b".")
-        # Ends what nobody has aborted, so that the test fails and does not hang.
+        # Ends work that was not aborted, so that the test fails and does not hang.
         pipe.theirs.close()
 
     def read_for_ever():

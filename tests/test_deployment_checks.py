@@ -40,7 +40,7 @@ GOOD: dict[str, Any] = {
     "TRUSTED_PROXIES": 1,
 }
 
-#: A URLconf whose only views of ours are what a test puts there.
+#: A URLconf whose only views of ours are those that a test adds.
 urlpatterns: list = []
 
 
@@ -57,13 +57,13 @@ def production(settings):
 
 @pytest.fixture
 def found(production) -> Callable[..., list[CheckMessage]]:
-    """What the checks say of a value of the setting in production."""
+    """Return the checks' messages about a value of the setting in production."""
 
     def run(**given: object) -> list[CheckMessage]:
         production.RESEND_CONFIRMATION = GOOD | given
         plain = run_checks(tags=["resend_confirmation"])
         messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
-        # What is a matter of production is not said while developing.
+        # Checks for production report nothing during development.
         assert plain == [], plain
         return messages
 
@@ -82,7 +82,7 @@ def ids(found) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def mount(settings, monkeypatch):
-    """Mount these views instead of the test site's, beside the confirm pages."""
+    """Mount these views instead of the test site's, together with the confirm pages."""
     # The client has no ids at dialects, which would have to be mounted.
     monkeypatch.setitem(GOOD, "CLIENTS", [{"name": "default"}])
 
@@ -105,7 +105,7 @@ def test_w003_http(ids):
 
 
 def test_w004_quiet_not_decided(found, production):
-    """W004: dialects that tell who has an account, and nobody decided that they shall."""
+    """W004: dialects that reveal whether an account exists, without a setting that allows it."""
     given = {k: v for k, v in GOOD.items() if k != "QUIET"}
     production.RESEND_CONFIRMATION = given
     messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
@@ -247,20 +247,20 @@ def test_w006_another_mailer(ids, production):
 
 @pytest.mark.django
 def test_w006_before_mailers(ids, production):
-    """W006: EMAIL_BACKEND counts where there is no MAILERS, and reading it warns nobody."""
+    """W006: EMAIL_BACKEND counts if there is no MAILERS, and reading it raises no warning."""
     if django.VERSION >= (6, 1):
         del production.MAILERS
     assert ids() == []
 
 
 def test_w007_webhooks_without_a_secret(found, production, mount):
-    """W007: without a secret anybody can report a bounce, and so stop somebody's messages."""
+    """W007: without a secret anyone can report a bounce, and so suppress an address."""
     mount(path("anymail/", include("anymail.urls")))
     (message,) = found()
     assert message.id == "resend_confirmation.W007"
-    # Those that sign with a key of their own are refused without it, and are no danger.
+    # Those that sign with their own key are refused without it, and are not dangerous.
     names = set(message.msg.partition(": ")[2].split(", "))
-    # Without boto3 Amazon's answers nobody.
+    # Without boto3, Amazon's webhook cannot be used.
     assert names - {"Amazon SES"} == {
         "Brevo",
         "Mailjet",

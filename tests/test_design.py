@@ -31,7 +31,7 @@ def offenders(paths, find):
     return {path: faults for path, faults in found.items() if faults}
 
 
-#: All that people wrote; a ``.mo`` is compiled of the ``.po`` beside it, which is among them.
+#: All files that people wrote; a ``.mo`` is compiled from the ``.po`` next to it.
 FILES = sorted(
     path
     for path in PACKAGE.rglob("*")
@@ -40,7 +40,7 @@ FILES = sorted(
 
 
 def vendor_of(path):
-    """Whose dialect a file belongs to: a vendor has a module or a package of that name."""
+    """Return the vendor of a file: a vendor has a module or a package of that name."""
     place = path.relative_to(PACKAGE).parts
     name = place[1].removesuffix(".py") if place[0] == "dialects" else ""
     return name if name in VENDORS else None
@@ -50,7 +50,7 @@ NEUTRAL = [path for path in FILES if vendor_of(path) is None]
 
 
 def test_vendors():
-    """Every vendor has a module or a package of its own; the base is none."""
+    """Every vendor has a module or a package; the base is not a vendor."""
     assert len(VENDORS) >= 4
     assert {vendor_of(path) for path in FILES} == {*VENDORS, None}
 
@@ -66,10 +66,10 @@ def test_vendors_names():
     assert offenders(NEUTRAL, vendors_in) == {}
 
 
-#: Where each file is about one vendor: its dialect, or the clients that it publishes.
+#: The folders in which each file is about one vendor: its dialect, or its published clients.
 FOLDERS = ("dialects", "vendor_clients")
 #: The test site mounts the dialects and names their clients; the others need whole settings, or
-#: apps of other packages, beside a real dialect.
+#: apps of other packages, together with a real dialect.
 SITE = {
     TESTS / "settings.py",
     TESTS / "urls.py",
@@ -84,7 +84,7 @@ NEUTRAL_TESTS = sorted(
 
 
 def test_vendors_names_in_tests():
-    """Tests that name a vendor are that vendor's, in a folder of their own."""
+    """Tests that name a vendor are in a separate folder for vendors."""
     assert len(NEUTRAL_TESTS) > 100
     assert offenders(NEUTRAL_TESTS, vendors_in) == {}
 
@@ -131,7 +131,7 @@ def test_imports_stand_at_the_top():
     assert offenders(MODULES, find) == {}
 
 
-#: What only a database server shows to be right or wrong.
+#: Fixtures and calls whose result only a database server can prove.
 DATABASE = re.compile(r"transaction=True|\bcursor\(\)|\.raw\(|\bThread\(|ThreadPoolExecutor\(")
 
 
@@ -163,7 +163,7 @@ def unmarked(path):
 
 
 def test_database_tests_are_marked():
-    """What commits, writes SQL by hand or has threads runs on the database servers too."""
+    """Tests that commit, write SQL by hand or have threads run on the database servers too."""
     found = offenders(sorted(TESTS.rglob("test_*.py")), unmarked)
     # Threads that have no database: servers, and one that makes a link.
     assert found == {

@@ -89,7 +89,7 @@ def headings(text: str) -> list[str]:
 
 
 def section(text: str, heading: str) -> str:
-    """What stands below a heading, up to the next of its level or above."""
+    """Return the text below a heading, up to the next of its level or above."""
     found = re.search(rf"^(#+) {re.escape(heading)}$", text, flags=re.MULTILINE)
     assert found, f"there is no heading {heading!r}"
     rest = text[found.end() :]
@@ -106,7 +106,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def first_cells(text: str) -> set[str]:
-    """What stands in backticks in the first cell of any row."""
+    """Return the texts in backticks in the first cell of any row."""
     return {name for row in rows(text) for name in re.findall(r"`([^`]+)`", row[0])}
 
 
@@ -189,7 +189,7 @@ def test_settings_in_examples_are_right(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=relative)
 def test_imports_in_examples_exist(path):
-    """What an example imports from the package is there."""
+    """Names that an example imports from the package exist."""
     missing = [
         f"{node.module}.{alias.name}"
         for block in blocks(path.read_text(encoding="utf-8"), "python")
@@ -330,7 +330,7 @@ def test_threats_are_proven(row):
 
 
 def node_exists(node: str) -> bool:
-    """Whether a test, named by its file or by a directory, is there."""
+    """Return whether a test, named by its file or by a directory, exists."""
     place, *inside, name = node.split("::")
     if inside:
         # A class inherits tests, from the contract for one.
@@ -403,7 +403,7 @@ def test_subcommands_have_headings():
 
 @pytest.mark.parametrize("name", sorted(subcommands()))
 def test_options_have_rows(name):
-    """Every option of a subcommand of ours has its row."""
+    """Every option of a subcommand has its row."""
     own = {
         option
         for action in subcommands()[name]._actions
@@ -563,7 +563,7 @@ def test_promises_are_proven():
 
 
 def test_source_distribution_is_complete():
-    """The sdist has every page, and whatever tox copies to test the wheel."""
+    """The sdist has every page, and all files that tox copies to test the wheel."""
     build = tomllib.loads(page("pyproject.toml"))["tool"]["hatch"]["build"]["targets"]
     # Hatch adds the one that says what to include.
     included = {path.removeprefix("/") for path in build["sdist"]["include"]} | {"pyproject.toml"}
@@ -629,7 +629,7 @@ def test_store_of_the_how_to(db, settings, monkeypatch):
     (source,) = (
         b for b in blocks(page("docs/how-to/account-stores.md"), "python") if "FieldStore" in b
     )
-    # Django's user has no such field; one of its own flags stands in.
+    # Django's user has no such field; one of its flags stands in.
     module_of("shop_stores", source.replace("email_is_confirmed", "is_staff"), monkeypatch)
     settings.RESEND_CONFIRMATION = {
         **settings.RESEND_CONFIRMATION,

@@ -1,4 +1,4 @@
-"""The gate before the mail server: one message to an address in a cooldown, whatever asked."""
+"""The gate before the mail server: one message to an address in a cooldown, of any origin."""
 
 import smtplib
 from collections import Counter
@@ -82,7 +82,7 @@ def test_five_starts_before_a_courier_comes(clock, carried):
 
 
 def test_asks_of_an_outage(pending, clock, script, carried):
-    """What was asked for while the mail server was away leaves once it is back, once."""
+    """Messages requested while the mail server was away are sent once it is back, once."""
     script.extend([ConnectionRefusedError()] * 5)
     for _ in range(5):
         ask("pending")
@@ -195,7 +195,7 @@ def test_accounts_that_share_an_address(how, clock, carried):
 
 
 def test_the_newest_account_first(clock, carried):
-    """Who signed up last hears first, then the others, newest first."""
+    """The last sign-up is sent first, then the others, newest first."""
     users = [PendingFactory.create(email=ADDRESS) for _ in range(4)]
     ask()
     carried(10)

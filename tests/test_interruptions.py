@@ -1,4 +1,4 @@
-"""What comes from outside, such as a signal, waits until the message under way is finished."""
+"""Interruptions from outside, such as a signal, wait until the current message is finished."""
 
 import signal
 import threading
@@ -27,7 +27,7 @@ LONG = 30.0
 
 
 class SoftLimitError(Exception):
-    """What a task queue raises in the middle of a task."""
+    """The exception that a task queue raises in the middle of a task."""
 
 
 def refuse(number, frame):
@@ -136,7 +136,7 @@ def test_in_the_middle_of_a_mark(pending, monkeypatch):
 
 
 def test_the_second_time():
-    """Who asks twice for the end does not wait for it."""
+    """A second request to stop does not wait."""
     reached = []
 
     def ask_twice():
@@ -152,7 +152,7 @@ def test_the_second_time():
 
 
 def test_raised_in_the_wait_itself():
-    """What is raised in a wait by other means than signals is raised when the work has ended."""
+    """An exception in a wait that does not come from a signal is raised when the work has ended."""
     reached: list[object] = []
     go_on = threading.Event()
 

@@ -125,7 +125,7 @@ def test_life(clock, token):
 
 
 def test_older_links_stay_good(pending, clock):
-    """An older link is good until its own end, beside a newer one."""
+    """An older link is good until its own expiry, next to a newer one."""
     old = linked(pending)
     clock.move(hours=13)
     new = linked(pending)
@@ -237,7 +237,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("typed", FOREIGN.values(), ids=FOREIGN)
 def test_foreign(token, typed):
-    """What we never sent is foreign, and nothing is told of anybody."""
+    """A token that we never sent is foreign, and reveals nothing."""
     before = rows()
     for opened in (engine.inspect(typed), engine.confirm(typed)):
         assert (opened.verdict, opened.delivery, opened.account) == (Verdict.FOREIGN, None, None)
@@ -254,7 +254,7 @@ def test_a_token_that_was_never_sent(token):
 
 
 def test_the_digest_alone_is_not_enough(token):
-    """Who can write rows but has no key makes no link."""
+    """Write access to rows without the key is not enough to create a link."""
     forged = "f" * 43
     Delivery.objects.update(token_digest=tokens.digest(forged))
     assert engine.confirm(forged).verdict is Verdict.DEAD
@@ -280,7 +280,7 @@ def test_rotation_in_the_second_half(pending, settings, clock):
 
 
 def test_rotation_keeps_cooldowns(pending, settings, clock):
-    """A change of the key starts no cooldown anew while the old key is a fallback."""
+    """A change of the key does not restart a cooldown while the old key is a fallback."""
     request = engine.ResendRequest(identity="pending@example.com", client=clients.default())
     assert engine.resend(request).ending is Outcome.SENT
     clock.move(seconds=20)
@@ -554,7 +554,7 @@ PREFETCHES = [
 
 @pytest.mark.parametrize("headers", PREFETCHES, ids=str)
 def test_prefetch_changes_nothing(token, client, headers, heard):
-    """What fetches pages ahead of people, or instead of them, changes nothing."""
+    """Programs that fetch pages ahead of people, or instead of them, change nothing."""
     before = rows()
     assert client.get(PAGE, {"token": token}, headers=headers).status_code == 200
     assert client.head(f"{PAGE}?token={token}", headers=headers).status_code == 200
@@ -621,7 +621,7 @@ def test_dead_page(token, pending, client, meanwhile):
 @pytest.mark.parametrize("typed", FOREIGN.values(), ids=FOREIGN)
 @pytest.mark.parametrize("path", [PAGE, NEW])
 def test_foreign_page(token, client, path, typed):
-    """What we never sent is a 404 page of ours, however it is spelt."""
+    """A token that we never sent leads to our 404 page, in every spelling."""
     body = "token=" + quote(typed, safe="", errors="surrogatepass")
     response = client.post(path, body, content_type="application/x-www-form-urlencoded")
     assert (response.status_code, title(response)) == (404, INVALID)
@@ -631,7 +631,7 @@ def test_foreign_page(token, client, path, typed):
     "query", ["", "token=", "token=%00", "token=%ed%a0%80", "token=%ff", "token", "token=a&token=b"]
 )
 def test_foreign_query(token, client, query):
-    """What we never sent is a 404 page of ours, however the query was broken."""
+    """A token that we never sent leads to our 404 page, with every broken query."""
     response = client.get(f"{PAGE}?{query}")
     assert (response.status_code, title(response)) == (404, INVALID)
 
@@ -700,7 +700,7 @@ def test_nothing_inline(token, client):
 
 
 def test_style(client):
-    """The stylesheet is ours, the same for everybody."""
+    """The stylesheet is ours, and the same for all visitors."""
     response = client.get("/confirm/style.css")
     assert response.status_code == 200
     assert response["Content-Type"] == "text/css; charset=utf-8"
@@ -742,7 +742,7 @@ def test_an_apps_scheme(pending, client):
 
 
 def test_form_action_without_a_landing(client, db):
-    """Where no redirect follows the form may lead to ourselves alone."""
+    """Without a redirect the form may only lead to our own site."""
     assert form_action(client.get(PAGE, {"token": "foreign"})) == ["'self'"]
 
 
@@ -857,14 +857,14 @@ def test_statements(token, client, confirmed, logged_in, django_assert_num_queri
 
 
 def test_confirming_logs_nobody_in(token, client):
-    """Who presses the button is nobody afterwards, as before."""
+    """A visitor who presses the button is not logged in afterwards."""
     response = client.post(PAGE, {"token": token})
     assert not response.cookies
     assert "_auth_user_id" not in client.session
 
 
 def test_confirming_leaves_who_is_logged_in(token, client, confirmed):
-    """Who is logged in as somebody else stays it."""
+    """A visitor who is logged in to another account stays so."""
     client.force_login(confirmed)
     client.post(PAGE, {"token": token})
     assert client.session["_auth_user_id"] == str(confirmed.pk)
@@ -920,7 +920,7 @@ def test_a_receiver_that_fails_behind_the_page(pending, client, caplog):
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_on_commit_of_a_receiver(pending, client):
-    """What a receiver does on commit is done after the confirmation, and for its winner alone."""
+    """A receiver's on-commit hook runs after the confirmation, and for its winner alone."""
     token = linked(pending)
     seen = []
 
@@ -940,7 +940,7 @@ def test_on_commit_of_a_receiver(pending, client):
 
 
 def test_not_me(token, pending, client):
-    """Who did not sign up says so by POST alone: it is withdrawn, and staff see it."""
+    """A recipient who did not sign up disowns by POST only: it is withdrawn, and staff see it."""
     before = rows()
     assert client.get("/confirm/not-me/", {"token": token}).status_code == 405
     assert client.head(f"/confirm/not-me/?token={token}").status_code == 405
@@ -961,7 +961,7 @@ def test_not_me(token, pending, client):
 
 
 def test_not_me_after_a_confirmation(token, client):
-    """What is confirmed is not withdrawn by a link."""
+    """A confirmed address is not withdrawn by a link."""
     client.post(PAGE, {"token": token})
     assert title(client.post("/confirm/not-me/", {"token": token})) == ALREADY
     assert state() == ConfirmationState.CONFIRMED
@@ -995,7 +995,7 @@ ASKED = "Check your inbox"
 
 @pytest.mark.parametrize("typed", ["pending@example.com\t", "nobody@example.com", "\x00", ""])
 def test_ask_for_a_new_message(client, pending, typed):
-    """A page that cannot go on has a field, which answers the same whatever is typed."""
+    """A page that cannot go on has a field, which gives the same answer for every input."""
     page = client.get(PAGE, {"token": "x" * 43}).content.decode()
     assert '<form method="post" action="/confirm/request/">' in page
     assert '<label for="address">' in page
@@ -1032,7 +1032,7 @@ def test_asking_from_a_dead_link(client, pending, change):
 
 
 def test_a_form_by_get(client, db):
-    """Whoever comes back to a form's address without the form is shown a way on."""
+    """A GET of a form's address without the form shows a way to continue."""
     for path in (NEW, "/confirm/request/", "/confirm/not-me/"):
         response = client.get(path)
         assert (response.status_code, response["Allow"]) == (405, "POST")

@@ -1,4 +1,4 @@
-"""What a message says and brings along: where from, which one it is, and in which language."""
+"""Contents of a message: its origin, its number, and its language."""
 
 import re
 from urllib.parse import urlsplit
@@ -34,7 +34,7 @@ def carried():
     return letter, link
 
 
-# Where from
+# Origin
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def carried():
 )
 @pytest.mark.parametrize("whose", ["site", "client"])
 def test_base_url(pending, change, base, host, page, whose):
-    """Link, text and Message-ID have the host as URLs have it, the site's or the client's own."""
+    """Link, text and Message-ID have the host as in URLs, the site's or the client's own."""
     change(**{"BASE_URL": base} if whose == "site" else {})
     change(CLIENTS=[{"name": "a", **({"base_url": base} if whose == "client" else {})}])
     start(pending, client="a")
@@ -64,13 +64,13 @@ def test_base_url(pending, change, base, host, page, whose):
 
 
 def test_script_name_without_a_slash(pending, settings):
-    """FORCE_SCRIPT_NAME without a slash in front makes no host of its own."""
+    """FORCE_SCRIPT_NAME without a leading slash does not change the host."""
     settings.FORCE_SCRIPT_NAME = "shop"
     start(pending)
     assert carried()[1].startswith("https://site.example/shop/confirm/?token=")
 
 
-# Which one it is
+# Number
 
 
 def test_headers(pending, change, clock):
@@ -110,7 +110,7 @@ BLANKS = ["\t", "\r", "\n", " ", " \r\n\t"]
 @pytest.mark.parametrize("blanks", BLANKS, ids=repr)
 @pytest.mark.parametrize("before", [True, False])
 def test_blanks_around_an_address(pending, blanks, before):
-    """What a keyboard puts around an address is taken off, whoever asks."""
+    """Characters that a keyboard adds around an address are removed, in every call."""
     typed = f"{blanks}pending@example.com" if before else f"pending@example.com{blanks}"
     for quiet in (frozenset(), CONCEALED):
         Cooldown.objects.all().delete()
@@ -182,7 +182,7 @@ def test_language(settings, sign_up, call, browser, subject, lang, quiet, middle
 
 
 def of(header):
-    """What a dialect reads from a header."""
+    """The value that a dialect reads from a header."""
     return languages.of_request(RequestFactory().get("/", headers={"accept-language": header}))
 
 

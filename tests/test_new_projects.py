@@ -1,4 +1,4 @@
-"""How-tos followed to the letter: each in a new project that has nothing else."""
+"""How-tos followed literally: each in a new project that has nothing else."""
 
 import os
 import re

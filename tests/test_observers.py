@@ -1,4 +1,4 @@
-"""What is known of a message decides what becomes of it, and not the exception's class."""
+"""The observed progress of a message decides its result, and not the exception's class."""
 
 import pickle
 import smtplib
@@ -78,7 +78,7 @@ class Archiving(SMTPBackend):
 
 
 class Reconnecting(SMTPBackend):
-    """Has a session of its own for each message."""
+    """Opens a separate session for each message."""
 
     def send_messages(self, messages):
         self.close()
@@ -142,7 +142,7 @@ class Filtering(SMTPBackend):
 
 
 def never_connected(text):
-    """What requests raises where nothing listens."""
+    """The exception that requests raises without a listener."""
     return requests.ConnectionError(
         MaxRetryError(HTTPConnectionPool("x"), "/", NewConnectionError(HTTPConnection("x"), text))
     )
@@ -171,7 +171,7 @@ NAMES = [type(each).__name__ for each in ERRORS]
 
 @pytest.mark.parametrize("error", ERRORS, ids=NAMES)
 def test_smtp_has_taken_it(pending, talker, monkeypatch, error):
-    """A message that the server answered 250 is sent, once, whatever is raised afterwards."""
+    """A message that the server answered 250 is sent, once, even if an error follows."""
     server = talker("tests.test_observers.Archiving")
     monkeypatch.setattr(Archiving, "error", error)
     queued(pending)
@@ -189,7 +189,7 @@ def test_a_session_that_the_backend_opens(pending, talker):
 
 @pytest.mark.parametrize("error", ERRORS[1:], ids=NAMES[1:])
 def test_a_provider_has_taken_it(pending, settings, error):
-    """A message that has a provider's id is sent, whatever receivers of post_send raise."""
+    """A message that has a provider's id is sent, even if receivers of post_send raise."""
     through(settings, "anymail.backends.test.EmailBackend")
 
     def fail(sender, **given):
@@ -271,7 +271,7 @@ def test_filtered(pending, talker):
     assert (server.bodies, ending()) == ([], (S.QUEUED, Reason.NOT_ACCEPTED, 0))
 
 
-# What the server said, and when
+# The server's replies, and their time
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_where_a_session_ends(pending, talker, said, state, copies):
     ids=str,
 )
 def test_a_session_that_hangs(pending, talker, change, said, state, copies):
-    """What the server had said when the deadline came decides; a farewell changes nothing."""
+    """The server's reply before the deadline decides; closing the session changes nothing."""
     change(SEND_DEADLINE=1)
     server = talker(**said)
     queued(pending)
@@ -330,7 +330,7 @@ def test_a_backend_that_hangs_after_it_sent(pending, talker, change):
 
 
 def test_no_failure_after_an_ambiguous_attempt(pending, talker):
-    """What may have gone out does not end as failed when its repeat is refused."""
+    """A message that may have been sent does not end as failed when its repeat is refused."""
     server = talker(body=None)
     queued(pending)
     engine.drain()
@@ -339,7 +339,7 @@ def test_no_failure_after_an_ambiguous_attempt(pending, talker):
     assert (len(server.bodies), ending()) == (1, (S.UNKNOWN, Reason.DOUBTFUL, 1))
 
 
-# What a provider said
+# Replies of providers
 
 
 class Answering(AnymailBackend):  # type: ignore[misc]
@@ -392,7 +392,7 @@ def test_where_a_provider_fails(pending, settings, monkeypatch, where, error, st
 
 
 def test_a_provider_that_refused(pending, settings, monkeypatch):
-    """A recipient whom the provider refused is refused, whatever receivers of post_send raise."""
+    """A recipient refused by the provider is refused, even if receivers of post_send raise."""
     through(settings, "tests.test_observers.Answering")
     refused = AnymailRecipientStatus(message_id="x", status="rejected")
     monkeypatch.setattr(

@@ -32,14 +32,14 @@ def built():
 
 
 def test_no_link_is_relative(built):
-    """Each link of the description leads to a web page or to a heading of its own."""
+    """Each link of the description leads to a web page or to one of its headings."""
     targets = re.findall(r"]\(([^)\s]+)\)", built.readme)
     assert [t for t in targets if not t.startswith(("https://", "#"))] == []
     assert "](https://forge.example/team/project/blob/main/docs/index.md#how-to)" in built.readme
 
 
 def test_files_of_links_exist(built):
-    """What the description links to in the repository is there."""
+    """The files that the description links to in the repository exist."""
     start = "https://forge.example/team/project/blob/main/"
     linked = re.findall(rf"]\({re.escape(start)}([^)#\s]+)", built.readme)
     assert len(linked) > 10

@@ -28,7 +28,7 @@ GUARDED = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex",
 }
-#: What may be loaded: our stylesheet. Nothing inline, no frame around it, no other form.
+#: The sources allowed to load: our stylesheet. Nothing inline, no frame around it, no other form.
 POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "form-action 'self'"
@@ -39,14 +39,14 @@ NOTHING = "default-src 'none'; frame-ancestors 'none'"
 
 @pytest.fixture(params=["host", "bare"])
 def host(request, settings):
-    """What the host adds: its middlewares, or nothing."""
+    """Parts that the host adds: its middlewares, or nothing."""
     settings.MIDDLEWARE = MIDDLEWARE if request.param == "host" else []
     return OF_THE_HOST if request.param == "host" else {}
 
 
 @pytest.fixture
 def browser(confirmed):
-    """A browser in which somebody is logged in, and which has its CSRF cookie."""
+    """A logged-in browser with its CSRF cookie."""
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(confirmed)
     browser.cookies["csrftoken"] = "x" * 32
@@ -210,7 +210,7 @@ STYLED = {name: value for name, value in GUARDED.items() if name != "X-Robots-Ta
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_style(method, browser, host):
-    """The stylesheet is the same for everybody, and the only thing that may be kept."""
+    """The stylesheet is the same for all visitors, and the only response that may be cached."""
     response = browser.generic(method, STYLE)
     assert response.status_code == 200
     kept = {"Cache-Control": "public, max-age=3600", "Content-Type": "text/css; charset=utf-8"}
@@ -220,7 +220,7 @@ def test_style(method, browser, host):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
 def test_style_refused(method, browser, host):
-    """What is no stylesheet is not kept."""
+    """A response other than the stylesheet is not cached."""
     response = browser.generic(method, STYLE)
     assert response.status_code == 405
     assert headers(response) == STYLED | host | {"Allow": "GET, HEAD"}

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.database, pytest.mark.chromium, pytest.mark.django_db(
 
 
 def complaints(browser):
-    """What is in the console, but for an icon that the client's site does not have."""
+    """Return the console's messages, except for an icon that the client's site does not have."""
     messages = [entry["message"] for entry in browser.get_log("browser")]
     return [message for message in messages if "/favicon.ico" not in message]
 
@@ -250,7 +250,7 @@ def test_prefetch_by_a_page(browser, landing, pending, elsewhere, rel):
 
 
 def test_another_frame(browser, landing, pending, elsewhere):
-    """A page cannot be framed, so that nobody presses the button unawares."""
+    """A page cannot be framed, so that the button cannot be clickjacked."""
     link = link_for(pending, redirect=landing)
     browser.get(elsewhere[0])
     browser.execute_script(
@@ -269,7 +269,7 @@ APP = "app://login.example"
 
 @pytest.mark.usefixtures("landing")
 def test_an_apps_scheme(browser, live_server, change, pending, tmp_path):
-    """Where the app is missing the page says thank you, and its link has what the app needs."""
+    """Without the app, the page says thank you, and its link has all that the app needs."""
     change(BASE_URL=live_server.url, CLIENTS=[{"name": "default", "redirects": [APP]}])
     browser.get(link_for(pending, redirect=APP))
     press(browser, "Confirm my address")

@@ -189,7 +189,7 @@ def test_what_is_not_sent_costs_nothing(clock, budget):
 
 
 def waiting(sends=0, **given):
-    """A delivery of somebody who was written to so often, written by an ask."""
+    """A delivery for an account that was written to so often, created by a request."""
     user = UserFactory.create()
     start(user, send=False)
     Confirmation.objects.filter(account=user).update(sends=sends)
@@ -199,7 +199,7 @@ def waiting(sends=0, **given):
 
 
 def count(name):
-    """How many messages of an hour with so many went out, by origin."""
+    """Return how many messages of an hour were sent with a budget of so many, by origin."""
     rows = Delivery.objects.filter(state=name).values_list("origin", "confirmation__sends")
     return Counter((Origin(origin).name, sends) for origin, sends in rows)
 
@@ -244,7 +244,7 @@ def test_shares_of_the_budget(clock, change):
 
 @pytest.mark.parametrize(("limit", "shares"), [(1, (1, 1, 1)), (2, (2, 1, 1)), (20, (20, 16, 12))])
 def test_every_share_has_one(limit, shares):
-    """The smallest budget still has a message for everybody."""
+    """The smallest budget still has a message for every origin."""
     kinds = [(Origin.SIGN_UP, 0), (Origin.ASK, 0), (Origin.ASK, 1)]
     assert tuple(most(limit, origin, sends) for origin, sends in kinds) == shares
     assert most(limit, Origin.RUN, 0) == limit

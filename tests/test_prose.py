@@ -22,7 +22,9 @@ def check(faulty: list[Text], total: int, percent: float) -> None:
         pytest.fail(f"{len(faulty)} of {total} texts, at most {percent} %:\n{lines}")
 
 
-@pytest.mark.parametrize("folder", [PACKAGE, EXAMPLE], ids=lambda folder: folder.name)
+@pytest.mark.parametrize(
+    "folder", [PACKAGE, EXAMPLE, Path(__file__).parent], ids=lambda folder: folder.name
+)
 def test_docstrings_and_comments(folder):
     """At most 3 % of docstrings and comments have unusual wording."""
     found = texts(modules(folder))

@@ -47,7 +47,7 @@ def prune(batch=1000):
     ],
 )
 def test_ended(state, clock):
-    """What has ended goes 90 days after it was asked for."""
+    """A delivery that has ended is deleted 90 days after its request."""
     delivery(clock, state, 90 * DAY + timedelta(seconds=1))
     kept = delivery(clock, state, 90 * DAY - timedelta(seconds=1))
     assert prune() == [1]
@@ -77,7 +77,7 @@ def test_retention(clock, change):
 
 @pytest.mark.parametrize("state", ["asked", "queued", "sending"])
 def test_on_its_way(state, clock):
-    """What is on its way stays, however old it is."""
+    """A delivery on its way stays, regardless of its age."""
     delivery(clock, state, 1000 * DAY)
     assert prune() == []
     assert Delivery.objects.exists()
@@ -111,13 +111,13 @@ def test_confirmations_stay(pending, clock):
     confirmation = Confirmation.objects.get()
     assert (confirmation.sends, confirmation.last_delivery_state) == (1, "sent")
     assert Suppression.objects.exists()
-    # And it can be asked for anew.
+    # It can be requested again.
     start(pending)
     assert send_due().sent == 1
 
 
 def test_cooldowns(clock, change):
-    """Cooldowns go when every window of theirs is over, a long COOLDOWN among them."""
+    """Cooldowns are deleted when all of their windows are over, a long COOLDOWN among them."""
     cooldown.take("a@example.com")
     clock.move(hours=47)
     assert prune() == []
@@ -146,7 +146,7 @@ def test_a_cooldown_that_is_taken_meanwhile(clock, monkeypatch):
 
 
 def test_batches(clock):
-    """No statement deletes more rows than a batch has, and each is a transaction of its own."""
+    """No statement deletes more rows than a batch has, and each is a separate transaction."""
     for _ in range(5):
         delivery(clock, "ignored", 8 * DAY)
     with CaptureQueriesContext(connection) as queries:
@@ -157,7 +157,7 @@ def test_batches(clock):
 
 @pytest.mark.django_db(transaction=True)
 def test_resumed(clock):
-    """Whoever stops after a batch keeps what was done; the next one goes on from there."""
+    """If a run stops after a batch its work is kept; the next one continues from there."""
     for _ in range(5):
         delivery(clock, "ignored", 8 * DAY)
     assert next(engine.prune(2)) == 2
@@ -167,7 +167,7 @@ def test_resumed(clock):
 
 
 def test_two_at_once(clock):
-    """Two that prune at once get in nobody's way."""
+    """Two runs of prune at once do not block each other."""
     for _ in range(6):
         delivery(clock, "ignored", 8 * DAY)
     one, two = engine.prune(2), engine.prune(2)
@@ -175,7 +175,7 @@ def test_two_at_once(clock):
     assert [*one, *two] == []
 
 
-# By whoever drains
+# Pruning by couriers
 
 
 def drain_all():
@@ -184,7 +184,7 @@ def drain_all():
 
 
 def test_drained_and_pruned(clock):
-    """Whoever drains prunes as well: at once, and then every ten minutes, once for all couriers."""
+    """Every courier prunes as well: at once, and then every ten minutes, once for all couriers."""
     delivery(clock, "ignored", 8 * DAY)
     drain_all()
     assert not Delivery.objects.exists()
@@ -223,7 +223,7 @@ def test_pruning_that_fails_stops_no_courier(pending, clock, monkeypatch, caplog
 
 @pytest.mark.django_db(transaction=True)
 def test_what_works_prunes(clock):
-    """What the thread carrier, ``work`` and tasks call prunes."""
+    """The function that the thread carrier, ``work`` and tasks call prunes."""
     delivery(clock, "ignored", 8 * DAY)
     engine.drain_all(Event())
     assert not Delivery.objects.exists()

@@ -53,7 +53,7 @@ def drain(clock, hours=9):
 
 @pytest.mark.parametrize("how", [ask, ask_quietly])
 def test_a_failed_send(pending, clock, script, how):
-    """Whose message was refused may ask again at once, and the hour has all its units."""
+    """After a refusal by the server one may request again at once, with the full hourly limit."""
     script.append(GONE)
     assert how() is Outcome.SENT
     engine.drain()
@@ -112,14 +112,14 @@ def test_confirmed_meanwhile(pending, clock):
 
 
 def spoil(pending):
-    """What a faulty script of the host's may do to the rows."""
+    """Changes that a faulty script of the host's may make to the rows."""
     Confirmation.objects.update(address="no address at all")
     pending.email = "no address at all"
     pending.save()
 
 
 def test_spoilt(pending, clock):
-    """A message whose address was overwritten with none ends, and holds nobody up."""
+    """A message whose address was overwritten with an invalid one ends, and blocks no others."""
     ask()
     spoil(pending)
     other = PendingFactory.create(username="other", email="other@example.com")
@@ -171,7 +171,7 @@ def test_while_it_is_tried_again(pending, clock, script):
 
 
 def test_given_up_long_after(pending, clock, script):
-    """Who waited for a message that was given up at last may ask for another at once."""
+    """After a message was given up, another may be requested at once."""
     script.extend([ConnectionRefusedError()] * 50)
     ask()
     drain(clock)
@@ -181,7 +181,7 @@ def test_given_up_long_after(pending, clock, script):
 
 @pytest.mark.parametrize("last", [GONE, smtplib.SMTPServerDisconnected("lost"), None])
 def test_ambiguous(pending, clock, script, last, settings):
-    """What may have gone out keeps its slot, however the repeat ended."""
+    """A message that may have been sent keeps its slot, however the repeat ended."""
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": ["1/h"]}
     ask()
     before = Cooldown.objects.get()
@@ -200,7 +200,7 @@ def test_ambiguous(pending, clock, script, last, settings):
 
 
 def test_unknown(pending, clock, script):
-    """A message of which nobody knows whether it went out keeps its slot."""
+    """A message whose delivery is uncertain keeps its slot."""
     script.extend([TimeoutError("lost")] * 9)
     ask()
     row = Cooldown.objects.get()

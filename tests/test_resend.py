@@ -131,7 +131,7 @@ def test_several_accounts(clock):
 
 
 def test_one_pending_among_others():
-    """Who waits gets the message, though the address is confirmed or blocked elsewhere."""
+    """A pending account gets the message, even if others with the address do not need it."""
     UserFactory.create(email="shared@example.com")
     UserFactory.create(email="shared@example.com", is_active=False)
     waiting = PendingFactory.create(email="shared@example.com")
@@ -145,7 +145,7 @@ def test_one_pending_among_others():
 
 
 def test_unknown_client(pending):
-    """Without a client nobody is looked up."""
+    """Without a client no account is looked up."""
     before = rows()
     assert ask("pending", client=None) == Result(Refusal.UNKNOWN_CLIENT)
     assert ask_quietly("pending", client=None) == Result(Refusal.UNKNOWN_CLIENT)
@@ -160,7 +160,7 @@ def test_not_enabled(pending):
 
 
 def test_not_enabled_and_quiet(pending):
-    """Where that is not told, it looks like SENT and no message follows."""
+    """If the state is concealed, it looks like SENT and no message follows."""
     kiosk = clients.by_name("kiosk")
     assert ask_quietly("pending", client=kiosk).ending is Outcome.SENT
     engine.drain()
@@ -203,7 +203,7 @@ def test_redirect(pending, typed, ending, id_, quiet):
 
 @pytest.mark.parametrize("identity", ["pending", "confirmed", "blocked", "nobody", "pending@x"])
 def test_quiet(pending, confirmed, blocked, identity, django_assert_num_queries):
-    """A quiet ask is one INSERT whoever is meant, and always answered with what was typed."""
+    """A quiet request is one INSERT for every identity, and the answer has the typed text."""
     # Two more, a savepoint, stand for BEGIN and COMMIT: the test holds the transaction.
     with django_assert_num_queries(3) as queries:
         result = ask_quietly(identity, dialect="acme")
@@ -301,7 +301,7 @@ def brought():
 
 
 def test_what_an_ignored_ask_brought(pending, confirmed):
-    """What a caller brought is erased as soon as no message follows, whatever the reason."""
+    """A caller's inputs are erased as soon as it is known that no message follows."""
     for name in ("nobody", "confirmed", "pending", "pending"):
         ask_quietly(name, **BROUGHT)
     engine.resolve()
@@ -414,7 +414,7 @@ def test_limits_hold_without_a_hint(clock):
 
 
 def test_no_limits(pending, clock, change):
-    """A limit of 0 is none."""
+    """A limit of 0 means no limit."""
     change(COOLDOWN=[])
     endings = {ask("pending").ending for _ in range(20)}
     assert endings == {Outcome.SENT}
@@ -422,7 +422,7 @@ def test_no_limits(pending, clock, change):
 
 @pytest.mark.parametrize("how", [ask, ask_quietly])
 def test_one_slot_for_user_name_and_address(pending, clock, how):
-    """Whichever way an account is named, its address has one cooldown."""
+    """An account has one cooldown for its address, regardless of the identity used."""
     for identity in ("pending", "pending@example.com", "PENDING@EXAMPLE.COM", " pending "):
         how(identity)
     engine.resolve()
@@ -436,9 +436,9 @@ def test_one_slot_for_user_name_and_address(pending, clock, how):
     [(ask_half_quietly, Outcome.COOLING_DOWN), (ask_quietly, Outcome.SENT)],
 )
 def test_one_cooldown_known_or_not(pending, clock, first, then):
-    """Asking again where only UNKNOWN is concealed does not tell whom somebody asked for before.
+    """Requesting again with only UNKNOWN concealed does not reveal earlier requests by others.
 
-    Not when that was through a quiet dialect either.
+    Neither does an earlier request through a quiet dialect.
     """
     told = {}
     for identity in ("pending@example.com", "nobody@example.com"):
@@ -457,10 +457,10 @@ ORDERS = [("ann@example.com", "bob"), ("bob", "ann@example.com"), ("bob", "bob")
 @pytest.mark.parametrize("standing", ["pending", "confirmed", "just signed up"])
 @pytest.mark.parametrize("order", ORDERS)
 def test_no_name_is_linked_to_an_address(clock, quiet, standing, order):
-    """Where UNKNOWN is concealed and the cooldown told, it is that of what was typed.
+    """With UNKNOWN concealed and the cooldown revealed, the cooldown is that of the typed text.
 
-    Asked by address and by name, in any order, an account is answered as nobody is, with as many
-    statements; its address is sent one message.
+    Requested by address and by name, in any order, an account gets the same answers as an unknown
+    one, with as many statements; its address is sent one message.
     """
     told: dict[str, list[tuple[Any, ...]]] = {}
     for name, address in (("bob", "ann@example.com"), ("carl", "eve@example.com")):
@@ -535,13 +535,13 @@ def test_statements(pending, clock, django_assert_num_queries):
 
 
 class HostError(Exception):
-    """What goes wrong in the host's own code after ours."""
+    """An error in the host's own code after ours."""
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("how", [ask, ask_quietly])
 def test_rolled_back(pending, wakes, how):
-    """What the host rolls back sends nothing, wakes nobody and takes no cooldown."""
+    """A rolled-back request sends nothing, wakes no courier and takes no cooldown."""
 
     def work():
         with transaction.atomic():
@@ -567,7 +567,7 @@ def test_woken_after_the_commit(pending, wakes, how):
 
 @pytest.mark.django_db(transaction=True)
 def test_refusals_wake_nobody(pending, confirmed, wakes):
-    """Who gets no message wakes nobody."""
+    """A request that leads to no message wakes no courier."""
     ask("confirmed")
     ask("nobody")
     assert wakes == []
@@ -670,7 +670,7 @@ def test_start_within_a_cooldown(pending, clock):
 
 @pytest.mark.parametrize("how", [ask_quietly, ask_half_quietly])
 def test_start_after_asks_for_nobody(clock, how):
-    """Who asks for an address all day cannot put its later sign-up off by more than a minute."""
+    """Requests for an address all day cannot delay its later sign-up by more than a minute."""
     for _ in range(24 * 12):
         how("new@example.com")
         engine.resolve()
@@ -684,7 +684,7 @@ def test_start_after_asks_for_nobody(clock, how):
 
 @pytest.mark.parametrize("address", ["", "no address", "a,b@example.com", None])
 def test_start_without_an_address(address):
-    """Nobody can be asked to confirm what mail cannot go to."""
+    """An account without a usable address cannot be started."""
     user = UserFactory.create()
     user.email = address
     with pytest.raises(ValueError, match="not an address"):
@@ -722,7 +722,7 @@ def test_start_with_a_foreign_redirect(given):
     ],
 )
 def test_start_in_what_is_no_language(given):
-    """What cannot be a language's code is refused, and nothing is written."""
+    """An invalid language code is refused, and nothing is written."""
     user = UserFactory.create()
     with pytest.raises(ValueError, match="is not a language code"):
         start(user, **given)
@@ -752,7 +752,7 @@ def test_start_in_a_time_zone_that_there_is_not(time_zone):
     ],
 )
 def test_start_as_a_stored_profile_says(language, time_zone, written):
-    """Who has said nothing gets the site's own; what has a meaning is kept as it is."""
+    """Without a language the site's own is used; a code that has a meaning is kept unchanged."""
     start(UserFactory.create(), language=language, time_zone=time_zone)
     confirmation = Confirmation.objects.get()
     assert (confirmation.language, confirmation.time_zone) == written
@@ -779,7 +779,7 @@ def test_start_for_what_is_no_account(account, name):
 
 
 def test_start_for_the_user_of_a_request():
-    """Which is a user once somebody looks."""
+    """Becomes a user when it is evaluated."""
     user = UserFactory.create()
     start(SimpleLazyObject(lambda: user))
     assert Confirmation.objects.get().account == user
@@ -825,7 +825,7 @@ def test_start_again_for_another_client(pending):
 
 @pytest.mark.parametrize("state", [ConfirmationState.CONFIRMED, ConfirmationState.WITHDRAWN])
 def test_restart(pending, clock, state):
-    """Starting after the end makes it pending anew, with links that the old ones are not."""
+    """Starting after the end makes it pending again, with new links."""
     Confirmation.objects.update(state=state, confirmed_at=timezone.now())
     before = Confirmation.objects.get()
     start(pending, client="arcade", language="de")
@@ -838,7 +838,7 @@ def test_restart(pending, clock, state):
 
 
 def test_start_for_a_new_address(pending):
-    """A changed address gets a confirmation of its own beside the old one."""
+    """A changed address gets a separate confirmation."""
     pending.email = "new@example.com"
     pending.save()
     start(pending)
@@ -865,7 +865,7 @@ def test_withdraw_a_user(pending):
 
 
 def test_withdraw_what_is_confirmed(pending):
-    """What was confirmed stays confirmed."""
+    """A confirmed address stays confirmed."""
     Confirmation.objects.update(state=ConfirmationState.CONFIRMED)
     assert withdraw(Confirmation.objects.get()) is False
     assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED

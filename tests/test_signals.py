@@ -19,14 +19,14 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture
 def told():
-    """What was told: number, state and reason, as often as it was."""
+    """The signals: number, state and reason, in order."""
     heard = []
 
     def listen(sender, delivery_id, state, reason, **_):
         assert sender is Delivery
         assert isinstance(state, DeliveryState)
         assert isinstance(reason, Reason)
-        # What is told is written and committed.
+        # A signal is sent after the row is written and committed.
         assert not connection.in_atomic_block
         assert Delivery.objects.values_list("state").get(pk=delivery_id) == (state,)
         heard.append((delivery_id, state.value, reason.value))
@@ -43,7 +43,7 @@ def ask(identity, quiet=frozenset()):
 
 
 def test_sign_up(pending, told):
-    """The first state is told after the commit of whoever signs up."""
+    """The first state is sent after the commit of the sign-up."""
     with transaction.atomic():
         start(pending)
         assert told == []
@@ -52,7 +52,7 @@ def test_sign_up(pending, told):
 
 
 def test_rolled_back(pending, told):
-    """What was rolled back is told to nobody."""
+    """A change that was rolled back sends no signal."""
     with transaction.atomic():
         start(pending)
         transaction.set_rollback(True)

@@ -1,4 +1,4 @@
-"""Whom a typed address reaches, from the ask to the outbox: its account, never a neighbour."""
+"""A typed address reaches its own account, from request to outbox, never a similar one."""
 
 import pytest
 from django.core import mail
@@ -14,7 +14,7 @@ from .factories import PendingFactory, UserFactory, address_of
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
-#: What is stored, what is typed, and the one recipient that the message then has.
+#: The stored address, the typed one, and the one recipient of the message.
 FOUND = {
     "capitals": ("jane@example.com", "JANE@EXAMPLE.COM", "jane@example.com"),
     "stored in capitals": ("JANE@EXAMPLE.COM", "jane@example.com", "JANE@EXAMPLE.COM"),
@@ -86,7 +86,7 @@ FOUND = {
     "ideographic full stop": ("jane@b.example", "jane@b\u3002example", "jane@b.example"),
 }
 
-#: What is stored by a neighbour, and what is typed that only looks like it to somebody.
+#: The stored address of a similar account, and a typed one that only looks like it.
 LOOKALIKES = {
     "Cyrillic a": ("victim@paypal.example", "victim@p\u0430ypal.example"),
     "Cyrillic a before the @": ("anna@example.com", "\u0430nna@example.com"),
@@ -173,7 +173,7 @@ def test_found(ask, stored, typed, recipient):
 @HOW
 @pytest.mark.parametrize(("stored", "typed"), LOOKALIKES.values(), ids=LOOKALIKES)
 def test_neighbours(ask, stored, typed):
-    """What only looks like an address reaches neither its owner nor anybody else."""
+    """A text that only looks like an address reaches neither its owner nor another account."""
     PendingFactory.create(username="owner", email=stored)
     ask(typed)
     assert recipients() == []
@@ -188,7 +188,7 @@ def test_two_that_look_alike(ask):
     assert recipients() == [["ren\u00e9@example.com"]]
 
 
-#: What is found where there is no confirmation yet, by the host's own column alone.
+#: Accounts found without a confirmation, by the host's own column alone.
 WITHOUT = {
     name: FOUND[name]
     for name in (
@@ -208,7 +208,7 @@ WITHOUT = {
 
 
 class Everybody(ConfirmationStore):
-    """A site whose accounts wait by a mark of its own, whatever our rows say."""
+    """A site that marks pending accounts in its own field, regardless of our rows."""
 
     def standing(self, user, state):
         return Standing.PENDING

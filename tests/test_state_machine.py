@@ -1,4 +1,4 @@
-"""Deliveries as a state machine: whatever happens, in whatever order, the promises hold."""
+"""Deliveries as a state machine: for any events, in any order, the promises hold."""
 
 import re
 import smtplib
@@ -51,7 +51,7 @@ STEPS: dict[str, set[DeliveryState]] = {
 }
 #: The first try, five repeats, and one after an ambiguous attempt.
 MOST_ATTEMPTS = 7
-#: The first send that nobody answered, and the one repeat.
+#: The first send without a reply, and the one repeat.
 MOST_SILENT = 2
 NAMES = ("ann", "ben", "bob")
 #: Two of the accounts share an address.
@@ -157,7 +157,7 @@ class Deliveries(RuleBasedStateMachine):
     def confirmations(self, name):
         return Confirmation.objects.filter(account=self.users[name])
 
-    # What hosts, callers and staff do
+    # Events of hosts, callers and staff
 
     @rule(name=names)
     def start(self, name):
@@ -206,7 +206,7 @@ class Deliveries(RuleBasedStateMachine):
     def wait(self, seconds):
         self.clock.move(seconds=seconds)
 
-    # What couriers, mail servers and providers do
+    # Events of couriers, mail servers and providers
 
     @rule(said=st.lists(answers, max_size=4), limit=st.integers(1, 5))
     def carry(self, said, limit):
@@ -247,11 +247,11 @@ class Deliveries(RuleBasedStateMachine):
         )
         tracking.send(object, event=event, esp_name="Test")
         if row.state == DeliveryState.QUEUED and not row.doubts:
-            # What has not gone out cannot have come to anything.
+            # A message that was not sent cannot be reported.
             assert Delivery.objects.get(pk=row.pk).state == DeliveryState.QUEUED
 
     def watched(self, drain):
-        """Whoever gets a message now waits for one, and may get it."""
+        """Each recipient of a message has a pending account, and may get it."""
         suppressed = set(Suppression.objects.values_list("digest", flat=True))
         rows = list(Confirmation.objects.select_related("account"))
         ended = {(row.account_id, row.address) for row in rows if row.state != S_PENDING}
@@ -269,7 +269,7 @@ class Deliveries(RuleBasedStateMachine):
         recipients = {recipient for _, recipient in Provider.copies[before:]}
         assert recipients <= allowed, f"{recipients} of {allowed}"
 
-    # What always holds
+    # Invariants
 
     @invariant()
     def steps_are_allowed(self):
@@ -320,7 +320,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @invariant()
     def leases_are_held_while_sending(self):
-        """Who is not on its way is nobody's, and what has ended says when."""
+        """A delivery not on its way has no owner, and an ended one has its time."""
         for row in Delivery.objects.all():
             assert bool(row.lease_owner) == (row.state == DeliveryState.SENDING)
             is_open = row.state in {S.ASKED, S.QUEUED, S.SENDING, S.SENT}
@@ -331,7 +331,7 @@ class Deliveries(RuleBasedStateMachine):
 @pytest.mark.django_db
 @pytest.mark.parametrize("cooldown", [[], ["1/60s"]], ids=["no gap", "60s"])
 def test_deliveries(cooldown, clock, settings):
-    """No end is left, nobody who may not be written to is, copies are bounded and apart."""
+    """No end is left, no suppressed address is written to, copies are bounded and apart."""
     through(settings, "tests.test_state_machine.Provider")
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {
         "COOLDOWN": cooldown,

@@ -1,4 +1,4 @@
-"""What one network can have stored: its asks are bounded, and a full backlog sheds its own."""
+"""The stored requests of one network are bounded, and a full backlog drops its own first."""
 
 import time
 

@@ -62,7 +62,7 @@ def hurry(monkeypatch):
 
 @pytest.fixture
 def drains(monkeypatch):
-    """What ``engine.drain`` is to do, call by call, in place of draining; and its calls."""
+    """The results of ``engine.drain``, call by call, in place of draining; and its calls."""
     hurry(monkeypatch)
     calls: list[int] = []
     script: list[object] = []
@@ -82,7 +82,7 @@ def drains(monkeypatch):
 def carrier(monkeypatch):
     """A carrier, whose thread is ended after the test."""
     hurry(monkeypatch)
-    # A thread's last words are no failure of the test.
+    # Output of a thread at its end does not fail the test.
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     made, before = ThreadCarrier(), couriers()
     yield made
@@ -150,7 +150,7 @@ class Waits(threading.Event):
     ids=str,
 )
 def test_rests_between_rounds(drains, carrier, monkeypatch, first, rests):
-    """What was asked during a small round waits like what came before it: nothing is at once."""
+    """A request during a small round waits like those before it: none is processed at once."""
     monkeypatch.setattr(thread, "DELAY", (7.0, 7.0))
     monkeypatch.setattr(thread, "TICK", (3.0, 3.0))
     carrier._stopping = waits = Waits()
@@ -199,7 +199,7 @@ def test_never_blocks(drains, carrier):
 
 
 def test_survives_what_would_end_it(drains, carrier, caplog):
-    """What is raised to end a thread or a process is logged, and the same thread drains again."""
+    """An exception that would end a thread is logged, and the same thread drains again."""
     calls, script = drains
     script.append(Ended())
     carrier.wake()
@@ -222,7 +222,7 @@ def test_started_anew_when_it_ended(drains, carrier):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_after_a_fork(drains, carrier):
-    """A child that was forked from a process with a courier gets one of its own."""
+    """A child that was forked from a process with a courier starts another one."""
     carrier.wake()
     wait_for(lambda: len(drains[0]) == 1)
     held, release = threading.Event(), threading.Event()
@@ -252,7 +252,7 @@ def test_after_a_fork(drains, carrier):
 
 @pytest.mark.django_db(transaction=True)
 def test_carries_after_the_commit(carrier, change):
-    """What a request committed is sent soon after, and nothing before."""
+    """A committed request is sent soon after, and an uncommitted one is not."""
     SharedCarrier.shared[:] = [carrier]
     change(CARRIER="tests.test_thread_carrier.SharedCarrier")
     outbox = mail.outbox

@@ -174,7 +174,7 @@ def test_rate(change, still):
 
 
 def passed(name="acme", peers=("192.0.2.1",)):
-    """How many of these requests are let through."""
+    """Return how many of these requests are allowed."""
     return [throttle.check(request_from(peer), name) for peer in peers].count(None)
 
 
@@ -208,7 +208,7 @@ ALLOCATIONS = {
 
 @pytest.mark.parametrize(("peers", "expected"), ALLOCATIONS.values(), ids=ALLOCATIONS)
 def test_rotation_within_one_allocation(change, still, peers, expected):
-    """Whoever changes the address within what one subscriber is given gains little by it."""
+    """Changing the address within one subscriber's network gains little."""
     change(THROTTLE="5/m")
     assert passed(peers=peers) == expected
     assert passed(peers=["2001:db8:2::1", "198.51.100.1"]) == 2
@@ -320,7 +320,7 @@ def seconds(monkeypatch):
 
 @pytest.fixture
 def log(caplog):
-    """What was logged by us, a list of messages."""
+    """Our log, a list of messages."""
     caplog.set_level(logging.WARNING, logger="resend_confirmation")
     return lambda: [r.getMessage() for r in caplog.records if r.name == "resend_confirmation"]
 
@@ -441,7 +441,7 @@ def backend_at(url):
 
 @pytest.fixture
 def real_redis():
-    """A real Redis, which holds nothing of ours afterwards."""
+    """A real Redis, which holds no keys of ours afterwards."""
     server = redis.Redis.from_url(REDIS_URL)
     try:
         server.ping()
@@ -521,7 +521,7 @@ def test_redis_hangs(gate, settings, change, still, log, monkeypatch):
 
 @pytest.fixture
 def memcached():
-    """A real memcached of the test's own."""
+    """A real memcached for one test."""
     program = shutil.which("memcached")
     if program is None:
         unavailable("memcached is not installed")

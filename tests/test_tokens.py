@@ -81,7 +81,7 @@ def test_make_all(settings):
 
 
 def test_other_purposes_have_other_keys(settings):
-    """A token is no MAC that the same secret gives under another salt."""
+    """A token is not a MAC that the same secret gives under another salt."""
     settings.SECRET_KEY = "a key"
     text = f"v1|{SELECTOR}|1|jane@example.com"
     plain = hmac.new(b"a key", text.encode(), hashlib.sha256).digest()

@@ -645,7 +645,7 @@ def test_by_the_providers_id_alone(provider, client, pending):
 @providers
 @pytest.mark.parametrize("secret", [None, "user:wrong"])
 def test_without_the_secret(provider, secret, client, pending):
-    """Who does not know the secret is refused and changes nothing."""
+    """A call without the secret is refused and changes nothing."""
     delivery = sent(pending, provider)
     data = numbered(EVENTS[provider]["complained"], delivery.pk)
     assert post(client, provider, data, secret).status_code in {400, 401}
@@ -663,7 +663,7 @@ def test_an_address_that_was_spoilt(client, pending):
 
 
 def test_a_wrong_signature(client, pending):
-    """Who knows the secret but not the signing key is refused as well."""
+    """A call with the secret but without the signing key is refused as well."""
     delivery = sent(pending, "mailgun")
     data = mailgun(numbered(EVENTS["mailgun"]["complained"], delivery.pk), "another key")
     assert post(client, "mailgun", data).status_code == 400
@@ -673,7 +673,7 @@ def test_a_wrong_signature(client, pending):
 
 @providers
 def test_twice(provider, client, pending, clock):
-    """Providers repeat themselves: the second time changes nothing and tells nobody."""
+    """Providers repeat their reports: the second one changes nothing and sends no signal."""
     delivery = report(client, provider, "hard", sent(pending, provider))
     before = Delivery.objects.values().get()
     told = []
@@ -691,7 +691,7 @@ def test_twice(provider, client, pending, clock):
     "kinds", list(permutations(["delivered", "hard", "complained"])), ids="-".join
 )
 def test_any_order(provider, kinds, client, pending):
-    """In whatever order delivered, bounced and complained arrive, complained stays."""
+    """For any order of delivered, bounced and complained, complained stays."""
     delivery = sent(pending, provider)
     for kind in kinds:
         report(client, provider, kind, delivery)
@@ -702,7 +702,7 @@ def test_any_order(provider, kinds, client, pending):
 
 @pytest.mark.parametrize("kinds", [("delivered", "hard"), ("hard", "delivered")], ids="-".join)
 def test_a_bounce_stays(kinds, client, pending):
-    """A message that came back was not delivered, whichever was said first."""
+    """A message that bounced was not delivered, in either order of the reports."""
     delivery = sent(pending, "postmark")
     for kind in kinds:
         report(client, "postmark", kind, delivery)
@@ -777,7 +777,7 @@ def test_the_whole_race(client, pending, settings, monkeypatch):
 
 
 def test_a_report_settles_an_ambiguous_attempt(client, pending, clock):
-    """A message that was to be repeated, since nobody knew, is not when its report arrives."""
+    """An ambiguous message that was to be repeated is not when its report arrives."""
     start(pending)
     Delivery.objects.update(doubts=1, attempts=1, reason=Reason.DOUBTFUL)
     delivery = report(client, "postmark", "delivered", Delivery.objects.get())
@@ -794,7 +794,7 @@ def test_a_copy_whose_id_we_never_learnt(client, pending):
 
 
 def test_a_queued_message_has_no_reports(client, pending):
-    """What has not gone out cannot have been delivered."""
+    """A message that was not sent cannot have been delivered."""
     start(pending)
     delivery = report(client, "postmark", "delivered", Delivery.objects.get())
     assert delivery.state == DeliveryState.QUEUED
@@ -825,7 +825,7 @@ def test_a_suppression_stops_later_messages(client, pending):
 
 @pytest.mark.database
 def test_a_suppression_holds_no_address(client, pending):
-    """What is kept of the address is its keyed digest."""
+    """Of the address only its keyed digest is kept."""
     report(client, "postmark", "hard", sent(pending, "postmark"))
     digest = address_of("pending@example.com").digest("suppression")
     assert Suppression.objects.values_list("digest", "detail").get() == (digest, "")
@@ -885,7 +885,7 @@ def test_events_of_no_interest(kind, pending, django_assert_num_queries):
         ({"mta_response": "550 5.7.1 policy", "reject_reason": RejectReason.BOUNCED}, False),
         ({"mta_response": "450 4.1.1 try later", "reject_reason": RejectReason.BOUNCED}, False),
         ({"mta_response": "550 5.1.8 sender", "reject_reason": RejectReason.BOUNCED}, False),
-        # An IP address or a version is no status.
+        # An IP address or a version is not mistaken for a status.
         ({"mta_response": "connect to 5.1.1.7 failed"}, False),
         ({"mta_response": "mta 15.1.1 says no"}, False),
         # Else what anymail makes of it.

@@ -27,7 +27,7 @@ every_catalogue = pytest.mark.parametrize("locale", LOCALES)
 
 
 def texts(catalog):
-    """Every text and its translation, each as a tuple of its forms; the header is none."""
+    """Every text and its translation, each as a tuple of its forms, without the header."""
     return {(text.context, *forms(text.id)): forms(text.string) for text in catalog if text.id}
 
 
@@ -75,7 +75,7 @@ def test_every_text_is_translated(locale):
 
 
 def placeholders(text):
-    """What is put into a text: ``%(name)s`` and ``{name}``, and a sign that begins neither."""
+    """Placeholders of a text: ``%(name)s`` and ``{name}``, and a sign that begins neither."""
     percent = re.findall(r"%\(\w+\)[a-z]|%.?", text)
     return sorted(percent), sorted(str(name) for _, name, _, _ in Formatter().parse(text) if name)
 
@@ -90,7 +90,7 @@ def placeholders(text):
     ],
 )
 def test_placeholders_are_found(text, found):
-    """Whatever is put into a text is seen, and what only looks like it."""
+    """Every placeholder is found, and text that only looks like one."""
     assert placeholders(text) == found
 
 
@@ -113,7 +113,7 @@ def test_ends(locale):
 
 @every_catalogue
 def test_compiled(locale):
-    """What Django reads is what translators wrote: nothing is missing, changed or left over."""
+    """Django reads the translators' texts: nothing is missing, changed or left over."""
     expected: dict[Any, str] = {}
     for (context, text, *more), said in texts(po(locale)).items():
         key = f"{context}\x04{text}" if context else text
@@ -155,7 +155,7 @@ def test_header(locale, plural):
 
 @every_catalogue
 def test_comments(locale):
-    """Nothing but translators' hints and flags stands beside the texts, such as places in files."""
+    """Only translators' hints and flags stand next to the texts, no places in files."""
     lines = (folder(locale) / "django.po").read_text("utf-8").splitlines()[1:]
     comments = {line for line in lines if line.startswith("#")}
     assert comments == {
@@ -259,7 +259,7 @@ def languages(settings):
 
 @pytest.fixture
 def letter(clock, db):
-    """A function: subject, text and HTML of the message in a language, to somebody in Tokyo."""
+    """A function: subject, text and HTML of the message in a language, to a user in Tokyo."""
 
     def letter(language):
         start(UserFactory.create(), language=language, time_zone="Asia/Tokyo")
@@ -297,7 +297,7 @@ def test_message(asked, said, letter, languages):
     assert f'<html lang="{said}">' in html
     assert f"<title>{subject}</title>" in html
     lines = text.splitlines()
-    # What to do is said in other words where there are buttons.
+    # The instructions have other words if there are buttons.
     assert [line for line in lines if line not in unescape(html)] == [lines[-6], lines[-1]]
 
 
@@ -308,7 +308,7 @@ def test_german_html(letter):
 
 
 def test_language_that_is_not_offered(letter, languages):
-    """A language that the site does not offer is none of its messages'."""
+    """A language that the site does not offer is not used for messages."""
     languages("en", "fr")
     subject, text, html = letter("de")
     assert (subject, text) == SENT["en"]

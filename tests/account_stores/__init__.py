@@ -1,1 +1,1 @@
-"""Account stores, each beside the real package whose accounts it reads."""
+"""Account stores, each tested with the real package whose accounts it reads."""

@@ -1,4 +1,4 @@
-"""Tests beside a package need its app, which the test site lacks: elsewhere they are passed by."""
+"""These tests need their package's app, which the test site lacks; elsewhere they are skipped."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What two messages have in common, when they say in other words which message each is."""
+"""The text that two messages share, apart from the words that identify each message."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The test site on a database of this process's own: the outer run holds the usual one."""
+"""The test site on this process's own database: the outer run holds the usual one."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The store of django-allauth: its accounts, its flag and its own links, beside ours."""
+"""The store of django-allauth: its accounts, its flag and its own links, together with ours."""
 
 import re
 
@@ -93,7 +93,7 @@ def log_in(client):
 
 @pytest.fixture
 def heard():
-    """What allauth's signal and ours told of, in order."""
+    """The signals sent by allauth and by us, in order."""
     told = []
 
     def theirs(request, email_address, **_):
@@ -110,7 +110,7 @@ def heard():
 
 
 def their_link(body):
-    """Where allauth's message leads."""
+    """Return the URL that allauth's message links to."""
     (link,) = re.findall(r"http://testserver(/accounts/confirm-email/\S+/)", body)
     return link
 
@@ -122,7 +122,7 @@ def state():
 def test_sign_up_there_resend_and_confirm_here_log_in_there(
     sign_up, ask, arrived, press, log_in, heard
 ):
-    """Who signed up at allauth gets our link, and can log in at allauth after the click."""
+    """An account signed up at allauth gets our link, and can log in at allauth after the click."""
     sign_up("jane", "jane@example.org")
     ((to, body),) = arrived()
     assert (to, "confirm-email" in body) == (["jane@example.org"], True)
@@ -175,7 +175,7 @@ def test_confirm_here_then_there(sign_up, client, ask, arrived, press, heard):
 
 
 def test_confirm_there_without_ours(sign_up, client, ask, arrived):
-    """Who confirmed at allauth and never asked here has no row of ours, and is confirmed."""
+    """An account confirmed at allauth without a request here has no row, and is confirmed."""
     sign_up("jane", "jane@example.org")
     ((_, theirs),) = arrived()
     client.post(their_link(theirs))
@@ -184,7 +184,7 @@ def test_confirm_there_without_ours(sign_up, client, ask, arrived):
 
 
 def test_deactivated(sign_up, ask, arrived, press, log_in):
-    """Who was deactivated gets no message, and an old link verifies nothing."""
+    """A deactivated account gets no message, and an old link verifies nothing."""
     user = sign_up("jane", "jane@example.org")
     arrived()
     ask("jane@example.org")
@@ -199,7 +199,7 @@ def test_deactivated(sign_up, ask, arrived, press, log_in):
 
 
 def test_deactivated_while_confirming(several):
-    """Who was deactivated since the account was read is not verified."""
+    """An account deactivated since it was read is not verified."""
     account = AllauthStore().get(several.pk, address_of("second@example.org"))
     assert account is not None
     User.objects.update(is_active=False)
@@ -208,14 +208,14 @@ def test_deactivated_while_confirming(several):
 
 
 def test_withdrawn(sign_up, ask):
-    """What staff withdrew here is not sent again."""
+    """A message is not sent again after staff withdrew the confirmation here."""
     user = sign_up("jane", "jane@example.org")
     withdraw(start(user, send=False))
     assert ask("jane@example.org") == (400, "blocked.user")
 
 
 def test_verified_wins_over_withdrawn(sign_up, ask):
-    """Who verified at allauth is confirmed, since allauth lets them in."""
+    """An account verified at allauth is confirmed, since allauth lets it log in."""
     user = sign_up("jane", "jane@example.org")
     withdraw(start(user, send=False))
     EmailAddress.objects.update(verified=True)
@@ -281,7 +281,7 @@ def test_bulk_of_several(several):
 
 
 def test_change_of_address(several, settings, ask, arrived, press):
-    """Where allauth changes addresses, our link makes the new one the only one, as its own does."""
+    """If allauth changes addresses, our link makes the new one the only one, as its own does."""
     settings.ACCOUNT_CHANGE_EMAIL = True
     told = []
 
@@ -346,7 +346,7 @@ def test_shared_address(twins, ask, arrived, press):
 
 
 def test_shared_address_where_not_unique(twins, settings, ask, arrived):
-    """Where allauth does not hold addresses unique, each waits for itself."""
+    """If allauth does not keep addresses unique, each account is pending for itself."""
     settings.ACCOUNT_UNIQUE_EMAIL = False
     EmailAddress.objects.filter(user=twins[0]).update(verified=True)
     assert ask("shared@example.org") == (200, "sent")
@@ -378,7 +378,7 @@ def test_bulk_of_a_shared_address(twins, arrived):
     assert Cooldown.objects.get().hour_count == 1
 
 
-# What the store does by itself
+# The store's own rules
 
 
 def test_without_a_row(ask, arrived, press, log_in):
@@ -420,7 +420,7 @@ def test_adapter_is_asked(several, settings, monkeypatch):
 
 
 def test_store_of_another(sign_up, client, arrived, change):
-    """allauth's link marks nothing of ours on a site whose accounts are kept elsewhere."""
+    """allauth's link marks no row of ours on a site that keeps its accounts elsewhere."""
     user = sign_up("jane", "jane@example.org")
     arrived()
     start(user, send=False)

@@ -70,7 +70,7 @@ def test_second_address(sign_up, client, arrived, press, log_in):  # noqa: F811
 
 
 def test_taken_address(sign_up, client, arrived):  # noqa: F811
-    """Who signs up with an address that has an account gets allauth's word of it, not ours."""
+    """A sign-up with an address that has an account gets allauth's notice, not our message."""
     user = get_user_model().objects.create_user("owner", "jane@example.org", PASSWORD)
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     given = {

@@ -79,7 +79,7 @@ def run(change, monkeypatch):
 @pytest.mark.parametrize("rule", RULES)
 def test_store_of_the_how_to(rule, run, change, monkeypatch):
     """The store that the how-to shows keeps to the contract, as its test class shows."""
-    # Django's user has no such field; one of its own flags stands in.
+    # Django's user has no such field; one of its flags stands in.
     other = {"email_is_confirmed": "is_staff"}
     shown("shop.stores", "class FieldStore", monkeypatch, page=STORES, instead=other)
     tests = shown("shop.tests", "class TestOurStore", monkeypatch, page=STORES, instead=other)
@@ -88,7 +88,7 @@ def test_store_of_the_how_to(rule, run, change, monkeypatch):
 
 
 def test_waits_again(change, monkeypatch, arrived, press):
-    """Who is made to wait again in the host's own field gets a new link; the old one is dead."""
+    """An account reset to pending in the host's own field gets a new link; the old one is dead."""
     other = {"email_is_confirmed": "is_staff"}
     shown("shop.stores", "class FieldStore", monkeypatch, page=STORES, instead=other)
     change(ACCOUNTS="shop.stores.FieldStore", CLIENTS=[{"name": "site"}])
@@ -108,7 +108,7 @@ def test_waits_again(change, monkeypatch, arrived, press):
 
 
 class Deaf(ConfirmationStore):
-    """Finds nobody."""
+    """Finds no account."""
 
     def find(self, identity):
         return []
@@ -123,7 +123,7 @@ class Chatty(ConfirmationStore):
 
 
 class Stale(ConfirmationStore):
-    """Knows an account by whatever address it is asked for."""
+    """Returns the account with the requested address, even if it is not the account's."""
 
     def get(self, user_id, address):
         return next(iter(self._accounts(self._joined().filter(pk=user_id))), None)
@@ -153,14 +153,14 @@ class Forgetful(ConfirmationStore):
 
 
 class Generous(ConfirmationStore):
-    """Lists everybody there is."""
+    """Lists all accounts."""
 
     def pending(self):
         return self._accounts(self._joined().order_by("pk"))
 
 
 class Reviving(FlagStore):
-    """Activates whoever is inactive."""
+    """Activates every inactive account."""
 
     def standing(self, user, state):
         return Standing.CONFIRMED if user.is_active else Standing.PENDING
@@ -189,6 +189,6 @@ def test_broken_stores_are_found_out(rule, store, run):
 
 @pytest.mark.parametrize("rule", ["test_deactivated", "test_confirm_does_not_revive"])
 def test_reviving_store_is_found_out(rule, run):
-    """A store that takes whoever is inactive for one who waits is found out."""
+    """A store that treats every inactive account as pending is detected."""
     with pytest.raises(AssertionError):
         run(rule, "Reviving", make=TestFlagStore)

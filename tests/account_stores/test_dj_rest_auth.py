@@ -41,7 +41,7 @@ def log_in(client):
 
 
 def test_sign_up_there_confirm_here(client, sign_up, ask, arrived, press):
-    """Who registered there gets our link, and a token there after the click."""
+    """An account registered there gets our link, and a token there after the click."""
     sign_up()
     arrived()
     assert log_in(client) == (400, False)

@@ -32,7 +32,7 @@ def register(client, url="/signup/register/"):
 
 
 def activate(client, body):
-    """Press the button of its own link; the status."""
+    """Press the button of its own link and return the status."""
     key = body.removeprefix("key=").strip()
     return client.post("/signup/activate/", {"activation_key": key}).status_code
 
@@ -44,7 +44,7 @@ def log_in(client):
 
 
 def test_sign_up_there_resend_and_confirm_here_log_in_there(client, ask, arrived, press):
-    """Who registered there gets our link, and gets in after the click."""
+    """An account registered there gets our link, and can log in after the click."""
     assert register(client).is_active is False
     ((_, theirs),) = arrived()
     assert re.match("key=", theirs)
@@ -71,7 +71,7 @@ def test_confirm_there(client, ask, arrived, press):
 
 
 def test_deactivated(client, ask, arrived):
-    """Who was activated there, never logged in and was deactivated by staff stays out."""
+    """An account activated there, never logged in and deactivated by staff stays blocked."""
     register(client)
     ((_, theirs),) = arrived()
     activate(client, theirs)

@@ -61,7 +61,7 @@ class TestContract(AccountStoreContract):
         return User.objects.create_user(username, is_active=False)
 
     def deactivate(self, user):
-        """On the admin's page, after somebody let the account in there."""
+        """Deactivate an account on the admin's page after it was activated there."""
         for is_active in (True, False):
             again = User.objects.get(pk=user.pk)
             again.is_active = is_active
@@ -70,7 +70,7 @@ class TestContract(AccountStoreContract):
 
 
 def test_imported(client, ask, arrived):
-    """Beside djoser too, an inactive account that nobody registered gets no message."""
+    """With djoser too, an inactive account that did not register gets no message."""
     User.objects.create_user("old", "old@example.org", is_active=False)
     assert ask("old@example.org") == (400, "blocked.user")
     assert client.post("/djoser/users/", {}).status_code == 400
@@ -86,7 +86,7 @@ def test_language_of_the_sign_up(client):
 
 
 def test_sign_up_there_resend_and_confirm_here_log_in_there(client, ask, arrived, press):
-    """Who registered at djoser gets our link, and a token at djoser after the click."""
+    """An account registered at djoser gets our link, and a token at djoser after the click."""
     user = register(client, "jane", "jane@example.org")
     assert user.is_active is False
     assert "activate/" in arrived()[0][1]
@@ -145,7 +145,7 @@ def untick(admin_client):
 @pytest.mark.parametrize("logged_in", [True, False], ids=["used", "never used"])
 @pytest.mark.parametrize("asked", [True, False], ids=["asked here", "never asked here"])
 def test_deactivated(client, ask, arrived, untick, logged_in, asked):
-    """Who was activated there and deactivated by staff stays out, whether ever logged in or not."""
+    """An account activated there and deactivated by staff stays blocked, even after a log-in."""
     user = register(client, "jane", "jane@example.org")
     ((_, theirs),) = arrived()
     if asked:
@@ -162,7 +162,7 @@ def test_deactivated(client, ask, arrived, untick, logged_in, asked):
 
 
 def test_old_link_of_a_deactivated_account(client, ask, arrived, press, untick):
-    """A link of ours from before does not let in whom staff deactivated."""
+    """An earlier link of ours does not activate an account that staff deactivated."""
     user = register(client, "jane", "jane@example.org")
     ((_, theirs),) = arrived()
     ask("jane@example.org")

@@ -1,4 +1,4 @@
-"""What the host does by itself to accounts that wait: it confirms or deactivates them."""
+"""Changes by the host to pending accounts: it confirms or deactivates them."""
 
 import pytest
 from django.apps import apps
@@ -43,7 +43,7 @@ def heard():
 
 
 def test_note_confirmed(pending, heard):
-    """What the site confirmed is marked once, and told of once."""
+    """A confirmation by the site is marked once and signalled once."""
     assert engine.note_confirmed(pending, "PENDING@example.com") is True
     assert engine.note_confirmed(pending, "pending@example.com") is False
     assert heard == [("pending@example.com", "confirmed", "pending")]
@@ -54,7 +54,7 @@ def test_note_confirmed(pending, heard):
 
 @pytest.mark.parametrize("address", ["other@example.com", "", "no address"])
 def test_note_confirmed_of_nothing(pending, heard, address):
-    """Where nothing of ours waits nothing happens."""
+    """Without a pending confirmation of ours nothing happens."""
     assert engine.note_confirmed(pending, address) is False
     assert (heard, Confirmation.objects.get().state) == ([], ConfirmationState.PENDING)
 
@@ -75,7 +75,7 @@ def test_note_confirmed_is_undone(pending):
 
 
 def test_note_deactivated(flags):
-    """A withdrawn confirmation is written where there was none, and blocks the account."""
+    """A withdrawn confirmation is written if there was none, and blocks the account."""
     user = UserFactory.create(username="gone", is_active=False)
     engine.note_deactivated(user, user.email)
     (account,) = lookup.find("gone")
@@ -100,7 +100,7 @@ def save(pk, **values):
 
 
 def test_activated(flags, heard):
-    """Who is activated by the host is confirmed here, and blocked when deactivated again."""
+    """An account activated by the host is confirmed here, and blocked when deactivated again."""
     user = UserFactory.create(username="jane", is_active=False)
     start(user, send=False)
     save(user.pk, is_active=True)
@@ -111,7 +111,7 @@ def test_activated(flags, heard):
 
 
 def test_deactivated_without_a_trace(flags):
-    """Who never logged in and has no row of ours is blocked all the same once deactivated."""
+    """An account without a log-in and without a row of ours is blocked too once deactivated."""
     user = UserFactory.create(username="jane")
     save(user.pk, is_active=False)
     (account,) = lookup.find("jane")
@@ -127,7 +127,7 @@ def test_saved_while_waiting(flags):
 
 
 def test_deactivated_with_another_address(flags):
-    """Who is deactivated and renamed in one save is out under both addresses."""
+    """An account deactivated and moved to another address in one save is blocked under both."""
     user = UserFactory.create(username="jane", email="jane@example.com")
     save(user.pk, is_active=False, email="deleted@example.com")
     for identity in ("jane", "deleted@example.com"):
@@ -141,7 +141,7 @@ def test_deactivated_with_another_address(flags):
 
 @pytest.mark.parametrize("update_fields", [None, ["email"]])
 def test_another_address_after_deactivation(flags, update_fields):
-    """Who is out stays out under another address."""
+    """A blocked account stays blocked under another address."""
     user = UserFactory.create(username="jane", email="jane@example.com")
     save(user.pk, is_active=False)
     user = User.objects.get(pk=user.pk)
@@ -153,7 +153,7 @@ def test_another_address_after_deactivation(flags, update_fields):
 
 @pytest.mark.parametrize("update_fields", [None, ["email"]])
 def test_another_address_while_waiting(flags, update_fields):
-    """Who waits goes on waiting under another address."""
+    """A pending account stays pending under another address."""
     user = PendingFactory.create(username="jane", is_active=False)
     user = User.objects.get(pk=user.pk)
     user.email = "other@example.com"
@@ -186,7 +186,7 @@ def test_saved_while_active(flags, heard):
 
 @pytest.mark.parametrize("update_fields", [None, ["email", "is_active"]])
 def test_activated_with_another_address(flags, heard, update_fields):
-    """Who is activated and renamed in one save has confirmed neither address."""
+    """An account activated and given a new address in one save has confirmed neither address."""
     user = UserFactory.create(username="eve", is_active=False)
     start(user, send=False)
     user = User.objects.get(pk=user.pk)
@@ -197,7 +197,7 @@ def test_activated_with_another_address(flags, heard, update_fields):
 
 @isolate_apps("django.contrib.auth")
 def test_through_a_proxy(flags, heard):
-    """What is saved through a proxy of the user model is a user all the same."""
+    """A user saved through a proxy of the user model is still a user."""
 
     class Player(User):  # type: ignore[valid-type, misc]
         class Meta:
@@ -219,7 +219,7 @@ def test_through_a_proxy(flags, heard):
 
 
 def test_sign_up_in_two_saves(flags):
-    """A sign-up that makes the account and then takes ``is_active`` away deactivates nobody."""
+    """A sign-up that makes the account and then takes ``is_active`` away does not deactivate it."""
     user = User.objects.create_user("jane", "jane@example.com")
     start(user, send=False)
     user.is_active = False
@@ -240,7 +240,7 @@ def test_deactivated_later_on_the_same_object(flags):
 
 
 def test_withdrawn_stays_withdrawn(flags):
-    """What staff withdrew is not made by activating the account."""
+    """A withdrawal by staff is not undone by activating the account."""
     user = UserFactory.create(is_active=False)
     withdraw(start(user, send=False))
     save(user.pk, is_active=True)
@@ -264,7 +264,7 @@ def test_fixtures(flags):
         ({}, ["last_login"], 1),
         ({"is_active": False}, ["first_name"], 1),
         ({}, ["email"], 1),
-        # Whether it was active before.
+        # The value of ``is_active`` before.
         ({"is_active": False}, ["is_active"], 2),
         ({}, ["is_active"], 2),
         # And whether it was blocked, where the address changes.
@@ -280,7 +280,7 @@ def test_statements(flags, django_assert_num_queries, fields, update_fields, sta
 
 
 def test_other_stores(pending, django_assert_num_queries):
-    """With another store saving an account asks nothing of ours and notes nothing."""
+    """With another store, saving an account runs no query of ours and notes nothing."""
     with django_assert_num_queries(1):
         save_as_is = User.objects.get(pk=pending.pk)
     with django_assert_num_queries(1):
@@ -290,7 +290,7 @@ def test_other_stores(pending, django_assert_num_queries):
 
 
 def receivers(model):
-    """Which of the package's receivers hear of saves of ``model``."""
+    """Return the package's receivers that are connected to saves of ``model``."""
     found = {
         function.__qualname__
         for signal in (pre_save, post_save)
@@ -332,7 +332,7 @@ def test_receivers_of_models_that_are_defined_later(change):
 
 
 def test_store_that_cannot_be_made(change):
-    """Where the store cannot be imported nothing is watched, and the checks report it."""
+    """If the store cannot be imported nothing is watched, and the checks report it."""
     change(ACCOUNTS="shop.stores.Missing")
     assert receivers(User) == []
     assert "resend_confirmation.E007" in {error.id for error in run_checks()}

@@ -1,4 +1,4 @@
-"""What another transaction does to an account between the look and the mark."""
+"""Changes by another transaction between reading an account and marking it."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +53,7 @@ def test_within_the_mark(change, store):
 
 
 def is_waited_for():
-    """Whether another session waits for a lock of ours."""
+    """Return whether another session waits for a lock of this one."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks"

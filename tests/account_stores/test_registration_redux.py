@@ -89,7 +89,7 @@ def test_its_own_link_still_works(theirs, client, ask):
 
 
 def test_its_resend_lets_nobody_wait_again(theirs, ask):
-    """What staff withdrew stays withdrawn when the package sends its own message once more."""
+    """A withdrawal by staff holds when the package sends its own message once more."""
     withdraw(Confirmation.objects.get())
     RegistrationProfile.objects.resend_activation_mail("jane@example.org", None)
     assert ask("jane@example.org") == (400, "blocked.user")

@@ -32,7 +32,7 @@ def send_to_all():
 
 
 def test_bulk(twins, arrived, press, clock):
-    """A bulk resend reaches each of them in its turn, with a link of its own."""
+    """A bulk resend reaches each of them in turn, each with a separate link."""
     send_to_all()
     ((_, first),) = arrived()
     clock.move(minutes=1)
@@ -45,7 +45,7 @@ def test_bulk(twins, arrived, press, clock):
 
 
 def test_bulk_again(twins, arrived, clock):
-    """Nobody is left out for ever: the next bulk resend reaches all of them as well."""
+    """No account is left out forever: the next bulk resend reaches all of them as well."""
     send_to_all()
     assert len(arrived()) == 1
     with pytest.raises(CommandError, match=r"2 of 2 were not queued"):
@@ -74,7 +74,7 @@ def test_admin(twins, clock):
 
 
 def test_one_of_them_asked(twins, ask, arrived):
-    """After somebody asked for the address all have their turn: the admin sends none twice."""
+    """After a request for the address all have their turn: the admin sends none twice."""
     assert ask(ADDRESS)[0] == 200
     assert len(arrived()) == 1
     for account in lookup.find(ADDRESS):
@@ -82,7 +82,7 @@ def test_one_of_them_asked(twins, ask, arrived):
 
 
 def test_neighbours_share_nothing(twins):
-    """Another address has a cooldown of its own, and shares nobody's."""
+    """Another address has a separate cooldown and shares none."""
     other = PendingFactory.create(username="other", email="other@example.com")
     found = {a.username: a for name in (ADDRESS, other.email) for a in lookup.find(name)}
     assert engine.send_to(found["one"]).ending is Outcome.SENT

@@ -70,7 +70,7 @@ def test_first_and_further_messages(sign_up, change, ask, arrived, press):
 
 
 def test_same_link(sign_up, change, arrived):
-    """What would land where the first message does repeats its link."""
+    """A request with the same landing as the first message repeats its link."""
     change(CLIENTS=[{"name": "site"}])
     sign_up()
     first = arrived()
@@ -122,7 +122,7 @@ def test_no_address(sign_up, arrived):
 
 @pytest.fixture(params=["form", "admin"])
 def profile(request, admin_client):
-    """Change somebody's address, as people do themselves or as staff do."""
+    """Change an address, as its owner or staff would."""
 
     def by_form(user, address):
         form = modelform_factory(User, fields=["email"])({"email": address}, instance=user)
@@ -169,7 +169,7 @@ def test_who_waits(change, arrived, press, monkeypatch, profile, ask):
 
 
 def test_who_was_withdrawn(change, arrived, monkeypatch, profile, ask):
-    """A change of address after a withdrawal lets nobody in, and sends nothing."""
+    """A change of address after a withdrawal activates no account, and sends nothing."""
     change(CLIENTS=[{"name": "site"}])
     user = User.objects.create_user("jane", "jane@example.org")
     withdraw(start(user, send=False))

@@ -1,4 +1,4 @@
-"""How well one list of numbers is told from another: the area under the ROC curve."""
+"""Return how well two lists of numbers can be told apart: the area under the ROC curve."""
 
 import math
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def auc(reference: Sequence[float], other: Sequence[float]) -> AUC:
 
 
 def _midranks(numbers: Sequence[float]) -> list[float]:
-    """The rank of each number from 1 on; equal ones share the mean of theirs."""
+    """Return the rank of each number from 1 on; equal ones share their mean."""
     order = sorted(range(len(numbers)), key=numbers.__getitem__)
     ranks = [0.0] * len(numbers)
     before = 0

@@ -1,4 +1,4 @@
-"""Who is asked for: addresses of one length, and accounts that are what their kind says."""
+"""Identities to request: addresses of one length, and accounts of each kind."""
 
 import random
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def people(seed: int, each: int) -> dict[str, list[str]]:
 
 
 def strangers(seed: int) -> Iterator[str]:
-    """Addresses that nobody has, for the request after."""
+    """Addresses without an account, for the request after."""
     dice = random.Random(f"after {seed}")
     while True:
         yield f"{dice.randrange(16**8):08x}@example.org"

@@ -109,7 +109,7 @@ def tell(times, kinds):
 
 
 def arguments():
-    """What to measure."""
+    """The identities to measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     cases = {case.name: case for case in all_cases()}
     # One that is quiet without the host's doing.

@@ -71,7 +71,7 @@ def vendor_cases() -> list[Case]:
 
 
 def way_on(response: Any) -> str:
-    """Where the browser goes after the button: by itself, or to an app by the page's link."""
+    """Return the browser's next URL after the button: a redirect, or the page's link to an app."""
     if "Location" in response:
         return str(response["Location"])
     (found,) = re.findall(

@@ -297,7 +297,7 @@ CALLS = [
         {"confirmation": "x" * 43},
     ),
 ]
-#: Whom those calls send a message to: one each.
+#: The recipients of those calls: one each.
 RECIPIENTS = {
     "Pending.Upper@Example.com",
     "number@example.com",

@@ -63,7 +63,7 @@ def send(site):
 
 @pytest.fixture
 def reply(site):
-    """What comes back to an ask."""
+    """Return the response to a request."""
     return site.reply
 
 

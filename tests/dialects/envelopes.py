@@ -29,7 +29,7 @@ XSOLLA_ERROR = exactly(
     )
 )
 
-#: Dialect to the body of success and the body of errors; None is no body at all.
+#: Dialect to the body of success and the body of errors; None means no body at all.
 ENVELOPES: dict[str, tuple[dict[str, Any] | None, dict[str, Any]]] = {
     "xsolla-oauth2": (None, XSOLLA_ERROR),
     "xsolla-jwt": (None, XSOLLA_ERROR),

@@ -1,4 +1,4 @@
-"""What an SMTP server was given, for tests to wait for."""
+"""The messages that an SMTP server received, for tests to wait for."""
 
 import threading
 from email import message_from_bytes, policy

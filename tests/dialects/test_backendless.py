@@ -228,7 +228,7 @@ NOBODY = [
     ids=str,
 )
 def test_identity_of_nobody(case, identity, reply, users, assert_unchanged):
-    """What is nobody's, or nobody's identity could be, is not found; never a redirect or a page."""
+    """An unknown or impossible identity is not found; never a redirect or a page."""
     with assert_unchanged():
         assert reply(joined(case, identity)) == NOT_FOUND
 
@@ -262,7 +262,7 @@ def test_longest_identity(reply, db):
     assert reply(joined(CASES[0], "u" * 255)) == NOT_FOUND
 
 
-# Whose client it is
+# The client
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_each_key_of_a_client(form, client, key, reply, pending):
     ],
 )
 def test_wrong_key(form, app_id, key, reply, pending, assert_unchanged):
-    """A key of another client, or an id of nobody, is no client."""
+    """A key of another client, or an unknown id, is refused."""
     with assert_unchanged():
         assert reply(form(app_id, key)) == UNKNOWN_CLIENT
 
@@ -355,7 +355,7 @@ def test_headers_mean_nothing_elsewhere(reply, pending):
     assert reply(replace(CASES[0].ask(ADDRESS), headers=headers)) == SENDS
 
 
-# What clients send beside
+# Extra inputs of clients
 
 
 @every_root
@@ -370,7 +370,7 @@ def test_headers_mean_nothing_elsewhere(reply, pending):
     ],
 )
 def test_body_is_never_read(case, content_type, body, reply, pending, delivered):
-    """Whatever the body is, and whatever it says it is, the path alone counts."""
+    """The path alone counts, regardless of the body and its type."""
     assert reply(replace(case.ask(ADDRESS), content_type=content_type, body=body)) == SENDS
     assert len(delivered()) == 1
 
@@ -407,7 +407,7 @@ def test_landing(case, reply, pending, delivered, press):
 
 @pytest.fixture
 def pages(configure, settings):
-    """A client with addresses of its own for what a link comes to."""
+    """A client with separate pages for the results of a link."""
     own = {
         "confirmed": "https://game.example/confirmed",
         "expired": "https://game.example/expired",
@@ -433,7 +433,7 @@ def test_landing_on_the_clients_page(pages, reply, pending, delivered, press, cl
 
 
 def test_expired_page_still_sends_a_new_link(pages, reply, pending, delivered, client, clock):
-    """The expired page names the client's own, and its button works."""
+    """The expired page is the client's own, and its button works."""
     reply(CASES[0].ask(ADDRESS))
     (message,) = delivered()
     clock.epoch += 24 * 3600

@@ -28,7 +28,7 @@ def test_it_is_sent_in_the_name_of_the_confirmations_client():
 
 
 def test_known_dialects_are_those_that_the_site_mounts():
-    """They are known in a fresh process that has no reason of its own to load the URLs."""
+    """They are known in a fresh process that has no other reason to load the URLs."""
     arguments = ["--skip-checks", "send", "pending", "--dialect", "strappy"]
     ran = subprocess.run(
         [sys.executable, "-m", "django", "resend_confirmation", *arguments],

@@ -123,7 +123,7 @@ def test_quiva_a_link_that_is_over(client, ann, token, clock, undo):
     ],
 )
 def test_quiva_bad_input(client, token, body, status, answer):
-    """Whatever is no token gets the vendor's error, and confirms nobody."""
+    """An invalid token gets the vendor's error, and confirms no account."""
     response = confirm(client, body)
     assert (response.status_code, response.content) == (status, answer)
     assert state() == ConfirmationState.PENDING
@@ -138,7 +138,7 @@ def test_quiva_only_posts(client, token):
 
 
 def test_quiva_a_crash(client, token, monkeypatch, caplog):
-    """What nobody expected is logged, without the token, and undone."""
+    """An unexpected error is logged without the token, and its changes are rolled back."""
 
     def crash(*args):
         raise RuntimeError("the host's store")
@@ -168,7 +168,7 @@ def test_the_row_that_is_success():
     assert ConfirmView.succeeded is Verdict.CONFIRMED
 
 
-# Whose token it is
+# The token's account
 
 
 class NamingBody(serializers.Serializer):
@@ -316,7 +316,7 @@ def test_strapi_a_token_of_another_client(client, two_clients, path, invalid, mi
     ],
 )
 def test_strapi_a_foreign_token(client, token, path, invalid, missing, query):
-    """Whatever is no token of ours gets the vendor's error, which does not repeat it."""
+    """An invalid token gets the vendor's error, which does not repeat it."""
     response = client.get(f"{path}?{query}")
     assert (response.status_code, response.content) == (400, invalid)
 
@@ -356,7 +356,7 @@ def test_strapi_only_gets(client, token, path, answer):
     assert state() == ConfirmationState.PENDING
 
 
-# Where links lead
+# Targets of links
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What holds for every dialect of the package: the contract, and what each ask costs."""
+"""Rules for every dialect of the package: the contract, and the cost of each request."""
 
 from importlib.util import find_spec
 
@@ -173,7 +173,7 @@ quiet_or_silenced = pytest.mark.parametrize(
 @quiet_or_silenced
 @pytest.mark.parametrize("ending", STATES, ids=str)
 def test_statements_of_a_quiet_ask(case, quiet, ending, arrange, statements, configure):
-    """A quiet ask is one INSERT whoever is asked for, and no account is looked at."""
+    """A quiet request is one INSERT for every identity, and no account is read."""
     configure(QUIET=quiet)
     found = statements(arrange(case, ending))
     assert verbs(found) == ["INSERT"]
@@ -204,7 +204,7 @@ def test_statements_of_a_refused_ask(case, ending, arrange, statements):
 @every_case
 @pytest.mark.parametrize("ending", [e for e in ENDINGS if isinstance(e, Refusal)], ids=str)
 def test_statements_without_a_question(case, ending, arrange, statements):
-    """What is refused before the engine looks costs no statement at all."""
+    """A request refused before the engine is called costs no statement at all."""
     ask = arrange(case, ending)
     quiet = case.is_quiet and ending is Refusal.NOT_ENABLED
     assert verbs(statements(ask)) == (["INSERT"] if quiet else [])
@@ -233,13 +233,13 @@ class TestUnknownIsQuiet:
 
     @pytest.mark.parametrize("ending", [Outcome.CONFIRMED, Outcome.BLOCKED], ids=str)
     def test_statements_of_what_is_told(self, ending, arrange, statements):
-        """What is told costs the look at the account alone."""
+        """A refusal of the engine costs only the statement that reads the account."""
         assert verbs(statements(arrange(self.CASE, ending))) == ["SELECT"]
 
 
 @pytest.mark.parametrize("path", ["/api/user/", "/accounts/x", "/auth/", "/v1/users/x"])
 def test_paths_beside(path, reply):
-    """A path beside the dialects' is the host's business: the answer is none of ours."""
+    """A path next to the dialects' belongs to the host: the answer is not the package's."""
     assert reply(Request(path=path)).status == 404
 
 

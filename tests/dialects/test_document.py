@@ -21,7 +21,7 @@ RENEW = (
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """What the command writes; a warning of its own or of Python's is an error."""
+    """The command's output; a warning of the command or of Python is an error."""
     folder: Path = tmp_path_factory.mktemp("document")
     ran = manage(folder, "spectacular", "--validate", "--fail-on-warn")
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -29,7 +29,7 @@ def made(tmp_path_factory):
 
 
 def lines(document) -> list[str]:
-    """What a document says, in an order that does not matter to it."""
+    """Return a document's lines in an order that does not matter to it."""
     return yaml.safe_dump(document, sort_keys=True, allow_unicode=True, width=100).splitlines()
 
 

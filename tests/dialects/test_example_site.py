@@ -1,4 +1,4 @@
-"""The example site, as a stranger runs it: a process of its own, real sockets, a real mailbox."""
+"""The example site as a newcomer runs it: a separate process, real sockets, a real mailbox."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ def site(mailbox, tmp_path_factory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def inbox_site(tmp_path_factory) -> Iterator[Site]:
-    """The demonstration as it is by default, but for a carrier that wakes nobody."""
+    """The demonstration with its defaults, except for a carrier that wakes no courier."""
     with running(tmp_path_factory.mktemp("inbox"), CARRIER="none") as site:
         yield site
 
@@ -149,7 +149,7 @@ def follow(site: Site, mailbox: Mailbox, way: Way) -> Reply:
 
 
 def form_of(page: Reply) -> tuple[str, dict[str, str]]:
-    """Where the page's first form goes, that of the button, and what is in it."""
+    """Return the action of the page's first form, its button and its fields."""
     form = page.text.partition("</form>")[0]
     (action,) = re.findall(r'<form method="post" action="([^"]+)"', form)
     hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
@@ -165,7 +165,7 @@ def test_button_lands_where_vendor_would(site, mailbox, way):
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.landing], ids=str)
 def test_button_ends_on_page_of_ours(site, mailbox, way):
-    """The vendor has pages of its own, and ours stands for them: nobody is sent elsewhere."""
+    """The vendor has separate pages, and ours replace them: there is no redirect elsewhere."""
     reply = follow(site, mailbox[0], way)
     assert (reply.status, "Location" in reply.headers) == (200, False)
     assert "Your e-mail address is confirmed." in reply.text
@@ -218,7 +218,7 @@ def test_each_printed_line_works(site, mailbox):
 
 
 def _curl(site: Site, line: str) -> Reply:
-    """What curl would do with the few options that are used."""
+    """Send the request that curl would send with the few options used here."""
     words = shlex.split(line)
     assert words[:4] == ["curl", "-i", "-X", "POST"]
     base = f"http://127.0.0.1:{site.port}"
@@ -383,7 +383,7 @@ def test_production_has_no_inbox(tmp_path):
 
 
 def test_production_needs_secret_key(tmp_path):
-    """Without DEBUG there is no key that everybody knows."""
+    """Without DEBUG there is no published default key."""
     ended = manage(tmp_path, "check", DEBUG="false")
     assert ended.returncode == 1
     assert "SECRET_KEY" in ended.stderr
@@ -445,7 +445,7 @@ def test_seeded_in_bulk_is_as_started_one_by_one(tmp_path):
     """Bulk rows differ from those of a start in nothing but whom they are of."""
     assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
     assert manage(tmp_path, "seed_demo", "--pending", "1000").returncode == 0
-    # The first of a bulk was started like everybody, the last was not; more came later.
+    # The first account of a bulk was started as usual, the last was copied; more came later.
     assert manage(tmp_path, "seed_demo", "--pending", "1003").returncode == 0
     own = {"id", "account_id", "address", "fingerprint", "selector", "cooldown_id", "requested_at"}
     with closing(sqlite3.connect(tmp_path / "site.sqlite3")) as database:

@@ -1,4 +1,4 @@
-"""Whatever bytes come in, by whatever server: the answer is the vendor's, and nothing crashes."""
+"""For any bytes, through any server, the answer is the vendor's, and nothing crashes."""
 
 import http.client
 import json
@@ -54,7 +54,7 @@ def marking(get_response):
     return middleware
 
 
-# What comes in
+# Inputs
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Raw:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the headers say how long the body is, and are right."""
+        """Return whether the headers give the right length of the body."""
         lengths = [value for name, value in self.headers if name.lower() == b"content-length"]
         is_chunked = any(name.lower() == b"transfer-encoding" for name, _ in self.headers)
         is_right = lengths == [b"%d" % len(self.body)] or not (lengths or self.body)
@@ -102,8 +102,8 @@ TYPES = [
     *("multipart/form-data; boundary=x", "application/x-www-form-urlencoded; charset=latin-1"),
     *("", "/", ";", "a/b; charset", "application/json; charset*=utf-8''%ff", "a/b;" * 500),
 ]
-# Not base64, idna and others that are no text's: with these and any query, Django itself cannot
-# make a request of what came in, and no view is ever asked.
+# Without base64, idna and other codecs that are not text encodings: with these and any query,
+# Django itself cannot create a request, so that no view is called.
 CHARSETS = ["utf-8", "utf-16", "utf-32", "utf-7", "cp037", "latin-1", "xyz", "", '"', "\xff"]
 #: Of the right form: Django's own middleware replaces what cannot be a session's or CSRF's key.
 STALE = "sessionid=stale-session; csrftoken=" + "s" * 32
@@ -130,7 +130,7 @@ HEADERS = {
     "application-id": st.sampled_from(["", "\xff", "x" * 300]),
     "secret-key": st.sampled_from(["", "\xff", "x" * 300]),
 }
-#: What may stand in a header's value and in a request line without ending them.
+#: Characters allowed in a header's value and in a request line without ending them.
 LATIN_1 = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=40)
 TOKEN = st.text("abcdefghijklmnopqrstuvwxyzABC0123456789-_.", min_size=1, max_size=20)
 one_header = st.sampled_from(sorted(HEADERS)).flatmap(
@@ -247,12 +247,12 @@ def plain(case: Case):
     return begun
 
 
-# What must come out
+# Expected answers
 
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer, from whatever server."""
+    """One answer, from any server."""
 
     status: int
     headers: Mapping[str, str]
@@ -313,7 +313,7 @@ def judge(caplog, settings) -> Judge:
 
 
 def through_handler(request: Raw) -> Answered:
-    """What Django's handler answers to the environment that a server would make of a request."""
+    """Return the answer of Django's handler to the environ that a server would create."""
     environ: dict[str, Any] = {
         "CONTENT_LENGTH": str(len(request.body)),
         "CONTENT_TYPE": "",
@@ -336,7 +336,7 @@ def through_handler(request: Raw) -> Answered:
 
 @every_case
 def test_through_the_handler(case, judge, pending):
-    """Whatever a server hands on is answered in the vendor's envelope."""
+    """Every request that a server passes on is answered in the vendor's envelope."""
 
     @settings(max_examples=examples(60))
     @plain(case)
@@ -384,7 +384,7 @@ def asgi() -> Iterator[int]:
 
 
 def over_socket(port: int, request: Raw) -> Answered | None:
-    """What comes back to the bytes of a request; None when the server hangs up."""
+    """Return the response to the bytes of a request; None if the server closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as connection:
         with suppress(OSError):
             connection.sendall(request.on_the_wire())
@@ -408,7 +408,7 @@ def over_socket(port: int, request: Raw) -> Answered | None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("serve", [wsgi, asgi], ids=["wsgi", "asgi"])
 def test_over_a_socket(case, serve, judge):
-    """Whatever bytes come over a socket are answered so, by a WSGI and by an ASGI server."""
+    """All bytes sent over a socket are answered in this way, by a WSGI and by an ASGI server."""
     PendingFactory(username="pending", email=ADDRESS)
     with serve() as port:
 

@@ -88,7 +88,7 @@ def client(site):
 
 @pytest.fixture(scope="module")
 def answers(client):
-    """What came of CALLS."""
+    """The results of CALLS."""
     return client(CALLS)
 
 

@@ -12,13 +12,13 @@ pytestmark = pytest.mark.django
 
 
 class TestHeaders(Headers):
-    """The contract, under a middleware that tells on whoever touches the session."""
+    """The contract, under a middleware that reports access to the session."""
 
     cases = first_cases()
 
     @pytest.fixture(params=["host", "bare"])
     def added(self, request, site):
-        """What the host adds: its middlewares, with a browser that is logged in, or nothing."""
+        """Parts that the host adds: its middlewares, with a logged-in browser, or nothing."""
         site.settings.MIDDLEWARE = MIDDLEWARE if request.param == "host" else []
         return OF_THE_HOST if request.param == "host" else {}
 

@@ -34,7 +34,7 @@ def mount(settings):
 
 
 def told():
-    """What the check says."""
+    """Return the check's messages."""
     return [m.msg for m in run_checks() if m.id == "resend_confirmation.W034"]
 
 
@@ -83,7 +83,7 @@ def test_login_wall(client, mount, settings, admin_client):
 
 
 def test_w034_stands_before(mount):
-    """W034: a pattern in front of ours, by its route, with every path that it takes."""
+    """W034: a pattern in front of ours, by its route, with every path that it matches."""
     mount(
         path("api/", include([path("users/<path:rest>", page), re_path("^auth/", page)])),
         OURS,

@@ -1,4 +1,4 @@
-"""What a resend does not name is as in the message before: where the link lands, and with what."""
+"""Values that a resend does not name stay as in the message before: the redirect and its extras."""
 
 import pytest
 from django.core import mail
@@ -44,7 +44,7 @@ def deliver():
 
 
 def landing(client):
-    """Where the newest message's link lands."""
+    """Return the redirect of the newest message's link."""
     (message,) = deliver()
     token = token_of(message)
     response = client.post("/confirm/", {"token": token})
@@ -96,7 +96,7 @@ def test_a_redirect_that_is_gone(client, ann, change):
 
 
 def test_of_another_client(client, ann):
-    """The redirect of one client is no other's."""
+    """The redirect of one client is not used for another."""
     request = ResendRequest(identity="ann", client=clients.by_name("app"), dialect="strapi-v4")
     engine.resend(request)
     assert landing(client) == WEB
@@ -111,7 +111,7 @@ def test_by_its_id(client, ann, change):
 
 
 def test_an_ask_that_was_ignored_changes_nothing(client, ann):
-    """What came of no message does not count."""
+    """A request that led to no message does not count."""
     Delivery.objects.create(
         confirmation=Confirmation.objects.get(),
         client="web",

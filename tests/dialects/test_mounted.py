@@ -125,7 +125,7 @@ def test_w013_imported_and_not_mounted(ids, mount):
 
 
 def test_w037_one_name_twice(ids, mount):
-    """W037: several classes are mounted under one name; variants and heirs are no second one."""
+    """W037: several classes are mounted under one name; variants and subclasses do not count."""
     mount(SHIPPED, *routes("one", QuivaResend, header="V", variants={"2": OurQuivaResend}))
     assert ids() == []
     mount(SHIPPED, *routes("heir", type("Heir", (QuivaResend,), {})))

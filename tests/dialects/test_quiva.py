@@ -110,7 +110,7 @@ def test_email_is_required(body, reply, pending, assert_unchanged):
     ],
 )
 def test_email_is_not_valid(email, reply, pending, assert_unchanged):
-    """What is not exactly one address is refused."""
+    """An input other than exactly one address is refused."""
     with assert_unchanged():
         assert reply(ask(email)) == NOT_VALID
 

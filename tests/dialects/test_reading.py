@@ -15,7 +15,7 @@ from tests import subprocesses
 
 pytestmark = pytest.mark.django
 
-#: With a pattern that can read a text in several ways this takes longer than anybody waits.
+#: A pattern that can match a text in several ways would backtrack for longer than this.
 HOSTILE = """
 import django
 django.setup()
@@ -40,7 +40,7 @@ def test_language(text, language):
 
 
 class Broken:
-    """What gunicorn hands on when chunks are malformed: its errors are no OSError."""
+    """The errors of gunicorn for malformed chunks are not subclasses of OSError."""
 
     readline = None
 
@@ -49,7 +49,7 @@ class Broken:
 
 
 def test_chunks_that_the_server_cannot_read(client, caplog):
-    """They are no JSON: the vendor's error, and nothing in the log."""
+    """They are not valid JSON: the vendor's error, and nothing in the log."""
     response = client.generic(
         "POST",
         "/accounts/resend-confirmation",
@@ -65,14 +65,14 @@ def test_chunks_that_the_server_cannot_read(client, caplog):
 
 
 class HeaderInputs(serializers.Serializer[Any]):
-    """Who is meant, and who asks."""
+    """The identity and the client."""
 
     X_User_Name = IdentityField(source="identity")
     X_App = serializers.CharField(source="client", required=False)
 
 
 def reading(headers: dict[str, str]) -> ParsedRequest:
-    """What is read of a request with these headers, and with others that are not declared."""
+    """Return the values read from a request with these headers, and with undeclared ones."""
     request = RequestFactory().post("/?X_App=query", headers={"X-Other": "1", **headers})
     return read(
         request,
@@ -99,14 +99,14 @@ def test_identity(sent, read_as):
 
 
 def test_repr():
-    """What a caller typed shows in no repr of what was read."""
+    """The repr of the values does not show a caller's input."""
     read_as = reading({"x-user-name": "ann@example.com"})
     assert read_as.values == {"identity": "ann@example.com"}
     assert "ann" not in repr(read_as)
 
 
 def test_all_that_is_declared():
-    """What is declared is read, and nothing else."""
+    """Declared inputs are read, and no others."""
     found = reading({"X-User-Name": "ann", "X-App": "shop"})
     assert found.values == {"identity": "ann", "client": "shop"}
 
@@ -115,7 +115,7 @@ def test_all_that_is_declared():
     ("headers", "kind"), [({}, Fault.MISSING), ({"X-User-Name": "a\x07"}, Fault.WRONG)], ids=repr
 )
 def test_refusal(headers, kind):
-    """What is wrong is told by the header's name, which a row of the table may name."""
+    """An error has the header's name, which a row of the table may name."""
     found = reading(headers)
     assert found.refusal is Refusal.INVALID
     assert (found.detail.name, found.detail.fault) == ("X-User-Name", kind)
@@ -140,7 +140,7 @@ class NestedBody(serializers.Serializer[Any]):
 
 
 def body_of(text: str) -> ParsedRequest:
-    """What is read of a JSON body."""
+    """Return the values read from a JSON body."""
     request = RequestFactory().post("/", text, content_type="application/json")
     return read(
         request,

@@ -41,7 +41,7 @@ def test_every_operation_is_there_once(document):
 
 
 def test_nothing_of_quiva_is_left_in_the_components(document):
-    """What was written in place is not listed a second time."""
+    """A schema written in place is not listed a second time."""
     assert not [name for name in document["components"]["schemas"] if name.startswith("Quiva")]
 
 
@@ -57,7 +57,7 @@ def test_strapi_v4(document):
 
 
 def test_no_operation_needs_credentials(document):
-    """Vendors' clients bring none, whatever the host's own API wants."""
+    """Vendors' clients send no credentials, even if the host's own API requires some."""
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     assert [operation["security"] for operation in operations] == [[]] * 9
 
@@ -80,14 +80,14 @@ def test_left_out(configure, settings):
     configure(OPENAPI_ANSWERS="none")
     found = SchemaGenerator(patterns=patterns).get_schema(public=True)
     assert list(found["paths"]) == ["/mine"]
-    # What Django REST framework's own generators ask.
+    # The calls of Django REST framework's own generators.
     assert [place for place, *_ in EndpointEnumerator(patterns).get_api_endpoints()] == ["/mine"]
     configure(OPENAPI_ANSWERS="vendor")
     found = SchemaGenerator(patterns=patterns).get_schema(public=True)
     assert len(found["paths"]) == 10
 
 
-#: What each operation can answer beyond its vendor's document, and the headers of its 429.
+#: The answers of each operation beyond its vendor's document, and the headers of its 429.
 BEYOND = {
     "/accounts/resend-confirmation": (["400", "413", "429", "500"], ["Retry-After"]),
     "/api/auth/send-email-confirmation": (
@@ -103,7 +103,7 @@ BEYOND = {
 
 @pytest.mark.parametrize("path", BEYOND)
 def test_all_answers(path, document, configure):
-    """Under OPENAPI_ANSWERS "all" every status is listed beside the vendor's, which stay."""
+    """Under OPENAPI_ANSWERS "all" every status is listed; the vendor's stay."""
     configure(OPENAPI_ANSWERS="all")
     response = Client().get("/schema/")
     whole = yaml.safe_load(response.content)

@@ -82,7 +82,7 @@ def test_candid(candid):
     ids=["quiet", "limited"],
 )
 def test_quiet_and_limited(tmp_path, variables, statuses):
-    """What the host may turn on changes nothing of that."""
+    """Settings of the host do not change any of that."""
     with running(tmp_path, CARRIER="none", **variables) as site:
         check(site, "--max-examples", str(examples(10)), "--phases", "fuzzing")
         found = reached(site)

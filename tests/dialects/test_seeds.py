@@ -15,7 +15,7 @@ import yaml
 from .deviations import DEVIATIONS, MOVED, UNDOCUMENTED
 
 SEEDS = Path(__file__).with_name("seeds")
-#: Where the example site has each vendor's base path.
+#: The vendor's base path in the example site.
 BASES = {
     "backendless": "",
     "quiva": "",
@@ -27,7 +27,7 @@ TRANSCRIBED = sorted(path.stem for path in SEEDS.glob("*.yaml"))
 
 
 def text_of(dialect: str) -> str:
-    """What the vendor published."""
+    """Return the document that the vendor published."""
     return (SEEDS / f"{dialect}.txt").read_text(encoding="utf-8")
 
 
@@ -73,7 +73,7 @@ def plain(node: Any, components: Any) -> Any:
 
 
 def differences(theirs: Any, ours: Any, place: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Where the two differ, and what each says there; None is silence."""
+    """Yield each difference between the two, with both values; None means absent."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         for key in theirs | ours:
             yield from differences(theirs.get(key), ours.get(key), f"{place}/{key}")
@@ -137,7 +137,7 @@ def test_transcription_has_the_vendors_words(dialect):
     published = " ".join(text_of(dialect).split()).replace("<identity>", "{identity}")
     (((method, path), operation),) = operations(seed_of(dialect)).items()
     told = [path, method.upper(), *operation["responses"].keys() - {"default"}, *words(operation)]
-    # An answer that has no status of its own in the published document is "default" here.
+    # An answer without a status in the published document is "default" here.
     if dialect == "backendless":
         told.remove("200")
     assert [text for text in told if text not in published] == []

@@ -27,7 +27,7 @@ SERVERS = {
     "runserver": [*COMMAND[1:], "runserver", "--noreload", "127.0.0.1:{port}"],
 }
 
-#: What a path has before the identity, and the headers beside.
+#: The path before the identity, and the headers.
 ROOTS = {
     "A": ("/api/users/resendconfirmation/", ""),
     "C": (f"/{GAME}/{KEY}/users/resendconfirmation/", ""),
@@ -102,7 +102,7 @@ IDENTITIES: list[tuple[bytes, str]] = [
     (b"07001", "zeros@example.com"),
 ]
 
-#: Nobody's, though a slip in decoding would find somebody.
+#: Identities without an account, which a decoding error would turn into an account's.
 NOBODYS = [
     b"pending%2540example.com",
     b"pending@example.com//",
@@ -118,8 +118,9 @@ OK = (200, "", b"")
 #: The type of what a server says by itself to what it takes for no HTTP.
 NOT_HTTP = {"gunicorn": "text/html", "uvicorn": "text/plain; charset=utf-8"}
 
-#: Whose an identity is to a server that gives nothing but the path as Django reads it, in which
-#: the quote of a byte beyond ASCII and the byte itself are one: the limit that the docs name.
+#: The accounts that identities name to a server that passes only the path as Django reads it, in
+#: which the percent-encoded form of a byte beyond ASCII equals the byte itself: the limit that the
+#: docs name.
 READ_BY_PATH_INFO = {b"x%25FCy": "decoded@example.com", b"x%25C3%25BCy": "decoded@example.com"}
 NO_ACCOUNT = (
     b'{"message":"Unable to send email confirmation - user account with the email cannot be '
@@ -139,7 +140,7 @@ class Server:
     log: Path
 
     def exchange(self, request: bytes) -> bytes:
-        """What comes back on a connection until the server closes it."""
+        """Return the bytes received on a connection until the server closes it."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE) as wire:
             wire.sendall(request)
             return b"".join(iter(lambda: wire.recv(65536), b""))
@@ -168,7 +169,7 @@ class Server:
         return [address for (address,) in found]
 
     def is_up(self) -> bool:
-        """Whether it answers."""
+        """Return whether it answers."""
         assert self.process.poll() is None, self.log.read_text()
         try:
             return bool(self.exchange(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n"))
@@ -204,7 +205,7 @@ def server(request, seeded) -> Iterator[Server]:
         log.open("w") as output,
         subprocess.Popen(
             [sys.executable, *arguments],
-            # gunicorn keeps a socket of its own in the home directory.
+            # gunicorn keeps a separate socket in the home directory.
             env=variables | {"PYTHONPATH": path, "HOME": str(seeded)},
             stdout=output,
             stderr=output,
@@ -258,7 +259,7 @@ def test_two_slashes(server, identity, address):
 
 @pytest.mark.parametrize("identity", NOBODYS, ids=repr)
 def test_nobody(server, identity):
-    """What is nobody's is not found, and never taken for somebody's."""
+    """An unknown identity is not found, and never mistaken for another account's."""
     assert server.post(FIRST.encode() + identity) == NOT_FOUND
     assert server.asked() == []
 

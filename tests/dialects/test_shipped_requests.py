@@ -79,7 +79,7 @@ def site(request, mailbox, tmp_path_factory) -> Iterator[Site]:
     given = environment(folder, **variables)
     given |= {
         "PYTHONPATH": f"{given['PYTHONPATH']}:{Path(COMMAND[-1]).parent}",
-        # gunicorn keeps a socket of its own in the home directory.
+        # gunicorn keeps a separate socket in the home directory.
         "HOME": str(folder),
     }
     arguments = [argument.format(port=port) for argument in SERVERS[request.param]]
@@ -393,7 +393,7 @@ XSOLLA = {
         ),
         sdks.widget,
     ),
-    # Where the base that the SDK was given ends in a slash.
+    # The SDK's base URL ends in a slash.
     "a base below api/ that ends in a slash": (
         of_sdk(f"/api//{OAUTH2}?client_id=57", J),
         sdks.android,

@@ -1,4 +1,4 @@
-"""Silence: whoever is asked for, and whatever becomes of it, an outsider sees one and the same."""
+"""Silence: an outsider sees the same answer for every identity and every result."""
 
 import smtplib
 
@@ -20,7 +20,7 @@ from .cases import ADDRESS, first_cases
 
 CASES = first_cases()
 
-#: What a mail server says, to every message of a test.
+#: The reply of a mail server to every message of a test.
 MAIL_FAULTS: dict[str, BaseException] = {
     "mail server away": ConnectionRefusedError(),
     "recipient refused": smtplib.SMTPRecipientsRefused({ADDRESS: (550, b"no")}),
@@ -67,12 +67,12 @@ class TestSilence(Silence):
         self.script[:] = [MAIL_FAULTS[kind]] * 9 if kind in MAIL_FAULTS else []
         return ask
 
-    # What is the same whichever dialect asks, and takes long:
+    # Slow tests that are the same for every dialect:
 
     @pytest.mark.parametrize("kind", BECOMES)
     @expand("quiet", rows=of_the_last)
     def test_kinds_are_what_they_say(self, case, quiet, kind, site):
-        """What is compared is not one and the same by mistake: each comes to its own end."""
+        """The compared cases really differ: each reaches a different end."""
         assert site.clock.epoch
         site.configure(QUIET=quiet)
         site.send(self.bring_about(site, case, kind))

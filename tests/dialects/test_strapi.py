@@ -112,7 +112,7 @@ V3_FAULTS = {
 
 
 def not_valid(value: bytes):
-    """The answer to an address that is none, with what was sent."""
+    """Return the answer to an invalid address, with the value that was sent."""
     return expected(
         400,
         b'{"data":null,"error":{"status":400,"name":"ValidationError",'
@@ -285,14 +285,14 @@ def test_ending(case, ending, arrange, reply):
 @both
 @pytest.mark.parametrize("body", [b"{}", b'{"email": ""}', b'{"email": null}', b"", b"[]"])
 def test_missing_email(case, body, reply, pending, assert_unchanged):
-    """A missing address has an answer of its own."""
+    """A missing address has a separate answer."""
     with assert_unchanged():
         assert reply(replace(case.ask(""), body=body)) == case.faults["missing"]
 
 
 @pytest.mark.parametrize("email", ["pending", "   ", 7, False, ["pending@example.com"], {"a": "b"}])
 def test_wrong_email_v3(email, reply, pending, assert_unchanged):
-    """Strapi 3 has one answer for what is no address, a string or not; user names neither."""
+    """Strapi 3 has one answer for every invalid address, string or not, and for user names."""
     with assert_unchanged():
         assert reply(ask_v3(email)) == WRONG
 
@@ -336,7 +336,7 @@ def test_wrong_email_v4(email, answer, reply, pending, assert_unchanged):
 
 @pytest.mark.parametrize(("depth", "name"), [(16, "ValidationError"), (17, "SyntaxError")])
 def test_echo_is_bounded(depth, name, reply, assert_unchanged):
-    """What is repeated is indented, which grows by its depth: deeper than 16 is not read."""
+    """A repeated value is indented by its depth: deeper than 16 is not read."""
     lists = depth - 1
     body = b'{"email": ' + b"[" * lists + b"1," * 7000 + b"1" + b"]" * lists + b"}"
     with assert_unchanged():
@@ -345,7 +345,7 @@ def test_echo_is_bounded(depth, name, reply, assert_unchanged):
     assert len(answer.body) < 64 * len(body)
 
 
-# What is told of the address
+# The address in answers
 
 
 def test_v3_tells_the_stored_address(reply, db):
@@ -400,7 +400,7 @@ def test_form(case, content_type, body, reply, pending, delivered):
 
 @both
 def test_json_that_calls_itself_a_form(case, reply, pending):
-    """JSON stays JSON, whatever its type says."""
+    """A JSON body is read as JSON, regardless of its type."""
     assert reply(replace(case.ask(ADDRESS), content_type=FORM)) == SUCCESS
 
 
@@ -485,7 +485,7 @@ FILE_PART = 'Content-Disposition: form-data; name="a"; filename="a.txt"\r\n\r\nx
     ],
 )
 def test_bad_multipart(body, answer, reply, pending, assert_unchanged, settings):
-    """What is wrong with it is answered in the vendor's words: no field comes twice, no file."""
+    """A faulty form is answered in the vendor's words: no repeated field, no file."""
     settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
     content_type = "multipart/form-data; boundary=X"
     with assert_unchanged():
@@ -511,14 +511,14 @@ def test_multipart_without_a_boundary(reply, pending, assert_unchanged):
     ids=["list", "deep list", "text", "key"],
 )
 def test_a_long_value_is_not_said_again(body, reply):
-    """An answer to a long value is short: the value is cut in the text and left out beside it."""
+    """An answer to a long value is short: the text has it cut, and the field is left out."""
     answer = reply(replace(V4.ask(""), body=body))
     assert answer.status == 400
     assert len(answer.body) < 4000
     assert b'"value"' not in answer.body
 
 
-# What clients send beside
+# Extra inputs of clients
 
 
 @both

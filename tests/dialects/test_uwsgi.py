@@ -20,7 +20,7 @@ from tests.new_project import NewProject
 from tests.test_docs import blocks, page
 from tests.test_new_projects import MAILERS, SMALLEST, TO_FILES, TO_FILES_BEFORE
 
-#: Beside the interpreter, or on the path. Its wheel is compiled on the spot: no extra has it.
+#: Next to the interpreter, or on the path. No extra has it, since its wheel must be compiled.
 UWSGI = shutil.which("uwsgi", path=str(Path(sys.executable).parent)) or shutil.which("uwsgi") or ""
 
 pytestmark = pytest.mark.faults

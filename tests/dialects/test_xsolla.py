@@ -261,13 +261,13 @@ def test_state_is_kept(length, reply, pending):
     ids=["8", "513", "empty", "line break", "paragraph", "invisible"],
 )
 def test_state_is_refused(state, details, reply, pending, assert_unchanged):
-    """A state that is too short, too long or not printable is refused with a code of its own."""
+    """A state that is too short, too long or not printable is refused with a separate code."""
     with assert_unchanged():
         assert reply(ask_oauth2(ADDRESS, state=state)) == weak_state(details)
 
 
 def test_state_that_is_no_utf8(reply, pending, assert_unchanged):
-    """A state whose bytes are no UTF-8 could not be returned unchanged, so it is refused."""
+    """A state that is not valid UTF-8 could not be returned unchanged, so it is refused."""
     ask = replace(ask_oauth2(ADDRESS), query="client_id=57&state=12345678%FF")
     with assert_unchanged():
         assert reply(ask) == weak_state(b'"Only printable characters are allowed."')
@@ -327,7 +327,7 @@ def test_locale(case, locale, language, reply, pending):
 
 @both
 def test_parameters_of_the_vendors_clients(case, reply, pending):
-    """What the vendor's clients send beside is ignored, whatever it is."""
+    """Extra inputs of the vendor's clients are ignored."""
     ignored = {
         "scope": "offline",
         "response_type": "code",
@@ -352,7 +352,7 @@ def test_parameters_of_the_vendors_clients(case, reply, pending):
 
 
 def test_project_id_beside_client_id(reply, pending):
-    """OAuth 2.0 goes by ``client_id``; a ``projectId`` beside it is not looked at."""
+    """OAuth 2.0 uses ``client_id``; an additional ``projectId`` is not read."""
     assert reply(ask_oauth2(ADDRESS, projectId="nobody's")) == expected(204)
 
 
@@ -443,7 +443,7 @@ def test_several_faults_at_once(reply, pending, assert_unchanged):
         )
 
 
-# Who is asked for
+# The identity
 
 
 @both
@@ -457,7 +457,7 @@ def test_identity(case, identity, reply, pending, delivered):
 
 @both
 def test_user_name_of_255_characters(case, reply):
-    """255 characters are not too long; that nobody has such a name is another matter."""
+    """255 characters are not too long; no account has such a name, however."""
     assert reply(case.ask("u" * 255)) == OAUTH2_ENDINGS[Outcome.UNKNOWN]
 
 
@@ -478,7 +478,7 @@ def issue_code(account, client, redirect, state):
 
 
 def test_landing_oauth2(reply, pending, delivered, press):
-    """The browser lands on the redirect with the state; without an issuer there is no code."""
+    """The browser is redirected with the state; without an issuer there is no code."""
     reply(ask_oauth2(ADDRESS, state="abc.DEF-123_x"))
     response = press(delivered()[0])
     assert (response.status_code, response["Location"]) == (

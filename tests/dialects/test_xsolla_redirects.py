@@ -162,7 +162,7 @@ def test_near_misses_are_many():
 
 @pytest.mark.parametrize("typed", NEAR_MISSES.values(), ids=NEAR_MISSES)
 def test_near_miss(typed, five):
-    """What only resembles a registered redirect is not one."""
+    """A URL that only resembles a registered redirect does not match."""
     game = clients.by_name("game")
     assert game is not None
     assert clients.find_redirect(game, typed) is Refusal.REDIRECT_NOT_ALLOWED
@@ -205,7 +205,7 @@ def test_hit(case, quiet, typed, five, configure, reply, pending):
 def test_broken_parameter(
     case, quiet, query, fault, five, configure, reply, pending, assert_unchanged
 ):
-    """A redirect that is given twice, or has NUL, is invalid whatever the others say."""
+    """A redirect that is repeated, or has NUL, is invalid whichever errors the others have."""
     configure(QUIET=quiet)
     name = PARAMETER[case.name]
     why = {
@@ -233,7 +233,7 @@ def test_broken_parameter(
     ],
 )
 def test_redirect_under_another_name(case, query, five, reply, pending, assert_unchanged):
-    """A redirect under any other name, or as an array, is none: the one of several is missing."""
+    """A redirect under another name, or as an array, does not count: one of several is missing."""
     name = PARAMETER[case.name]
     with assert_unchanged():
         assert (
@@ -244,7 +244,7 @@ def test_redirect_under_another_name(case, query, five, reply, pending, assert_u
 
 @both
 def test_redirect_in_the_body(case, five, reply, pending, assert_unchanged):
-    """A redirect in the body is none either."""
+    """A redirect in the body does not count either."""
     body = {"username": ADDRESS, PARAMETER[case.name]: [WEB], "redirect": {"url": WEB}}
     with assert_unchanged():
         assert (
@@ -264,7 +264,7 @@ def test_registered_script(case, url, configure, reply, pending, assert_unchange
 
 
 def test_redirect_removed_before_the_click(five, configure, reply, pending, delivered, press):
-    """A redirect that is taken off the list meanwhile is not followed; the click counts."""
+    """A redirect that was removed from the list since is not followed; the click counts."""
     reply(ask_oauth2(ADDRESS, redirect=APP, state="state-of-mine"))
     left = {str(place): url for place, url in enumerate(FIVE) if url != APP}
     configure(CLIENTS=[{"name": "game", "ids": IDS, "redirects": left}])
@@ -273,7 +273,7 @@ def test_redirect_removed_before_the_click(five, configure, reply, pending, deli
     assert state_of_the_confirmation() == ConfirmationState.CONFIRMED
 
 
-# What is put on a redirect
+# Parameters of a redirect
 
 
 LANDINGS = {
@@ -338,7 +338,7 @@ def test_state_of_several_lines(state, five, reply, pending, assert_unchanged):
 
 
 def test_landing_in_any_letters(configure, reply, pending, delivered, press):
-    """What stands in the registered address comes first, ours replaces what has its name."""
+    """Parameters of the registered address come first; ours replace those of the same name."""
     url = "mygame://done?state=old&code=old&keep=%C3%BC#here"
     configure(CLIENTS=[{"name": "game", "ids": IDS, "redirects": [url]}])
     reply(ask_oauth2(ADDRESS, state="state-of-mine"))
@@ -347,7 +347,7 @@ def test_landing_in_any_letters(configure, reply, pending, delivered, press):
     assert way_on(response) == "mygame://done?code=old&keep=%C3%BC&state=state-of-mine#here"
 
 
-# What a user JWT claims, read by another library
+# Claims of a user JWT, read by another library
 
 
 def verified(location, key, algorithm):
@@ -405,7 +405,7 @@ def test_payload_is_one_claim(payload, reply, pending, delivered, press):
 
 
 def test_claims_in_the_query(reply, pending, delivered, press):
-    """A claim that the request names beside the payload is not read."""
+    """A claim that the request names in addition to the payload is not read."""
     ask = ask_jwt(ADDRESS, payload="mine", sub="somebody", exp="1", alg="none", token="x")
     reply(ask)
     claims, header = verified(press(delivered()[0])["Location"], secret(GAME_SECRET), "HS256")
@@ -414,7 +414,7 @@ def test_claims_in_the_query(reply, pending, delivered, press):
 
 
 def test_public_key_as_a_secret(reply, pending, delivered, press, configure, rsa_keys, caplog):  # noqa: F811
-    """A public key signs nothing as a secret, which would let anybody sign."""
+    """A public key is not used as a secret, with which anyone could sign."""
     private, _ = rsa_keys
     public = JWK.from_pem(private.encode()).export_to_pem().decode()
     client = {"name": "game", "ids": IDS, "redirects": [GAME], "signing": {"key": public}}

@@ -9,7 +9,7 @@ from . import xsolla_sdks as sdks
 from .test_xsolla import JWT_ENDINGS, OAUTH2_ENDINGS
 
 ALREADY = "User account is already confirmed."
-#: What Unity hands on as the type, and iOS as the case; None where neither has the text.
+#: The values that Unity passes on as the type, and iOS as the case; None if both lack the text.
 READ_AS = {
     Outcome.UNKNOWN: ("UnknownError", "notFound"),
     Outcome.CONFIRMED: ("UnknownError", "parameters"),

@@ -1,4 +1,4 @@
-"""How the vendor's SDKs read an answer, each written after its source; what the game is given."""
+"""Parsers of the vendor's SDKs, each ported from its source, with a game's result."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 
 def unity(status: int, body: bytes) -> Any:
-    """Unity 3.1.1, ``WebRequestHelper``: any body with the three words, whatever its status."""
+    """Unity 3.1.1, ``WebRequestHelper``: any body with the three words, with any status."""
     text = body.decode()
     if all(word in text for word in ("error", "code", "description")):
         error = (_object(body) or {}).get("error")
@@ -41,7 +41,7 @@ def unity(status: int, body: bytes) -> Any:
 
 
 def old_unity(status: int, body: bytes) -> Any:
-    """Unity 0.7.1: the status is not looked at, and what is no JSON object is success."""
+    """Unity 0.7.1: the status is ignored, and a body that is not a JSON object is success."""
     error = (_object(body) or {}).get("error")
     if not error:
         return SENT
@@ -122,7 +122,7 @@ READERS = (unity, old_unity, unreal, android, old_android, ios, cocos, widget)
 
 
 def at_the_landing(url: str) -> dict[str, str]:
-    """What Unity takes out of the URL on which the browser lands."""
+    """The values that Unity extracts from the URL of the redirect."""
     found = {}
     for name in ("token", "code", "error_code", "error_description"):
         if match := re.search(rf"[&?]{name}=([a-zA-Z0-9._+-]+)", url):

@@ -1,1 +1,1 @@
-"""Couriers as processes of their own, killed and cut off while real servers take their messages."""
+"""Couriers in separate processes, killed and disconnected while real servers take messages."""

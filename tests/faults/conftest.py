@@ -1,4 +1,4 @@
-"""A world for couriers: a database of its own, a mail server that keeps what it took, processes."""
+"""Fixtures for couriers: a separate database, a mail server that keeps its messages, processes."""
 
 import json
 import os
@@ -131,18 +131,18 @@ class World:
         return json.loads(self.run("-c", DUMP))
 
     def unfinished(self):
-        """How many deliveries are still on their way."""
+        """Return the number of deliveries that are still on their way."""
         return sum(row["state"] in {"asked", "queued", "sending"} for row in self.rows())
 
     def deaths(self):
-        """Where couriers died, and over which delivery."""
+        """Return the points at which couriers died, with their deliveries."""
         if not self.journal.exists():
             return []
         lines = self.journal.read_text().splitlines()
         return [(point, int(pk)) for point, pk in (line.split() for line in lines)]
 
     def log_text(self):
-        """What the couriers said."""
+        """Return the output of the couriers."""
         # Not through the handle that the couriers write to: reading would move them as well.
         return Path(self.log.name).read_text()[-8000:]
 

@@ -89,7 +89,7 @@ def start_worker(world, *options, **more):
 
 
 def sent_everything(world):
-    """Whether every account got its message."""
+    """Return whether every account got its message."""
     return len(world.sink.by_recipient()) == MESSAGES and not world.unfinished()
 
 
@@ -107,7 +107,7 @@ def test_celery(carried, broker):
     more = over(url)
     gate.shut()
     start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
-    # The asks are answered and committed although nobody could be told of them.
+    # The requests are answered and committed although no worker could be notified.
     wait_until(lambda: "asked" in carried.log_text(), carried.log_text)
     assert {row["state"] for row in carried.rows()} == {"queued"}
     assert not carried.sink.messages
@@ -128,7 +128,7 @@ def test_celery(carried, broker):
 
 @pytest.mark.postgres
 def test_celery_wakes_the_worker(carried, broker):
-    """With the broker there, an ask is carried without anybody's looking."""
+    """With the broker available, a request is processed without polling."""
     _, url = broker
     more = over(url)
     start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)

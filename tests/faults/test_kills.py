@@ -48,7 +48,7 @@ def test_without_kills_every_message_goes_out_exactly_once(world):
 
 
 def test_kill_nine_loses_nothing(world):
-    """Whoever dies before acceptance doubles nothing; after it, one identical copy."""
+    """A courier that dies before acceptance duplicates nothing; after it, one identical copy."""
     world.serve()
     world.ask(ACCOUNTS, UNDONE)
     drain_with(

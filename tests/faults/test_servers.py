@@ -59,7 +59,7 @@ class Mailbox:
         return "250 OK"
 
     def assert_copies_are_identical(self):
-        """Whoever got two messages got one message twice."""
+        """A recipient of two messages got one message twice."""
         for recipient in self.took():
             copies = [message for to, message in self.taken if to == recipient]
             assert len({copy["Message-ID"] for copy in copies}) == 1
@@ -110,7 +110,7 @@ def when_due(clock, delivery):
 
 
 def says(delivery):
-    """What the row says of its state, why, by which error, and at which attempt."""
+    """Return the row's state, reason, error and attempts."""
     delivery.refresh_from_db()
     return (
         delivery.state,
@@ -130,7 +130,7 @@ def went_out(attempts, doubts=0):
 
 
 def test_refuses_connections(serve, settings, clock, delivery):
-    """While nobody listens the message waits; it goes out once the server is there."""
+    """While the server is down the message waits; it is sent once the server is back."""
     port = free_port()
     through(settings, SMTP, host="127.0.0.1", port=port)
     for attempt in (1, 2):
@@ -166,7 +166,7 @@ class Greylist(Mailbox):
 
 
 def test_greylists(serve, clock, delivery):
-    """Who is put off at first gets the message at the second attempt, half a minute later."""
+    """A deferred recipient gets the message at the second attempt, half a minute later."""
     mailbox = Greylist()
     serve(mailbox)
     assert send_due() == Tally(unsent=1)
@@ -277,7 +277,7 @@ def test_drops_after_the_final_dot_once(serve, clock, delivery):
 
 
 def test_drops_after_the_final_dot_always(serve, clock, delivery):
-    """After one repeat nobody knows, and nothing more is sent."""
+    """After one ambiguous repeat the state is unknown, and nothing more is sent."""
     mailbox = DropsAfterTheBody(99)
     serve(mailbox)
     for _ in range(2):
@@ -397,7 +397,7 @@ def silent(settings, change):
             with suppress(TimeoutError):
                 met.append(listener.accept()[0])
             for session in met if drips else []:
-                # Who has given up is no longer there to be written to.
+                # An account that disowned its address is not written to.
                 with suppress(OSError):
                     session.send(b"2")
 
@@ -452,7 +452,7 @@ no_tls = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring T
 
 @no_tls
 def test_refuses_authentication(serve, settings, clock):
-    """After 535 the queue rests for everybody, no attempt is burnt, and the rows say why."""
+    """After 535 the whole queue is paused, no attempt is used up, and the rows have the reason."""
     deliveries = [queued(UserFactory.create()) for _ in range(3)]
     mailbox, doorkeeper = Mailbox(), Doorkeeper(b"right")
     server = serve(mailbox, authenticator=doorkeeper, **LOCKED)
@@ -472,7 +472,7 @@ def test_refuses_authentication(serve, settings, clock):
     assert sorted(mailbox.took().values()) == [1] * 3
 
 
-# Couriers in processes of their own
+# Couriers in separate processes
 
 
 EXPECTED = {f"player{n}@example.com" for n in range(60)}

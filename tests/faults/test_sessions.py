@@ -31,7 +31,7 @@ def addresses(total):
 
 
 def is_done(world, expected):
-    """Whether everybody has a message and nothing is on its way."""
+    """Return whether every account has a message and nothing is on its way."""
     return set(world.sink.by_recipient()) >= expected and not world.unfinished()
 
 
@@ -152,8 +152,8 @@ def test_cut_sessions(world):
         assert row["confirmation__sends"] == 1
         doubled += len(messages) - 1
         doubts += row["doubts"]
-    # Marked once and not again, two hundred are doubled; a machine that stalls for longer than a
-    # lease may double a few whatever is done.
+    # Without repeated marking, two hundred are duplicated; a machine that stalls for longer than a
+    # lease may duplicate a few in any case.
     assert doubled <= 5, f"{doubled} doubled, {doubts} doubts, {sum(cuts)} sessions cut"
 
 
@@ -172,7 +172,7 @@ def read_only(world):
         try:
             yield
         finally:
-            # Sessions that began meanwhile stay read-only: whoever has one must leave it.
+            # Sessions that began in between stay read-only until they are closed.
             control.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
             close()
 
@@ -232,7 +232,7 @@ json.dump([due.timestamp(), [address or identity for address, identity in held]]
 @pytest.mark.parametrize("offset", [3600, -3600])
 @pytest.mark.parametrize("quiet", [False, True], ids=["candid", "quiet"])
 def test_a_wrong_clock(world, offset, quiet):
-    """A courier that is an hour off beside one that is right: nothing doubled, early or stuck."""
+    """A courier an hour off next to one that is right: nothing is duplicated, early or stuck."""
     world.serve()
     world.ask(80, **({"FAULTS_QUIET": "1"} if quiet else {}))
     expected = addresses(80)
@@ -275,7 +275,7 @@ Confirmation.objects.filter(address="player40@example.com").update(address="no a
 
 
 def test_poison_between_good_rows(world, tmp_path):
-    """Rows that cannot be written end, each with its reason, and hold nobody up."""
+    """Rows that cannot be written end, each with its reason, and block no others."""
     templates = tmp_path / "templates" / "resend_confirmation" / "poison"
     templates.mkdir(parents=True)
     (templates / "message.txt").write_text("{% include 'nowhere/at/all.txt' %}")

@@ -1,4 +1,4 @@
-"""``manage.py resend_confirmation work`` in a process of its own, ended in the middle of a send."""
+"""``manage.py resend_confirmation work`` in a separate process, ended in the middle of a send."""
 
 import asyncio
 import signal
@@ -183,7 +183,7 @@ execute_from_command_line(["manage.py", "resend_confirmation", "work", "--concur
 
 @on_sqlite
 def test_a_courier_that_ends_by_itself(world, slow, tmp_path):
-    """When one courier ends, the other finishes its message, and whoever supervises them hears."""
+    """When one courier ends, the other finishes its message, and the supervisor is notified."""
     work = Work(world, tmp_path, started=["-c", ENDING])
     wait_until(lambda: slow.waiting, world.log_text)
     wait_until(lambda: "A courier ended (SystemExit)" in world.log_text(), world.log_text)
@@ -213,7 +213,7 @@ def test_several_couriers(world, slow, tmp_path):
     wait_until(lambda: slow.waiting == 3, world.log_text)
     slow.go.set()
     wait_until(lambda: not world.unfinished(), world.log_text)
-    # What comes in later is found after a rest.
+    # A later delivery is found after the poll interval.
     world.run("-c", LATER)
     wait_until(lambda: len(slow.messages) == 4, world.log_text)
     wait_until(lambda: not world.unfinished(), world.log_text)

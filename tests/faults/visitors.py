@@ -39,7 +39,7 @@ QUIET = "quiet"
 
 
 def ask(user, case):
-    """Ask through one dialect, from an address of one's own; what the answer promises."""
+    """Send requests of one dialect from one network, and return the promise of the answer."""
     asked = case.ask(user.email)
     response = Client(raise_request_exception=False).generic(
         asked.method,

@@ -1,4 +1,4 @@
-"""What a host may set for its own API: it lets nobody in and says everything in its own words."""
+"""A host's settings for its own API: no access, and error messages in its own format."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,21 +20,21 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
 
 
 class Nobody(BaseAuthentication):
-    """Nobody's credentials are good."""
+    """Rejects all credentials."""
 
     def authenticate(self, request: Request) -> None:
         raise AuthenticationFailed
 
 
 class Never(BasePermission):
-    """Nobody may do anything."""
+    """Denies everything."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return False
 
 
 class Once(BaseThrottle):
-    """Everybody was here before."""
+    """Reports every request as throttled."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         return False

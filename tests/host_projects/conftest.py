@@ -29,14 +29,14 @@ def host(request, settings, monkeypatch, site):  # noqa: F811
     for name, value in made.database.items():
         monkeypatch.setitem(connections.settings["default"], name, value)
     site.configure(**made.ours)
-    # What leads to an ending is asked by the same way.
+    # Preparations for an ending go through the same server.
     monkeypatch.setattr(site, "send", made.ask)
     return made
 
 
 @pytest.fixture(params=["/", "/shop/", "/elsewhere/"])
 def script_prefix(request):
-    """What a thread may have: a command's own, a courier's, or that of the last request."""
+    """The script prefix of a thread: a command's, a courier's, or that of the last request."""
     set_script_prefix(request.param)
     yield request.param
     set_script_prefix("/")

@@ -31,7 +31,7 @@ def by_asgi(ask: Request, mounted: str) -> Reply:
 
 
 def behind_proxy(ask: Request, mounted: str) -> Reply:
-    """Ask a WSGI server through a proxy that takes ``mounted`` off the path and tells nobody."""
+    """Call a WSGI server through a proxy that strips ``mounted`` from the path without a header."""
     return over_wsgi(ask)
 
 
@@ -61,12 +61,12 @@ class Host:
         return self.name
 
     def ask(self, ask: Request) -> Reply:
-        """What comes back to an ask whose path is the one on the test site."""
+        """Return the response to a request for the test site's path."""
         path = ask.path if isinstance(ask.path, str) else ask.path.decode("latin-1")
         return self.serve(replace(ask, path=f"{self.below}{path}"), self.mounted)
 
     def open(self, url: str, form: bytes | None = None) -> Reply:
-        """What a browser gets that opens ``url``, or sends it a form."""
+        """Return the response to a browser that opens ``url`` or posts a form to it."""
         assert url.startswith(f"{SITE}{self.mounted}/")
         path, _, query = url.removeprefix(f"{SITE}{self.mounted}").partition("?")
         ask = Request(path=path, query=query, method="GET", content_type="")
@@ -80,7 +80,7 @@ def _middleware(path: str) -> list[str]:
     return [*settings.MIDDLEWARE, path]
 
 
-#: Before Django 6.0 the middleware asks every request's session who it is, whatever the view.
+#: Before Django 6.0 the middleware reads the user from every request's session, for every view.
 LOOKED_AT = {"Vary": "Cookie"} if django.VERSION < (6, 0) else {}
 
 #: Those that can be had in this process.

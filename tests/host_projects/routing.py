@@ -1,4 +1,4 @@
-"""A host's routers: people, and what belongs to them, in a database of their own."""
+"""A host's routers: users and their related models in a separate database."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ class PeopleRouter:
     """Keeps users and ours together; nothing of either is in the default database."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
-        """Where ``model`` is read."""
+        """Return the database to read ``model`` from."""
         return "people" if model._meta.app_label in PEOPLE else "default"
 
     def db_for_write(self, model: Any, **hints: Any) -> str:
-        """Where ``model`` is."""
+        """Return the database of ``model``."""
         return "people" if model._meta.app_label in PEOPLE else "default"
 
     def allow_relation(self, one: Any, other: Any, **hints: Any) -> bool:
-        """What is read from the copy is the same row."""
+        """A row read from the replica is the same row."""
         return True
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
@@ -30,7 +30,7 @@ class CopyRouter(PeopleRouter):
     """Reads people and ours from the copy, to which nothing ever comes: it lags for good."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
-        """Where ``model`` is read."""
+        """Return the database to read ``model`` from."""
         return "copy" if model._meta.app_label in PEOPLE else "default"
 
 
@@ -38,7 +38,7 @@ class ApartRouter(PeopleRouter):
     """Keeps users and ours apart, which no database can join."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
-        """Where ``model`` is read."""
+        """Return the database to read ``model`` from."""
         return "people" if model._meta.app_label == "auth" else "default"
 
     db_for_write = db_for_read

@@ -57,7 +57,7 @@ def test_migrations():
 
 
 def test_command(run, clock):
-    """An identity, everybody who waits, draining, counting, pruning."""
+    """An identity, all pending accounts, draining, counting, pruning."""
     PendingFactory(username="pending", email="pending@example.com")
     PendingFactory(username="other", email="other@example.com")
     assert run("send", "pending@example.com") == ("pending@example.com: queued\n", 0)
@@ -79,7 +79,7 @@ def test_command(run, clock):
 
 
 def test_status_of_what_is_due(run, clock):
-    """How long something has been due is told in seconds, whatever the clocks are set to."""
+    """The time for which something has been due is in seconds, in every time zone."""
     start(UserFactory(username="pending"))
     clock.epoch += 90
     counted = json.loads(run("status", "--json")[0])
@@ -127,7 +127,7 @@ def test_admins_actions(action, state, messages, root):
 
 @pytest.mark.django_db(transaction=True, databases=[*settings.DATABASES])
 def test_wakes_after_the_commit_of_its_own_database(monkeypatch):
-    """The carrier is woken and receivers are told after the commit of the database of ours."""
+    """The carrier is woken and signals are sent after the commit of our database."""
     alias = router.db_for_write(Delivery)
     told = []
     monkeypatch.setattr("resend_confirmation.deliveries.wake.wake", lambda: told.append("woken"))
@@ -160,7 +160,7 @@ def test_deactivated_by_staff(settings):
 
 
 def test_confirmed_is_told_in_the_transaction_of_ours(clock):
-    """Who hears of a confirmation can still take it back."""
+    """A receiver of a confirmation can still undo it."""
     PendingFactory(username="pending")
     seen = []
 

@@ -40,7 +40,7 @@ class Reporter:
 
 @pytest.fixture
 def browser(settings):
-    """A browser at a host with error pages and a reporter of its own."""
+    """A browser at a host with its own error pages and reporter."""
     settings.ROOT_URLCONF = "tests.host_projects.urls_failing"
     settings.MIDDLEWARE = [f"{__name__}.Reporter", *settings.MIDDLEWARE]
     Reporter.seen.clear()
@@ -55,7 +55,7 @@ def assert_guarded(response, status, words):
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_a_crash(method, browser, crash):
-    """What crashes behind the page is the host's 500, its reporter told, nothing kept anywhere."""
+    """A crash behind the page leads to the host's 500 page and a report, and nothing is kept."""
     crash(engine, "inspect")
     crash(engine, "confirm")
     heard = []
@@ -88,7 +88,7 @@ def test_a_bad_request(browser, settings):
 
 
 def test_the_hosts_other_pages(browser, crash):
-    """The request after it, and a crash of the host's own, know nothing of it."""
+    """The request after it, and a crash of the host's own, are not affected."""
     crash(engine, "inspect")
     assert browser.get(PAGE, {"token": TOKEN}).status_code == 500
     assert browser.get("/home/").content == b"home"
@@ -97,7 +97,7 @@ def test_the_hosts_other_pages(browser, crash):
 
 
 def test_under_debug(browser, crash, settings):
-    """While developing the page is Django's own, and the host's URLs are still found."""
+    """Under DEBUG the page is Django's own, and the host's URLs are still found."""
     settings.DEBUG = True
     crash(engine, "inspect")
     response = browser.get(PAGE, {"token": TOKEN})

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.django, pytest.mark.django_db(databases=[*settings.DAT
     ],
 )
 def test_script_prefix(forced, link, script_prefix, settings):
-    """The prefix of FORCE_SCRIPT_NAME and no other, whatever the thread has."""
+    """The prefix of FORCE_SCRIPT_NAME is used, and never the thread's."""
     settings.FORCE_SCRIPT_NAME = forced
     assert links.url("x") == link
     with ThreadPoolExecutor(1) as threads:
@@ -45,7 +45,7 @@ def test_script_prefix_of_a_command(script_prefix, settings):
 
 
 def test_base_url_with_a_path(settings):
-    """Where only the server knows of a script name, BASE_URL has it."""
+    """If only the server has a script name, BASE_URL must contain it."""
     settings.RESEND_CONFIRMATION = {
         **settings.RESEND_CONFIRMATION,
         "BASE_URL": "https://site.example/shop/",
@@ -94,7 +94,7 @@ def test_i18n_patterns(language, path, active, settings, client):
 
 
 def test_language_code_that_is_not_offered(settings):
-    """Where not even LANGUAGE_CODE is among LANGUAGES a message still goes out."""
+    """If LANGUAGE_CODE is not among LANGUAGES a message is still sent."""
     settings.LANGUAGES = [("de", "Deutsch")]
     start(UserFactory.create())
     send_due()

@@ -1,4 +1,4 @@
-"""The hosts that take a process of their own, each with the answers, the links and the doors."""
+"""The hosts that need a separate process, each with the answers, the links and the entry points."""
 
 import pytest
 from django.conf import settings
@@ -7,7 +7,7 @@ from tests.subprocesses import assert_passes
 
 pytestmark = [pytest.mark.django, pytest.mark.server]
 
-#: What is run there: the other tests here are of this process alone.
+#: The tests to run there; the others here are for this process only.
 TESTS = ("tests/host_projects/test_answers.py", "tests/host_projects/test_doors.py")
 
 

@@ -1,4 +1,4 @@
-"""The test site's URLs beside a host's pages, which catch every path below a language."""
+"""The test site's URLs, and a host's pages that match every path below a language."""
 
 from django.conf.urls.i18n import i18n_patterns
 from django.http import HttpRequest, HttpResponse

@@ -121,7 +121,7 @@ def test_expired(application, land, client):
 
 
 def test_state_beside_the_code(application, pending, client):
-    """The state comes back beside the code, and the click logs nobody in."""
+    """The redirect has the state as well as the code, and the click does not log in."""
     path = "/api/oauth2/user/resend_confirmation_link?client_id=57&state=state-of-mine"
     body = {"username": "pending@example.com"}
     assert client.post(path, body, content_type="application/json").status_code == 204
@@ -158,7 +158,7 @@ def test_clients_without_codes():
 
 
 def messages(**given):
-    """What the checks say of codes, by id."""
+    """Return the checks' messages about codes, by id."""
     found = [(str(m.id).partition("."), m.msg) for m in run_checks(**given)]
     return [(id_, text) for (app, _, id_), text in found if app == "resend_confirmation"]
 

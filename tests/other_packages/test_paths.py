@@ -1,4 +1,4 @@
-"""django-allauth's pages below accounts/, where calls of ours are as well."""
+"""django-allauth's pages below accounts/, together with calls of ours."""
 
 import re
 

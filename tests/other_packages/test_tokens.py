@@ -1,4 +1,4 @@
-"""Tokens of others: none of theirs confirms here, and ours opens nothing of theirs."""
+"""Other tokens: none of them confirms here, and ours do not work elsewhere."""
 
 import pytest
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
@@ -35,7 +35,7 @@ def uid_of(user):
 
 
 class Activation(PasswordResetTokenGenerator):
-    """A generator of a host's own."""
+    """A host's own generator."""
 
     key_salt = "resend_confirmation.link"
 
@@ -85,7 +85,7 @@ def shapes(token):
 
 
 def test_ours_resets_no_password(token, pending):
-    """Our token is none of Django's for a password, nor of djoser, which takes the same."""
+    """Our token is not valid as Django's password token, nor for djoser, which uses the same."""
     for shape in shapes(token):
         assert not default_token_generator.check_token(pending, shape)
         assert not Activation().check_token(pending, shape)
@@ -102,7 +102,7 @@ def test_ours_opens_no_reset_page(token, pending):
 
 
 def test_ours_is_no_signature(token, pending):
-    """Our token is no signature of django.core.signing's, under our own salt either."""
+    """Our token is not a signature of django.core.signing, under our own salt either."""
     for salt in ("django.core.signing", "resend_confirmation.link", "account"):
         for shape in shapes(token):
             with pytest.raises(signing.BadSignature):

@@ -10,7 +10,7 @@ from tests.urls import urlpatterns as ours
 
 @protected_resource(scopes=["read"])  # type: ignore[untyped-decorator]
 def me(request: HttpRequest) -> HttpResponse:
-    """Whose token it is."""
+    """Report the account of the token."""
     return HttpResponse(request.resource_owner.username)  # type: ignore[attr-defined]
 
 

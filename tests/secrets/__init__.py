@@ -1,1 +1,1 @@
-"""Where a token or an address might leak: reports, logs, the admin, tasks, other packages."""
+"""Places where a token or an address might leak: reports, logs, the admin, tasks, packages."""

@@ -1,4 +1,4 @@
-"""What ADMINS are mailed of everything that is logged."""
+"""The mails to ADMINS about everything that is logged."""
 
 import logging
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ def text_of(part):
 
 @contextmanager
 def unlogged():
-    """Reports are made of templates, which log what they miss: there would be no end."""
+    """Reports are rendered by templates, which log missing variables: this would recurse."""
     logging.disable(logging.CRITICAL)
     try:
         yield
@@ -38,7 +38,7 @@ class Reporter(AdminEmailHandler):
 
 @pytest.fixture
 def reports(settings):
-    """What ADMINS are mailed of every record, with the local variables of each frame."""
+    """The mails to ADMINS about every record, with the local variables of each frame."""
     staff = "staff@site.example"
     settings.ADMINS = [staff if django.VERSION >= (6, 0) else ("Staff", staff)]
     handler = Reporter(include_html=True)

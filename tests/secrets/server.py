@@ -1,4 +1,4 @@
-"""Django's own server in a process of its own, which logs everything: started by a test."""
+"""Django's own server in a separate process, which logs everything; started by a test."""
 
 import json
 import logging

@@ -52,7 +52,7 @@ class Failing:
 
 
 def reported(error):
-    """What Django's reports show of an exception, as text and as HTML."""
+    """Return Django's reports of an exception, as text and as HTML."""
     reporter = ExceptionReporter(None, type(error), error, error.__traceback__, is_email=True)
     with unlogged():
         return reporter.get_traceback_text() + reporter.get_traceback_html()
@@ -140,7 +140,7 @@ WORKS = [
 
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.__name__)
 def test_every_statement(work, secrets, reports, caplog):
-    """Whichever statement fails, no log, mail or exception quotes address, payload or token."""
+    """No log, mail or exception quotes address, payload or token, for any statement that fails."""
     caplog.set_level(logging.DEBUG)
     seen = []
 
@@ -237,7 +237,7 @@ def test_explanation(error, text):
 
 
 def test_numbers_of_a_driver():
-    """What decides whether a statement is tried again stays: the number that MariaDB gives."""
+    """The value that decides on a retry is kept: MariaDB's error number."""
     error = IntegrityError(1062, "Duplicate entry 'ann@example.com'")
     error.__cause__ = DRIVER.IntegrityError(1062, "Duplicate entry")
     failures.censor(error)

@@ -1,4 +1,4 @@
-"""Where staff, workers and logs look: a token is in none of these places."""
+"""Places that staff, workers and logs can read: a token is in none of them."""
 
 import inspect
 import json
@@ -94,7 +94,7 @@ def _models() -> list[type[models.Model]]:
 
 @pytest.mark.parametrize("function", [celery.drain.run, tasks.drain.func])
 def test_tasks(function):
-    """A task has no arguments, so that no broker and no table of tasks holds anything of ours."""
+    """A task has no arguments, so that no broker and no table of tasks holds any data of ours."""
     assert not inspect.signature(function).parameters
 
 
@@ -144,7 +144,7 @@ def fetch(url, data=None):
     except HTTPError as error:
         return error.code
     except URLError:
-        # The landing, which is nobody's.
+        # The URL of the redirect, which is not confidential.
         return HTTPStatus.SEE_OTHER
 
 

@@ -25,7 +25,7 @@ from tests.test_link import linked
 pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 ADDRESS = "pending@example.com"
-#: What our own log says of ``fail``: class and frames, and not its text.
+#: Return our log's text for ``fail``: class and frames, without its message.
 KNOWN = "in fail"
 
 
@@ -44,7 +44,7 @@ def browser():
 
 
 def fail(*args, **kwargs):
-    """Stands for any code that is not ours, with a variable that it made of nothing of ours."""
+    """Stands for other code, with a variable that does not come from ours."""
     known_variable = "seen in reports"
     raise RuntimeError(known_variable.upper())
 
@@ -346,7 +346,7 @@ def test_a_page_that_was_not_found(browser, caplog):
 
 
 def test_reprs():
-    """What a caller typed, and whose address it is, shows in no repr."""
+    """A repr shows neither a caller's input nor an account's address."""
     account = Account("a user", ADDRESS, ADDRESS, Standing.PENDING)
     request = ResendRequest(identity=ADDRESS, client=None, payload=ADDRESS, client_state=ADDRESS)
     result = Result(Outcome.SENT, ADDRESS, ADDRESS)

@@ -25,7 +25,7 @@ OLDEST_NODE = 20
 PENDING = 120
 #: Settings that choose among the example site's clients.
 OURS = {"DJANGO_SETTINGS_MODULE": "tests.vendor_clients.settings"}
-#: How a site differs from the demonstration. The throttle counts for each dialect alone.
+#: Settings in which a site differs from the demonstration. The throttle counts by dialect.
 SITES = {
     "open": {"THROTTLE": "off"},
     "open too": {"THROTTLE": "off"},
@@ -38,7 +38,7 @@ SITES = {
 
 @pytest.fixture(scope="session")
 def node_modules(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the packages of the lock file are; installed once for each lock file."""
+    """The folder with the packages of the lock file; installed once for each lock file."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             unavailable(f"{program} is not installed")
@@ -79,7 +79,7 @@ def _install(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def run(node_modules) -> Callable[..., Any]:
-    """Run one of the scripts beside this file in a process of its own; what it printed."""
+    """Run a script of this folder in a separate process and return its output."""
     # Nothing but this: libraries of before 2020 send what is for this machine to the proxy.
     variables = {"PATH": os.environ["PATH"], "NODE_PATH": str(node_modules)}
 
@@ -116,7 +116,7 @@ class Sites:
         return self._started[name]
 
     def start(self, name: str, **variables: str) -> Site:
-        """A site with accounts of its own, which runs until the last test is over."""
+        """A site with separate accounts, which runs until the last test is over."""
         folder = self._folder / name.replace(" ", "-")
         folder.mkdir()
         shutil.copy(self._folder / "site.sqlite3", folder)
@@ -128,7 +128,7 @@ class Sites:
         return self._started.get(name)
 
     def waiting(self) -> str:
-        """The address of somebody who waits, and for whom nobody has asked yet."""
+        """Return the address of a pending account that has no request yet."""
         number = next(self._numbers)
         assert number <= PENDING
         return f"pending{number:06}@example.com"
@@ -142,7 +142,7 @@ def _break(site: Site) -> None:
 
 @pytest.fixture(scope="session")
 def sites(tmp_path_factory) -> Iterator[Sites]:
-    """The sites, each with an inbox of its own."""
+    """The sites, each with a separate inbox."""
     with ExitStack() as stack:
         yield Sites(tmp_path_factory.mktemp("sites"), stack)
 

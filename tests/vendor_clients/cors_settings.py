@@ -12,7 +12,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def documented(page: Path) -> dict[str, Any]:
-    """What the page's Python says about CORS."""
+    """The CORS settings of the page, in Python."""
     text = page.read_text(encoding="utf-8")
     said: dict[str, Any] = {}
     for block in re.findall(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE):

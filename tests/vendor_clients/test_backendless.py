@@ -136,7 +136,7 @@ def test_identities(ask, sites, form, name, identity, to):
     ids=["unknown", "blocked", "too long"],
 )
 def test_not_found(ask, sites, form, identity):
-    """An unknown account, one that staff deactivated, and what can be none."""
+    """An unknown account, a deactivated one, and an identity that cannot exist."""
     site = sites["open"]
     with nothing_sent(site):
         assert ask(form(site.url), identity) == NOT_FOUND
@@ -181,7 +181,7 @@ def test_unknown_client(ask, sites, app, key):
 
 
 def test_no_clients(ask, sites):
-    """With an address alone the client is the default one; here is none."""
+    """With an address alone the client is the default one; there is none here."""
     site = sites["without clients"]
     with nothing_sent(site):
         assert ask(address(site.url), sites.waiting()) == UNKNOWN_CLIENT
@@ -204,7 +204,7 @@ def test_not_required_by_default(ask, sites):
 
 @pytest.mark.parametrize("form", ROOTS)
 def test_stale_token(ask, sites, form):
-    """A token that the library holds from the vendor's days is in nobody's way."""
+    """A token that the library kept from the vendor is ignored."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, "backendless", waiting):
         assert ask(form(site.url), waiting, token="stale") == {"returned": ""}

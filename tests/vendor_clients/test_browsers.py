@@ -36,7 +36,7 @@ class Elsewhere:
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory) -> Iterator[Elsewhere]:
-    """A client's web site, on a port of its own and so of another origin."""
+    """A client's web site, on a separate port and so of another origin."""
     folder = tmp_path_factory.mktemp("elsewhere")
     page = "<!doctype html><link rel=icon href=data:,><title>Elsewhere</title>"
     (folder / "index.html").write_text(page)
@@ -63,7 +63,7 @@ def open_site(sites: Sites, elsewhere) -> Site:
 
 @pytest.fixture(scope="module")
 def closed_site(sites: Sites) -> Site:
-    """The example site, which allows nobody."""
+    """The example site, which allows no origin."""
     return sites["open"]
 
 
@@ -192,7 +192,7 @@ def test_page_reads_error(fetch, open_site, call, error):
 
 
 def test_page_reads_quiet_answer(fetch, open_site):
-    """The same for the dialect that has one answer for everybody."""
+    """The same for the dialect that has one answer for all accounts."""
     data = {"email": "nobody@example.com"}
     assert fetch(open_site, "/accounts/resend-confirmation", data) == {
         "status": 200,
@@ -215,12 +215,12 @@ def test_page_reads_when_to_come_back(fetch, open_site, sites, call):
 
 @pytest.mark.parametrize("target", ["/confirm/", "/admin/login/", "/inbox/"])
 def test_other_pages_stay_closed(fetch, open_site, target):
-    """What is allowed are the dialects, and nothing else of the site."""
+    """The dialects are allowed, and nothing else of the site."""
     assert fetch(open_site, target) == {"refused": "TypeError"}
 
 
 def test_other_origins_stay_closed(chromium, fetch, open_site, elsewhere):
-    """What is allowed is the one origin: the same server under another name is refused."""
+    """One origin is allowed: the same server under another name is refused."""
     chromium.get(elsewhere.origin.replace("127.0.0.1", "localhost"))
     with nothing_sent(open_site):
         ending = CALLS[0].by(fetch, open_site, "nobody@example.com")
@@ -258,7 +258,7 @@ WITH_STALE_TOKEN = {"Content-Type": "application/json", "Authorization": "Bearer
     ],
 )
 def test_page_asks_with_credentials(chromium, elsewhere, sites, page, path, field, headers):
-    """By the settings of one dialect's page alone, cookies and stale tokens are no hindrance."""
+    """With the settings of one dialect's page alone, cookies and stale tokens are ignored."""
     name = f"cors of {page}"
     site = sites.get(name) or sites.start(
         name,

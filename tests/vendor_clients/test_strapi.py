@@ -30,7 +30,7 @@ def ask(run):
 
 
 def v3(status: int, message: str, reason: str) -> dict[str, Any]:
-    """What version 1 throws: a message taken out of the answer, and the answer."""
+    """The error of version 1: a message taken from the answer, and the answer."""
     return {
         "thrown": {
             "status": status,
@@ -46,7 +46,7 @@ def v3(status: int, message: str, reason: str) -> dict[str, Any]:
 
 
 def v4(status: int, name: str, message: str, **details: Any) -> dict[str, Any]:
-    """What versions 2 and 3 throw: the answer as it is."""
+    """The error of versions 2 and 3: the unchanged answer."""
     error = {"status": status, "name": name, "message": message, **details}
     return {"thrown": {"data": None, "error": error}}
 
@@ -61,7 +61,7 @@ def test_sent(ask, sites, library, dialect):
 
 @pytest.mark.parametrize(("library", "dialect"), ALL)
 def test_stale_token(ask, sites, library, dialect):
-    """A token that the library holds from the vendor's days is in nobody's way."""
+    """A token that the library kept from the vendor is ignored."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, dialect, waiting):
         ending = ask(library, site, waiting, token="stale")

@@ -100,7 +100,7 @@ def test_user_name(ask, sites, mode):
     ids=["jwt", "oauth2"],
 )
 def test_sent_with_all_options(ask, sites, mode, subject, more):
-    """Whatever else the library can send along is taken, the locale too, or passed by."""
+    """All other inputs of the library are accepted, the locale too, or ignored."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, DIALECTS[mode], waiting, client="arcade", subject=subject):
         assert ask(mode, mode(site.url, **more), waiting) == {"returned": ""}

@@ -1,1 +1,1 @@
-"""A host's own package, with a dialect of each shape that those of ours do not have."""
+"""A host's own package, with a dialect of each shape that the package's dialects lack."""

@@ -27,7 +27,7 @@ from resend_confirmation.outcomes import Outcome, Refusal
 
 
 class AcmeQuery(serializers.Serializer):
-    """What the query says."""
+    """The inputs in the query."""
 
     realm = StrictCharField(source="client")  # their word, our word
 

@@ -26,13 +26,13 @@ WHERE_TO = Answer(422, "RETURN_URL")
 
 
 class PutQueryHeaders(serializers.Serializer[Any]):
-    """Who calls."""
+    """The header that names the client."""
 
     X_App_Key = StrictCharField(source="client", required=False)
 
 
 class PutQueryQuery(serializers.Serializer[Any]):
-    """Who is meant, and where to land."""
+    """The identity, and the redirect."""
 
     user = IdentityField(source="identity")
     return_url = serializers.CharField(source="redirect", required=False)

@@ -30,7 +30,7 @@ BAD_JSON = Answer(400, "SerializationException", "The body is no JSON object.")
 
 
 class TargetedHeaders(serializers.Serializer[Any]):
-    """Which operation is meant."""
+    """The header that names the operation."""
 
     X_Amz_Target = serializers.ChoiceField(choices=[TARGET])
 
@@ -43,7 +43,7 @@ class TargetedBody(serializers.Serializer[Any]):
 
 
 class TargetedDetails(serializers.Serializer[Any]):
-    """Where the message went."""
+    """The address that the message went to."""
 
     AttributeName = serializers.CharField()
     DeliveryMedium = serializers.CharField()
@@ -57,7 +57,7 @@ class TargetedSuccess(serializers.Serializer[Any]):
 
 
 class TargetedError(serializers.Serializer[Any]):
-    """The envelope of errors, whose first key is no name that Python has."""
+    """The envelope of errors, whose first key is not a Python identifier."""
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """The type of the error and its text."""
@@ -106,7 +106,7 @@ class TargetedResend(ResendView):
         return clients.by_id(self.dialect, values["client"])
 
     def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
-        """What was typed, masked: the account's address would tell that there is one."""
+        """Mask the typed text: the account's address would reveal that there is one."""
         name, _, domain = result.identity.partition("@")
         return {
             "CodeDeliveryDetails": {

@@ -94,7 +94,7 @@ class TestAcme(DialectContract):
 
 
 def test_realm_is_needed(client):
-    """Without a realm the input is not valid, whoever is asked for."""
+    """Without a realm the input is not valid, for every identity."""
     body = json.dumps({"login": ADDRESS})
     answer = client.post("/v1/accounts/resend", body, content_type="application/json")
     assert answer.status_code == 422

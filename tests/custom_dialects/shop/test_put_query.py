@@ -71,7 +71,7 @@ CASE = Case(
         "over-long": INVALID,
         "NUL": INVALID,
         "a line break": INVALID,
-        # Percent-encoded it is no UTF-8, and becomes the sign for that: a name like another.
+        # Percent-encoded it is not valid UTF-8 and becomes U+FFFD: a name like any other.
         "a lone surrogate": expected(404, b'{"error":"USER"}'),
     },
 )
@@ -100,7 +100,7 @@ def test_redirect(site):
 
 
 def test_key_is_needed(site):
-    """Without the header there is no client; one that comes twice is another value."""
+    """Without the header there is no client; a repeated header is another value."""
     site.pending()
     for headers in ({}, {"X-App-Key": "k-game,k-game"}):
         refused = site.reply(replace(ask(ADDRESS), headers=headers))

@@ -1,4 +1,4 @@
-"""An operation named in a header, and a media type of its own."""
+"""An operation named in a header, and a separate media type."""
 
 import json
 from dataclasses import replace
@@ -38,7 +38,7 @@ def ask(identity, client="game"):
 
 
 def answers(status, body, headers=None):
-    """What comes back, in the vendor's type."""
+    """The envelope of success, in the vendor's media type."""
     return expected(status, body, headers, MEDIA_TYPE)
 
 
@@ -118,7 +118,7 @@ CASE = Case(
 
 
 class TestTargeted(Endings, Document):
-    """A header that says what is meant, and a type of its own, keep the contract."""
+    """A header that names the operation and a separate media type keep the contract."""
 
     cases = [CASE]
 
@@ -135,7 +135,7 @@ class TestTargeted(Endings, Document):
     ids=str,
 )
 def test_another_operation(headers, db, settings, monkeypatch):
-    """What names no operation, or another, is refused as such, by the narrower row."""
+    """A missing or unknown operation is refused as such, by the narrower row."""
     site = Site(settings, monkeypatch)
     site.configure_site(CASE)
     site.pending()

@@ -25,7 +25,7 @@ INVALID = Answer(400, "invalid", "Something is wrong with the request")
 
 
 class VersionedHeaders(serializers.Serializer[Any]):
-    """Which envelopes the caller knows."""
+    """The version of the envelopes that the caller reads."""
 
     Api_Version = serializers.ChoiceField(choices=["1", "2"], required=False)
 
@@ -89,7 +89,7 @@ class VersionedFirst(ResendView):
 
 
 class VersionedSecondData(serializers.Serializer[Any]):
-    """What ``data`` holds."""
+    """The content of ``data``."""
 
     status = serializers.CharField()
 
@@ -116,7 +116,7 @@ class VersionedSecond(VersionedFirst):
     error_media_type = "application/problem+json"
 
     def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
-        """What became of it."""
+        """The result."""
         return {"data": {"status": answer.message}}
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:

@@ -1,1 +1,1 @@
-"""Settings of hosts that take a process of their own, and what they bring along."""
+"""Settings of hosts that need a separate process, and their modules."""

@@ -1,4 +1,4 @@
-"""The test site in a process of its own: its test databases are not those of the other one."""
+"""The test site in a separate process: its test databases differ from the other one's."""
 
 from tests.settings import *  # noqa: F403
 from tests.settings import DATABASE, DATABASES

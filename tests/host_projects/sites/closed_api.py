@@ -1,4 +1,4 @@
-"""A host whose own API lets nobody in, and which sets whatever else it can for all of its views."""
+"""A host whose own API denies access, and which sets every other default for all of its views."""
 
 from typing import Any
 

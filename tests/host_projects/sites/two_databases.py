@@ -1,4 +1,4 @@
-"""A host that keeps people in a database of their own, which has a copy to read from."""
+"""A host that keeps users in a separate database with a replica to read from."""
 
 import os
 import tempfile
