@@ -516,7 +516,7 @@ def test_redis_hangs(gate, settings, change, still, log, monkeypatch):
     gate.shut()
     with socket.create_server(("127.0.0.1", gate.port)):
         assert put(50) == [404] * 4 + [420] * 46
-    assert log() == [BROKEN.format("TimeoutError")]
+    assert log() == [BROKEN.format("DeadlineExceeded")]
 
 
 @pytest.fixture
