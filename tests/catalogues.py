@@ -53,6 +53,11 @@ class Fixed(Catalog):
             ("Plural-Forms", PLURALS[str(self.locale)]),
         ]
 
+    @property
+    def num_plurals(self) -> int:
+        """The number of forms in ``PLURALS``; Babel's number counts compact millions too."""
+        return int(PLURALS[str(self.locale)].removeprefix("nplurals=")[0])
+
 
 def folder(locale: str) -> Path:
     """Return the paths of the two files of a catalogue."""

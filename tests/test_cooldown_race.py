@@ -6,7 +6,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier, Event
-from urllib.parse import urlencode
 
 import pytest
 from django.db import connection, connections, transaction
@@ -160,7 +159,8 @@ def test_asks():
 def ask_over_http(place):
     """One request through a view, each time by another of the account's names."""
     who = ("jane", "JANE@example.com", " jane", "\uff4aane@example.com")[place % 4]
-    return Client().put(f"/resend/please?{urlencode({'who': who, 'app': 'game'})}").status_code
+    body = {"user": who}
+    return Client().post("/user/confirmation", body, "application/json").status_code
 
 
 @pytest.fixture(params=[1, 7])
@@ -172,21 +172,21 @@ def allowed(request, settings):
     return request.param
 
 
-@pytest.mark.urls("tests.dialects.invented")
+@pytest.mark.urls("shop.versioned")
 def test_requests(allowed):
     """Of 50 requests at once, by user name and address, exactly as many pass as there are slots."""
     PendingFactory.create(username="jane", email="jane@example.com")
     statuses = at_once(ask_over_http)
     assert errors_in(statuses) == []
-    assert Counter(statuses) == {202: allowed, 420: ASKERS - allowed}
+    assert Counter(statuses) == {202: allowed, 429: ASKERS - allowed}
     assert Delivery.objects.count() == allowed
     assert Cooldown.objects.get().hour_count == allowed
 
 
-@pytest.mark.urls("tests.dialects.invented")
+@pytest.mark.urls("shop.versioned")
 def test_quiet_requests(allowed, settings):
     """The same for a quiet dialect, resolved by several couriers at once."""
-    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"QUIET": ["invented"]}
+    settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"QUIET": ["versioned"]}
     PendingFactory.create(username="jane", email="jane@example.com")
     assert at_once(ask_over_http) == [202] * ASKERS
     assert errors_in(at_once(lambda place: engine.resolve(), 5)) == []

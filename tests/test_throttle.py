@@ -477,45 +477,45 @@ def gate(real_redis):
     gate.shut()
 
 
-def put(times=1):
+def post(times=1):
     """The statuses of requests to a dialect."""
-    query = "who=nobody@example.com&app=game"
-    return [Client().put(f"/resend/please?{query}").status_code for _ in range(times)]
+    body, kind = {"user": "nobody@example.com"}, "application/json"
+    return [Client().post("/user/confirmation", body, kind).status_code for _ in range(times)]
 
 
 @pytest.mark.redis
 @pytest.mark.django_db
-@pytest.mark.urls("tests.dialects.invented")
+@pytest.mark.urls("shop.versioned")
 def test_redis_stops_and_comes_back(gate, settings, change, still, seconds, log):
     """A Redis that stops costs no request its answer; it is used again when it is back."""
     database = urlsplit(REDIS_URL).path
     settings.CACHES = backend_at(f"redis://127.0.0.1:{gate.port}{database}")
     change(THROTTLE="4/m")
-    assert put(3) == [404] * 3
+    assert post(3) == [404] * 3
     gate.shut()
-    assert put(6) == [404] * 4 + [420] * 2
+    assert post(6) == [404] * 4 + [429] * 2
     assert log() == [BROKEN.format("ConnectionError")]
     gate.open()
-    assert put() == [420]
+    assert post() == [429]
     seconds[0] += 5
     # The fourth and the fifth that Redis has heard of.
-    assert put(2) == [404, 420]
+    assert post(2) == [404, 429]
     assert log() == [BROKEN.format("ConnectionError"), WORKS]
 
 
 @pytest.mark.redis
 @pytest.mark.django_db
-@pytest.mark.urls("tests.dialects.invented")
+@pytest.mark.urls("shop.versioned")
 def test_redis_hangs(gate, settings, change, still, log, monkeypatch):
     """A Redis that accepts and says nothing holds up one request, and no longer than a second."""
     database = urlsplit(REDIS_URL).path
     settings.CACHES = backend_at(f"redis://127.0.0.1:{gate.port}{database}")
     monkeypatch.setattr(circuit_breaker, "CACHE_SECONDS", 0.2)
     change(THROTTLE="4/m")
-    assert put(3) == [404] * 3
+    assert post(3) == [404] * 3
     gate.shut()
     with socket.create_server(("127.0.0.1", gate.port)):
-        assert put(50) == [404] * 4 + [420] * 46
+        assert post(50) == [404] * 4 + [429] * 46
     assert log() == [BROKEN.format("DeadlineExceeded")]
 
 

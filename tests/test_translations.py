@@ -74,6 +74,13 @@ def test_every_text_is_translated(locale):
     assert catalog.obsolete == {}
 
 
+@every_catalogue
+def test_plural_forms(locale):
+    """A text with a plural has the forms of its language in the file, and no others."""
+    written = (folder(locale) / "django.po").read_text("utf-8")
+    assert re.findall(r"^msgstr\[(\d)\]", written, re.MULTILINE) == ["0", "1"] * 2
+
+
 def placeholders(text):
     """Placeholders of a text: ``%(name)s`` and ``{name}``, and a sign that begins neither."""
     percent = re.findall(r"%\(\w+\)[a-z]|%.?", text)

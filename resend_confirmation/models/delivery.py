@@ -41,7 +41,7 @@ class Delivery(models.Model):
     state = models.CharField(_("state"), max_length=16, choices=DeliveryState)
     reason = models.CharField(_("reason"), max_length=32, choices=Reason, blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    not_before = models.DateTimeField(_("not before"))
+    not_before = models.DateTimeField(_("due at"))
     lease_owner = models.CharField(max_length=64, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     #: When the message was last handed to the mail server; a fault before that is not ambiguous.

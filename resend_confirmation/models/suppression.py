@@ -1,4 +1,4 @@
-"""Suppression: an address that bounced hard or complained, and gets no more messages."""
+"""Suppression: an address that gets no more messages, after a hard bounce or a spam report."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -11,7 +11,7 @@ class Suppression(models.Model):
 
     class Why(models.TextChoices):
         BOUNCED = "bounced", _("bounced")
-        COMPLAINED = "complained", _("complained")
+        COMPLAINED = "complained", _("reported as spam")
         BY_HAND = "by_hand", _("by hand")
 
     digest = models.CharField(max_length=64, unique=True)

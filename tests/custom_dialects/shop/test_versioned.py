@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from resend_confirmation.dialects.base.answers import missing_rows
 from resend_confirmation.outcomes import Outcome, Refusal
 from resend_confirmation.testing.dialects import (
     ADDRESS,
@@ -140,6 +141,13 @@ def test_another_version(version, site):
     with site.assert_unchanged():
         refused = site.reply(replace(FIRST.ask(ADDRESS), headers={"Api-Version": version}))
     assert refused == expected(400, b'{"ok":false,"error":"version"}')
+
+
+def test_missing_row():
+    """A table in which an ending has no row is not total."""
+    short = dict(VersionedFirst.answers)
+    del short[Outcome.BLOCKED]
+    assert missing_rows(short) == [Outcome.BLOCKED]
 
 
 def test_both_count_for_one_throttle(site):
