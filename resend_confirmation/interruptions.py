@@ -41,7 +41,7 @@ class Held:
         _active.held = self
         if threading.current_thread() is threading.main_thread():
             for number in signal.valid_signals():
-                self._take(number)
+                self._replace_handler(number)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,7 +49,7 @@ class Held:
             return
         self.is_to_end()
         _active.held = None
-        self._give_back()
+        self._restore_handlers()
         for number in self._waiting:
             signal.raise_signal(number)
         if self._errors:
@@ -73,24 +73,24 @@ class Held:
         """Hold ``error`` back until the end of the context."""
         self._errors.append(error)
 
-    def _take(self, number: int) -> None:
+    def _replace_handler(self, number: int) -> None:
         handler = signal.getsignal(number)
         if callable(handler) or (number in ENDING and handler is signal.SIG_DFL):
             # Some servers do not let an application handle signals.
             with suppress(ValueError, OSError):
-                signal.signal(number, self._later)
+                signal.signal(number, self._delay)
                 self._handlers[number] = handler
 
-    def _give_back(self) -> None:
+    def _restore_handlers(self) -> None:
         for number, handler in self._handlers.items():
-            if signal.getsignal(number) == self._later:
+            if signal.getsignal(number) == self._delay:
                 signal.signal(number, handler)
 
-    def _later(self, number: int, frame: FrameType | None) -> None:
+    def _delay(self, number: int, frame: FrameType | None) -> None:
         if number not in self._waiting:
             self._waiting.append(number)
         elif number in ENDING:
-            self._give_back()
+            self._restore_handlers()
             for _ in range(2):
                 signal.raise_signal(number)
 

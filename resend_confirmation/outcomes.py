@@ -79,7 +79,7 @@ class Origin(models.IntegerChoices):
     """The cause of a delivery, the most urgent first."""
 
     SIGN_UP = 0, _("sign-up")
-    ASK = 1, _("request")
+    REQUEST = 1, _("request")
     RUN = 2, _("bulk run")
 
 

@@ -95,7 +95,7 @@ def test_neighbours_are_not_found(stored, typed):
 @pytest.mark.parametrize(
     "identity", ["", " ", "@", "nobody", "nobody@example.com", "\u00ff" * 255, "'; --", "a" * 255]
 )
-def test_nobody(pending, identity):
+def test_unknown_identity(pending, identity):
     """What names nobody is found nowhere, and no error leaves."""
     assert lookup.find(identity) == []
 
@@ -268,7 +268,7 @@ def test_get(pending):
     assert store.get(pending.pk + 1, address_of("pending@example.com")) is None
 
 
-def test_pending_are_those_who_wait(pending, confirmed, blocked):
+def test_pending_accounts(pending, confirmed, blocked):
     """A bulk resend reaches pending accounts and no others, the oldest account first."""
     late = PendingFactory.create(username="late")
     withdrawn = PendingFactory.create(username="withdrawn")

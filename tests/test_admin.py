@@ -166,7 +166,7 @@ class TestList:
         waiting("somebody_else")
         assert addresses_in(root.get(CONFIRMATIONS, {"q": query})) == ["wanted@example.com"]
 
-    def test_search_finds_no_part_of_what_is_not_shown(self, root):
+    def test_search_does_not_match_hidden_columns(self, root):
         """The account's address of today is on no page: it is found as a whole alone."""
         user = waiting("player").account
         user.email = "moved@example.org"
@@ -189,7 +189,7 @@ class TestList:
 
 
 class TestPage:
-    def test_nobody_adds_or_edits(self, root):
+    def test_rows_cannot_be_added_or_edited(self, root):
         """Even a superuser only looks."""
         confirmation = waiting("player")
         page = f"{CONFIRMATIONS}{confirmation.pk}/change/"
@@ -215,7 +215,7 @@ class TestPage:
         assert shown == [f"{minute:02}" for minute in range(50, 0, -1)]
         assert "of another" not in html
 
-    def test_the_history_says_what_became_of_each_delivery(self, root):
+    def test_history_shows_the_state_of_each_delivery(self, root):
         """State, reason, attempts, dialect, client, error and the provider's id are there."""
         confirmation = waiting("player")
         delivery(
@@ -246,7 +246,7 @@ class TestPage:
             "provider_id": "provider-77",
         }
 
-    def test_who_may_not_see_deliveries_sees_no_history(self):
+    def test_history_needs_the_permission_to_view_deliveries(self):
         """The history takes the permission to view deliveries."""
         confirmation = waiting("player")
         delivery(confirmation, message_id="<1@site.example>")
@@ -315,7 +315,7 @@ class TestSecrets:
         """There is nothing to see: a cooldown speaks of addresses by digest alone."""
         assert not admin.site.is_registered(Cooldown)
 
-    def test_the_log_holds_nothing_but_the_row_and_what_was_done(self, root):
+    def test_log_entry_has_the_row_and_the_action_alone(self, root):
         """An entry names the row as lists do, and the action."""
         confirmation = waiting("player")
         press(root, "resend", confirmation)
@@ -414,7 +414,7 @@ class TestPermissions:
         html = browser.get(f"{CONFIRMATIONS}{confirmation.pk}/change/").content.decode()
         assert re.findall(r'name="action" value="(\w+)"', html) == [action]
 
-    def test_the_page_of_one_who_waits_no_more_has_no_button(self, root):
+    def test_page_of_a_confirmed_account_has_no_button(self, root):
         """Actions are for pending confirmations."""
         confirmation = waiting("player", state="confirmed")
         html = root.get(f"{CONFIRMATIONS}{confirmation.pk}/change/").content.decode()
@@ -468,7 +468,7 @@ class TestActions:
         press(root, "resend", waiting("player", client="arcade"))
         assert Delivery.objects.get().client == "arcade"
 
-    def test_withdraw_kills_the_link_and_spares_who_is_done(self, root):
+    def test_withdraw_kills_the_link_and_spares_confirmed_accounts(self, root):
         """A link that was sent before is dead; a confirmed account stays confirmed."""
         confirmation, done = waiting("player"), waiting("done", state="confirmed")
         press(root, "resend", confirmation)
@@ -497,7 +497,7 @@ class TestActions:
         assert confirmation.confirmed_at is not None
         assert LogEntry.objects.get().change_message == "Confirmed by hand."
 
-    def test_what_cannot_be_logged_is_not_done(self, root, monkeypatch):
+    def test_action_without_a_log_entry_is_rolled_back(self, root, monkeypatch):
         """The action and its entry are one transaction."""
 
         def fail(*args, **kwargs):
@@ -558,7 +558,7 @@ class TestSuppressed:
 
 
 class TestDeliveries:
-    def test_ignored_asks_are_listed_with_the_reason(self, root):
+    def test_ignored_requests_are_listed_with_the_reason(self, root):
         """No account matched, so there is no address; the reason is shown in words."""
         delivery(state="ignored", reason="unknown", dialect="a dialect")
         html = root.get(DELIVERIES).content.decode()
@@ -735,7 +735,7 @@ class TestPaused:
         )
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
-    def test_why(self, clock, root, paused, path):
+    def test_lists_say_why_sending_is_paused(self, clock, root, paused, path):
         """Both lists say why nothing is sent, once, and when it is tried again."""
         text = (
             "Sending is paused until Jan. 1, 2030, 6:01 a.m.: the e-mail settings do not work "

@@ -1050,7 +1050,7 @@ def test_a_sender_that_is_no_address(settings, api, pending, change):
     assert api.requests == []
 
 
-def test_a_certificate_that_nobody_vouches_for(settings, api, pending, tmp_path):
+def test_untrusted_certificate(settings, api, pending, tmp_path):
     """A server that cannot prove who it is gets no message and no key, and the queue pauses."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])

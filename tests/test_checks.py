@@ -253,7 +253,7 @@ def test_e007_an_extra_that_is_not_installed(ids, monkeypatch, carrier):
         ({"CLIENTS": "clients"}, "Use a dotted path, such as 'shop.confirmations.name'."),
     ],
 )
-def test_e007_says_what_would_do(ids, given, hint):
+def test_e007_suggests_a_valid_value(ids, given, hint):
     """E007: the names there are, or that a path has a dot."""
     assert ids(**given) == ["E007"]
     assert only_message().hint == hint

@@ -134,7 +134,7 @@ def test_the_longest_due_first(clock, way):
     assert claims.claim("one") is None
 
 
-def test_what_a_claim_writes(pending, clock, way):
+def test_claim_raises_attempts_and_starts_a_lease(pending, clock, way):
     """A claim raises the attempts and starts a lease of twice the deadline of a send."""
     queued(pending)
     Delivery.objects.update(handed_at=clock.now)
@@ -375,7 +375,7 @@ def test_a_lease_lengthened_over_cut_sessions(pending, cut, lengthen, error):
     ],
     ids=["long", "NUL", "half a pair", "long in code points"],
 )
-def test_what_a_column_cannot_hold(pending, settings, monkeypatch, said, kept):
+def test_provider_id_is_cut_to_its_column(pending, settings, monkeypatch, said, kept):
     """A provider's id is fitted to its column, and the message goes out once."""
     through(settings, "anymail.backends.test.EmailBackend")
     monkeypatch.setattr(AnymailBackend, "get_esp_message_id", lambda self, message: said)
@@ -390,7 +390,7 @@ def test_what_a_column_cannot_hold(pending, settings, monkeypatch, said, kept):
 
 
 @pytest.mark.parametrize("error", [DataError("no"), ValueError("no")])
-def test_what_the_database_refuses_to_keep(pending, monkeypatch, caplog, error):
+def test_mark_leaves_out_a_value_that_the_database_refuses(pending, monkeypatch, caplog, error):
     """A mark that is refused for what a mail server said is written without it."""
     queued(pending)
     made = claimed("one")

@@ -179,7 +179,7 @@ def raised_by(work: Callable[[], object]) -> BaseException:
 
 
 @pytest.mark.parametrize("work", [connect_smtp, connect_http, ask_for_a_host])
-def test_nobody_listens(work):
+def test_refused_connection_is_not_ambiguous(work):
     """Without a connection the message was not accepted, and nothing is ambiguous."""
     assert classify(raised_by(work), Stage.HANDED_OVER).failure is NOT_ACCEPTED
 

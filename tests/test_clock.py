@@ -68,7 +68,7 @@ def test_now():
     assert database.now().utcoffset() == timedelta(0)
 
 
-def test_whose_clock(monkeypatch):
+def test_time_is_the_database_clock(monkeypatch):
     """Django's clock moves nothing that is stored or compared."""
     monkeypatch.setattr(timezone, "now", lambda: LONG_AGO)
     assert database.now().year > 2020
@@ -213,8 +213,8 @@ def test_a_process_whose_clock_is_wrong(how, minutes, pending, monkeypatch):
         assert abs(moment - right()) < timedelta(seconds=30)
 
 
-def test_statements_of_an_ask(pending):
-    """Between two readings the clock costs an ask no statement."""
+def test_statements_of_a_request(pending):
+    """Between two readings the clock costs a request no statement."""
     database.now()
     with CaptureQueriesContext(connection) as asked:
         assert ask() is Outcome.SENT

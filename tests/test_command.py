@@ -134,7 +134,7 @@ class TestSend:
             (["--pending", "--limit", "0"], "'0' is not a positive integer"),
         ],
     )
-    def test_what_makes_no_sense_is_refused(self, pending, arguments, complaint):
+    def test_senseless_arguments_are_refused(self, pending, arguments, complaint):
         """The complaint says what would; nothing is sent."""
         ran = Ran("send", *arguments)
         assert ran.code == 1
@@ -240,7 +240,7 @@ class Unknown(ConfirmationStore):
 
 
 class TestPending:
-    def test_everybody_who_waits_gets_a_message(self, pending, confirmed, blocked):
+    def test_pending_accounts_get_a_message(self, pending, confirmed, blocked):
         """No other account is written to, and none twice; progress goes to stderr."""
         waiting("other")
         ran = Ran("send", "--pending")
@@ -349,7 +349,7 @@ class TestDrain:
         ran = Ran("drain")
         assert (ran.lines, ran.code) == (["resolved: 0, sent: 0, not sent: 0"], 0)
 
-    def test_quiet_asks_are_resolved_and_sent(self, pending):
+    def test_quiet_requests_are_resolved_and_sent(self, pending):
         """A request without a matching account is resolved, and is not a failure."""
         now = timezone.now()
         for identity in ("pending@example.com", "nobody@example.com"):
@@ -359,7 +359,7 @@ class TestDrain:
         ran = Ran("drain")
         assert (ran.lines, ran.code) == (["resolved: 2, sent: 1, not sent: 0"], 0)
 
-    def test_what_cannot_be_sent_is_exit_code_1(self, pending, monkeypatch):
+    def test_unsent_message_is_exit_code_1(self, pending, monkeypatch):
         """The message stays for the next attempt."""
 
         def refuse(self, messages):
@@ -376,7 +376,7 @@ class TestDrain:
         )
         assert Delivery.objects.get().state == "queued"
 
-    def test_what_is_no_longer_needed_is_no_failure(self, pending):
+    def test_skipped_message_is_exit_code_0(self, pending):
         """An account confirmed while the message waited gets none, and the exit code is 0."""
         Ran("send", "pending")
         Confirmation.objects.update(state="confirmed")
@@ -695,7 +695,7 @@ class TestSignals:
         ran = Ran("send", "ann", "ben")
         assert (ran.lines, ran.code) == (["ann: no matching account"], 130)
 
-    def test_what_is_ignored_stays_so(self, monkeypatch):
+    def test_ignored_signal_stays_ignored(self, monkeypatch):
         """Under nohup SIGHUP is ignored, by a command too."""
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:

@@ -90,7 +90,7 @@ def post(path, **body):
     [("/auth/send-email-confirmation", "queued"), ("/accounts/resend-confirmation", "asked")],
     ids=["candid", "quiet"],
 )
-def test_an_ask(deaf, path, state):
+def test_a_request(deaf, path, state):
     """FAILED, although the row is there: neither side can know; its message follows."""
     deaf.is_deaf = True
     assert post(path, email="pending@example.com") == 500

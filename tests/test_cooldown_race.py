@@ -140,8 +140,8 @@ def test_a_winner_that_rolls_back(meet):
     assert Delivery.objects.count() == Cooldown.objects.get().hour_count == 1
 
 
-def test_asks():
-    """Of 50 candid asks for one account exactly one queues a message."""
+def test_candid_requests():
+    """Of 50 candid requests for one account exactly one queues a message."""
     PendingFactory.create(username="jane", email="jane@example.com")
     client = clients.default()
 

@@ -352,7 +352,7 @@ def test_never_past_half_of_the_links_life(pending, clock, script, change):
     assert delivery.reason == Reason.TOO_LATE
 
 
-def test_never_past_half_of_what_a_reused_link_has_left(pending, clock, script):
+def test_no_retry_past_half_of_the_rest_of_a_reused_link(pending, clock, script):
     """A link that has 13 of its 24 hours left when it is asked for again is tried for 6.5."""
     queued(pending)
     send_due()
@@ -783,8 +783,8 @@ def test_delivery_changed(pending, clock, script, told):
     ]
 
 
-def test_delivery_changed_for_what_is_not_sent(pending, confirmed, clock, told):
-    """Hosts hear of asks that were ignored and deliveries that were given up."""
+def test_delivery_changed_without_a_message(pending, confirmed, clock, told):
+    """Hosts hear of requests that were ignored and deliveries that were given up."""
     client = clients.default()
     for identity in ("pending", "pending", "confirmed"):
         engine.resend(ResendRequest(identity=identity, client=client, quiet=CONCEALED))

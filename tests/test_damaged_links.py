@@ -126,7 +126,7 @@ def test_a_random_token_never_opens(token, data):
         ),
     ],
 )
-def test_what_posts(token, client, path, body, status):
+def test_damaged_token_is_read_alike_when_posted(token, client, path, body, status):
     """The button's form and a vendor's own call read a damaged token alike."""
     body = {name: value.replace("T", token) for name, value in body.items()}
     kind = "application/json" if path.startswith("/accounts") else None
@@ -136,7 +136,7 @@ def test_what_posts(token, client, path, body, status):
 
 
 @pytest.mark.parametrize("query", ["confirmation=%20T.", "x=1&amp;confirmation=3DT"])
-def test_what_a_vendors_link_says(token, client, query):
+def test_vendor_link_redirects_with_the_token_alone(token, client, query):
     """A vendor's own link leads on to our page with the token alone."""
     response = client.get(f"/auth/email-confirmation?{query.replace('T', token)}")
     assert response["Location"] == f"https://site.example/confirm/?token={token}"

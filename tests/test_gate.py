@@ -81,7 +81,7 @@ def test_five_starts_before_a_courier_comes(clock, carried):
     assert Cooldown.objects.values_list("hour_count", "day_count").get() == (1, 1)
 
 
-def test_asks_of_an_outage(pending, clock, script, carried):
+def test_requests_of_an_outage(pending, clock, script, carried):
     """Messages requested while the mail server was away are sent once it is back, once."""
     script.extend([ConnectionRefusedError()] * 5)
     for _ in range(5):
@@ -136,7 +136,7 @@ def test_a_courier_that_was_killed(clock, script):
     assert len(mail.outbox) == 2
 
 
-def test_a_message_that_was_refused_keeps_nobody_waiting(clock, script):
+def test_refused_message_delays_no_other(clock, script):
     """The next may leave at once when nothing went out."""
     one, two = (PendingFactory.create(email=ADDRESS) for _ in range(2))
     script.append(smtplib.SMTPRecipientsRefused({ADDRESS: (550, b"no")}))
@@ -237,7 +237,7 @@ def test_many_accounts(clock, carried):
     assert Delivery.objects.filter(state="failed", reason=Reason.TOO_LATE).count() >= 15
 
 
-def test_asks_for_nobody_put_a_sign_up_off_by_one_gap(clock, carried):
+def test_requests_without_an_account_delay_a_sign_up_by_one_gap(clock, carried):
     """A stranger who used up the day of an address does not keep its first message waiting."""
     for _ in range(12):
         ask("new@example.com", quiet=CONCEALED)

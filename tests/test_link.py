@@ -411,7 +411,7 @@ def test_renew(pending, clock):
     assert engine.confirm(renewed).verdict is Verdict.CONFIRMED
 
 
-def test_renew_what_is_not_expired(token):
+def test_renew_a_link_that_is_not_expired(token):
     """A link that is good, or used, is not renewed."""
     assert engine.renew(token) is None
     engine.confirm(token)
@@ -597,7 +597,7 @@ def test_expired_page_too_soon(pending, client, clock):
     ("meanwhile", "status", "heading"),
     [(None, 200, READY), (withdraw_it, 410, INVALID), (deactivate, 410, INVALID)],
 )
-def test_new_link_for_what_is_not_expired(token, pending, client, meanwhile, status, heading):
+def test_new_link_without_an_expired_one(token, pending, client, meanwhile, status, heading):
     """Asking for a new link in place of a good or dead one shows that one's page."""
     if meanwhile:
         meanwhile(pending)
@@ -636,7 +636,7 @@ def test_foreign_query(token, client, query):
     assert (response.status_code, title(response)) == (404, INVALID)
 
 
-def test_what_is_typed_is_not_shown(client, db):
+def test_unknown_token_is_not_shown(client, db):
     """A foreign token is not echoed, so that a page cannot be made to say anything."""
     response = client.get(PAGE, {"token": "<script>alert(1)</script>"})
     assert b"alert" not in response.content
@@ -856,14 +856,14 @@ def test_statements(token, client, confirmed, logged_in, django_assert_num_queri
         client.get("/confirm/style.css")
 
 
-def test_confirming_logs_nobody_in(token, client):
+def test_confirming_does_not_log_in(token, client):
     """A visitor who presses the button is not logged in afterwards."""
     response = client.post(PAGE, {"token": token})
     assert not response.cookies
     assert "_auth_user_id" not in client.session
 
 
-def test_confirming_leaves_who_is_logged_in(token, client, confirmed):
+def test_confirming_keeps_the_session(token, client, confirmed):
     """A visitor who is logged in to another account stays so."""
     client.force_login(confirmed)
     client.post(PAGE, {"token": token})

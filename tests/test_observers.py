@@ -291,7 +291,7 @@ def test_filtered(pending, talker):
     ],
     ids=str,
 )
-def test_where_a_session_ends(pending, talker, said, state, copies):
+def test_session_that_ends_after_the_body_is_ambiguous(pending, talker, said, state, copies):
     """Only a session that ends between the body and its answer is ambiguous."""
     server = talker(**said)
     queued(pending)
@@ -381,7 +381,9 @@ class Answering(AnymailBackend):  # type: ignore[misc]
     ],
     ids=str,
 )
-def test_where_a_provider_fails(pending, settings, monkeypatch, where, error, state, copies):
+def test_provider_failure_during_the_request_is_ambiguous(
+    pending, settings, monkeypatch, where, error, state, copies
+):
     """An exception before the request, or after a good answer, is not ambiguous."""
     through(settings, "tests.test_observers.Answering")
     monkeypatch.setattr(Answering, "where", where)

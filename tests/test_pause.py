@@ -179,7 +179,7 @@ def test_a_new_hour(clock, budget):
     assert send_due() == Tally(sent=1)
 
 
-def test_what_is_not_sent_costs_nothing(clock, budget):
+def test_skipped_delivery_costs_no_budget(clock, budget):
     """A delivery that is skipped takes nothing out of the budget."""
     skipped = queued(UserFactory.create())
     Confirmation.objects.filter(pk=skipped.confirmation_id).update(state="confirmed")
@@ -234,7 +234,7 @@ def test_shares_of_the_budget(clock, change):
     for _ in range(21):
         queued(UserFactory.create())
     assert send_due() == Tally(sent=20, paused=True)
-    assert count("sent") == {("ASK", 2): 12, ("ASK", 1): 4, ("SIGN_UP", 1): 4}
+    assert count("sent") == {("REQUEST", 2): 12, ("REQUEST", 1): 4, ("SIGN_UP", 1): 4}
     # Sign-ups were put off for a minute and come first; of the others each share has its rest.
     clock.move(hours=1)
     assert send_due() == Tally(sent=17)
@@ -245,7 +245,7 @@ def test_shares_of_the_budget(clock, change):
 @pytest.mark.parametrize(("limit", "shares"), [(1, (1, 1, 1)), (2, (2, 1, 1)), (20, (20, 16, 12))])
 def test_every_share_has_one(limit, shares):
     """The smallest budget still has a message for every origin."""
-    kinds = [(Origin.SIGN_UP, 0), (Origin.ASK, 0), (Origin.ASK, 1)]
+    kinds = [(Origin.SIGN_UP, 0), (Origin.REQUEST, 0), (Origin.REQUEST, 1)]
     assert tuple(most(limit, origin, sends) for origin, sends in kinds) == shares
     assert most(limit, Origin.RUN, 0) == limit
     assert most(limit, Origin.RUN, 1) == most(limit, Origin.SIGN_UP, 1) == shares[2]

@@ -55,7 +55,7 @@ def test_ended(state, clock):
 
 
 def test_ignored(clock):
-    """Ignored asks go after seven days."""
+    """Ignored requests go after seven days."""
     delivery(clock, "ignored", 7 * DAY + timedelta(seconds=1))
     kept = delivery(clock, "ignored", 7 * DAY - timedelta(seconds=1))
     assert prune() == [1]
@@ -222,7 +222,7 @@ def test_pruning_that_fails_stops_no_courier(pending, clock, monkeypatch, caplog
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_works_prunes(clock):
+def test_drain_all_prunes(clock):
     """The function that the thread carrier, ``work`` and tasks call prunes."""
     delivery(clock, "ignored", 8 * DAY)
     engine.drain_all(Event())

@@ -249,7 +249,7 @@ def test_a_new_key(pending, clock, script, settings):
     assert Cooldown.objects.get().hour_count == 0
 
 
-def test_where_unknown_is_concealed_alone(pending, clock, script):
+def test_release_is_not_revealed_if_only_unknown_is_concealed(pending, clock, script):
     """A dialect that reveals the cooldown but not accounts does not reveal a released slot."""
     quiet = frozenset({Outcome.UNKNOWN})
     script.append(GONE)

@@ -1,4 +1,4 @@
-"""Asking again: what the engine finds, what it writes, and what a refused ask leaves untouched."""
+"""Resending: what the engine finds and writes, and what a refused request leaves untouched."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -78,7 +78,7 @@ def ask_half_quietly(identity):
 
 
 def rows():
-    """Everything that an ask could have changed."""
+    """Everything that a request could have changed."""
     return [
         list(model.objects.order_by("pk").values()) for model in (Confirmation, Cooldown, Delivery)
     ]
@@ -236,7 +236,7 @@ def test_resolved(pending, confirmed, blocked, identity, state, reason):
 
 
 def test_resolved_for_several_accounts():
-    """A quiet ask queues the newest account's message; the others' wait, each for a slot."""
+    """A quiet request queues the newest account's message; the others' wait, each for a slot."""
     users = [PendingFactory.create(email="shared@example.com") for _ in range(3)]
     ask_quietly("shared@example.com", dialect="acme", client_state="s")
     engine.resolve()
@@ -258,7 +258,7 @@ def test_resolved_for_several_accounts():
 
 
 def test_resolved_while_cooling_down(pending, clock):
-    """A quiet ask too soon is ignored, and lengthens nothing."""
+    """A quiet request too soon is ignored, and lengthens nothing."""
     ask_quietly("pending")
     engine.resolve()
     before = list(Cooldown.objects.values())
@@ -274,7 +274,7 @@ def test_resolved_while_cooling_down(pending, clock):
 
 
 def test_resolving_a_client_that_is_gone(pending, change, caplog):
-    """Asks of a client that was removed since are ignored; reason and log say why, once."""
+    """Requests of a client that was removed since are ignored; reason and log say why, once."""
     for name in ("pending", "nobody", "pending"):
         ask_quietly(name, client=Client(name="old"))
     ask_quietly("pending")
@@ -300,7 +300,7 @@ def brought():
     return ["".join(row) for row in rows]
 
 
-def test_what_an_ignored_ask_brought(pending, confirmed):
+def test_inputs_of_an_ignored_request_are_erased(pending, confirmed):
     """A caller's inputs are erased as soon as it is known that no message follows."""
     for name in ("nobody", "confirmed", "pending", "pending"):
         ask_quietly(name, **BROUGHT)
@@ -314,7 +314,7 @@ def test_what_an_ignored_ask_brought(pending, confirmed):
 
 
 def test_resolving_crashes(pending, clock, monkeypatch, caplog):
-    """An ask that cannot be resolved is tried again as messages are, and stops nothing else."""
+    """A request that cannot be resolved is tried again as messages are, and stops nothing else."""
     ask_quietly("poison")
     ask_quietly("pending")
     find = lookup.find
@@ -509,7 +509,7 @@ def test_addresses_have_their_own(pending, clock):
     assert [ask(name).ending for name in ("pending", "other")] == [Outcome.SENT, Outcome.SENT]
 
 
-def test_the_row_names_nobody(pending):
+def test_row_of_the_cooldown_is_a_digest(pending):
     """A cooldown's row holds a keyed digest alone."""
     ask("pending")
     row = Cooldown.objects.values().get()
@@ -518,7 +518,7 @@ def test_the_row_names_nobody(pending):
 
 
 def test_statements(pending, clock, django_assert_num_queries):
-    """A candid ask takes four statements the first time, three after, one when refused."""
+    """A candid request takes four statements the first time, three after, one when refused."""
     # Savepoints stand for BEGIN and COMMIT here, since the test holds the transaction.
     with django_assert_num_queries(4 + 4):
         assert ask("pending").ending is Outcome.SENT
@@ -566,7 +566,7 @@ def test_woken_after_the_commit(pending, wakes, how):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_refusals_wake_nobody(pending, confirmed, wakes):
+def test_refusals_do_not_wake_the_courier(pending, confirmed, wakes):
     """A request that leads to no message wakes no courier."""
     ask("confirmed")
     ask("nobody")
@@ -586,7 +586,7 @@ def test_a_carrier_that_fails(pending, change, caplog):
 
 
 def test_backlog(clock, change, monkeypatch, caplog):
-    """Beyond the cap asks are dropped with the same answer, counted, and taken again later."""
+    """Beyond the cap requests are dropped with the same answer, counted, and taken again later."""
     monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     seconds = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + seconds[0])
@@ -603,7 +603,7 @@ def test_backlog(clock, change, monkeypatch, caplog):
     assert "Dropped 8 requests" in caplog.text
 
 
-def test_backlog_counts_unresolved_asks_alone(pending, clock, change, monkeypatch):
+def test_backlog_counts_unresolved_requests_alone(pending, clock, change, monkeypatch):
     """Rows that were resolved do not fill the backlog."""
     monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     change(BACKLOG=3)
@@ -662,14 +662,14 @@ def test_start_within_a_cooldown(pending, clock):
     late.refresh_from_db()
     assert late.state == DeliveryState.QUEUED
     clock.move(seconds=40)
-    # The courier was late with the first: the distance is that of messages, not of asks.
+    # The courier was late with the first: the distance is that of messages, not of requests.
     assert engine.drain().sent == 0
     clock.move(seconds=20)
     assert engine.drain().sent == 1
 
 
 @pytest.mark.parametrize("how", [ask_quietly, ask_half_quietly])
-def test_start_after_asks_for_nobody(clock, how):
+def test_start_after_requests_without_an_account(clock, how):
     """Requests for an address all day cannot delay its later sign-up by more than a minute."""
     for _ in range(24 * 12):
         how("new@example.com")
@@ -721,7 +721,7 @@ def test_start_with_a_foreign_redirect(given):
         {"language": "de-1234567-1234567"},
     ],
 )
-def test_start_in_what_is_no_language(given):
+def test_start_with_an_invalid_language(given):
     """An invalid language code is refused, and nothing is written."""
     user = UserFactory.create()
     with pytest.raises(ValueError, match="is not a language code"):
@@ -771,7 +771,7 @@ def test_start_as_a_stored_profile_says(language, time_zone, written):
     ],
     ids=["None", "text", "number", "anonymous", "class", "Account"],
 )
-def test_start_for_what_is_no_account(account, name):
+def test_start_without_an_account(account, name):
     """It says what it takes, and what it was given."""
     with pytest.raises(TypeError, match=f"^start takes a user or an Account, not {name}$"):
         start(account)
@@ -864,7 +864,7 @@ def test_withdraw_a_user(pending):
     assert Confirmation.objects.get().state == ConfirmationState.PENDING
 
 
-def test_withdraw_what_is_confirmed(pending):
+def test_withdraw_a_confirmed_account(pending):
     """A confirmed address stays confirmed."""
     Confirmation.objects.update(state=ConfirmationState.CONFIRMED)
     assert withdraw(Confirmation.objects.get()) is False
@@ -884,7 +884,7 @@ def test_send_to(pending, confirmed, clock):
 
 @pytest.mark.parametrize("how", [ask, ask_quietly])
 def test_a_store_that_is_away(how, pending, clock, script, monkeypatch):
-    """Ten minutes without the account store lose neither a candid ask nor a quiet one."""
+    """Ten minutes without the account store lose neither a candid request nor a quiet one."""
     monkeypatch.setattr(database, "RECONNECT_SECONDS", 0)
     assert how("pending").ending is Outcome.SENT
     with monkeypatch.context() as away:
@@ -903,7 +903,7 @@ def test_a_store_that_is_away(how, pending, clock, script, monkeypatch):
 
 
 def test_a_store_that_stays_away(clock, monkeypatch):
-    """A quiet ask is given up when a link of its would have expired, and not before."""
+    """A quiet request is given up when a link of its would have expired, and not before."""
     ask_quietly("pending")
     fail = mock.Mock(side_effect=OperationalError("no connection"))
     monkeypatch.setattr("resend_confirmation.accounts.ConfirmationStore.find", fail)

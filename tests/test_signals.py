@@ -60,7 +60,7 @@ def test_rolled_back(pending, told):
 
 
 def test_candid(pending, told):
-    """An ask that was answered is told as queued, then sending, then sent."""
+    """A request that was answered is told as queued, then sending, then sent."""
     assert ask("pending") is Outcome.SENT
     send_due()
     pk = Delivery.objects.get().pk
@@ -68,7 +68,7 @@ def test_candid(pending, told):
 
 
 def test_pretended(pending, told):
-    """An ask that is answered as if a message followed is told as ignored, with the reason."""
+    """A request that is answered as if a message followed is told as ignored, with the reason."""
     assert ask("nobody", frozenset({Outcome.UNKNOWN})) is Outcome.SENT
     engine.resolve()
     pk = Delivery.objects.get().pk
@@ -76,7 +76,7 @@ def test_pretended(pending, told):
 
 
 def test_quiet(pending, told):
-    """A quiet ask is told as asked, then queued when it was looked up."""
+    """A quiet request is told as asked, then queued when it was looked up."""
     ask("pending", CONCEALED)
     engine.resolve()
     pk = Delivery.objects.get().pk
@@ -88,7 +88,7 @@ def test_quiet(pending, told):
     [("nobody", "unknown"), ("confirmed", "confirmed"), ("blocked", "blocked")],
 )
 def test_quiet_and_ignored(identity, reason, pending, confirmed, blocked, told):
-    """A quiet ask without a message is told as ignored, with the reason."""
+    """A quiet request without a message is told as ignored, with the reason."""
     ask(identity, CONCEALED)
     engine.resolve()
     pk = Delivery.objects.get().pk
@@ -96,7 +96,7 @@ def test_quiet_and_ignored(identity, reason, pending, confirmed, blocked, told):
 
 
 def test_cooling_down(pending, told):
-    """A quiet ask that came too soon is told as ignored, never as queued."""
+    """A quiet request that came too soon is told as ignored, never as queued."""
     ask("pending", CONCEALED)
     engine.resolve()
     told.clear()
@@ -107,7 +107,7 @@ def test_cooling_down(pending, told):
 
 
 def test_accounts_that_share_an_address(told):
-    """A quiet ask that becomes several deliveries tells of each."""
+    """A quiet request that becomes several deliveries tells of each."""
     for name in ("one", "two"):
         start(UserFactory.create(username=name, email="shared@example.com"), send=False)
     ask("shared@example.com", CONCEALED)
@@ -118,8 +118,8 @@ def test_accounts_that_share_an_address(told):
     )
 
 
-def test_asks_that_crash(pending, told, monkeypatch, clock):
-    """An ask that cannot be looked up is told as failed when it is given up."""
+def test_requests_that_crash(pending, told, monkeypatch, clock):
+    """A request that cannot be looked up is told as failed when it is given up."""
     monkeypatch.setattr(lookup, "find", lambda identity: 1 / 0)
     ask("pending", CONCEALED)
     told.clear()
@@ -131,7 +131,7 @@ def test_asks_that_crash(pending, told, monkeypatch, clock):
 
 
 def test_attempts_at_looking_up_are_not_attempts_at_sending(pending, monkeypatch, clock):
-    """A message whose ask was hard to look up has all its attempts before it."""
+    """A message whose request was hard to look up has all its attempts before it."""
     find = lookup.find
     monkeypatch.setattr(lookup, "find", lambda identity: 1 / 0)
     ask("pending", CONCEALED)
@@ -180,7 +180,7 @@ def test_telling_costs_no_statement(quiet, pending):
 
 
 def test_a_receiver_that_fails(pending, caplog):
-    """A receiver that fails harms neither the ask nor the message."""
+    """A receiver that fails harms neither the request nor the message."""
 
     def fail(**_):
         raise RuntimeError

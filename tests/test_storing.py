@@ -49,7 +49,7 @@ def stored():
 
 
 def test_a_day_of_one_network(change, seconds, caplog):
-    """However long one /48 asks, so many of its asks are stored; the answer stays the same."""
+    """However long one /48 asks, so many of its requests are stored; the answer stays the same."""
     change(QUIET_REQUESTS_PER_NETWORK="5/d")
     answers = {post(f"a{n}@example.com", FLOOD.format(n)) for n in range(30)}
     assert len(answers) == 1
@@ -77,8 +77,8 @@ def test_no_bound(change, settings_):
     assert stored() == 5
 
 
-def test_an_honest_ask_beside_a_flood(change, monkeypatch, caplog):
-    """With the backlog full an ask of another network is stored and its message sent."""
+def test_an_honest_request_beside_a_flood(change, monkeypatch, caplog):
+    """With the backlog full a request of another network is stored and its message sent."""
     monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     change(BACKLOG=3)
     user = PendingFactory.create()

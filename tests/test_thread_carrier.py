@@ -198,7 +198,7 @@ def test_never_blocks(drains, carrier):
     wait_for(lambda: len(calls) == 2)
 
 
-def test_survives_what_would_end_it(drains, carrier, caplog):
+def test_thread_survives_exceptions(drains, carrier, caplog):
     """An exception that would end a thread is logged, and the same thread drains again."""
     calls, script = drains
     script.append(Ended())
@@ -330,7 +330,7 @@ def test_options_are_keyword_arguments():
     assert [carrier.queues for carrier in made] == [["a"], ["b"]]  # type: ignore[attr-defined]
 
 
-def test_a_wake_wakes_nobody(drains, carrier, monkeypatch):
+def test_wake_does_not_drain(drains, carrier, monkeypatch):
     """The thread looks by itself: whether one was waiting, a request could tell by its time."""
     monkeypatch.setattr(thread, "TICK", (3600.0, 3600.0))
     carrier.wake()

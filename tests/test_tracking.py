@@ -785,7 +785,7 @@ def test_a_report_settles_an_ambiguous_attempt(client, pending, clock):
     assert send_due() == Tally()
 
 
-def test_a_copy_whose_id_we_never_learnt(client, pending):
+def test_event_of_a_copy_with_an_unknown_id(client, pending):
     """After an ambiguous attempt the first copy's id is unknown; the recipient must agree."""
     delivery = sent(pending, "postmark")
     Delivery.objects.update(doubts=1, provider_id="the second copy's")

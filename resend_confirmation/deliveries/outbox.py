@@ -10,7 +10,7 @@ from ..signals import delivery_changed
 from . import wake
 
 
-def ask(delivery: Delivery) -> None:
+def insert_request(delivery: Delivery) -> None:
     """Insert a quiet request, which the courier resolves."""
     _insert(delivery, DeliveryState.ASKED, timedelta(0))
 

@@ -100,11 +100,11 @@ def resend(request: ResendRequest) -> Result:
         accept_language=request.accept_language,
     )
     if request.quiet >= CONCEALED or not client.required:
-        return _ask(request, request.identity, draft)
+        return _store(request, request.identity, draft)
     return _look_up(request, draft)
 
 
-def _ask(request: ResendRequest, identity: Address | str, draft: Delivery) -> Result:
+def _store(request: ResendRequest, identity: Address | str, draft: Delivery) -> Result:
     """Store the request for the courier, so that the answer does not reveal an account.
 
     The reported cooldown is that of the typed identity. The address has a separate cooldown, which
@@ -118,7 +118,7 @@ def _ask(request: ResendRequest, identity: Address | str, draft: Delivery) -> Re
     with database.atomic():
         if tells and (wait := cooldown.take(_typed(identity))):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
-        outbox.ask(draft)
+        outbox.insert_request(draft)
         backlog.inserted()
         request.before_commit(result)
     return result
@@ -139,7 +139,7 @@ def _look_up(request: ResendRequest, draft: Delivery) -> Result:
     outcome = Outcome.SENT if waiting else lookup.outcome_without_pending(accounts)
     # If another outcome is answered as SENT, SENT has to take the same path.
     if outcome in request.quiet or (waiting and request.quiet & _OF_ACCOUNTS):
-        return _ask(request, identity, draft)
+        return _store(request, identity, draft)
     if not waiting:
         return Result(outcome)
     now = draft.slot_at = database.now()
@@ -208,7 +208,7 @@ def send_to(
     client: str = "",
     dialect: str = "",
     redirect: str = "",
-    origin: Origin = Origin.ASK,
+    origin: Origin = Origin.REQUEST,
 ) -> Result:
     """Queue the message for an account that staff or a command chose; the cooldown applies.
 

@@ -26,88 +26,88 @@ def resolve(limit: int = 100) -> int:
     fails. It is safe to run concurrently: the UPDATE that moves a row out of 'asked' succeeds for
     one courier.
     """
-    asks = unresolved.due(limit)
+    requests = unresolved.due(limit)
     # A longer outage postpones the rest of the round.
     until = time.monotonic() + database.RECONNECT_SECONDS
     gone: Counter[str] = Counter()
-    for ask in asks:
+    for request in requests:
         try:
             # It is idempotent: a resolved request is no longer in the state 'asked'.
-            if not database.retry_on_disconnect(partial(_resolve, ask), until):
-                gone[ask.client] += 1
+            if not database.retry_on_disconnect(partial(_resolve, request), until):
+                gone[request.client] += 1
         except Exception as error:
-            failures.report("Request %d could not be resolved", ask.pk)
-            _postpone(ask, error)
+            failures.report("Request %d could not be resolved", request.pk)
+            _postpone(request, error)
     for name, count in gone.items():
         logger.warning(
             "Ended %d requests without a message: the client %r is no longer in CLIENTS",
             count,
             name,
         )
-    return len(asks)
+    return len(requests)
 
 
 @database.retry_on_deadlock
-def _resolve(ask: Delivery) -> bool:
+def _resolve(request: Delivery) -> bool:
     """Resolve one request; return False if its client was removed from the settings."""
-    client = clients.by_name(ask.client)
+    client = clients.by_name(request.client)
     if client is None:
-        _end(ask, Reason.CLIENT_GONE)
+        _end(request, Reason.CLIENT_GONE)
     elif not client.required:
-        _end(ask, Reason.NOT_ENABLED)
+        _end(request, Reason.NOT_ENABLED)
     else:
-        _look_up(ask)
+        _look_up(request)
     return client is not None
 
 
-def _look_up(ask: Delivery) -> None:
-    identity = addresses.read(ask.identity)
+def _look_up(request: Delivery) -> None:
+    identity = addresses.read(request.identity)
     accounts = lookup.find(identity)
     waiting = lookup.pending(accounts)
     if not waiting:
         # A slot is taken here too. Otherwise COOLING_DOWN would reveal a pending account.
         key = lookup.key(identity, accounts)
-        _end(ask, lookup.OUTCOME_REASONS[lookup.outcome_without_pending(accounts)], key)
+        _end(request, lookup.OUTCOME_REASONS[lookup.outcome_without_pending(accounts)], key)
         return
     first, *others = waiting
     # The slot is taken at the time of the request. A caller who waited as long as the answer said
     # is then not refused because of the courier's delay.
-    ask.slot_at = ask.asked_at
+    request.slot_at = request.asked_at
     with database.atomic():
-        if not unresolved.hold(ask):
+        if not unresolved.hold(request):
             return
         confirmation_id = (
             first.confirmation_id
-            or ensure_confirmation(first, client=ask.client, language=ask.language).pk
+            or ensure_confirmation(first, client=request.client, language=request.language).pk
         )
         key = first.mailbox.canonical
-        if cooldown.take(key, first.cooldown, ask.slot_at):
-            unresolved.ignore(ask, Reason.COOLING_DOWN, confirmation_id=confirmation_id)
+        if cooldown.take(key, first.cooldown, request.slot_at):
+            unresolved.ignore(request, Reason.COOLING_DOWN, confirmation_id=confirmation_id)
         else:
-            unresolved.queue(ask, confirmation_id=confirmation_id, slot_at=ask.slot_at)
-            queue_others(ask, others)
+            unresolved.queue(request, confirmation_id=confirmation_id, slot_at=request.slot_at)
+            queue_others(request, others)
 
 
-def _end(ask: Delivery, reason: Reason, key: str = "") -> None:
+def _end(request: Delivery, reason: Reason, key: str = "") -> None:
     """End a request without a message; take a slot of the cooldown ``key``, if there is one."""
     with database.atomic():
-        if unresolved.ignore(ask, reason) and key:
+        if unresolved.ignore(request, reason) and key:
             cooldown.take(key)
 
 
-def _postpone(ask: Delivery, error: Exception) -> None:
+def _postpone(request: Delivery, error: Exception) -> None:
     """Retry later; fail after the last attempt, or past the lifetime of a link.
 
     An outage does not use up an attempt.
     """
     now = database.now()
-    tries = ask.attempts + 1
+    tries = request.attempts + 1
     if failures.is_outage(error):
-        tries, wait = ask.attempts, retries.wait_for_outage(now - ask.asked_at)
+        tries, wait = request.attempts, retries.wait_for_outage(now - request.asked_at)
     else:
         wait = retries.wait_after(tries) or timedelta.max
     reason = Reason.CRASHED if tries > len(retries.SCHEDULE) else Reason.TOO_LATE
-    if wait > ask.asked_at + conf.get().LINK_LIFETIME - now:
-        unresolved.fail(ask, reason)
+    if wait > request.asked_at + conf.get().LINK_LIFETIME - now:
+        unresolved.fail(request, reason)
         return
-    unresolved.postpone(ask, tries, now + retries.with_jitter(wait))
+    unresolved.postpone(request, tries, now + retries.with_jitter(wait))

@@ -30,7 +30,7 @@ class Budget:
     @property
     def has_the_rest_kept(self) -> bool:
         """True if resends wait for the next hour, and first messages are still sent."""
-        return not self.is_used_up and self.used >= most(self.limit, Origin.ASK, sends=1)
+        return not self.is_used_up and self.used >= most(self.limit, Origin.REQUEST, sends=1)
 
 
 def most(limit: int, origin: int, sends: int) -> int:
@@ -43,7 +43,7 @@ def most(limit: int, origin: int, sends: int) -> int:
     kept = max(1, limit // 5)
     if sends:
         return max(1, limit - 2 * kept)
-    return max(1, limit - kept) if origin == Origin.ASK else limit
+    return max(1, limit - kept) if origin == Origin.REQUEST else limit
 
 
 def current() -> Budget | None:

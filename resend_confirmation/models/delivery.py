@@ -27,7 +27,7 @@ class Delivery(models.Model):
     payload = models.TextField(blank=True, editable=False)
     language = models.CharField(_("language"), max_length=16, blank=True)
     origin = models.PositiveSmallIntegerField(
-        _("origin"), choices=Origin, default=Origin.ASK, editable=False
+        _("origin"), choices=Origin, default=Origin.REQUEST, editable=False
     )
     #: The browser's language, used if neither the call nor the sign-up named one.
     accept_language = models.CharField(max_length=16, blank=True, editable=False)

@@ -86,7 +86,7 @@ class AccountStoreContract:
                 list(accounts.store().find(addresses.read(typed)))
             _equal(len(queries), 1, f"statements to find {typed}")
 
-    def test_nobody(self) -> None:
+    def test_unknown_identity(self) -> None:
         """An identity that matches no account finds nothing and raises no error."""
         self.make_pending("jane", "jane@example.org")
         for typed in NOBODY:
@@ -159,7 +159,7 @@ class AccountStoreContract:
             for address in (f"new.{user.pk}@example.org", f"newer.{user.pk}@example.org"):
                 self.change_address(user, address)
                 _equal(_standing(user, address), Standing.BLOCKED, "the standing")
-                _equal(_ask(address), Outcome.BLOCKED, "a resend")
+                _equal(_resend(address), Outcome.BLOCKED, "a resend")
         _equal(list(accounts.store().pending()), [], "a bulk resend")
 
     def test_without_an_address(self) -> None:
@@ -179,7 +179,7 @@ class AccountStoreContract:
         _equal(engine.confirm(token).verdict, Verdict.CONFIRMED, "the first press")
         _equal(_standing(user, "jane@example.org"), Standing.CONFIRMED, "the standing")
         _equal(engine.confirm(token).verdict, Verdict.ALREADY, "the second press")
-        _equal(_ask("jane@example.org"), Outcome.CONFIRMED, "the next resend")
+        _equal(_resend("jane@example.org"), Outcome.CONFIRMED, "the next resend")
 
     def test_confirm_is_undone_with_the_transaction(self) -> None:
         """``confirm`` writes in the caller's transaction, so that a rollback undoes it."""
@@ -202,7 +202,7 @@ class AccountStoreContract:
         worth = engine.confirm(token).verdict
         assert worth in {Verdict.DEAD, Verdict.ALREADY}, f"the old link is {worth!r}"
         _equal(_standing(user, "jane@example.org"), Standing.BLOCKED, "after the link")
-        _equal(_ask("jane@example.org"), Outcome.BLOCKED, "the next resend")
+        _equal(_resend("jane@example.org"), Outcome.BLOCKED, "the next resend")
 
     def test_confirm_is_for_one_address(self) -> None:
         """A link opened before the address changed does not confirm the new address."""
@@ -220,7 +220,7 @@ class AccountStoreContract:
     def test_confirm_one_of_several(self) -> None:
         """A link confirms only its own account if several share the address."""
         users = [self.make_pending(name, "shared@example.org") for name in ("one", "two")]
-        _equal(_ask("shared@example.org"), Outcome.SENT, "the resend")
+        _equal(_resend("shared@example.org"), Outcome.SENT, "the resend")
         (token,) = self._arrived(1)
         account = engine.inspect(token).account
         assert account is not None, "the link has no account"
@@ -245,7 +245,7 @@ class AccountStoreContract:
 
     def _token(self, user: Any, address: str) -> str:
         """Resend to ``address`` and return the token in the message, which must be for ``user``."""
-        _equal(_ask(address), Outcome.SENT, "the resend")
+        _equal(_resend(address), Outcome.SENT, "the resend")
         (token,) = self._arrived(1)
         account = engine.inspect(token).account
         assert account is not None, "the link has no account"
@@ -263,7 +263,7 @@ class AccountStoreContract:
         return [parse_qs(urlsplit(link[0]).query)["token"][0] for link in links if link]
 
 
-def _ask(address: str) -> Any:
+def _resend(address: str) -> Any:
     """Request a message as a dialect does, without cooldowns, and return the ending."""
     Cooldown.objects.all().delete()
     client = clients.default() or Client(name="contract")

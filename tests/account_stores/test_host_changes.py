@@ -83,7 +83,7 @@ def test_note_deactivated(flags):
     assert Confirmation.objects.get().state == ConfirmationState.WITHDRAWN
 
 
-def test_note_deactivated_keeps_what_was_made(pending):
+def test_note_deactivated_keeps_an_existing_row(pending):
     """A confirmation that was made stays one that was made, with its time."""
     engine.note_confirmed(pending, pending.email)
     before = Confirmation.objects.values().get()

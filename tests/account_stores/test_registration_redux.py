@@ -88,7 +88,7 @@ def test_its_own_link_still_works(theirs, client, ask):
     assert ask("jane@example.org") == (400, "already.confirmed")
 
 
-def test_its_resend_lets_nobody_wait_again(theirs, ask):
+def test_its_resend_makes_no_account_pending_again(theirs, ask):
     """A withdrawal by staff holds when the package sends its own message once more."""
     withdraw(Confirmation.objects.get())
     RegistrationProfile.objects.resend_activation_mail("jane@example.org", None)

@@ -143,7 +143,7 @@ def profile(request, admin_client):
     return by_form if request.param == "form" else by_admin
 
 
-def test_who_waits(change, arrived, press, monkeypatch, profile, ask):
+def test_address_changed_before_the_first_click(change, arrived, press, monkeypatch, profile, ask):
     """A change of address before the first click keeps the gate shut; the resend goes there."""
     change(CLIENTS=[{"name": "site"}])
     is_waiting = shown("shop.waiting", "def is_waiting", monkeypatch).is_waiting
@@ -168,7 +168,7 @@ def test_who_waits(change, arrived, press, monkeypatch, profile, ask):
     }
 
 
-def test_who_was_withdrawn(change, arrived, monkeypatch, profile, ask):
+def test_address_changed_after_a_withdrawal(change, arrived, monkeypatch, profile, ask):
     """A change of address after a withdrawal activates no account, and sends nothing."""
     change(CLIENTS=[{"name": "site"}])
     user = User.objects.create_user("jane", "jane@example.org")
@@ -193,7 +193,7 @@ def test_admin_and_bulk_after_a_change_of_address(change, arrived, profile):
     assert [to for to, _ in arrived()] == [["jane@example.net"]]
 
 
-def test_nobody_waits_without_an_address(monkeypatch):
+def test_account_without_an_address_is_not_pending(monkeypatch):
     """The how-to's question may be asked of an account that no mail can go to."""
     is_waiting = shown("shop.waiting", "def is_waiting", monkeypatch).is_waiting
     assert not is_waiting(User.objects.create_user("john"))

@@ -47,11 +47,11 @@ class Line:
 
     def time(self, address, client="game"):
         """Nanoseconds from the first byte sent to the last byte received."""
-        ask = self.case.ask(address, client)
-        url = f"{ask.path}?{ask.query}" if ask.query else ask.path
-        headers = {**ask.headers, "Content-Type": ask.content_type}
+        request = self.case.request_for(address, client)
+        url = f"{request.path}?{request.query}" if request.query else request.path
+        headers = {**request.headers, "Content-Type": request.content_type}
         started = time.perf_counter_ns()
-        self.connection.request(ask.method, url, ask.body, headers)
+        self.connection.request(request.method, url, request.body, headers)
         response = self.connection.getresponse()
         response.read()
         ended = time.perf_counter_ns()

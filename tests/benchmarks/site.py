@@ -1,7 +1,7 @@
 """The site that is listened to, in a process of its own: ``python -m tests.benchmarks.site``.
 
 Makes the tables and the accounts (``--each``, ``--seed``), prints its port and serves until it
-is ended; ``--count`` prints what became of the asks instead.
+is ended; ``--count`` prints what became of the requests instead.
 
 The server is Django's own with a thread for each connection, on a real socket. It is one process,
 so that the default carrier's thread works beside the requests, and it does less than any other:

@@ -102,7 +102,7 @@ def crash(site):
 
 @pytest.fixture
 def arrange(site):
-    """Bring about what an ending needs; what is returned is the ask that ends so."""
+    """Bring about what an ending needs; what is returned is the request that ends so."""
     return site.arrange
 
 

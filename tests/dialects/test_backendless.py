@@ -32,20 +32,20 @@ def _end(identity) -> str:
 
 
 def _hosted(name: str):
-    def ask(identity, client="game"):
+    def request_for(identity, client="game"):
         headers = {"Host": f"{client}.backend.example"}
         path = f"/api/users/{name}/{_end(identity)}"
         return Request(path=path, content_type="", headers=headers)
 
-    return ask
+    return request_for
 
 
 def _keyed(name: str):
-    def ask(identity, client="game"):
+    def request_for(identity, client="game"):
         path = f"/{APP_IDS[client]}/{KEYS[client]}/users/{name}/{_end(identity)}"
         return Request(path=path, content_type="")
 
-    return ask
+    return request_for
 
 
 def _headed(identity, client="game"):
@@ -115,12 +115,12 @@ CASES = [
     Case(
         name=name,
         view=view,
-        ask=ask,
+        request_for=request_for,
         endings=ANSWERS,
         faults=FAULTS,
         names_client=names_client,
     )
-    for name, (view, ask, names_client) in _ROOTS.items()
+    for name, (view, request_for, names_client) in _ROOTS.items()
 ]
 
 every_root = pytest.mark.parametrize("case", CASES, ids=str)
@@ -180,12 +180,12 @@ IDENTITIES = [
 
 
 def joined(case: Case, identity: str | bytes) -> Request:
-    """An ask whose path ends in ``identity`` as it stands."""
-    ask = case.ask("")
-    assert isinstance(ask.path, str)
+    """A request whose path ends in ``identity`` as it stands."""
+    request = case.request_for("")
+    assert isinstance(request.path, str)
     if isinstance(identity, bytes):
-        return replace(ask, path=ask.path.encode() + identity)
-    return replace(ask, path=ask.path + identity)
+        return replace(request, path=request.path.encode() + identity)
+    return replace(request, path=request.path + identity)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ NOBODY = [
     [(CASES[0], identity) for identity in NOBODY] + [(case, "pending%00") for case in CASES[1:]],
     ids=str,
 )
-def test_identity_of_nobody(case, identity, reply, users, assert_unchanged):
+def test_unknown_identity(case, identity, reply, users, assert_unchanged):
     """An unknown or impossible identity is not found; never a redirect or a page."""
     with assert_unchanged():
         assert reply(joined(case, identity)) == NOT_FOUND
@@ -243,16 +243,16 @@ def test_blanks_around_an_identity(identity, reply, pending, delivered):
 @every_root
 def test_path_without_identity(case, reply, users, assert_unchanged):
     """A path that ends before the identity is answered as well."""
-    ask = case.ask("")
+    request = case.request_for("")
     with assert_unchanged():
-        assert reply(replace(ask, path=str(ask.path).removesuffix("/"))) == NOT_FOUND
+        assert reply(replace(request, path=str(request.path).removesuffix("/"))) == NOT_FOUND
 
 
 @every_root
 def test_two_slashes(case, reply, pending):
     """A base URL that ends in a slash makes clients send two."""
-    ask = case.ask(ADDRESS)
-    assert reply(replace(ask, path="/" + str(ask.path))) == SENDS
+    request = case.request_for(ADDRESS)
+    assert reply(replace(request, path="/" + str(request.path))) == SENDS
 
 
 def test_longest_identity(reply, db):
@@ -276,16 +276,16 @@ def test_longest_identity(reply, db):
 )
 def test_host_names_the_client(host, client, reply, pending):
     """The documented form goes by the host name, and otherwise to the default client."""
-    ask = replace(CASES[0].ask(ADDRESS), headers={"Host": host})
-    assert reply(ask) == SENDS
+    request = replace(CASES[0].request_for(ADDRESS), headers={"Host": host})
+    assert reply(request) == SENDS
     assert Delivery.objects.get().client == client
 
 
 def test_host_of_a_client_without_confirmation(reply, pending, assert_unchanged):
     """A client whose confirmations are off is told apart by its host alone."""
-    ask = replace(CASES[0].ask(ADDRESS), headers={"Host": "kiosk.backend.example"})
+    request = replace(CASES[0].request_for(ADDRESS), headers={"Host": "kiosk.backend.example"})
     with assert_unchanged():
-        assert reply(ask) == ANSWERS[Refusal.NOT_ENABLED]
+        assert reply(request) == ANSWERS[Refusal.NOT_ENABLED]
 
 
 def in_path(app_id: str, key: str) -> Request:
@@ -344,15 +344,15 @@ def test_wrong_key(form, app_id, key, reply, pending, assert_unchanged):
 )
 def test_headers_are_needed(headers, reply, pending, assert_unchanged):
     """Under ``v1`` both headers have to be there; the host's name does not stand in for them."""
-    ask = replace(in_headers("", ""), headers=headers)
+    request = replace(in_headers("", ""), headers=headers)
     with assert_unchanged():
-        assert reply(ask) == UNKNOWN_CLIENT
+        assert reply(request) == UNKNOWN_CLIENT
 
 
 def test_headers_mean_nothing_elsewhere(reply, pending):
     """The documented form does not read the old clients' headers."""
     headers = {"application-id": APP_IDS[None], "secret-key": "stale"}
-    assert reply(replace(CASES[0].ask(ADDRESS), headers=headers)) == SENDS
+    assert reply(replace(CASES[0].request_for(ADDRESS), headers=headers)) == SENDS
 
 
 # Extra inputs of clients
@@ -371,7 +371,7 @@ def test_headers_mean_nothing_elsewhere(reply, pending):
 )
 def test_body_is_never_read(case, content_type, body, reply, pending, delivered):
     """The path alone counts, regardless of the body and its type."""
-    assert reply(replace(case.ask(ADDRESS), content_type=content_type, body=body)) == SENDS
+    assert reply(replace(case.request_for(ADDRESS), content_type=content_type, body=body)) == SENDS
     assert len(delivered()) == 1
 
 
@@ -379,7 +379,7 @@ def test_body_is_never_read(case, content_type, body, reply, pending, delivered)
 def test_query_is_ignored(case, reply, pending):
     """The query means nothing."""
     query = "identity=x&app_id=y&redirect=https://evil.example/&locale=de"
-    assert reply(replace(case.ask(ADDRESS), query=query)) == SENDS
+    assert reply(replace(case.request_for(ADDRESS), query=query)) == SENDS
     delivery = Delivery.objects.get()
     assert (delivery.redirect, delivery.language) == ("", "")
 
@@ -387,8 +387,8 @@ def test_query_is_ignored(case, reply, pending):
 @every_root
 def test_stale_token(case, reply, pending):
     """A stale ``user-token`` is ignored."""
-    ask = case.ask(ADDRESS)
-    assert reply(replace(ask, headers={**ask.headers, "user-token": "stale"})) == SENDS
+    request = case.request_for(ADDRESS)
+    assert reply(replace(request, headers={**request.headers, "user-token": "stale"})) == SENDS
 
 
 # After the click
@@ -397,7 +397,7 @@ def test_stale_token(case, reply, pending):
 @every_root
 def test_landing(case, reply, pending, delivered, press):
     """The click ends on our own page, though the client has a redirect registered."""
-    reply(case.ask(ADDRESS))
+    reply(case.request_for(ADDRESS))
     response = press(delivered()[0])
     assert (response.status_code, response.has_header("Location")) == (200, False)
     assert "Your e-mail address is confirmed." in response.content.decode()
@@ -419,7 +419,7 @@ def pages(configure, settings):
 
 def test_landing_on_the_clients_page(pages, reply, pending, delivered, press, client):
     """A client's own pages replace ours: for the click, and for the used and the dead link."""
-    reply(CASES[0].ask(ADDRESS))
+    reply(CASES[0].request_for(ADDRESS))
     (message,) = delivered()
     response = press(message)
     assert (response.status_code, response["Location"]) == (303, "https://game.example/confirmed")
@@ -434,7 +434,7 @@ def test_landing_on_the_clients_page(pages, reply, pending, delivered, press, cl
 
 def test_expired_page_still_sends_a_new_link(pages, reply, pending, delivered, client, clock):
     """The expired page is the client's own, and its button works."""
-    reply(CASES[0].ask(ADDRESS))
+    reply(CASES[0].request_for(ADDRESS))
     (message,) = delivered()
     clock.epoch += 24 * 3600
     page = client.get(f"/confirm/?token={token_of(message)}")

@@ -48,14 +48,14 @@ every_case = pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.database
 @pytest.mark.django
 class TestRows(Endings, Identities, Failing):
-    """What an ask writes and finds, once for each vendor."""
+    """What a request writes and finds, once for each vendor."""
 
     cases = VENDORS
 
 
 @pytest.mark.django
 class TestInput(BadInput, Trust, Document):
-    """What is read of an ask, once for each vendor."""
+    """What is read of a request, once for each vendor."""
 
     cases = VENDORS
 
@@ -145,12 +145,12 @@ def test_dialects_of_the_package():
 
 @pytest.fixture
 def statements(send, monkeypatch):
-    """The statements of an ask, transaction control apart; the 256th row's look apart too."""
+    """The statements of a request, transaction control apart; the 256th row's look apart too."""
     monkeypatch.setattr(backlog, "CHECK_INTERVAL", 10**12)
 
-    def statements(ask: Request) -> list[str]:
+    def statements(request: Request) -> list[str]:
         with CaptureQueriesContext(connection) as captured:
-            send(ask)
+            send(request)
         found = [query["sql"] for query in captured.captured_queries]
         return [sql for sql in found if not CONTROL.match(sql)]
 
@@ -172,7 +172,7 @@ quiet_or_silenced = pytest.mark.parametrize(
 @pytest.mark.database
 @quiet_or_silenced
 @pytest.mark.parametrize("ending", STATES, ids=str)
-def test_statements_of_a_quiet_ask(case, quiet, ending, arrange, statements, configure):
+def test_statements_of_a_quiet_request(case, quiet, ending, arrange, statements, configure):
     """A quiet request is one INSERT for every identity, and no account is read."""
     configure(QUIET=quiet)
     found = statements(arrange(case, ending))
@@ -186,18 +186,18 @@ candid = pytest.mark.parametrize("case", CANDID, ids=str)
 
 @pytest.mark.database
 @candid
-def test_statements_of_a_candid_ask(case, statements, pending, clock):
+def test_statements_of_a_candid_request(case, statements, pending, clock):
     """A message costs three statements, and four the first time that an address is seen."""
-    assert verbs(statements(case.ask(ADDRESS))) == ["SELECT", "UPDATE", "INSERT", "INSERT"]
+    assert verbs(statements(case.request_for(ADDRESS))) == ["SELECT", "UPDATE", "INSERT", "INSERT"]
     clock.epoch += 61
-    assert verbs(statements(case.ask(ADDRESS))) == ["SELECT", "UPDATE", "INSERT"]
+    assert verbs(statements(case.request_for(ADDRESS))) == ["SELECT", "UPDATE", "INSERT"]
 
 
 @pytest.mark.database
 @pytest.mark.parametrize("case", [case for case in CASES if case.is_candid], ids=str)
 @pytest.mark.parametrize("ending", [o for o in Outcome if o is not Outcome.SENT], ids=str)
-def test_statements_of_a_refused_ask(case, ending, arrange, statements):
-    """An ask that is refused costs the look at the account and nothing else."""
+def test_statements_of_a_refused_request(case, ending, arrange, statements):
+    """A request that is refused costs the look at the account and nothing else."""
     assert verbs(statements(arrange(case, ending))) == ["SELECT"]
 
 
@@ -205,9 +205,9 @@ def test_statements_of_a_refused_ask(case, ending, arrange, statements):
 @pytest.mark.parametrize("ending", [e for e in ENDINGS if isinstance(e, Refusal)], ids=str)
 def test_statements_without_a_question(case, ending, arrange, statements):
     """A request refused before the engine is called costs no statement at all."""
-    ask = arrange(case, ending)
+    request = arrange(case, ending)
     quiet = case.is_quiet and ending is Refusal.NOT_ENABLED
-    assert verbs(statements(ask)) == (["INSERT"] if quiet else [])
+    assert verbs(statements(request)) == (["INSERT"] if quiet else [])
 
 
 @pytest.mark.database
@@ -223,16 +223,16 @@ class TestUnknownIsQuiet:
     @pytest.mark.parametrize("ending", [Outcome.SENT, Outcome.UNKNOWN], ids=str)
     def test_statements(self, ending, arrange, statements, clock):
         """Known or not, the statements are the same: first, again, and too soon."""
-        ask = arrange(self.CASE, ending)
-        assert verbs(statements(ask)) == ["SELECT", "UPDATE", "INSERT", "INSERT"]
+        request = arrange(self.CASE, ending)
+        assert verbs(statements(request)) == ["SELECT", "UPDATE", "INSERT", "INSERT"]
         clock.epoch += 15
         # Not by their verbs: MariaDB's driver does not tell the text of an INSERT that failed.
-        assert len(statements(ask)) == 4
+        assert len(statements(request)) == 4
         clock.epoch += 61
-        assert verbs(statements(ask)) == ["SELECT", "UPDATE", "INSERT"]
+        assert verbs(statements(request)) == ["SELECT", "UPDATE", "INSERT"]
 
     @pytest.mark.parametrize("ending", [Outcome.CONFIRMED, Outcome.BLOCKED], ids=str)
-    def test_statements_of_what_is_told(self, ending, arrange, statements):
+    def test_statements_of_a_revealed_ending(self, ending, arrange, statements):
         """A refusal of the engine costs only the statement that reads the account."""
         assert verbs(statements(arrange(self.CASE, ending))) == ["SELECT"]
 

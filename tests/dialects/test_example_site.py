@@ -309,7 +309,7 @@ def test_schema_has_six_operations(site):
 
 
 @pytest.mark.parametrize("target", ["/", "/docs/", "/inbox/", "/admin/login/"])
-def test_page_needs_nobody_else(site, target):
+def test_page_loads_nothing_from_elsewhere(site, target):
     """Everything that a page loads comes from the site itself, and is there."""
     page = site.get(target)
     assert page.status == 200

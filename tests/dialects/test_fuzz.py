@@ -82,17 +82,17 @@ class Raw:
         return b"\r\n".join(lines) + b"\r\n\r\n" + self.body
 
 
-def raw(ask: Request) -> Raw:
+def raw(request: Request) -> Raw:
     """A good request, as bytes."""
-    headers = {"Host": "localhost", "Content-Type": ask.content_type, **ask.headers}
-    if ask.body:
-        headers["Content-Length"] = str(len(ask.body))
+    headers = {"Host": "localhost", "Content-Type": request.content_type, **request.headers}
+    if request.body:
+        headers["Content-Length"] = str(len(request.body))
     return Raw(
-        ask.method.encode(),
-        ask.path if isinstance(ask.path, bytes) else ask.path.encode("latin-1"),
-        ask.query.encode(),
+        request.method.encode(),
+        request.path if isinstance(request.path, bytes) else request.path.encode("latin-1"),
+        request.query.encode(),
         tuple((name.encode(), value.encode()) for name, value in headers.items()),
-        ask.body,
+        request.body,
     )
 
 
@@ -204,7 +204,7 @@ PARTS = ["method", "path", "query", "headers", "body"]
 @st.composite
 def requests(draw, case: Case) -> Raw:
     """A good request with some of its parts made odd."""
-    request = raw(case.ask(ADDRESS))
+    request = raw(case.request_for(ADDRESS))
     parts = draw(
         st.sets(st.sampled_from(["method", "path", "query", "headers", "body"]), min_size=1)
     )
@@ -237,11 +237,11 @@ def requests(draw, case: Case) -> Raw:
 
 def plain(case: Case):
     """Begin with what is sure to come to something: success, a refusal, a wrong method."""
-    good = case.ask(ADDRESS)
+    good = case.request_for(ADDRESS)
 
     def begun(test):
-        for ask in (replace(good, method="GET"), case.ask("\x07"), good):
-            test = example(request=raw(ask))(test)
+        for request in (replace(good, method="GET"), case.request_for("\x07"), good):
+            test = example(request=raw(request))(test)
         return test
 
     return begun

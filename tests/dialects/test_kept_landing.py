@@ -110,7 +110,7 @@ def test_by_its_id(client, ann, change):
     assert landing(client) == moved
 
 
-def test_an_ask_that_was_ignored_changes_nothing(client, ann):
+def test_a_request_that_was_ignored_changes_nothing(client, ann):
     """A request that led to no message does not count."""
     Delivery.objects.create(
         confirmation=Confirmation.objects.get(),

@@ -62,7 +62,7 @@ SHIPPED = path("api/", include("resend_confirmation.dialects.quiva"))
 OURS = path("ours/", include(routes("resend", OurQuivaResend)))
 
 
-def test_only_what_is_mounted(mount):
+def test_only_mounted_dialects(mount):
     """A dialect that is imported and not mounted, or a subclass of one, does not count."""
     mount(SHIPPED)
     assert issubclass(OurQuivaResend, QuivaResend)

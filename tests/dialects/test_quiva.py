@@ -20,7 +20,7 @@ from tests.factories import PendingFactory
 from .cases import ADDRESS, Case, Endings, Request, expected
 
 
-def ask(identity, client="game"):
+def request_for(identity, client="game"):
     body = json.dumps({"email": identity}).encode()
     return Request(path="/accounts/resend-confirmation", body=body)
 
@@ -74,7 +74,14 @@ FAULTS = {
     "too deep": NO_JSON,
     "no JSON number": NO_JSON,
 }
-QUIVA = Case(name="quiva", view=QuivaResend, ask=ask, endings=ANSWERS, faults=FAULTS, field="email")
+QUIVA = Case(
+    name="quiva",
+    view=QuivaResend,
+    request_for=request_for,
+    endings=ANSWERS,
+    faults=FAULTS,
+    field="email",
+)
 CASES = [QUIVA]
 
 
@@ -88,7 +95,7 @@ def test_ending(ending, arrange, reply):
 def test_email_is_required(body, reply, pending, assert_unchanged):
     """A missing address is told apart from a wrong one: neither says anything of an account."""
     with assert_unchanged():
-        assert reply(replace(ask(""), body=body)) == REQUIRED
+        assert reply(replace(request_for(""), body=body)) == REQUIRED
 
 
 @pytest.mark.parametrize(
@@ -112,13 +119,13 @@ def test_email_is_required(body, reply, pending, assert_unchanged):
 def test_email_is_not_valid(email, reply, pending, assert_unchanged):
     """An input other than exactly one address is refused."""
     with assert_unchanged():
-        assert reply(ask(email)) == NOT_VALID
+        assert reply(request_for(email)) == NOT_VALID
 
 
 @pytest.mark.parametrize("email", ["PENDING@Example.com", " pending@example.com "])
 def test_address_in_another_form(email, reply, pending, delivered):
     """The message goes to the address as stored, however it was typed."""
-    assert reply(ask(email)) == SUCCESS
+    assert reply(request_for(email)) == SUCCESS
     (message,) = delivered()
     assert message.to == [ADDRESS]
 
@@ -126,14 +133,14 @@ def test_address_in_another_form(email, reply, pending, delivered):
 def test_other_fields(reply, pending, delivered):
     """Other fields, repeated ones too, and all parameters are ignored."""
     body = b'{"token": 1, "token": 2, "locale": "de", "email": "pending@example.com"}'
-    assert reply(replace(ask(""), body=body, query="email=x&locale=de")) == SUCCESS
+    assert reply(replace(request_for(""), body=body, query="email=x&locale=de")) == SUCCESS
     assert len(delivered()) == 1
 
 
 def test_credentials_mean_nothing(reply, pending, delivered):
     """``security: []``: a stale key or token changes nothing."""
     headers = {"X-Api-Key": "stale", "Authorization": "Bearer stale"}
-    assert reply(replace(ask(ADDRESS), headers=headers)) == SUCCESS
+    assert reply(replace(request_for(ADDRESS), headers=headers)) == SUCCESS
     assert len(delivered()) == 1
 
 
@@ -149,7 +156,7 @@ def test_credentials_mean_nothing(reply, pending, delivered):
     ],
     ids=str,
 )
-def test_what_became_of_it(ending, state, reason, arrange, send, delivered):
+def test_only_staff_see_the_result(ending, state, reason, arrange, send, delivered):
     """The courier finds out afterwards, and only staff are told; the identity is erased."""
     send(arrange(QUIVA, ending))
     messages = delivered()
@@ -161,10 +168,10 @@ def test_what_became_of_it(ending, state, reason, arrange, send, delivered):
 def test_mail_failure(reply, pending, delivered, monkeypatch):
     """A mail server that refuses the address changes nothing of the answers."""
     PendingFactory(username="other", email="other@example.com")
-    assert reply(ask(ADDRESS)) == SUCCESS
+    assert reply(request_for(ADDRESS)) == SUCCESS
     monkeypatch.setattr("resend_confirmation.email_backend.connection._make_backend", _no_server)
     assert delivered() == []
-    assert reply(ask(ADDRESS)) == reply(ask("other@example.com")) == SUCCESS
+    assert reply(request_for(ADDRESS)) == reply(request_for("other@example.com")) == SUCCESS
 
 
 def _no_server():
@@ -173,7 +180,7 @@ def _no_server():
 
 def test_landing(reply, pending, delivered, press):
     """The click ends on the default client's address, with nothing added."""
-    reply(ask(ADDRESS))
+    reply(request_for(ADDRESS))
     response = press(delivered()[0])
     assert (response.status_code, response["Location"]) == (303, "https://game.example/callback")
     assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED

@@ -258,7 +258,7 @@ def test_two_slashes(server, identity, address):
 
 
 @pytest.mark.parametrize("identity", NOBODYS, ids=repr)
-def test_nobody(server, identity):
+def test_unknown_identity(server, identity):
     """An unknown identity is not found, and never mistaken for another account's."""
     assert server.post(FIRST.encode() + identity) == NOT_FOUND
     assert server.asked() == []

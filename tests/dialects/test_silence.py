@@ -27,7 +27,7 @@ MAIL_FAULTS: dict[str, BaseException] = {
     "mail settings wrong": smtplib.SMTPAuthenticationError(535, b"no"),
     "mail ambiguous": smtplib.SMTPDataError(0, b""),
 }
-#: The kinds with what their first ask comes to, for the proof that they are what they say.
+#: The kinds with what their first request comes to, for the proof that they are what they say.
 BECOMES = {
     "unknown": (DeliveryState.IGNORED, Reason.UNKNOWN),
     "pending": (DeliveryState.SENT, Reason.NONE),
@@ -63,9 +63,9 @@ class TestSilence(Silence):
     def bring_about(self, site, case, kind):
         """Lay out what the mail server says, too."""
         self.script.clear()
-        ask = super().bring_about(site, case, "pending" if kind in MAIL_FAULTS else kind)
+        request = super().bring_about(site, case, "pending" if kind in MAIL_FAULTS else kind)
         self.script[:] = [MAIL_FAULTS[kind]] * 9 if kind in MAIL_FAULTS else []
-        return ask
+        return request
 
     # Slow tests that are the same for every dialect:
 
@@ -82,17 +82,17 @@ class TestSilence(Silence):
 
     @expand("quiet", rows=of_the_last)
     def test_silence_of_a_full_backlog(self, case, quiet, site, monkeypatch):
-        """Every so many asks one looks at the backlog, and all are dropped alike."""
+        """Every so many requests one looks at the backlog, and all are dropped alike."""
         assert site.clock.epoch
         monkeypatch.setattr(backlog, "CHECK_INTERVAL", 16)
         site.configure(QUIET=quiet, BACKLOG=10)
         found = {}
         for kind in self.kinds:
-            ask = self.bring_about(site, case, kind)
-            seen = [look(site, ask), look(site, ask)]
+            request = self.bring_about(site, case, kind)
+            seen = [look(site, request), look(site, request)]
             for _ in range(12):
-                site.send(ask)
-            found[kind] = [*seen, look(site, ask), look(site, ask), look(site, ask)]
+                site.send(request)
+            found[kind] = [*seen, look(site, request), look(site, request), look(site, request)]
         assert_one_and_the_same(found)
         verbs = [[sql.split()[0] for sql in each.statements] for each in found["unknown"]]
         kept = [[verb for verb in each if verb in {"INSERT", "SELECT"}] for each in verbs]

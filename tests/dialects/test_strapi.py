@@ -22,13 +22,13 @@ from .cases import ADDRESS, Case, Endings, Request, expected
 FORM = "application/x-www-form-urlencoded"
 
 
-def ask_v3(identity, client="game"):
+def v3_request(identity, client="game"):
     body = json.dumps({"email": identity}).encode()
     return Request(path="/auth/send-email-confirmation", body=body)
 
 
-def ask_v4(identity, client="game"):
-    return replace(ask_v3(identity), path="/api/auth/send-email-confirmation")
+def v4_request(identity, client="game"):
+    return replace(v3_request(identity), path="/api/auth/send-email-confirmation")
 
 
 SUCCESS = expected(200, b'{"email":"pending@example.com","sent":true}')
@@ -257,7 +257,7 @@ V4_FAULTS = {
 V3 = Case(
     name="strapi",
     view=StrapiResend,
-    ask=ask_v3,
+    request_for=v3_request,
     endings=V3_ENDINGS,
     faults=V3_FAULTS,
     field="email",
@@ -265,7 +265,7 @@ V3 = Case(
 V4 = Case(
     name="strapi-v4",
     view=StrapiV4Resend,
-    ask=ask_v4,
+    request_for=v4_request,
     endings=V4_ENDINGS,
     faults=V4_FAULTS,
     field="email",
@@ -287,14 +287,14 @@ def test_ending(case, ending, arrange, reply):
 def test_missing_email(case, body, reply, pending, assert_unchanged):
     """A missing address has a separate answer."""
     with assert_unchanged():
-        assert reply(replace(case.ask(""), body=body)) == case.faults["missing"]
+        assert reply(replace(case.request_for(""), body=body)) == case.faults["missing"]
 
 
 @pytest.mark.parametrize("email", ["pending", "   ", 7, False, ["pending@example.com"], {"a": "b"}])
 def test_wrong_email_v3(email, reply, pending, assert_unchanged):
     """Strapi 3 has one answer for every invalid address, string or not, and for user names."""
     with assert_unchanged():
-        assert reply(ask_v3(email)) == WRONG
+        assert reply(v3_request(email)) == WRONG
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_wrong_email_v4(email, answer, reply, pending, assert_unchanged):
     The texts of wrong types are what yup 0.32.9 printed when it was given the same values.
     """
     with assert_unchanged():
-        assert reply(ask_v4(email)) == answer
+        assert reply(v4_request(email)) == answer
 
 
 @pytest.mark.parametrize(("depth", "name"), [(16, "ValidationError"), (17, "SyntaxError")])
@@ -340,7 +340,7 @@ def test_echo_is_bounded(depth, name, reply, assert_unchanged):
     lists = depth - 1
     body = b'{"email": ' + b"[" * lists + b"1," * 7000 + b"1" + b"]" * lists + b"}"
     with assert_unchanged():
-        answer = reply(replace(ask_v4(""), body=body))
+        answer = reply(replace(v4_request(""), body=body))
     assert json.loads(answer.body)["error"]["name"] == name
     assert len(answer.body) < 64 * len(body)
 
@@ -351,7 +351,7 @@ def test_echo_is_bounded(depth, name, reply, assert_unchanged):
 def test_v3_tells_the_stored_address(reply, db):
     """Strapi 3 answers with the account's own address, as it is stored."""
     PendingFactory(username="p", email="Pending.Upper@Example.com")
-    assert reply(ask_v3("pending.upper@example.com")) == expected(
+    assert reply(v3_request("pending.upper@example.com")) == expected(
         200, b'{"email":"Pending.Upper@Example.com","sent":true}'
     )
 
@@ -359,7 +359,7 @@ def test_v3_tells_the_stored_address(reply, db):
 def test_v4_tells_the_address_as_typed(reply, db):
     """Strapi 4 does not look UNKNOWN apart from SENT, so the stored address is never told."""
     PendingFactory(username="p", email="Pending.Upper@Example.com")
-    assert reply(ask_v4("pending.upper@example.com")) == expected(
+    assert reply(v4_request("pending.upper@example.com")) == expected(
         200, b'{"email":"pending.upper@example.com","sent":true}'
     )
 
@@ -368,19 +368,19 @@ def test_v3_tells_no_address_when_quiet(reply, db, configure):
     """Under the host's QUIET the address as typed is all that can be told."""
     configure(QUIET=["strapi"])
     PendingFactory(username="p", email="Pending.Upper@Example.com")
-    assert reply(ask_v3("pending.upper@example.com")) == expected(
+    assert reply(v3_request("pending.upper@example.com")) == expected(
         200, b'{"email":"pending.upper@example.com","sent":true}'
     )
 
 
 def test_v4_counts_unknown_addresses(reply, db, clock, delivered):
     """An unknown address cools down as a known one does, so that neither is told apart."""
-    assert reply(ask_v4(ADDRESS)) == SUCCESS
+    assert reply(v4_request(ADDRESS)) == SUCCESS
     assert delivered() == []
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.reason) == (DeliveryState.IGNORED, Reason.UNKNOWN)
     clock.epoch += 15
-    assert reply(ask_v4(ADDRESS)) == V4_ENDINGS[Outcome.COOLING_DOWN]
+    assert reply(v4_request(ADDRESS)) == V4_ENDINGS[Outcome.COOLING_DOWN]
     assert delivered() == []
 
 
@@ -394,22 +394,24 @@ def test_v4_counts_unknown_addresses(reply, db, clock, delivered):
 )
 def test_form(case, content_type, body, reply, pending, delivered):
     """A form is read as well; other fields in it are ignored."""
-    assert reply(replace(case.ask(""), body=body, content_type=content_type)) == SUCCESS
+    assert reply(replace(case.request_for(""), body=body, content_type=content_type)) == SUCCESS
     assert len(delivered()) == 1
 
 
 @both
 def test_json_that_calls_itself_a_form(case, reply, pending):
     """A JSON body is read as JSON, regardless of its type."""
-    assert reply(replace(case.ask(ADDRESS), content_type=FORM)) == SUCCESS
+    assert reply(replace(case.request_for(ADDRESS), content_type=FORM)) == SUCCESS
 
 
 @both
 def test_form_with_a_plus(case, reply, delivered, db):
     """In a form, and only there, a plus has to be encoded."""
     PendingFactory(username="plus", email="plus+tag@example.com")
-    ask = replace(case.ask(""), body=b"email=plus%2Btag%40example.com", content_type=FORM)
-    assert reply(ask) == expected(200, b'{"email":"plus+tag@example.com","sent":true}')
+    request = replace(
+        case.request_for(""), body=b"email=plus%2Btag%40example.com", content_type=FORM
+    )
+    assert reply(request) == expected(200, b'{"email":"plus+tag@example.com","sent":true}')
 
 
 @both
@@ -425,7 +427,9 @@ def test_form_with_a_plus(case, reply, delivered, db):
 def test_bad_form(case, body, fault, reply, pending, assert_unchanged):
     """A form's faults are answered as those of JSON are."""
     with assert_unchanged():
-        assert reply(replace(case.ask(""), body=body, content_type=FORM)) == case.faults[fault]
+        assert (
+            reply(replace(case.request_for(""), body=body, content_type=FORM)) == case.faults[fault]
+        )
 
 
 @both
@@ -434,8 +438,8 @@ def test_huge_form(case, reply, pending, assert_unchanged):
     body = b"email=pending@example.com" + b"&x=1" * 1000
     answers = {"strapi": NO_JSON, "strapi-v4": no_json(b"Too many fields")}
     with assert_unchanged():
-        ask = replace(case.ask(""), body=body, content_type=FORM)
-        assert reply(ask) == answers[case.name]
+        request = replace(case.request_for(""), body=body, content_type=FORM)
+        assert reply(request) == answers[case.name]
 
 
 @both
@@ -443,7 +447,10 @@ def test_form_of_another_type(case, reply, pending, assert_unchanged):
     """A form that calls itself JSON is malformed."""
     answers = {"strapi": NO_JSON, "strapi-v4": no_json(b"Expecting value at position 0")}
     with assert_unchanged():
-        assert reply(replace(case.ask(""), body=b"email=x%40example.com")) == answers[case.name]
+        assert (
+            reply(replace(case.request_for(""), body=b"email=x%40example.com"))
+            == answers[case.name]
+        )
 
 
 def multipart(*parts: str) -> bytes:
@@ -465,8 +472,10 @@ EMAIL_PART = 'Content-Disposition: form-data; name="email"\r\n\r\npending@exampl
 def test_multipart(case, content_type, reply, pending, delivered):
     """The later generation reads multipart; the earlier one's parser does not."""
     other = 'Content-Disposition: form-data; name="x"\r\n\r\n1'
-    ask = replace(case.ask(""), body=multipart(other, EMAIL_PART), content_type=content_type)
-    assert reply(ask) == {"strapi": NO_JSON, "strapi-v4": SUCCESS}[case.name]
+    request = replace(
+        case.request_for(""), body=multipart(other, EMAIL_PART), content_type=content_type
+    )
+    assert reply(request) == {"strapi": NO_JSON, "strapi-v4": SUCCESS}[case.name]
     assert len(delivered()) == (case.name == "strapi-v4")
 
 
@@ -489,15 +498,17 @@ def test_bad_multipart(body, answer, reply, pending, assert_unchanged, settings)
     settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
     content_type = "multipart/form-data; boundary=X"
     with assert_unchanged():
-        ask = replace(V4.ask(""), body=body, content_type=content_type)
-        assert reply(ask) == answer
+        request = replace(V4.request_for(""), body=body, content_type=content_type)
+        assert reply(request) == answer
 
 
 def test_multipart_without_a_boundary(reply, pending, assert_unchanged):
     """So is a type that does not say where the parts end."""
     with assert_unchanged():
-        ask = replace(V4.ask(""), body=multipart(EMAIL_PART), content_type="multipart/form-data")
-        assert reply(ask) == no_json(b"Body is not valid multipart")
+        request = replace(
+            V4.request_for(""), body=multipart(EMAIL_PART), content_type="multipart/form-data"
+        )
+        assert reply(request) == no_json(b"Body is not valid multipart")
 
 
 @pytest.mark.parametrize(
@@ -512,7 +523,7 @@ def test_multipart_without_a_boundary(reply, pending, assert_unchanged):
 )
 def test_a_long_value_is_not_said_again(body, reply):
     """An answer to a long value is short: the text has it cut, and the field is left out."""
-    answer = reply(replace(V4.ask(""), body=body))
+    answer = reply(replace(V4.request_for(""), body=body))
     assert answer.status == 400
     assert len(answer.body) < 4000
     assert b'"value"' not in answer.body
@@ -525,13 +536,16 @@ def test_a_long_value_is_not_said_again(body, reply):
 def test_other_keys(case, reply, pending):
     """Other keys are ignored, the seed's placeholder among them."""
     body = b'{"foo": "string", "foo": "bar", "code": 0, "email": "pending@example.com"}'
-    assert reply(replace(case.ask(""), body=body, query="email=x&populate=*")) == SUCCESS
+    assert reply(replace(case.request_for(""), body=body, query="email=x&populate=*")) == SUCCESS
 
 
 @both
 def test_bearer_token(case, reply, pending):
     """Clients add the token that they hold, stale or not."""
-    assert reply(replace(case.ask(ADDRESS), headers={"Authorization": "Bearer stale"})) == SUCCESS
+    assert (
+        reply(replace(case.request_for(ADDRESS), headers={"Authorization": "Bearer stale"}))
+        == SUCCESS
+    )
 
 
 # After the click
@@ -540,7 +554,7 @@ def test_bearer_token(case, reply, pending):
 @both
 def test_landing(case, reply, pending, delivered, press):
     """The click ends on the client's address, as ``email_confirmation_redirection`` has it."""
-    reply(case.ask(ADDRESS))
+    reply(case.request_for(ADDRESS))
     response = press(delivered()[0])
     assert (response.status_code, response["Location"]) == (303, "https://game.example/callback")
     assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED

@@ -81,7 +81,7 @@ def serving(project, *options):
 
 
 def ask(root, name):
-    """The status of one ask."""
+    """The status of one request."""
     body = b'{"email": "%s@example.com"}' % name.encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{root}/auth/send-email-confirmation", body, headers)

@@ -36,21 +36,21 @@ GAME = "https://game.example/callback"
 GAME_SECRET = "the game's secret, known to its own servers alone, 32 bytes or more"
 
 
-def _ask(path: str, identity: object, parameters: dict[str, str]) -> Request:
+def _request(path: str, identity: object, parameters: dict[str, str]) -> Request:
     body = json.dumps({"username": identity}).encode()
     return Request(path=path, query=urlencode(parameters), body=body)
 
 
-def ask_oauth2(identity, client="game", *, redirect=None, **more):
+def oauth2_request(identity, client="game", *, redirect=None, **more):
     parameters = {"client_id": CLIENT_IDS[client], **more}
-    return _ask(
+    return _request(
         OAUTH2_PATH, identity, parameters | ({"redirect_uri": redirect} if redirect else {})
     )
 
 
-def ask_jwt(identity, client="game", *, redirect=None, **more):
+def jwt_request(identity, client="game", *, redirect=None, **more):
     parameters = {"projectId": PROJECT_IDS[client], **more}
-    return _ask(JWT_PATH, identity, parameters | ({"login_url": redirect} if redirect else {}))
+    return _request(JWT_PATH, identity, parameters | ({"login_url": redirect} if redirect else {}))
 
 
 def invalid(details: bytes):
@@ -141,7 +141,7 @@ FAULTS = {
 OAUTH2 = Case(
     name="xsolla-oauth2",
     view=XsollaOAuth2Resend,
-    ask=ask_oauth2,
+    request_for=oauth2_request,
     endings=OAUTH2_ENDINGS,
     faults=FAULTS,
     field="username",
@@ -150,7 +150,7 @@ OAUTH2 = Case(
 JWT = Case(
     name="xsolla-jwt",
     view=XsollaJWTResend,
-    ask=ask_jwt,
+    request_for=jwt_request,
     endings=JWT_ENDINGS,
     faults=FAULTS,
     field="username",
@@ -185,10 +185,10 @@ NOT_ALLOWED = OAUTH2_ENDINGS[Refusal.REDIRECT_NOT_ALLOWED]
 @pytest.mark.parametrize("safe", ["", ":/?="], ids=["encoded", "as some clients send it"])
 def test_registered_redirect(case, redirect, place, safe, reply, pending):
     """A registered redirect is found by its exact text, encoded or not, custom schemes too."""
-    ask = case.ask(ADDRESS, client="arcade")
+    request = case.request_for(ADDRESS, client="arcade")
     name = {"xsolla-oauth2": "redirect_uri", "xsolla-jwt": "login_url"}[case.name]
-    ask = replace(ask, query=f"{ask.query}&{name}={quote(redirect, safe=safe)}")
-    assert reply(ask) == expected(204)
+    request = replace(request, query=f"{request.query}&{name}={quote(redirect, safe=safe)}")
+    assert reply(request) == expected(204)
     assert Delivery.objects.get().redirect == place
 
 
@@ -208,13 +208,13 @@ def test_registered_redirect(case, redirect, place, safe, reply, pending):
 )
 def test_other_redirect(case, redirect, reply, pending):
     """A redirect that only resembles a registered one is not allowed."""
-    assert reply(case.ask(ADDRESS, redirect=redirect)) == NOT_ALLOWED
+    assert reply(case.request_for(ADDRESS, redirect=redirect)) == NOT_ALLOWED
 
 
 @both
 def test_redirect_of_a_client_with_one(case, reply, pending):
     """A client with one redirect need not name it."""
-    assert reply(case.ask(ADDRESS)) == expected(204)
+    assert reply(case.request_for(ADDRESS)) == expected(204)
     assert Delivery.objects.get().redirect == "0"
 
 
@@ -224,8 +224,8 @@ def test_redirect_of_a_client_with_none(case, reply, pending, configure):
     configure(
         CLIENTS=[{"name": "bare", "ids": {"xsolla-oauth2": 57, "xsolla-jwt": PROJECT_IDS["game"]}}]
     )
-    assert reply(case.ask(ADDRESS, redirect=GAME)) == NOT_ALLOWED
-    assert reply(case.ask(ADDRESS)) == expected(204)
+    assert reply(case.request_for(ADDRESS, redirect=GAME)) == NOT_ALLOWED
+    assert reply(case.request_for(ADDRESS)) == expected(204)
 
 
 # The query
@@ -244,7 +244,7 @@ def weak_state(details: bytes):
 @pytest.mark.parametrize("length", [9, 512])
 def test_state_is_kept(length, reply, pending):
     """A state of 9 to 512 characters is kept for the landing."""
-    assert reply(ask_oauth2(ADDRESS, state="s" * length)) == expected(204)
+    assert reply(oauth2_request(ADDRESS, state="s" * length)) == expected(204)
     assert Delivery.objects.get().client_state == "s" * length
 
 
@@ -263,21 +263,21 @@ def test_state_is_kept(length, reply, pending):
 def test_state_is_refused(state, details, reply, pending, assert_unchanged):
     """A state that is too short, too long or not printable is refused with a separate code."""
     with assert_unchanged():
-        assert reply(ask_oauth2(ADDRESS, state=state)) == weak_state(details)
+        assert reply(oauth2_request(ADDRESS, state=state)) == weak_state(details)
 
 
 def test_state_that_is_no_utf8(reply, pending, assert_unchanged):
     """A state that is not valid UTF-8 could not be returned unchanged, so it is refused."""
-    ask = replace(ask_oauth2(ADDRESS), query="client_id=57&state=12345678%FF")
+    request = replace(oauth2_request(ADDRESS), query="client_id=57&state=12345678%FF")
     with assert_unchanged():
-        assert reply(ask) == weak_state(b'"Only printable characters are allowed."')
+        assert reply(request) == weak_state(b'"Only printable characters are allowed."')
 
 
 @both
 def test_state_and_payload_belong_to_one_dialect_each(case, reply, pending):
     """``state`` means nothing to the JWT dialect, nor ``payload`` to OAuth 2.0."""
     foreign = {"xsolla-oauth2": {"payload": "x" * 3000}, "xsolla-jwt": {"state": "short"}}
-    assert reply(case.ask(ADDRESS, **foreign[case.name])) == expected(204)
+    assert reply(case.request_for(ADDRESS, **foreign[case.name])) == expected(204)
     delivery = Delivery.objects.get()
     assert (delivery.client_state, delivery.payload) == ("", "")
 
@@ -285,7 +285,7 @@ def test_state_and_payload_belong_to_one_dialect_each(case, reply, pending):
 @pytest.mark.parametrize("payload", ["p" * 2000, "", "two\nlines, ünï ☃ and\ta tab", " as is "])
 def test_payload_is_kept(payload, reply, pending):
     """A payload is any text up to 2,000 characters, kept as it is."""
-    assert reply(ask_jwt(ADDRESS, payload=payload)) == expected(204)
+    assert reply(jwt_request(ADDRESS, payload=payload)) == expected(204)
     assert Delivery.objects.get().payload == payload
 
 
@@ -302,7 +302,7 @@ def test_payload_is_kept(payload, reply, pending):
 def test_payload_is_refused(payload, details, reply, pending, assert_unchanged):
     """A longer payload, or one that could not be returned unchanged, is refused."""
     with assert_unchanged():
-        assert reply(ask_jwt(ADDRESS, payload=payload)) == invalid(details)
+        assert reply(jwt_request(ADDRESS, payload=payload)) == invalid(details)
 
 
 @both
@@ -321,7 +321,7 @@ def test_payload_is_refused(payload, details, reply, pending, assert_unchanged):
 )
 def test_locale(case, locale, language, reply, pending):
     """The message is in the language named, and one that the site lacks is ignored."""
-    assert reply(case.ask(ADDRESS, locale=locale)) == expected(204)
+    assert reply(case.request_for(ADDRESS, locale=locale)) == expected(204)
     assert Delivery.objects.get().language == language
 
 
@@ -347,19 +347,19 @@ def test_parameters_of_the_vendors_clients(case, reply, pending):
         "X-SDK-V": "1",
         "X-BUILD-PLATFORM": "ANDROID",
     }
-    ask = replace(case.ask(ADDRESS, **ignored), headers=headers)
-    assert reply(ask) == expected(204)
+    request = replace(case.request_for(ADDRESS, **ignored), headers=headers)
+    assert reply(request) == expected(204)
 
 
 def test_project_id_beside_client_id(reply, pending):
     """OAuth 2.0 uses ``client_id``; an additional ``projectId`` is not read."""
-    assert reply(ask_oauth2(ADDRESS, projectId="nobody's")) == expected(204)
+    assert reply(oauth2_request(ADDRESS, projectId="nobody's")) == expected(204)
 
 
 def test_a_plus_in_the_query_is_a_space(reply, pending):
     """Clients that send ``+`` for a space get the space back."""
-    ask = replace(ask_oauth2(ADDRESS), query="client_id=57&state=nine+long")
-    assert reply(ask) == expected(204)
+    request = replace(oauth2_request(ADDRESS), query="client_id=57&state=nine+long")
+    assert reply(request) == expected(204)
     assert Delivery.objects.get().client_state == "nine long"
 
 
@@ -394,7 +394,7 @@ def test_a_plus_in_the_query_is_a_space(reply, pending):
 def test_bad_query_oauth2(query, details, reply, pending, assert_unchanged):
     """A bad parameter is named in ``details``."""
     with assert_unchanged():
-        assert reply(replace(ask_oauth2(ADDRESS), query=query)) == invalid(details)
+        assert reply(replace(oauth2_request(ADDRESS), query=query)) == invalid(details)
 
 
 @pytest.mark.parametrize(
@@ -411,32 +411,32 @@ def test_bad_query_oauth2(query, details, reply, pending, assert_unchanged):
 def test_bad_query_jwt(query, details, reply, pending, assert_unchanged):
     """A bad parameter is named in ``details``."""
     with assert_unchanged():
-        assert reply(replace(ask_jwt(ADDRESS), query=query)) == invalid(details)
+        assert reply(replace(jwt_request(ADDRESS), query=query)) == invalid(details)
 
 
 @pytest.mark.parametrize("client_id", ["58000000000000000000", "-57", "0"])
-def test_client_that_nobody_is(client_id, reply, pending, assert_unchanged):
+def test_unknown_client_id(client_id, reply, pending, assert_unchanged):
     """Any other number is an unknown client."""
-    ask = replace(ask_oauth2(ADDRESS), query=f"client_id={client_id}")
+    request = replace(oauth2_request(ADDRESS), query=f"client_id={client_id}")
     with assert_unchanged():
-        assert reply(ask) == OAUTH2_ENDINGS[Refusal.UNKNOWN_CLIENT]
+        assert reply(request) == OAUTH2_ENDINGS[Refusal.UNKNOWN_CLIENT]
 
 
 @pytest.mark.parametrize(
     "project_id", ["57", PROJECT_IDS["game"].upper(), f" {PROJECT_IDS['game']}", "ключ", "'--"]
 )
-def test_project_that_nobody_is(project_id, reply, pending, assert_unchanged):
+def test_unknown_project_id(project_id, reply, pending, assert_unchanged):
     """Any other text is an unknown project."""
-    ask = replace(ask_jwt(ADDRESS), query=urlencode({"projectId": project_id}))
+    request = replace(jwt_request(ADDRESS), query=urlencode({"projectId": project_id}))
     with assert_unchanged():
-        assert reply(ask) == JWT_ENDINGS[Refusal.UNKNOWN_CLIENT]
+        assert reply(request) == JWT_ENDINGS[Refusal.UNKNOWN_CLIENT]
 
 
 def test_several_faults_at_once(reply, pending, assert_unchanged):
     """All faults are named at once; the first one, in the query, gives the code."""
-    ask = replace(ask_oauth2(ADDRESS), query="state=short", body=b"{}")
+    request = replace(oauth2_request(ADDRESS), query="state=short", body=b"{}")
     with assert_unchanged():
-        assert reply(ask) == invalid(
+        assert reply(request) == invalid(
             b'{"client_id":["This field is required."],'
             b'"state":["Ensure this field has at least 9 characters."],'
             b'"username":["This field is required."]}'
@@ -450,7 +450,7 @@ def test_several_faults_at_once(reply, pending, assert_unchanged):
 @pytest.mark.parametrize("identity", ["pending", ADDRESS, "PENDING@Example.COM", " pending "])
 def test_identity(case, identity, reply, pending, delivered):
     """The account is named by its user name or its address, in any case where it is one."""
-    assert reply(case.ask(identity)) == expected(204)
+    assert reply(case.request_for(identity)) == expected(204)
     (message,) = delivered()
     assert message.to == [ADDRESS]
 
@@ -458,14 +458,14 @@ def test_identity(case, identity, reply, pending, delivered):
 @both
 def test_user_name_of_255_characters(case, reply):
     """255 characters are not too long; no account has such a name, however."""
-    assert reply(case.ask("u" * 255)) == OAUTH2_ENDINGS[Outcome.UNKNOWN]
+    assert reply(case.request_for("u" * 255)) == OAUTH2_ENDINGS[Outcome.UNKNOWN]
 
 
 @both
 def test_other_fields(case, reply, pending, delivered):
     """Other fields of the body are ignored, repeated ones too."""
     body = b'{"email": "x@example.com", "x": 1, "x": [{}], "username": "pending"}'
-    assert reply(replace(case.ask(""), body=body)) == expected(204)
+    assert reply(replace(case.request_for(""), body=body)) == expected(204)
     assert len(delivered()) == 1
 
 
@@ -479,7 +479,7 @@ def issue_code(account, client, redirect, state):
 
 def test_landing_oauth2(reply, pending, delivered, press):
     """The browser is redirected with the state; without an issuer there is no code."""
-    reply(ask_oauth2(ADDRESS, state="abc.DEF-123_x"))
+    reply(oauth2_request(ADDRESS, state="abc.DEF-123_x"))
     response = press(delivered()[0])
     assert (response.status_code, response["Location"]) == (
         303,
@@ -491,7 +491,7 @@ def test_landing_oauth2(reply, pending, delivered, press):
 def test_landing_oauth2_with_a_code(reply, pending, delivered, press, configure):
     """The host's authorization server gives the code."""
     configure(AUTHORIZATION_CODE_ISSUER="tests.dialects.test_xsolla.issue_code")
-    reply(ask_oauth2(ADDRESS, state="state-of-mine"))
+    reply(oauth2_request(ADDRESS, state="state-of-mine"))
     assert press(delivered()[0])["Location"] == (
         "https://game.example/callback?code=pending-game-29-state-of-mine&state=state-of-mine"
     )
@@ -506,14 +506,14 @@ def test_landing_oauth2_with_a_code(reply, pending, delivered, press, configure)
 )
 def test_landing_keeps_the_query(redirect, landing, reply, pending, delivered, press):
     """Parameters go behind those that the redirect has, into custom schemes too, encoded."""
-    reply(ask_oauth2(ADDRESS, client="arcade", redirect=redirect, state="a b&c=d_9"))
+    reply(oauth2_request(ADDRESS, client="arcade", redirect=redirect, state="a b&c=d_9"))
     assert way_on(press(delivered()[0])) == landing
 
 
 def test_landing_of_an_app_twice(reply, pending, delivered, press):
     """Pressed or opened again the link of an app's address has no error, and no second code."""
     redirect = "app://xlogin.com.example.arcade"
-    reply(ask_oauth2(ADDRESS, client="arcade", redirect=redirect, state="state-of-mine"))
+    reply(oauth2_request(ADDRESS, client="arcade", redirect=redirect, state="state-of-mine"))
     message = delivered()[0]
     assert way_on(press(message)) == f"{redirect}?state=state-of-mine"
     browser = Client()
@@ -524,7 +524,7 @@ def test_landing_of_an_app_twice(reply, pending, delivered, press):
 
 def test_landing_jwt(reply, pending, delivered, press):
     """The browser lands on the callback URL with the vendor's user JWT."""
-    reply(ask_jwt(ADDRESS, payload="two\nlines"))
+    reply(jwt_request(ADDRESS, payload="two\nlines"))
     before = timezone.now().replace(microsecond=0)
     location = press(delivered()[0])["Location"]
     address, _, token = location.partition("?token=")
@@ -555,7 +555,7 @@ def claims_of(location: str) -> dict:
 
 def test_payload_claim_is_absent(reply, pending, delivered, press):
     """Without a payload there is no such claim."""
-    reply(ask_jwt(ADDRESS))
+    reply(jwt_request(ADDRESS))
     assert "payload" not in claims_of(press(delivered()[0])["Location"])
 
 
@@ -564,7 +564,7 @@ def test_subject_stays_and_differs(reply, delivered, press, clock, db):
     one, two = PendingFactory(), PendingFactory()
     subjects = []
     for user in (one, two, one):
-        reply(ask_jwt(user.email))
+        reply(jwt_request(user.email))
         subjects.append(claims_of(press(delivered()[0])["Location"])["sub"])
         start(user, send=False)
         clock.epoch += 61
@@ -576,7 +576,7 @@ def test_issuer_and_lifetime(reply, pending, delivered, press, configure):
     signing = {"key": GAME_SECRET, "issuer": "https://login.site.example", "lifetime": 600}
     ids = {"xsolla-jwt": PROJECT_IDS["game"]}
     configure(CLIENTS=[{"name": "game", "ids": ids, "redirects": [GAME], "signing": signing}])
-    reply(ask_jwt(ADDRESS))
+    reply(jwt_request(ADDRESS))
     claims = claims_of(press(delivered()[0])["Location"])
     assert claims["iss"] == "https://login.site.example"
     assert claims["exp"] - claims["iat"] == 600
@@ -587,7 +587,7 @@ def test_times_without_time_zones(reply, delivered, press, settings, db):
     settings.TIME_ZONE = "America/New_York"
     settings.USE_TZ = False
     PendingFactory(email=ADDRESS)
-    reply(ask_jwt(ADDRESS))
+    reply(jwt_request(ADDRESS))
     before = int(time.time())
     claims = claims_of(press(delivered()[0])["Location"])
     assert before <= claims["iat"] <= time.time()
@@ -616,7 +616,7 @@ def test_landing_rs256(reply, pending, delivered, press, configure, rsa_keys):
             }
         ]
     )
-    reply(ask_jwt(ADDRESS))
+    reply(jwt_request(ADDRESS))
     token = press(delivered()[0])["Location"].partition("token=")[2]
     assert jwt.get_unverified_header(token) == {"alg": "RS256", "typ": "JWT", "kid": "k1"}
     assert jwt.decode(token, public, algorithms=["RS256"])["email"] == ADDRESS
@@ -626,7 +626,7 @@ def test_landing_without_a_key(reply, pending, delivered, press, configure, capl
     """A client without a key cannot get a JWT: the click counts and our own page says so."""
     client = {"name": "game", "ids": {"xsolla-jwt": PROJECT_IDS["game"]}, "redirects": [GAME]}
     configure(CLIENTS=[client])
-    reply(ask_jwt(ADDRESS))
+    reply(jwt_request(ADDRESS))
     response = press(delivered()[0])
     assert (response.status_code, b"Thank you" in response.content) == (200, True)
     assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
@@ -636,7 +636,7 @@ def test_landing_without_a_key(reply, pending, delivered, press, configure, capl
 @both
 def test_used_link(case, reply, pending, delivered, press, client):
     """A used link ends well, and leads on to the client with the code that says why."""
-    reply(case.ask(ADDRESS))
+    reply(case.request_for(ADDRESS))
     (message,) = delivered()
     press(message)
     landing = (
@@ -653,7 +653,7 @@ def test_used_link(case, reply, pending, delivered, press, client):
 @both
 def test_expired_link(case, reply, pending, delivered, client):
     """An expired link is told to the client as well."""
-    reply(case.ask(ADDRESS))
+    reply(case.request_for(ADDRESS))
     (message,) = delivered()
     Delivery.objects.update(link_expires_at=timezone.now() - timedelta(seconds=1))
     response = client.get(link_of(message))
@@ -667,7 +667,7 @@ def test_expired_link(case, reply, pending, delivered, client):
 @both
 def test_dead_link(case, reply, pending, delivered, client):
     """So is a link that died because the account was deactivated."""
-    reply(case.ask(ADDRESS))
+    reply(case.request_for(ADDRESS))
     (message,) = delivered()
     pending.is_active = False
     pending.save()

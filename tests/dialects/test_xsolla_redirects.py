@@ -23,10 +23,10 @@ from .test_xsolla import (
     JWT_ENDINGS,
     OAUTH2_ENDINGS,
     PROJECT_IDS,
-    ask_jwt,
-    ask_oauth2,
     both,
     invalid,
+    jwt_request,
+    oauth2_request,
     rsa_keys,  # noqa: F401 - a fixture
 )
 
@@ -149,9 +149,9 @@ def five(configure):
 
 
 def naming(case, query):
-    """An ask of ``case`` with ``query`` behind its client."""
-    ask = case.ask(ADDRESS)
-    return replace(ask, query=f"{ask.query}&{query}")
+    """A request of ``case`` with ``query`` behind its client."""
+    request = case.request_for(ADDRESS)
+    return replace(request, query=f"{request.query}&{query}")
 
 
 def test_near_misses_are_many():
@@ -248,7 +248,7 @@ def test_redirect_in_the_body(case, five, reply, pending, assert_unchanged):
     body = {"username": ADDRESS, PARAMETER[case.name]: [WEB], "redirect": {"url": WEB}}
     with assert_unchanged():
         assert (
-            reply(replace(case.ask(ADDRESS), body=json.dumps(body).encode()))
+            reply(replace(case.request_for(ADDRESS), body=json.dumps(body).encode()))
             == (ENDINGS[case.name][Refusal.REDIRECT_REQUIRED])
         )
 
@@ -260,12 +260,15 @@ def test_registered_script(case, url, configure, reply, pending, assert_unchange
     configure(CLIENTS=[{"name": "game", "ids": IDS, "redirects": [GAME, url]}])
     for redirect in (url, GAME):
         with assert_unchanged():
-            assert reply(case.ask(ADDRESS, redirect=redirect)) == ENDINGS[case.name][Refusal.FAILED]
+            assert (
+                reply(case.request_for(ADDRESS, redirect=redirect))
+                == ENDINGS[case.name][Refusal.FAILED]
+            )
 
 
 def test_redirect_removed_before_the_click(five, configure, reply, pending, delivered, press):
     """A redirect that was removed from the list since is not followed; the click counts."""
-    reply(ask_oauth2(ADDRESS, redirect=APP, state="state-of-mine"))
+    reply(oauth2_request(ADDRESS, redirect=APP, state="state-of-mine"))
     left = {str(place): url for place, url in enumerate(FIVE) if url != APP}
     configure(CLIENTS=[{"name": "game", "ids": IDS, "redirects": left}])
     response = press(delivered()[0])
@@ -320,7 +323,7 @@ STATES = [
 @pytest.mark.parametrize("state", STATES)
 def test_state_comes_back_unchanged(state, five, reply, pending, delivered, press):
     """The state comes back as it was sent, and as nothing else."""
-    assert reply(ask_oauth2(ADDRESS, redirect=WEB, state=state)) == expected(204)
+    assert reply(oauth2_request(ADDRESS, redirect=WEB, state=state)) == expected(204)
     location = press(delivered()[0])["Location"]
     parts = urlsplit(location)
     assert f"{parts.scheme}://{parts.netloc}{parts.path}" == "https://game.example/callback"
@@ -333,7 +336,7 @@ def test_state_comes_back_unchanged(state, five, reply, pending, delivered, pres
 def test_state_of_several_lines(state, five, reply, pending, assert_unchanged):
     """A state with a line break, which could end a header, is refused."""
     with assert_unchanged():
-        found = reply(ask_oauth2(ADDRESS, redirect=WEB, state=state))
+        found = reply(oauth2_request(ADDRESS, redirect=WEB, state=state))
         assert (found.status, b"010-022" in found.body) == (400, True)
 
 
@@ -341,7 +344,7 @@ def test_landing_in_any_letters(configure, reply, pending, delivered, press):
     """Parameters of the registered address come first; ours replace those of the same name."""
     url = "mygame://done?state=old&code=old&keep=%C3%BC#here"
     configure(CLIENTS=[{"name": "game", "ids": IDS, "redirects": [url]}])
-    reply(ask_oauth2(ADDRESS, state="state-of-mine"))
+    reply(oauth2_request(ADDRESS, state="state-of-mine"))
     response = press(delivered()[0])
     assert isinstance(response, HttpResponse)
     assert way_on(response) == "mygame://done?code=old&keep=%C3%BC&state=state-of-mine#here"
@@ -363,7 +366,7 @@ def secret(text):
 
 def test_hs256_by_another_library(reply, pending, delivered, press):
     """jwcrypto verifies what HS256 signed, with the client's secret and no other."""
-    reply(ask_jwt(ADDRESS))
+    reply(jwt_request(ADDRESS))
     location = press(delivered()[0])["Location"]
     claims, header = verified(location, secret(GAME_SECRET), "HS256")
     assert (claims["email"], header) == (ADDRESS, {"alg": "HS256", "typ": "JWT"})
@@ -376,7 +379,7 @@ def test_rs256_by_another_library(reply, pending, delivered, press, configure, r
     private, public = rsa_keys
     signing = {"key": private, "algorithm": "RS256", "key_id": "k1"}
     configure(CLIENTS=[{"name": "game", "ids": IDS, "redirects": [GAME], "signing": signing}])
-    reply(ask_jwt(ADDRESS))
+    reply(jwt_request(ADDRESS))
     location = press(delivered()[0])["Location"]
     claims, header = verified(location, JWK.from_pyca(public), "RS256")
     assert (claims["email"], header) == (ADDRESS, {"alg": "RS256", "kid": "k1", "typ": "JWT"})
@@ -396,7 +399,7 @@ def test_rs256_by_another_library(reply, pending, delivered, press, configure, r
 )
 def test_payload_is_one_claim(payload, reply, pending, delivered, press):
     """A payload stays one claim, a string, and touches none of the others."""
-    reply(ask_jwt(ADDRESS, payload=payload))
+    reply(jwt_request(ADDRESS, payload=payload))
     claims, _ = verified(press(delivered()[0])["Location"], secret(GAME_SECRET), "HS256")
     assert claims["payload"] == payload
     assert (claims["email"], claims["iss"]) == (ADDRESS, "https://login.xsolla.com")
@@ -406,8 +409,8 @@ def test_payload_is_one_claim(payload, reply, pending, delivered, press):
 
 def test_claims_in_the_query(reply, pending, delivered, press):
     """A claim that the request names in addition to the payload is not read."""
-    ask = ask_jwt(ADDRESS, payload="mine", sub="somebody", exp="1", alg="none", token="x")
-    reply(ask)
+    request = jwt_request(ADDRESS, payload="mine", sub="somebody", exp="1", alg="none", token="x")
+    reply(request)
     claims, header = verified(press(delivered()[0])["Location"], secret(GAME_SECRET), "HS256")
     assert (claims["payload"], header["alg"]) == ("mine", "HS256")
     assert urlencode({"sub": claims["sub"]}) != "sub=somebody"
@@ -419,7 +422,7 @@ def test_public_key_as_a_secret(reply, pending, delivered, press, configure, rsa
     public = JWK.from_pem(private.encode()).export_to_pem().decode()
     client = {"name": "game", "ids": IDS, "redirects": [GAME], "signing": {"key": public}}
     configure(CLIENTS=[client])
-    reply(ask_jwt(ADDRESS))
+    reply(jwt_request(ADDRESS))
     response = press(delivered()[0])
     assert (response.status_code, "Location" in response) == (200, False)
     assert "No landing URL" in caplog.text

@@ -1,6 +1,6 @@
 """Asks for many confirmations at once, rolling some back: ``python -m tests.faults.asker 500 100``.
 
-The first number is how many accounts there are, the second how many of their asks are undone.
+The first number is how many accounts there are, the second how many of their requests are undone.
 With ``FAULTS_QUIET`` nobody is looked up: the couriers find out who was meant.
 """
 

@@ -1,6 +1,6 @@
 """Asks in a web process's stead and stays: ``python -m tests.faults.carried_asker 3``.
 
-It stays for its carrier. Says ``asked`` once all asks were answered, then waits to be ended.
+It stays for its carrier. Says ``asked`` once all requests were answered, then waits to be ended.
 """
 
 import os

@@ -113,7 +113,7 @@ def test_celery(carried, broker):
     assert not carried.sink.messages
     gate.open()
     start_worker(carried, "--pool", "solo", **more)
-    # The next ask's wake carries what the lost ones left behind.
+    # The next request's wake carries what the lost ones left behind.
     carried.run(
         "-c",
         "from tests.faults import celery_app\n"
@@ -140,7 +140,7 @@ def test_celery_wakes_the_worker(carried, broker):
 
 @pytest.mark.postgres
 def test_celery_silent_broker(carried, broker):
-    """A broker that goes silent is told of once; when it is back all is sent without an ask."""
+    """A broker that goes silent is told of once; when it is back all is sent without a request."""
     gate, url = broker
     more = over(url)
     gate.freeze()
@@ -194,7 +194,7 @@ def test_celery_soft_time_limit(carried, broker):
 
 @pytest.mark.postgres
 def test_tasks(carried):
-    """An ask enqueues a task in its own commit, and the tasks' worker carries it."""
+    """A request enqueues a task in its own commit, and the tasks' worker carries it."""
     more = {"FAULTS_CARRIER": "tasks"}
     start(carried, "-m", "tests.faults.carried_asker", str(MESSAGES), **more)
     wait_until(lambda: "asked" in carried.log_text(), carried.log_text)

@@ -37,7 +37,7 @@ def drain_with(world, **more):
 
 
 def test_without_kills_every_message_goes_out_exactly_once(world):
-    """400 committed asks make 400 messages; 100 that were rolled back make none."""
+    """400 committed requests make 400 messages; 100 that were rolled back make none."""
     world.serve()
     world.ask(ACCOUNTS, UNDONE)
     drain_with(world)

@@ -132,7 +132,7 @@ execute_from_command_line(["manage.py", "resend_confirmation", "send", "--pendin
 
 @on_sqlite
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
-def test_send_finishes_what_it_has_begun(number, world, tmp_path):
+def test_send_finishes_the_message_in_hand(number, world, tmp_path):
     """A bulk resend says how far it came, and the thread carrier finishes its message."""
     slow = Slow()
     world.serve(slow)

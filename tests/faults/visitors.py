@@ -40,7 +40,7 @@ QUIET = "quiet"
 
 def ask(user, case):
     """Send requests of one dialect from one network, and return the promise of the answer."""
-    asked = case.ask(user.email)
+    asked = case.request_for(user.email)
     response = Client(raise_request_exception=False).generic(
         asked.method,
         "/",

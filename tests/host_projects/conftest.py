@@ -30,7 +30,7 @@ def host(request, settings, monkeypatch, site):  # noqa: F811
         monkeypatch.setitem(connections.settings["default"], name, value)
     site.configure(**made.ours)
     # Preparations for an ending go through the same server.
-    monkeypatch.setattr(site, "send", made.ask)
+    monkeypatch.setattr(site, "send", made.send)
     return made
 
 

@@ -19,20 +19,20 @@ from . import api
 SITE = "https://site.example"
 
 
-def by_client(ask: Request, mounted: str) -> Reply:
+def by_client(request: Request, mounted: str) -> Reply:
     """Ask through Django's test client, which knows no mounting."""
     assert not mounted
-    return to_reply(Site.send(ask))
+    return to_reply(Site.send(request))
 
 
-def by_asgi(ask: Request, mounted: str) -> Reply:
+def by_asgi(request: Request, mounted: str) -> Reply:
     """Ask an ASGI server that has the site at ``mounted``."""
-    return over_asgi(ask, [ask.body], mounted)
+    return over_asgi(request, [request.body], mounted)
 
 
-def behind_proxy(ask: Request, mounted: str) -> Reply:
+def behind_proxy(request: Request, mounted: str) -> Reply:
     """Call a WSGI server through a proxy that strips ``mounted`` from the path without a header."""
-    return over_wsgi(ask)
+    return over_wsgi(request)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,20 +60,20 @@ class Host:
     def __str__(self) -> str:
         return self.name
 
-    def ask(self, ask: Request) -> Reply:
+    def send(self, request: Request) -> Reply:
         """Return the response to a request for the test site's path."""
-        path = ask.path if isinstance(ask.path, str) else ask.path.decode("latin-1")
-        return self.serve(replace(ask, path=f"{self.below}{path}"), self.mounted)
+        path = request.path if isinstance(request.path, str) else request.path.decode("latin-1")
+        return self.serve(replace(request, path=f"{self.below}{path}"), self.mounted)
 
     def open(self, url: str, form: bytes | None = None) -> Reply:
         """Return the response to a browser that opens ``url`` or posts a form to it."""
         assert url.startswith(f"{SITE}{self.mounted}/")
         path, _, query = url.removeprefix(f"{SITE}{self.mounted}").partition("?")
-        ask = Request(path=path, query=query, method="GET", content_type="")
+        request = Request(path=path, query=query, method="GET", content_type="")
         if form is not None:
             kind = "application/x-www-form-urlencoded"
-            ask = replace(ask, method="POST", body=form, content_type=kind)
-        return self.serve(ask, self.mounted)
+            request = replace(request, method="POST", body=form, content_type=kind)
+        return self.serve(request, self.mounted)
 
 
 def _middleware(path: str) -> list[str]:

@@ -22,7 +22,7 @@ def test_ending(host, case, ending, arrange):
     """The vendor's status, headers and body, as the vendor's own tests have them."""
     expected = case.endings[ending]
     expected = replace(expected, headers={**expected.headers, **host.adds})
-    assert host.ask(arrange(case, ending)) == expected
+    assert host.send(arrange(case, ending)) == expected
 
 
 def link_in(message):
@@ -47,7 +47,7 @@ def press(host, link):
 @pytest.mark.parametrize(("host", "case"), messages(), indirect=["host"], ids=str)
 def test_message_confirms(host, case, arrange, delivered):
     """A message goes out; its link, opened and pressed, confirms, and ends well ever after."""
-    host.ask(arrange(case, Outcome.SENT))
+    host.send(arrange(case, Outcome.SENT))
     (message,) = delivered()
     assert message.to == [ADDRESS]
     done = press(host, link_in(message))

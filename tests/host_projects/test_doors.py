@@ -78,7 +78,7 @@ def test_command(run, clock):
     assert (Delivery.objects.count(), Cooldown.objects.count()) == (0, 0)
 
 
-def test_status_of_what_is_due(run, clock):
+def test_status_shows_the_seconds_overdue(run, clock):
     """The time for which something has been due is in seconds, in every time zone."""
     start(UserFactory(username="pending"))
     clock.epoch += 90

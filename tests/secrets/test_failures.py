@@ -196,7 +196,7 @@ def test_the_row_that_a_driver_quotes(pending, reports, caplog):
     assert not any(secret in text for secret in ("Failing row", ADDRESS, PAYLOAD))
 
 
-def test_what_is_logged(caplog):
+def test_class_code_and_frames_are_logged(caplog):
     """Class, code and frames of each exception of a chain and of a group; of none its text."""
     try:
         try:
@@ -219,7 +219,7 @@ def test_what_is_logged(caplog):
         "builtins.OSError [28]",
         "builtins.KeyError",
     ]
-    assert record.stack_info.count("in test_what_is_logged") == 2
+    assert record.stack_info.count("in test_class_code_and_frames_are_logged") == 2
     assert "kaboom" not in caplog.text
 
 

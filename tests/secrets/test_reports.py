@@ -181,8 +181,8 @@ def test_a_courier_that_fails(pending, reports, monkeypatch):
     assert ADDRESS not in text
 
 
-def test_an_ask_that_fails(pending, reports, monkeypatch, change):
-    """When a quiet ask cannot be resolved the report has no identity."""
+def test_a_request_that_fails(pending, reports, monkeypatch, change):
+    """When a quiet request cannot be resolved the report has no identity."""
     body = json.dumps({"email": ADDRESS})
     Client().post("/accounts/resend-confirmation", body, content_type="application/json")
     assert Delivery.objects.get().identity == ADDRESS
@@ -222,7 +222,7 @@ def test_a_dialect_that_fails(browser, monkeypatch, reports, caplog, path, body)
 
 @pytest.mark.parametrize(("path", "body"), ASKS.values(), ids=ASKS)
 def test_a_receiver_of_endings_that_fails(browser, reports, caplog, path, body):
-    """When a receiver of ``ended`` fails the ask is answered, and its report has no address."""
+    """When a receiver of ``ended`` fails the request is answered, and its report has no address."""
     from resend_confirmation.signals import ended  # noqa: PLC0415
 
     caplog.set_level(logging.DEBUG)
@@ -272,7 +272,7 @@ def test_a_request_over_asgi():
     assert FORM not in repr([scope, request, request.META, request.GET])
 
 
-def test_what_is_no_token_changes_nothing_else():
+def test_malformed_token_is_not_looked_for_elsewhere():
     """A word in place of a token is not looked for elsewhere."""
     request = RequestFactory().get("/confirm/?token=e", HTTP_ACCEPT="text/html, e")
     assert redaction.take(request).token == "e"

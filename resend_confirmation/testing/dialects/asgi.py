@@ -32,8 +32,8 @@ def visiting() -> Iterator[None]:
         set_script_prefix(prefix)
 
 
-def over_asgi(ask: Request, chunks: list[bytes], root_path: str = "") -> Reply:
-    """Send ``ask`` with the body ``chunks`` to a site at ``root_path`` and return the reply."""
+def over_asgi(request: Request, chunks: list[bytes], root_path: str = "") -> Reply:
+    """Send ``request`` with the body ``chunks`` to a site at ``root_path`` and return the reply."""
     events = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     events.append({"type": "http.request", "body": b"", "more_body": False})
     sent: list[dict[str, Any]] = []
@@ -47,7 +47,7 @@ def over_asgi(ask: Request, chunks: list[bytes], root_path: str = "") -> Reply:
 
     application: Any = get_asgi_application()
     with visiting():
-        async_to_sync(application)(_scope(ask, root_path), receive, send)
+        async_to_sync(application)(_scope(request, root_path), receive, send)
     start, *bodies = sent
     answered = {name.decode(): value.decode() for name, value in start["headers"]}
     return Reply(
@@ -55,23 +55,23 @@ def over_asgi(ask: Request, chunks: list[bytes], root_path: str = "") -> Reply:
     )
 
 
-def _scope(ask: Request, root_path: str) -> dict[str, Any]:
-    path = ask.path if isinstance(ask.path, str) else ask.path.decode("latin-1")
+def _scope(request: Request, root_path: str) -> dict[str, Any]:
+    path = request.path if isinstance(request.path, str) else request.path.decode("latin-1")
     path = root_path + path
     headers = {"host": "localhost", "transfer-encoding": "chunked"}
-    headers |= {name.lower(): value for name, value in ask.headers.items()}
-    if ask.content_type:
-        headers["content-type"] = ask.content_type
+    headers |= {name.lower(): value for name, value in request.headers.items()}
+    if request.content_type:
+        headers["content-type"] = request.content_type
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        "method": ask.method,
+        "method": request.method,
         "scheme": "http",
         "path": unquote(path, errors="replace"),
         "raw_path": path.encode("latin-1"),
         "root_path": root_path,
-        "query_string": ask.query.encode(),
+        "query_string": request.query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 80),

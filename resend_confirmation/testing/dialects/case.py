@@ -88,10 +88,10 @@ Answers = Mapping[Ending, Reply]
 class Case:
     """A dialect at one URL: its requests and the expected replies.
 
-    ``ask(identity, client)`` returns a good request. ``client`` is the name of a client: ``game``
-    (the default), ``kiosk`` (with confirmation switched off) or ``arcade`` (with several
-    redirects). None stands for an unknown client. If callers can name a redirect, the
-    contract uses ``arcade``, and ``ask`` takes ``redirect`` as well. ``clients`` are the entries
+    ``request_for(identity, client)`` returns a good request. ``client`` is the name of a client:
+    ``game`` (the default), ``kiosk`` (with confirmation switched off) or ``arcade`` (with several
+    redirects). None stands for an unknown client. If callers can name a redirect, the contract
+    uses ``arcade``, and ``request_for`` takes ``redirect`` as well. ``clients`` are the entries
     of ``CLIENTS`` with these names; the default is the clients of the settings.
 
     ``endings`` are the replies to the contract's requests by ending. ``faults`` are the replies
@@ -102,7 +102,7 @@ class Case:
 
     name: str
     view: type[ResendView]
-    ask: Callable[..., Request]
+    request_for: Callable[..., Request]
     endings: Answers
     faults: Mapping[str, Reply]
     field: str = ""

@@ -97,8 +97,8 @@ class Document(Contract):
         """The body of a good request has a documented type and matches its schema."""
         made = document()
         content = operation_of(case, made)["requestBody"]["content"]
-        ask = case.ask(ADDRESS)
-        assert ask.content_type in content
-        schema = as_json_schema(content[ask.content_type]["schema"])
+        request = case.request_for(ADDRESS)
+        assert request.content_type in content
+        schema = as_json_schema(content[request.content_type]["schema"])
         components = as_json_schema(made.get("components", {}))
-        jsonschema.validate(json.loads(ask.body), {**schema, "components": components})
+        jsonschema.validate(json.loads(request.body), {**schema, "components": components})

@@ -66,33 +66,33 @@ class Endings(Contract):
     @expand("ending", rows=told)
     def test_told_ending_changes_nothing(self, case: Case, ending: Ending, site: Site) -> None:
         """An ending that is not quiet leaves the database unchanged and sends no message."""
-        ask = site.arrange(case, ending)
+        request = site.arrange(case, ending)
         with site.assert_unchanged():
-            assert site.reply(ask) == case.endings[ending]
+            assert site.reply(request) == case.endings[ending]
 
     @expand("ending", rows=quiet)
     def test_quiet_ending_sends_nothing(self, case: Case, ending: Ending, site: Site) -> None:
         """A quiet ending looks like SENT and sends no message."""
-        ask = site.arrange(case, ending)
+        request = site.arrange(case, ending)
         site.delivered()
-        assert site.reply(ask) == case.endings[Outcome.SENT]
+        assert site.reply(request) == case.endings[Outcome.SENT]
         assert site.delivered() == []
 
     def test_sent(self, case: Case, site: Site) -> None:
         """A pending account gets one message, sent to the stored address."""
         site.pending()
-        assert site.reply(case.ask(ADDRESS)) == case.endings[Outcome.SENT]
+        assert site.reply(case.request_for(ADDRESS)) == case.endings[Outcome.SENT]
         (message,) = site.delivered()
         assert message.to == [ADDRESS]
 
     def test_wrong_method(self, case: Case, site: Site) -> None:
         """Any other method gets the vendor's refusal with ``Allow``, also with a trailing slash."""
         site.pending()
-        ask = case.ask(ADDRESS)
+        request = case.request_for(ADDRESS)
         methods = [method for (method,) in refused_methods(case) if method != "HEAD"]
         with site.assert_unchanged():
-            refused = {method: site.reply(replace(ask, method=method)) for method in methods}
-            slashed = site.reply(replace(ask.slashed(), method=methods[0]))
+            refused = {method: site.reply(replace(request, method=method)) for method in methods}
+            slashed = site.reply(replace(request.slashed(), method=methods[0]))
         assert refused == dict.fromkeys(methods, case.endings[Refusal.WRONG_METHOD])
         assert slashed == case.endings[Refusal.WRONG_METHOD]
 
@@ -101,7 +101,7 @@ class Endings(Contract):
         """HEAD is refused as a wrong method too, and the response has no body."""
         site.pending()
         with site.assert_unchanged():
-            response = site.send(replace(case.ask(ADDRESS), method="HEAD"))
+            response = site.send(replace(case.request_for(ADDRESS), method="HEAD"))
         refused = case.endings[Refusal.WRONG_METHOD]
         assert (response.status_code, response.content) == (refused.status, b"")
         assert response["Allow"] == refused.headers["Allow"] == case.view.method.upper()
@@ -109,26 +109,26 @@ class Endings(Contract):
     def test_trailing_slash(self, case: Case, site: Site) -> None:
         """One trailing slash is accepted without a redirect."""
         site.pending()
-        assert site.reply(case.ask(ADDRESS).slashed()) == case.endings[Outcome.SENT]
+        assert site.reply(case.request_for(ADDRESS).slashed()) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1
 
     @where(lambda case: case.view.answers[Outcome.COOLING_DOWN] is not QUIET)
-    def test_refused_asks_do_not_lengthen_the_cooldown(self, case: Case, site: Site) -> None:
+    def test_refused_requests_do_not_lengthen_the_cooldown(self, case: Case, site: Site) -> None:
         """The cooldown runs from the last message sent, even if clients repeat refused requests."""
         site.pending()
         start = site.clock.epoch
-        assert site.reply(case.ask(ADDRESS)) == case.endings[Outcome.SENT]
+        assert site.reply(case.request_for(ADDRESS)) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1
         row = list(Cooldown.objects.values())
         waits = "Retry-After" in case.endings[Outcome.COOLING_DOWN].headers
         for left in (40, 20, 1):
             site.clock.epoch = start + 60 - left
-            refused = site.reply(case.ask(ADDRESS))
+            refused = site.reply(case.request_for(ADDRESS))
             assert refused.status == case.endings[Outcome.COOLING_DOWN].status
             assert refused.headers.get("Retry-After") == (str(left) if waits else None)
         assert list(Cooldown.objects.values()) == row
         site.clock.epoch = start + 60
-        assert site.reply(case.ask(ADDRESS)) == case.endings[Outcome.SENT]
+        assert site.reply(case.request_for(ADDRESS)) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1
 
 
@@ -164,11 +164,11 @@ class Headers(Contract):
         logged_in: dict[str, str],
     ) -> None:
         """Every ending has exactly these headers, sets no cookie and does not use the session."""
-        ask = site.arrange(case, ending)
-        ask = replace(ask, headers={**ask.headers, **logged_in})
+        request = site.arrange(case, ending)
+        request = replace(request, headers={**request.headers, **logged_in})
         before = list(Session.objects.values())
         with CaptureQueriesContext(connection) as queries:
-            response = site.send(ask)
+            response = site.send(request)
         expected = case.endings[ending]
         length = {"Content-Length": str(len(expected.body))} if added else {}
         assert dict(response.items()) == OURS | added | length | dict(expected.headers)
@@ -187,9 +187,9 @@ class Headers(Contract):
         logged_in: dict[str, str],
     ) -> None:
         """A wrong method is refused with the same headers and without a cookie."""
-        ask = case.ask(ADDRESS)
-        headers = {**ask.headers, **logged_in}
-        response = site.send(replace(ask, method=method, headers=headers))
+        request = case.request_for(ADDRESS)
+        headers = {**request.headers, **logged_in}
+        response = site.send(replace(request, method=method, headers=headers))
         expected = case.endings[Refusal.WRONG_METHOD]
         length = {"Content-Length": str(len(expected.body))} if added else {}
         assert dict(response.items()) == OURS | added | length | dict(expected.headers)
@@ -199,9 +199,9 @@ class Headers(Contract):
     def test_headers_of_success_and_refusal(self, case: Case, site: Site) -> None:
         """The package's headers are set; ``Vary``, ``WWW-Authenticate`` and cookies are not."""
         site.pending()
-        wrong = replace(case.ask(ADDRESS), method=wrong_method(case))
-        for ask in (case.ask(ADDRESS), case.ask("nobody@example.com"), wrong):
-            response = site.send(ask)
+        wrong = replace(case.request_for(ADDRESS), method=wrong_method(case))
+        for request in (case.request_for(ADDRESS), case.request_for("nobody@example.com"), wrong):
+            response = site.send(request)
             assert {name: response[name] for name in OURS} == OURS
             assert not {"Vary", "WWW-Authenticate"} & set(response.headers)
             assert not response.cookies

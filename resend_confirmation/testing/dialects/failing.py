@@ -38,13 +38,13 @@ class Failing(Contract):
         site.clock.epoch -= CALLED
         site.configure(THROTTLE="2/m")
         for _ in range(2):
-            assert site.reply(case.ask("\x07")) == case.endings[Refusal.INVALID]
+            assert site.reply(case.request_for("\x07")) == case.endings[Refusal.INVALID]
         site.clock.epoch += CALLED
         site.make_account("pending", ADDRESS)
         with site.assert_unchanged():
-            assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.THROTTLED]
+            assert site.reply(case.request_for(ADDRESS)) == case.endings[Refusal.THROTTLED]
         site.clock.epoch += 38
-        assert site.reply(case.ask("\x07")) == case.endings[Refusal.INVALID]
+        assert site.reply(case.request_for("\x07")) == case.endings[Refusal.INVALID]
 
     @pytest.fixture
     def exceptions(self) -> Iterator[list[tuple[Any, str]]]:
@@ -65,7 +65,7 @@ class Failing(Contract):
         site.pending()
         site.crash(engine, "resend")
         with site.assert_unchanged():
-            assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.FAILED]
+            assert site.reply(case.request_for(ADDRESS)) == case.endings[Refusal.FAILED]
         assert_logged(caplog, case.view.dialect)
         assert exceptions == [(case.view, case.view.method.upper())]
 
@@ -76,7 +76,7 @@ class Failing(Contract):
         """A crash in the dialect's own methods is answered and logged in the same way."""
         site.pending()
         site.crash(case.view, where)
-        assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.FAILED]
+        assert site.reply(case.request_for(ADDRESS)) == case.endings[Refusal.FAILED]
         assert_logged(caplog, case.view.dialect)
         assert len(exceptions) == 1
 
@@ -94,15 +94,17 @@ class Failing(Contract):
         site.pending()
         site.crash(case.view, "success_body")
         with site.assert_unchanged():
-            assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.FAILED]
+            assert site.reply(case.request_for(ADDRESS)) == case.endings[Refusal.FAILED]
 
     @where(lambda case: case.view.answers[Outcome.UNKNOWN] is QUIET)
     @pytest.mark.django_db(transaction=True)
-    def test_crash_over_nobody_is_rolled_back(self, case: Case, site: Site) -> None:
+    def test_crash_for_an_unknown_identity_is_rolled_back(self, case: Case, site: Site) -> None:
         """A crash rolls back the rows written for an address without an account, too."""
         site.crash(case.view, "success_body")
         with site.assert_unchanged():
-            assert site.reply(case.ask("nobody@example.com")) == case.endings[Refusal.FAILED]
+            assert (
+                site.reply(case.request_for("nobody@example.com")) == case.endings[Refusal.FAILED]
+            )
 
     @where(lambda case: case.is_quiet)
     @pytest.mark.django_db(transaction=True)
@@ -110,12 +112,12 @@ class Failing(Contract):
         """A crash while the backlog is counted is rolled back, too."""
         site.crash(backlog, "inserted")
         with site.assert_unchanged():
-            assert site.reply(case.ask(ADDRESS)) == case.endings[Refusal.FAILED]
+            assert site.reply(case.request_for(ADDRESS)) == case.endings[Refusal.FAILED]
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.usefixtures("transactions")
     def test_success_is_committed(self, case: Case, site: Site) -> None:
         """A request that succeeds is committed."""
         site.pending()
-        assert site.reply(case.ask(ADDRESS)) == case.endings[Outcome.SENT]
+        assert site.reply(case.request_for(ADDRESS)) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1

@@ -95,14 +95,14 @@ LOOKALIKES = [
 ]
 
 
-def assert_answered(case: Case, site: Site, ask: Request, caplog: Any) -> None:
+def assert_answered(case: Case, site: Site, request: Request, caplog: Any) -> None:
     """Assert that a request gets a response in the vendor's form and that no error is logged."""
-    reply = site.reply(ask)
-    assert reply != case.endings[Refusal.FAILED], ask
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR], ask
+    reply = site.reply(request)
+    assert reply != case.endings[Refusal.FAILED], request
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR], request
     # The first text begins an error response of DRF, the second an HTML page of Django.
-    assert b'{"detail":' not in reply.body, ask
-    assert not reply.body.startswith(b"<"), ask
+    assert b'{"detail":' not in reply.body, request
+    assert not reply.body.startswith(b"<"), request
 
 
 def _names(inputs: type[serializers.Serializer[Any]] | None) -> list[str]:
@@ -145,7 +145,7 @@ class BadInput(Contract):
         """An identity that cannot match an account gets the vendor's error."""
         site.pending()
         with site.assert_unchanged():
-            assert site.reply(case.ask(identity)) == case.faults[fault]
+            assert site.reply(case.request_for(identity)) == case.faults[fault]
 
     @where(reads_body)
     @pytest.mark.parametrize("name", BAD_BODIES)
@@ -158,9 +158,9 @@ class BadInput(Contract):
         body, fault = BAD_BODIES[name]
         # A vendor that repeats the input in its errors has several replies to one fault.
         fault = name if name in case.faults else fault
-        ask = replace(case.ask(""), body=body.replace(b"FIELD", case.field.encode()))
+        request = replace(case.request_for(""), body=body.replace(b"FIELD", case.field.encode()))
         with site.assert_unchanged():
-            assert site.reply(ask) == case.faults[fault]
+            assert site.reply(request) == case.faults[fault]
 
     @where(lambda case: not reads_body(case))
     @pytest.mark.parametrize("name", ["cut off", "not UTF-8"])
@@ -168,8 +168,8 @@ class BadInput(Contract):
         """A dialect that declares no body does not read one, not even a bad one."""
         site.pending()
         body = GOOD.encode("utf-16") if name == "not UTF-8" else b"{"
-        ask = replace(case.ask(ADDRESS), body=body)
-        assert site.reply(ask) == case.endings[Outcome.SENT]
+        request = replace(case.request_for(ADDRESS), body=body)
+        assert site.reply(request) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1
 
     @where(reads_body)
@@ -177,74 +177,74 @@ class BadInput(Contract):
         """With the limit unchanged, 100,000 brackets are refused because of their size."""
         site.pending()
         with site.assert_unchanged():
-            ask = replace(case.ask(""), body=b"[" * 100_000)
-            assert site.reply(ask) == case.endings[Refusal.TOO_LARGE]
+            request = replace(case.request_for(""), body=b"[" * 100_000)
+            assert site.reply(request) == case.endings[Refusal.TOO_LARGE]
 
     @where(reads_body)
     def test_any_json_under_any_key(self, case: Case, site: Site, caplog: Any) -> None:
         """Each JSON type under each declared key of the body is answered without a crash."""
         site.pending()
         assert case.view.body_class is not None
-        good = json.loads(case.ask(ADDRESS).body)
+        good = json.loads(case.request_for(ADDRESS).body)
         for path in _paths(case.view.body_class()):
             for value in JSON_VALUES:
-                ask = replace(case.ask(ADDRESS), body=_with(good, path, value))
-                assert_answered(case, site, ask, caplog)
+                request = replace(case.request_for(ADDRESS), body=_with(good, path, value))
+                assert_answered(case, site, request, caplog)
 
     @where(lambda case: case.view.query_class or case.view.header_class)
     def test_any_text_in_query_and_headers(self, case: Case, site: Site, caplog: Any) -> None:
         """Any text in a declared header or query parameter is answered without a crash."""
         site.pending()
-        ask = case.ask(ADDRESS)
+        request = case.request_for(ADDRESS)
         for text in TEXTS:
             for name in _names(case.view.query_class):
-                kept = [p for p in ask.query.split("&") if p.partition("=")[0] != name]
+                kept = [p for p in request.query.split("&") if p.partition("=")[0] != name]
                 query = "&".join([*kept, urlencode({name: text})])
-                assert_answered(case, site, replace(ask, query=query), caplog)
+                assert_answered(case, site, replace(request, query=query), caplog)
             for name in _names(case.view.header_class):
-                headers = {**ask.headers, header_of(name): text}
-                assert_answered(case, site, replace(ask, headers=headers), caplog)
+                headers = {**request.headers, header_of(name): text}
+                assert_answered(case, site, replace(request, headers=headers), caplog)
 
     def test_huge_body(self, case: Case, site: Site) -> None:
         """A body of 10 MB is refused, or not read at all if the dialect does not read bodies."""
         site.pending()
-        ask = replace(case.ask(ADDRESS), body=TEN_MEGABYTES)
-        assert site.reply(ask) == after_a_huge_body(case)
+        request = replace(case.request_for(ADDRESS), body=TEN_MEGABYTES)
+        assert site.reply(request) == after_a_huge_body(case)
         assert len(site.delivered()) == (0 if case.field else 1)
 
     @pytest.mark.parametrize("size", [0, 1])
     def test_body_at_the_limit(self, case: Case, size: int, site: Site) -> None:
         """A body of exactly 16 KiB is accepted, and one byte more is too large."""
         site.pending()
-        ask = case.ask(ADDRESS)
-        padded = ask.body + b" " * (16 * 1024 - len(ask.body) + size)
+        request = case.request_for(ADDRESS)
+        padded = request.body + b" " * (16 * 1024 - len(request.body) + size)
         expected = after_a_huge_body(case) if size else case.endings[Outcome.SENT]
-        assert site.reply(replace(ask, body=padded)) == expected
+        assert site.reply(replace(request, body=padded)) == expected
 
     def test_huge_body_without_a_length(self, case: Case, site: Site) -> None:
         """A huge body without a Content-Length gets the same reply as one with it."""
         site.pending()
         size = 1_000_000
         chunks = [TEN_MEGABYTES[at : at + size] for at in range(0, len(TEN_MEGABYTES), size)]
-        assert over_asgi(case.ask(ADDRESS), chunks) == after_a_huge_body(case)
+        assert over_asgi(case.request_for(ADDRESS), chunks) == after_a_huge_body(case)
         assert len(site.delivered()) == (0 if case.field else 1)
 
     def test_unknown_fields(self, case: Case, site: Site) -> None:
         """Undeclared inputs are ignored, even if they are sent twice."""
         site.pending()
-        ask = case.ask(ADDRESS)
+        request = case.request_for(ADDRESS)
         extra_query = "surprise=1&surprise=2&format=xml&_method=GET"
-        ask = replace(ask, query="&".join(filter(None, [ask.query, extra_query])))
+        request = replace(request, query="&".join(filter(None, [request.query, extra_query])))
         if case.field:
             extra = b'{"surprise": [1], "surprise": {"x": 1, "x": 2}, '
-            ask = replace(ask, body=extra + ask.body.removeprefix(b"{"))
-        assert site.reply(ask) == case.endings[Outcome.SENT]
+            request = replace(request, body=extra + request.body.removeprefix(b"{"))
+        assert site.reply(request) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1
 
 
-def answered(site: Site, over: str, ask: Request) -> Reply:
+def answered(site: Site, over: str, request: Request) -> Reply:
     """Send a request over WSGI or ASGI and return the reply."""
-    return site.reply(ask) if over == "wsgi" else over_asgi(ask, [ask.body])
+    return site.reply(request) if over == "wsgi" else over_asgi(request, [request.body])
 
 
 class Identities(Contract):
@@ -259,7 +259,7 @@ class Identities(Contract):
         """An address with a slash, plus, percent, quote or non-ASCII letter matches only itself."""
         for number, email in enumerate((address, *LOOKALIKES)):
             site.pending(f"player{number}", email)
-        reply = answered(site, over, case.ask(address))
+        reply = answered(site, over, case.request_for(address))
         assert reply.status == case.endings[Outcome.SENT].status
         assert len(site.delivered()) == 1
         assert Delivery.objects.values_list("confirmation__address").get() == (address,)
@@ -269,20 +269,23 @@ class Identities(Contract):
     def test_raw_latin_1(self, case: Case, over: str, site: Site) -> None:
         """Raw Latin-1 is accepted in a path, since clients send it there, and refused in JSON."""
         site.pending("umlaut", "grüße@bücher.example")
-        ask = case.ask("grüße@bücher.example")
+        request = case.request_for("grüße@bücher.example")
         if case.field:
-            given = {**json.loads(ask.body), case.field: "grüße@bücher.example"}
+            given = {**json.loads(request.body), case.field: "grüße@bücher.example"}
             text = json.dumps(given, ensure_ascii=False)
-            ask, expected = replace(ask, body=text.encode("latin-1")), case.faults["not UTF-8"]
+            request, expected = (
+                replace(request, body=text.encode("latin-1")),
+                case.faults["not UTF-8"],
+            )
         else:
-            raw = unquote(str(ask.path)).encode("latin-1")
-            ask, expected = replace(ask, path=raw), case.endings[Outcome.SENT]
-        assert answered(site, over, ask) == expected
+            raw = unquote(str(request.path)).encode("latin-1")
+            request, expected = replace(request, path=raw), case.endings[Outcome.SENT]
+        assert answered(site, over, request) == expected
         assert len(site.delivered()) == (0 if case.field else 1)
 
     def test_over_asgi(self, case: Case, site: Site) -> None:
         """A good request gets the same reply over ASGI."""
         site.pending()
-        ask = case.ask(ADDRESS)
-        assert over_asgi(ask, [ask.body]) == case.endings[Outcome.SENT]
+        request = case.request_for(ADDRESS)
+        assert over_asgi(request, [request.body]) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1

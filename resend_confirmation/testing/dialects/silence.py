@@ -59,7 +59,7 @@ class Seen:
     told: list[Any]
 
 
-def look(site: Site, ask: Request) -> Seen:
+def look(site: Site, request: Request) -> Seen:
     """Send a request and record the response, the SQL statements and the signals."""
     statements: list[str] = []
     told: list[Any] = []
@@ -78,7 +78,7 @@ def look(site: Site, ask: Request) -> Seen:
     delivery_changed.connect(hear)
     try:
         with connection.execute_wrapper(note), CaptureQueriesContext(connection) as captured:
-            response = site.send(ask)
+            response = site.send(request)
     finally:
         ended.disconnect(hear)
         delivery_changed.disconnect(hear)
@@ -145,7 +145,7 @@ class Silence(Contract):
     def test_quiet_for_another_dialect(self, case: Case, site: Site) -> None:
         """QUIET for one dialect does not silence the others."""
         site.configure(QUIET=["another"])
-        assert site.reply(case.ask(ADDRESS)) == case.endings[Outcome.UNKNOWN]
+        assert site.reply(case.request_for(ADDRESS)) == case.endings[Outcome.UNKNOWN]
 
     def bring_about(self, site: Site, case: Case, kind: str) -> Request:
         """Delete all rows, bring ADDRESS into the state ``kind`` and return a request for it."""
@@ -153,7 +153,11 @@ class Silence(Contract):
             model._default_manager.all().delete()
         backlog.reset()
         site.configure(CLIENTS=self._clients)
-        ask = case.ask(ADDRESS, client="kiosk") if kind == "not enabled" else case.ask(ADDRESS)
+        request = (
+            case.request_for(ADDRESS, client="kiosk")
+            if kind == "not enabled"
+            else case.request_for(ADDRESS)
+        )
         match kind:
             case "unknown":
                 pass
@@ -161,12 +165,12 @@ class Silence(Contract):
                 site.make_account("pending", ADDRESS)
             case _:
                 site.pending(is_active=kind != "blocked")
-        self._complicate(site, kind, ask)
+        self._complicate(site, kind, request)
         # The setup must not count towards the backlog.
         backlog.reset()
-        return ask
+        return request
 
-    def _complicate(self, site: Site, kind: str, ask: Request) -> None:
+    def _complicate(self, site: Site, kind: str, request: Request) -> None:
         match kind:
             case "withdrawn":
                 engine.withdraw(Confirmation.objects.get())
@@ -177,7 +181,7 @@ class Silence(Contract):
                 assert address is not None
                 suppression.suppress(address, Suppression.Why.BOUNCED)
             case "cooling down":
-                site.send(ask)
+                site.send(request)
                 site.delivered()
                 site.clock.epoch += 15
 
@@ -210,11 +214,11 @@ class Silence(Contract):
         site.configure(QUIET=quiet)
         found = {}
         for kind in self.kinds:
-            ask = self.bring_about(site, case, kind)
+            request = self.bring_about(site, case, kind)
             _cool_neighbours(neighbours)
-            first, second = look(site, ask), look(site, ask)
+            first, second = look(site, request), look(site, request)
             site.delivered()
-            found[kind] = [first, second, look(site, ask)]
+            found[kind] = [first, second, look(site, request)]
         assert_one_and_the_same(found)
         statements = found["unknown"][0].statements
         assert [sql.split()[0] for sql in statements if not CONTROL.match(sql)].count("INSERT") == 1
@@ -235,7 +239,7 @@ class Silence(Contract):
             self.bring_about(site, case, kind)
             found[kind] = []
             for identity in (*order, *order):
-                found[kind].append(look(site, case.ask(identity)))
+                found[kind].append(look(site, case.request_for(identity)))
                 site.delivered()
                 site.clock.epoch += 1
         assert found["pending"] == found["unknown"]

@@ -80,14 +80,18 @@ def forget_counts(monkeypatch: Any) -> None:
 #: Requests for the endings that a good request does not lead to. They are built lazily, since not
 #: every dialect can receive all of them.
 BAD_REQUESTS: dict[Ending, Callable[[Case], Request]] = {
-    Refusal.INVALID: lambda case: case.ask("\x07"),
-    Refusal.MALFORMED: lambda case: replace(case.ask(ADDRESS), body=b"{"),
-    Refusal.TOO_LARGE: lambda case: replace(case.ask(ADDRESS), body=b" " * 16_385),
-    Refusal.NOT_ENABLED: lambda case: case.ask(ADDRESS, client="kiosk"),
-    Refusal.UNKNOWN_CLIENT: lambda case: case.ask(ADDRESS, client=None),
-    Refusal.REDIRECT_REQUIRED: lambda case: case.ask(ADDRESS, client="arcade"),
-    Refusal.REDIRECT_NOT_ALLOWED: lambda case: case.ask(ADDRESS, redirect="https://x.example/"),
-    Refusal.WRONG_METHOD: lambda case: replace(case.ask(ADDRESS), method=wrong_method(case)),
+    Refusal.INVALID: lambda case: case.request_for("\x07"),
+    Refusal.MALFORMED: lambda case: replace(case.request_for(ADDRESS), body=b"{"),
+    Refusal.TOO_LARGE: lambda case: replace(case.request_for(ADDRESS), body=b" " * 16_385),
+    Refusal.NOT_ENABLED: lambda case: case.request_for(ADDRESS, client="kiosk"),
+    Refusal.UNKNOWN_CLIENT: lambda case: case.request_for(ADDRESS, client=None),
+    Refusal.REDIRECT_REQUIRED: lambda case: case.request_for(ADDRESS, client="arcade"),
+    Refusal.REDIRECT_NOT_ALLOWED: lambda case: case.request_for(
+        ADDRESS, redirect="https://x.example/"
+    ),
+    Refusal.WRONG_METHOD: lambda case: replace(
+        case.request_for(ADDRESS), method=wrong_method(case)
+    ),
 }
 
 
@@ -170,22 +174,22 @@ class Site:
     # Requests
 
     @staticmethod
-    def send(ask: Request) -> Any:
+    def send(request: Request) -> Any:
         """Send a request as a WSGI server passes it on: the path decoded once, as Latin-1."""
         browser = Client(raise_request_exception=False, enforce_csrf_checks=True)
         return browser.generic(
-            ask.method,
+            request.method,
             "/",
-            ask.body,
-            content_type=ask.content_type,
-            headers=ask.headers,
-            PATH_INFO=unquote_to_bytes(ask.path).decode("latin-1"),
-            QUERY_STRING=ask.query,
+            request.body,
+            content_type=request.content_type,
+            headers=request.headers,
+            PATH_INFO=unquote_to_bytes(request.path).decode("latin-1"),
+            QUERY_STRING=request.query,
         )
 
-    def reply(self, ask: Request) -> Reply:
+    def reply(self, request: Request) -> Reply:
         """Send a request and return the reply."""
-        return to_reply(self.send(ask))
+        return to_reply(self.send(request))
 
     def delivered(self) -> list[Any]:
         """Send what is due and return the messages sent since the last call."""
@@ -256,21 +260,21 @@ class Site:
         self._prepare(case, ending)
         if _is_out_of_reach(case, ending):
             self.monkeypatch.setattr(engine, "resend", lambda request: Result(ending))
-            return case.ask(ADDRESS)
-        bad_ask = BAD_REQUESTS.get(ending)
-        return bad_ask(case) if bad_ask else case.ask(ADDRESS)
+            return case.request_for(ADDRESS)
+        bad_request = BAD_REQUESTS.get(ending)
+        return bad_request(case) if bad_request else case.request_for(ADDRESS)
 
     def _prepare(self, case: Case, ending: Ending) -> None:
         match ending:
             case Outcome.COOLING_DOWN:
-                self.send(case.ask(ADDRESS))
+                self.send(case.request_for(ADDRESS))
                 self.delivered()
                 self.clock.epoch += 15
             case Refusal.THROTTLED:
                 self.configure(THROTTLE="2/m")
                 self.clock.epoch -= CALLED
-                self.send(case.ask("\x07"))
-                self.send(case.ask("\x07"))
+                self.send(case.request_for("\x07"))
+                self.send(case.request_for("\x07"))
                 self.clock.epoch += CALLED
             case Refusal.NOT_ENABLED:
                 self.default_client("kiosk")

@@ -73,16 +73,18 @@ class Trust(Contract):
     def test_content_type(self, case: Case, content_type: str, site: Site) -> None:
         """A JSON body is read as JSON under any Content-Type."""
         site.pending()
-        ask = replace(case.ask(ADDRESS), content_type=content_type)
-        assert site.reply(ask) == case.endings[Outcome.SENT]
+        request = replace(case.request_for(ADDRESS), content_type=content_type)
+        assert site.reply(request) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1
 
     @pytest.mark.parametrize("charset", ["utf-16", "utf-32", "utf-7", "cp037", "xyz"])
     def test_charset(self, case: Case, charset: str, site: Site) -> None:
         """The charset in Content-Type is ignored, for the body and for the query."""
         site.pending()
-        ask = replace(case.ask(ADDRESS), content_type=f"application/json; charset={charset}")
-        assert site.reply(ask) == case.endings[Outcome.SENT]
+        request = replace(
+            case.request_for(ADDRESS), content_type=f"application/json; charset={charset}"
+        )
+        assert site.reply(request) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1
 
     @pytest.mark.parametrize(
@@ -105,17 +107,17 @@ class Trust(Contract):
     def test_header_means_nothing(self, case: Case, headers: dict[str, str], site: Site) -> None:
         """Credentials are neither required nor checked, and nothing is negotiated."""
         site.pending()
-        ask = case.ask(ADDRESS)
-        ask = replace(ask, headers={**headers, **ask.headers})
-        assert site.reply(ask) == case.endings[Outcome.SENT]
+        request = case.request_for(ADDRESS)
+        request = replace(request, headers={**headers, **request.headers})
+        assert site.reply(request) == case.endings[Outcome.SENT]
         assert len(site.delivered()) == 1
 
     @pytest.mark.parametrize("ending", [Refusal.INVALID, Refusal.WRONG_METHOD], ids=str)
     def test_refusals_are_not_negotiated(self, case: Case, ending: Ending, site: Site) -> None:
         """A refusal is the vendor's JSON in the vendor's language; Accept headers are ignored."""
-        ask = site.arrange(case, ending)
-        headers = {"Accept": "text/html", "Accept-Language": "de", **ask.headers}
-        assert site.reply(replace(ask, headers=headers)) == case.endings[ending]
+        request = site.arrange(case, ending)
+        headers = {"Accept": "text/html", "Accept-Language": "de", **request.headers}
+        assert site.reply(replace(request, headers=headers)) == case.endings[ending]
 
     @pytest.fixture
     def hostile_host(self, site: Site) -> None:
@@ -151,9 +153,9 @@ class Trust(Contract):
     @pytest.mark.usefixtures("hostile_host")
     def test_host_does_not_apply(self, case: Case, ending: Ending, site: Site) -> None:
         """The host's settings for its own API do not apply to a vendor's API, for any ending."""
-        ask = site.arrange(case, ending)
-        ask = replace(ask, headers={**ask.headers, "Accept-Language": "de"})
-        response = site.send(ask)
+        request = site.arrange(case, ending)
+        request = replace(request, headers={**request.headers, "Accept-Language": "de"})
+        response = site.send(request)
         expected = case.endings[ending]
         assert (response.status_code, response.content) == (expected.status, expected.body)
         assert response.headers.get("Content-Type") == expected.headers.get("Content-Type")
@@ -162,6 +164,6 @@ class Trust(Contract):
     def test_messages_are_not_translated(self, case: Case, site: Site) -> None:
         """The framework's messages stay English if a vendor's response contains them."""
         site.pending()
-        ask = case.ask("")
-        asked_in_german = replace(ask, headers={**ask.headers, "Accept-Language": "de"})
+        request = case.request_for("")
+        asked_in_german = replace(request, headers={**request.headers, "Accept-Language": "de"})
         assert site.reply(asked_in_german).body == case.faults["empty"].body

@@ -15,7 +15,7 @@ CLIENTS: list[dict[str, Any]] = [
 ]
 
 
-def ask(identity, client="game"):
+def request_for(identity, client="game"):
     """A good request."""
     query = urlencode({"realm": REALMS[client]})
     body = json.dumps({"login": identity}).encode()
@@ -31,7 +31,7 @@ JSON = expected(400, b'{"errors":[{"id":"json","title":"Body is not JSON"}]}')
 CASE = Case(
     name="acme",
     view=AcmeResend,
-    ask=ask,
+    request_for=request_for,
     field="login",
     names_client=True,
     clients=CLIENTS,

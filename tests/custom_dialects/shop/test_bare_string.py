@@ -9,7 +9,7 @@ from shop.bare_string import BareStringResend
 CLIENTS = [{"name": "game", "default": True}, {"name": "kiosk", "required": False}]
 
 
-def ask(identity, client="game"):
+def request_for(identity, client="game"):
     """A good request, which names no client."""
     return Request(path="/v2/resend", body=json.dumps({"email": identity}).encode())
 
@@ -20,7 +20,7 @@ NOT_JSON = expected(400, b'"Not JSON"')
 CASE = Case(
     name="bare-string",
     view=BareStringResend,
-    ask=ask,
+    request_for=request_for,
     field="email",
     clients=CLIENTS,
     endings={

@@ -29,7 +29,7 @@ CLIENTS: list[dict[str, Any]] = [
 ]
 
 
-def ask(identity, client="game", redirect=""):
+def request_for(identity, client="game", redirect=""):
     """A good request."""
     given = {"user": identity, **({"return_url": redirect} if redirect else {})}
     return Request(
@@ -45,7 +45,7 @@ INVALID = expected(422, b'{"error":"INVALID"}')
 CASE = Case(
     name="put-query",
     view=PutQueryResend,
-    ask=ask,
+    request_for=request_for,
     names_client=True,
     clients=CLIENTS,
     endings={
@@ -94,7 +94,7 @@ def site(db, settings, monkeypatch):
 def test_redirect(site):
     """The caller may name one of a client's redirects, since the query declares it."""
     site.pending()
-    reply = site.reply(ask(ADDRESS, "arcade", "https://arcade.example/b"))
+    reply = site.reply(request_for(ADDRESS, "arcade", "https://arcade.example/b"))
     assert reply == expected(204)
     assert Delivery.objects.get().redirect == "1"
 
@@ -103,12 +103,12 @@ def test_key_is_needed(site):
     """Without the header there is no client; a repeated header is another value."""
     site.pending()
     for headers in ({}, {"X-App-Key": "k-game,k-game"}):
-        refused = site.reply(replace(ask(ADDRESS), headers=headers))
+        refused = site.reply(replace(request_for(ADDRESS), headers=headers))
         assert refused == expected(401, b'{"error":"KEY"}')
 
 
 def test_user_twice(site):
     """A parameter that is declared and comes twice is refused."""
     site.pending()
-    refused = site.reply(replace(ask(ADDRESS), query=f"user={ADDRESS}&user={ADDRESS}"))
+    refused = site.reply(replace(request_for(ADDRESS), query=f"user={ADDRESS}&user={ADDRESS}"))
     assert refused == expected(422, b'{"error":"INVALID"}')

@@ -39,7 +39,7 @@ def test_answer_is_built_once(site, monkeypatch):
 
     monkeypatch.setattr(VersionedFirst, "success_body", success_body)
     monkeypatch.setattr(VendorJSONRenderer, "render", counted)
-    assert site.reply(FIRST.ask(ADDRESS)) == expected(202, b'{"number":1}')
+    assert site.reply(FIRST.request_for(ADDRESS)) == expected(202, b'{"number":1}')
     assert (built, rendered) == ([ADDRESS], [{"number": 1}])
 
 
@@ -47,5 +47,5 @@ def test_rendering_that_fails(site, monkeypatch):
     """FAILED means that nothing was written, even if it is only the rendering that fails."""
     body = {"number": float("nan")}
     monkeypatch.setattr(VersionedFirst, "success_body", lambda *args: body)
-    assert site.reply(FIRST.ask(ADDRESS)) == expected(500, b'{"ok":false,"error":"failed"}')
+    assert site.reply(FIRST.request_for(ADDRESS)) == expected(500, b'{"ok":false,"error":"failed"}')
     assert (Delivery.objects.count(), Cooldown.objects.count()) == (0, 0)

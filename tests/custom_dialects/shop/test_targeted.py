@@ -27,7 +27,7 @@ CLIENTS: list[dict[str, Any]] = [
 TARGET = "AWSCognitoIdentityProviderService.ResendConfirmationCode"
 
 
-def ask(identity, client="game"):
+def request_for(identity, client="game"):
     """A good request."""
     return Request(
         path="/",
@@ -56,7 +56,7 @@ UNKNOWN_OPERATION = b'{"__type":"UnknownOperationException","message":""}'
 CASE = Case(
     name="targeted",
     view=TargetedResend,
-    ask=ask,
+    request_for=request_for,
     field="Username",
     names_client=True,
     clients=CLIENTS,
@@ -140,5 +140,5 @@ def test_another_operation(headers, db, settings, monkeypatch):
     site.configure_site(CASE)
     site.pending()
     with site.assert_unchanged():
-        reply = site.reply(replace(ask(ADDRESS), headers=headers))
+        reply = site.reply(replace(request_for(ADDRESS), headers=headers))
     assert reply == answers(400, UNKNOWN_OPERATION)

@@ -27,11 +27,11 @@ PROBLEM = "application/problem+json"
 def asking(headers):
     """Good requests with these headers, which name no client."""
 
-    def ask(identity, client="game"):
+    def request_for(identity, client="game"):
         body = json.dumps({"user": identity}).encode()
         return Request(path="/user/confirmation", body=body, headers=headers)
 
-    return ask
+    return request_for
 
 
 def faults_of(invalid):
@@ -96,7 +96,7 @@ SECOND_ENDINGS: Answers = {
 FIRST = Case(
     name="versioned, first",
     view=VersionedFirst,
-    ask=asking({}),
+    request_for=asking({}),
     field="user",
     clients=CLIENTS,
     endings=FIRST_ENDINGS,
@@ -105,7 +105,7 @@ FIRST = Case(
 SECOND = Case(
     name="versioned, second",
     view=VersionedSecond,
-    ask=asking({"Api-Version": "2"}),
+    request_for=asking({"Api-Version": "2"}),
     field="user",
     clients=CLIENTS,
     endings=SECOND_ENDINGS,
@@ -130,8 +130,8 @@ def site(db, settings, monkeypatch):
 def test_the_first_by_its_name(site):
     """The first envelopes come to those who name them, too."""
     site.pending()
-    ask = replace(FIRST.ask(ADDRESS), headers={"api-version": "1"})
-    assert site.reply(ask) == FIRST_ENDINGS[Outcome.SENT]
+    request = replace(FIRST.request_for(ADDRESS), headers={"api-version": "1"})
+    assert site.reply(request) == FIRST_ENDINGS[Outcome.SENT]
 
 
 @pytest.mark.parametrize("version", ["3", "", "2,2", "1,2"])
@@ -139,7 +139,7 @@ def test_another_version(version, site):
     """A version that there is not is refused, in the first envelope."""
     site.pending()
     with site.assert_unchanged():
-        refused = site.reply(replace(FIRST.ask(ADDRESS), headers={"Api-Version": version}))
+        refused = site.reply(replace(FIRST.request_for(ADDRESS), headers={"Api-Version": version}))
     assert refused == expected(400, b'{"ok":false,"error":"version"}')
 
 
@@ -154,9 +154,9 @@ def test_both_count_for_one_throttle(site):
     """A caller cannot have the throttle twice by asking in both ways."""
     assert site.clock.epoch
     site.configure(THROTTLE="2/m")
-    for ask in (FIRST.ask("\x07"), SECOND.ask("\x07")):
-        assert site.reply(ask).status == 400
-    assert site.reply(SECOND.ask("\x07")).status == 429
+    for request in (FIRST.request_for("\x07"), SECOND.request_for("\x07")):
+        assert site.reply(request).status == 400
+    assert site.reply(SECOND.request_for("\x07")).status == 429
 
 
 def test_document_has_both(site):
