@@ -129,7 +129,7 @@ class ConfirmationStore:
 
     def confirm(self, account: Account) -> bool:
         """Return whether the account still has the address; our Confirmation is the only mark."""
-        return _still(account).exists()
+        return _user_with_address(account).exists()
 
     def pending(self) -> Iterator[Account]:
         """Yield the pending accounts, oldest first, read in pieces so that no cursor stays open."""
@@ -204,7 +204,7 @@ class FlagStore(ConfirmationStore):
 
     def confirm(self, account: Account) -> bool:
         """Activate the account, unless it was activated, used or deactivated since it was read."""
-        waiting = _still(account).filter(is_active=False, last_login=None)
+        waiting = _user_with_address(account).filter(is_active=False, last_login=None)
         if not waiting.update(is_active=True):
             return False
         # Receivers of ``confirmed`` may save the user that they receive.
@@ -221,7 +221,7 @@ def _users() -> QuerySet[Any]:
     return model._default_manager.using(router.db_for_write(model))
 
 
-def _still(account: Account) -> QuerySet[Any]:
+def _user_with_address(account: Account) -> QuerySet[Any]:
     """Return the user of ``account``, if the user still has its address."""
     model: Any = get_user_model()
     return _users().filter(pk=account.user.pk, **{model.get_email_field_name(): account.address})

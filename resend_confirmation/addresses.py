@@ -130,7 +130,7 @@ class Address:
         Addresses with the same canonical form share limits, but may be two mailboxes for a mail
         server. Only ASCII case and the form of the domain are ignored here.
         """
-        return other is not None and (other is self or _proof(self.stored) == _proof(other.stored))
+        return other is not None and (other is self or _exact(self.stored) == _exact(other.stored))
 
     def digest(self, purpose: str) -> str:
         """Return its digest for ``purpose`` under the current key."""
@@ -200,10 +200,10 @@ def _in_ascii(local: str) -> str:
 
     Other characters beyond ASCII become a character that it rejects.
     """
-    return re.sub(r"[^\x00-\x7f]", lambda match: _stand_in(match[0]), local)
+    return re.sub(r"[^\x00-\x7f]", lambda match: _placeholder(match[0]), local)
 
 
-def _stand_in(character: str) -> str:
+def _placeholder(character: str) -> str:
     return "x" if unicodedata.category(character)[0] in _LETTERS else "\n"
 
 
@@ -216,7 +216,7 @@ def _ascii_domain(domain: str) -> str:
         raise ValueError("not an address") from None
 
 
-def _proof(stored: str) -> str:
+def _exact(stored: str) -> str:
     local, _, domain = stored.strip().rpartition("@")
     return f"{local.translate(_SMALL)}@{_ascii_domain(domain).lower()}"
 
@@ -227,9 +227,9 @@ def mask_name(name: str) -> str:
     The first letter stays, and the last one if the name has at least three characters.
     """
     if len(name) < 3:  # noqa: PLR2004
-        return f"{_letter(name[:1])}*"
-    return f"{_letter(name[0])}{'*' * min(len(name) - 2, 20)}{_letter(name[-1])}"
+        return f"{_masked(name[:1])}*"
+    return f"{_masked(name[0])}{'*' * min(len(name) - 2, 20)}{_masked(name[-1])}"
 
 
-def _letter(character: str) -> str:
+def _masked(character: str) -> str:
     return character if unicodedata.category(character or " ")[0] in _LETTERS else "*"

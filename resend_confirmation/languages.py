@@ -9,7 +9,7 @@ from django.utils.translation import pgettext
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 
-def of_the_site(*codes: str) -> str:
+def site_language(*codes: str) -> str:
     """Return the language in LANGUAGES for the first of ``codes`` that has one, else LANGUAGE_CODE.
 
     Other languages have no pages, since ``i18n_patterns`` has no paths for them.
@@ -30,7 +30,7 @@ def of_request(request: HttpRequest) -> str:
     return ""
 
 
-def of_our_texts() -> str:
+def catalogue_language() -> str:
     """Return the active language, or the language of our texts if we have no catalogue for it.
 
     Use it for ``lang`` attributes and for dates.

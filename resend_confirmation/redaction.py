@@ -84,7 +84,7 @@ def take(request: HttpRequest, path: str = "") -> Taken:
         if path:
             _clear_paths(request, path)
         _clear_meta(request, [query, body])
-    read = tokens.readings(text)
+    read = tokens.candidates(text)
     return Taken(Secret(text if read and named not in read else named), Secret(address))
 
 
@@ -110,7 +110,7 @@ def _clear_meta(request: HttpRequest, texts: list[str]) -> None:
 
     Servers and proxies add the URL under names like RAW_URI.
     """
-    found = {reading for text in texts for reading in tokens.readings(text)}
+    found = {reading for text in texts for reading in tokens.candidates(text)}
     for name, text in request.META.items():
         if isinstance(text, str):
             for token in found:
@@ -152,9 +152,9 @@ def without_tokens(value: Any) -> Any:
 
 def _hide(found: re.Match[str]) -> str:
     """Replace the parameter's value, or all that follows if the token continues behind it."""
-    if tokens.readings(found["value"]):
+    if tokens.candidates(found["value"]):
         return f"{found['name']}{SUBSTITUTE}{found['rest']}"
-    if tokens.readings(found["value"] + found["rest"]):
+    if tokens.candidates(found["value"] + found["rest"]):
         return f"{found['name']}{SUBSTITUTE}"
     return found[0]
 

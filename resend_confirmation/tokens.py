@@ -29,7 +29,7 @@ _OTHERS = re.compile(r"[^A-Za-z0-9_-]+")
 _ENTITY = re.compile(r"&(?:#\w+|\w+);")
 #: An octet in quoted-printable text that was not decoded (RFC 2045, section 6.7).
 _OCTET = re.compile(r"=([0-9A-F]{2})")
-#: Limits: characters that are read, rounds of percent-decoding, readings of a text.
+#: Limits: characters that are read, rounds of percent-decoding, candidates of a text.
 _LONGEST, _ROUNDS, _READINGS = 4096, 4, 32
 
 
@@ -60,12 +60,12 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def readings(text: str) -> list[str]:
+def candidates(text: str) -> list[str]:
     """Return the tokens that ``text`` may stand for, the likeliest first.
 
     ``text`` is a token, a query or a URL as mail programs and people pass it on. It may be encoded
     again, broken by blanks and line ends, and have other characters before and after it. Several
-    readings are safe, since only a token with a stored digest is accepted.
+    candidates are safe, since only a token with a stored digest is accepted.
     """
     found: dict[str, None] = {}
     for form in _forms(text[:_LONGEST]):

@@ -124,12 +124,9 @@ def _is_about(delivery: Delivery, event: AnymailTrackingEvent) -> bool:
 
 
 def _suppress(delivery: Delivery, event: AnymailTrackingEvent, state: DeliveryState) -> None:
-    """Suppress later messages to an address after a permanent bounce or a complaint."""
-    if state is DeliveryState.COMPLAINED:
-        why = Suppression.Why.COMPLAINED
-    elif state is DeliveryState.BOUNCED and is_lasting(event):
-        why = Suppression.Why.BOUNCED
-    else:
+    """Suppress later messages to an address after a permanent bounce or a spam report."""
+    why = states.SUPPRESSIONS.get(state)
+    if why is None or (why is Suppression.Why.BOUNCED and not is_lasting(event)):
         return
     address = delivery.confirmation.parsed if delivery.confirmation else None
     if address is not None:

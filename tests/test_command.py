@@ -699,7 +699,7 @@ class TestSignals:
         """Under nohup SIGHUP is ignored, by a command too."""
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
-            with stopping.heeding() as stop:
+            with stopping.stop_on_signals() as stop:
                 signal.raise_signal(signal.SIGHUP)
                 assert not stop.is_set()
         finally:

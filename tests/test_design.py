@@ -169,7 +169,7 @@ def test_database_tests_are_marked():
     assert found == {
         "tests/dialects/test_fuzz.py": ["wsgi", "asgi"],
         "tests/test_docs.py": ["gateway"],
-        "tests/test_anymail.py": ["test_a_certificate_that_nobody_vouches_for", "__init__"],
+        "tests/test_anymail.py": ["test_untrusted_certificate", "__init__"],
         "tests/vendor_clients/test_browsers.py": ["elsewhere"],
         "tests/host_projects/test_links.py": ["test_script_prefix"],
     }

@@ -11,7 +11,7 @@ from django.core import mail
 from resend_confirmation import engine, start
 from resend_confirmation.accounts import store
 from resend_confirmation.courier import Tally, pause, send_due
-from resend_confirmation.limits.budget import most
+from resend_confirmation.limits.budget import limit_for
 from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import DeliveryState, Origin, Reason
 
@@ -246,6 +246,6 @@ def test_shares_of_the_budget(clock, change):
 def test_every_share_has_one(limit, shares):
     """The smallest budget still has a message for every origin."""
     kinds = [(Origin.SIGN_UP, 0), (Origin.REQUEST, 0), (Origin.REQUEST, 1)]
-    assert tuple(most(limit, origin, sends) for origin, sends in kinds) == shares
-    assert most(limit, Origin.RUN, 0) == limit
-    assert most(limit, Origin.RUN, 1) == most(limit, Origin.SIGN_UP, 1) == shares[2]
+    assert tuple(limit_for(limit, origin, sends) for origin, sends in kinds) == shares
+    assert limit_for(limit, Origin.RUN, 0) == limit
+    assert limit_for(limit, Origin.RUN, 1) == limit_for(limit, Origin.SIGN_UP, 1) == shares[2]

@@ -111,6 +111,6 @@ def test_a_flood_from_everywhere(change, monkeypatch, seconds, caplog):
 def test_memory_of_late(rf, change):
     """Each network is counted of late, also where nothing is full."""
     caller = Caller(rf.post("/", REMOTE_ADDR="192.0.2.1"), "acme")
-    assert [caller.is_modest(2) for _ in range(4)] == [True, True, False, False]
+    assert [caller.count_below(2) for _ in range(4)] == [True, True, False, False]
     other = Caller(rf.post("/", REMOTE_ADDR="192.0.2.2"), "acme")
-    assert other.is_modest(2)
+    assert other.count_below(2)

@@ -103,7 +103,7 @@ def warn_of_pause(request: HttpRequest) -> None:
     """Add a warning to the page if sending is paused, or a note if resends are."""
     why, hour = pause.current(), budget.current()
     if why is None:
-        if hour and hour.until and hour.has_the_rest_kept:
+        if hour and hour.until and hour.is_rest_reserved:
             text = gettext(
                 "Resends are paused until %(until)s: the rest of the hourly budget is reserved "
                 "for first messages."

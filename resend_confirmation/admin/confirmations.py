@@ -75,15 +75,15 @@ class ConfirmationAdmin(RecordAdmin):
     actions = ("resend", "withdraw", "confirm")
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
-        return self._may(request, "resend")
+        return self._has_permission(request, "resend")
 
     def has_withdraw_permission(self, request: HttpRequest) -> bool:
-        return self._may(request, "withdraw")
+        return self._has_permission(request, "withdraw")
 
     def has_confirm_permission(self, request: HttpRequest) -> bool:
-        return self._may(request, "confirm")
+        return self._has_permission(request, "confirm")
 
-    def _may(self, request: HttpRequest, action: str) -> bool:
+    def _has_permission(self, request: HttpRequest, action: str) -> bool:
         codename = get_permission_codename(action, self.opts)
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
 
@@ -102,21 +102,21 @@ class ConfirmationAdmin(RecordAdmin):
     def resend(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
         """Queue the message for pending accounts without a cooldown."""
         text = gettext("Queued: %(done)d. Cooling down: %(cooling)d. Not pending: %(other)d.")
-        return self._each(request, queryset, actions.resend, gettext("Queued again."), text)
+        return self._apply(request, queryset, actions.resend, gettext("Queued again."), text)
 
     @admin.action(permissions=["withdraw"], description=_("Withdraw"))
     def withdraw(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
         """Withdraw confirmations, which invalidates their links."""
         text = gettext("Withdrawn: %(done)d. Not pending: %(other)d.")
-        return self._each(request, queryset, actions.withdraw, gettext("Withdrawn."), text)
+        return self._apply(request, queryset, actions.withdraw, gettext("Withdrawn."), text)
 
     @admin.action(permissions=["confirm"], description=_("Confirm by hand"))
     def confirm(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
         """Confirm accounts without a link."""
         text = gettext("Confirmed: %(done)d. Not pending: %(other)d.")
-        return self._each(request, queryset, actions.confirm, gettext("Confirmed by hand."), text)
+        return self._apply(request, queryset, actions.confirm, gettext("Confirmed by hand."), text)
 
-    def _each(
+    def _apply(
         self,
         request: HttpRequest,
         queryset: Confirmations,
@@ -176,7 +176,7 @@ class ConfirmationAdmin(RecordAdmin):
             context["action_buttons"] = [
                 (name, action.short_description)  # type: ignore[attr-defined]
                 for name, action in actions.items()
-                if self._may(request, name)
+                if self._has_permission(request, name)
             ]
         context["action_checkbox_name"] = ACTION_CHECKBOX_NAME
         return super().render_change_form(request, context, *args, **kwargs)

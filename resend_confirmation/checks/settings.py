@@ -102,12 +102,12 @@ def _dotted_paths() -> Iterator[CheckMessage]:
             # Not only ImportError: an unknown queue or option raises another error.
             yield Error(
                 f"{name} names {path!r}, which cannot be loaded: {failures.explain(error)}",
-                hint=_way_out(name, path, error),
+                hint=_hint(name, path, error),
                 id=f"{ID}.E007",
             )
 
 
-def _way_out(name: str, path: str, error: Exception) -> str:
+def _hint(name: str, path: str, error: Exception) -> str:
     is_ours = name == "CARRIER" and path in CARRIERS
     if is_ours and isinstance(error, ImportError):
         return f'Install the extra: pip install "django-resend-confirmation[{path}]".'

@@ -39,7 +39,7 @@ def write(delivery: Delivery, confirmation: Confirmation, account: Account, toke
             "The client %r is no longer in CLIENTS; its link opens this site's own page",
             delivery.client,
         )
-    with speaking(delivery, confirmation):
+    with localised(delivery, confirmation):
         context: dict[str, object] = {
             "link": redaction.Secret(links.url(token, client)),
             "disown_link": redaction.Secret(f"{links.page(token, client)}#{DISOWN}"),
@@ -52,7 +52,7 @@ def write(delivery: Delivery, confirmation: Confirmation, account: Account, toke
             "asked_at": delivery.asked_at,
             "client": delivery.client,
             "site": links.base_url(client),
-            "language": languages.of_our_texts(),
+            "language": languages.catalogue_language(),
         }
         subject = " ".join(_render("_subject.txt", context).split())
         text = _render(".txt", context)
@@ -77,13 +77,13 @@ def write(delivery: Delivery, confirmation: Confirmation, account: Account, toke
 
 
 @contextmanager
-def speaking(delivery: Delivery, confirmation: Confirmation, browser: str = "") -> Iterator[None]:
+def localised(delivery: Delivery, confirmation: Confirmation, browser: str = "") -> Iterator[None]:
     """Activate the language and time zone of a delivery, for its message and its pages.
 
     ``browser`` is the language of a page if no language was named that the site has.
     """
     named = delivery.language or confirmation.language or delivery.accept_language
-    language = languages.of_the_site(named, browser)
+    language = languages.site_language(named, browser)
     with translation.override(language), timezone.override(_zone(confirmation.time_zone)):
         yield
 

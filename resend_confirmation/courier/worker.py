@@ -106,8 +106,8 @@ def _send(claim: Claim, connection: Connection) -> SendResult | None:
     # The connection is opened first, since the link's lifetime begins when it is assigned.
     if failure := connection.open():
         return failure
-    if hindrance := _hindrance(claim, confirmation, account.mailbox):
-        return hindrance
+    if obstacle := _pass_limits(claim, confirmation, account.mailbox):
+        return obstacle
     token = links.assign(delivery, confirmation, account.mailbox)
     if token is None:
         claims.end(claim, Reason.ADDRESS_CHANGED)
@@ -132,8 +132,8 @@ def _is_superseded(claim: Claim) -> bool:
     return False
 
 
-def _hindrance(claim: Claim, confirmation: Confirmation, address: Address) -> SendResult | None:
-    """Return why the message cannot be sent now, or not at all; None if it can."""
+def _pass_limits(claim: Claim, confirmation: Confirmation, address: Address) -> SendResult | None:
+    """Pass the gate and the budget. Return why the message cannot be sent, or None if it can."""
     delivery = claim.delivery
     if wait := claims.pass_gate(claim, address):
         # A delivery waits for its turn for at most the lifetime of a link.

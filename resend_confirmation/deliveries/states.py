@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from .. import database
 from ..limits import cooldown
-from ..models import Confirmation, Delivery
+from ..models import Confirmation, Delivery, Suppression
 from ..outcomes import DeliveryState, Reason
 from . import outbox
 
@@ -69,6 +69,12 @@ FROM: dict[DeliveryState, Q] = {
     DeliveryState.BOUNCED: _AMBIGUOUS | Q(state__in=[*_HANDED_OVER, DeliveryState.DELIVERED]),
     DeliveryState.COMPLAINED: _AMBIGUOUS
     | Q(state__in=[*_HANDED_OVER, DeliveryState.DELIVERED, DeliveryState.BOUNCED]),
+}
+
+#: Reported states that suppress later messages to the address; a bounce only if it is permanent.
+SUPPRESSIONS = {
+    DeliveryState.BOUNCED: Suppression.Why.BOUNCED,
+    DeliveryState.COMPLAINED: Suppression.Why.COMPLAINED,
 }
 
 #: The state in which a message ends for each reason.

@@ -29,7 +29,7 @@ class Caller(Protocol):
     def may_store(self) -> bool:
         """Count one request to store; return False if its network has reached the limit."""
 
-    def is_modest(self, few: int) -> bool:
+    def count_below(self, few: int) -> bool:
         """Count one recent request; return False if its network has made ``few`` already."""
 
 
@@ -39,7 +39,7 @@ class Unknown:
     def may_store(self) -> bool:
         return True
 
-    def is_modest(self, few: int) -> bool:
+    def count_below(self, few: int) -> bool:
         return False
 
 
@@ -60,8 +60,8 @@ def admits(caller: Caller) -> bool:
     ``CEILING`` times the cap, no network is.
     """
     global _shed  # noqa: PLW0603 - a counter per process
-    is_modest = caller.is_modest(max(1, conf.get().BACKLOG // FEW))
-    if time.monotonic() < _closed_until and (_is_full or not is_modest):
+    has_few = caller.count_below(max(1, conf.get().BACKLOG // FEW))
+    if time.monotonic() < _closed_until and (_is_full or not has_few):
         _shed += 1
         return False
     if not caller.may_store():

@@ -56,7 +56,7 @@ def inspect(token: str, named: Named = _NOTHING) -> Opened:
     the token is genuine. It is READY, EXPIRED, ALREADY (the address is confirmed) or DEAD
     (withdrawn, replaced, the address changed, the account deactivated or gone).
     """
-    read = {tokens.digest(reading): reading for reading in tokens.readings(token)}
+    read = {tokens.digest(reading): reading for reading in tokens.candidates(token)}
     if not read:
         return Opened(Verdict.FOREIGN)
     delivery = (
@@ -71,11 +71,11 @@ def inspect(token: str, named: Named = _NOTHING) -> Opened:
     account = account_of(delivery.confirmation)
     if not named.fits(delivery, account):
         return Opened(Verdict.FOREIGN)
-    verdict = _worth(token, delivery, delivery.confirmation, account)
+    verdict = _verdict(token, delivery, delivery.confirmation, account)
     return Opened(verdict, delivery, account, token)
 
 
-def _worth(
+def _verdict(
     token: str, delivery: Delivery, confirmation: Confirmation, account: Account | None
 ) -> Verdict:
     if account is None or confirmation.parsed is None:

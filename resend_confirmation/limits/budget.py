@@ -28,12 +28,12 @@ class Budget:
         return self.used >= self.limit
 
     @property
-    def has_the_rest_kept(self) -> bool:
+    def is_rest_reserved(self) -> bool:
         """True if resends wait for the next hour, and first messages are still sent."""
-        return not self.is_used_up and self.used >= most(self.limit, Origin.REQUEST, sends=1)
+        return not self.is_used_up and self.used >= limit_for(self.limit, Origin.REQUEST, sends=1)
 
 
-def most(limit: int, origin: int, sends: int) -> int:
+def limit_for(limit: int, origin: int, sends: int) -> int:
     """Return how many messages of this hour may precede one with this ``origin`` and ``sends``.
 
     A fifth of ``limit`` is reserved for sign-ups and for runs to people who never got a message.
@@ -64,7 +64,7 @@ def take(origin: int, sends: int) -> Budget | None:
     limit = conf.get().HOURLY_BUDGET
     if not limit:
         return None
-    share = conf.Cooldown(per_hour=most(limit, origin, sends))
+    share = conf.Cooldown(per_hour=limit_for(limit, origin, sends))
     if cooldown.count(_key(), database.now(), share):
         return None
     budget = current() or Budget(limit)

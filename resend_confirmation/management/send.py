@@ -111,7 +111,7 @@ def _send_to(identity: str, options: SendOptions) -> Result | Report:
     if report := _suppressed(waiting[0]):
         return report
     if options.dry:
-        return _foresee(waiting[0])
+        return _preview(waiting[0])
     client = options.client or _own_client(waiting[0])
     # Without a redirect: the link leads where the newest one did.
     return engine.resend(ResendRequest(identity=identity, client=client, dialect=options.dialect))
@@ -179,7 +179,7 @@ def _chosen(chunk: list[Account], chosen: PendingFilter) -> Iterator[tuple[Accou
 def _send(account: Account, name: str, options: SendOptions) -> Report:
     if lookup.pending([account]) and (report := _suppressed(account)):
         return report
-    result = _foresee(account) if options.dry else _queue(account, name, options)
+    result = _preview(account) if options.dry else _queue(account, name, options)
     return Report(result.ending, result.retry_after)
 
 
@@ -193,7 +193,7 @@ def _queue(account: Account, name: str, options: SendOptions) -> Result:
     )
 
 
-def _foresee(account: Account) -> Result:
+def _preview(account: Account) -> Result:
     """Return the likely result of sending, without starting a cooldown."""
     if not lookup.pending([account]):
         return Result(lookup.outcome_without_pending([account]))

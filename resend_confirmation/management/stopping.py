@@ -27,7 +27,7 @@ class Stop(threading.Event):
 
 
 @contextmanager
-def heeding() -> Iterator[Stop]:
+def stop_on_signals() -> Iterator[Stop]:
     """Yield an event that a signal to end the process sets.
 
     Has no effect outside the main thread, which receives the signals. An ignored signal, such as
@@ -51,7 +51,7 @@ def heeding() -> Iterator[Stop]:
 @contextmanager
 def interruptible() -> Iterator[Stop]:
     """Yield the same event; after a signal end the command with the exit code of shells."""
-    with heeding() as stop:
+    with stop_on_signals() as stop:
         yield stop
         if stop.number is not None:
             name = signal.Signals(stop.number).name

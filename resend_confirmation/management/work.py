@@ -7,7 +7,7 @@ from collections.abc import Callable
 from .. import engine, failures
 from ..courier import pause
 from ..engine import Tally
-from .stopping import heeding
+from .stopping import stop_on_signals
 
 #: Random share of the polling interval, so that couriers do not poll at the same moment.
 POLL_JITTER = 0.2
@@ -44,7 +44,7 @@ def work(concurrency: int, poll: float, say: Callable[[str], None]) -> bool:
     that the supervisor restarts the process.
     """
     journal = _Journal(say)
-    with heeding() as stop:
+    with stop_on_signals() as stop:
         couriers = [_Courier(stop, poll, journal, number) for number in range(concurrency)]
         say(f"couriers: {concurrency}")
         _start(couriers, stop)

@@ -71,7 +71,7 @@ class Caller:
             return True
         return not _counted(_limits("requests", self.request, rate))
 
-    def is_modest(self, few: int) -> bool:
+    def count_below(self, few: int) -> bool:
         """Count in this process only, which sees its share of a flood."""
         return not count(lately, _limits("lately", self.request, f"{few}/{LATELY}"))
 

@@ -18,7 +18,7 @@ from ..engine import Opened, ResendRequest
 from ..outcomes import CONCEALED, Verdict
 from ..throttling import throttle
 from ..throttling.throttle import Caller
-from .page import LinkPage, SeeOther, landing, speaking
+from .page import LinkPage, SeeOther, landing, localised
 
 
 class ConfirmPage(LinkPage):
@@ -83,7 +83,7 @@ class RequestPage(LinkPage):
             status = HTTPStatus.TOO_MANY_REQUESTS
             return self.page(opened, status, retry_after=exceeded.retry_after, too_often=True)
         client = clients.by_name(opened.delivery.client) if opened.delivery else None
-        with speaking(request, opened):
+        with localised(request, opened):
             language = translation.get_language() or ""
         engine.resend(
             ResendRequest(

@@ -105,7 +105,7 @@ class LinkPage(View):
     ) -> HttpResponse:
         """Render the page in the language of the message."""
         delivery, confirmation = opened.delivery, opened.confirmation
-        with speaking(self.request, opened, language):
+        with localised(self.request, opened, language):
             context = {
                 "verdict": opened.verdict.value,
                 "token": opened.token,
@@ -114,7 +114,7 @@ class LinkPage(View):
                 "expires_at": delivery and delivery.link_expires_at,
                 "signed_up_at": confirmation and confirmation.requested_at,
                 "user_name": addresses.mask_name(opened.account.username) if opened.account else "",
-                "language": languages.of_our_texts(),
+                "language": languages.catalogue_language(),
                 **more,
             }
             body = render_to_string(TEMPLATE, context, request=self.request)
@@ -129,22 +129,22 @@ class LinkPage(View):
 
     def done(self, name: str, opened: Opened) -> SeeOther:
         """Redirect to the page that says what was done, which is safe to reload."""
-        with speaking(self.request, opened):
+        with localised(self.request, opened):
             where = reverse(f"resend_confirmation:{name}", urlconf=_urlconf(self.request))
             language = translation.get_language() or ""
         return SeeOther(with_parameters(where, language=language))
 
 
 @contextmanager
-def speaking(request: HttpRequest, opened: Opened, language: str = "") -> Iterator[None]:
+def localised(request: HttpRequest, opened: Opened, language: str = "") -> Iterator[None]:
     """Activate the language of the message; without one ``language``, else the browser's."""
     # LocaleMiddleware may have chosen by the path or a cookie.
     chosen = getattr(request, "LANGUAGE_CODE", "") or languages.of_request(request)
     if opened.delivery and opened.confirmation:
-        with message.speaking(opened.delivery, opened.confirmation, chosen):
+        with message.localised(opened.delivery, opened.confirmation, chosen):
             yield
         return
-    with translation.override(languages.of_the_site(language or chosen)):
+    with translation.override(languages.site_language(language or chosen)):
         yield
 
 

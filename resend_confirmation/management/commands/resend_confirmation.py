@@ -140,7 +140,7 @@ class Command(BaseCommand):
         self._say(f"retrying: {found.retrying}")
         self._say(f"unresolved requests: {found.unresolved}")
         if found.budget:
-            wait = ", resends wait" if found.budget.has_the_rest_kept else ""
+            wait = ", resends wait" if found.budget.is_rest_reserved else ""
             self._say(f"this hour: {found.budget.used} of {found.budget.limit}{wait}")
         self._say("confirmations")
         self._table(found.confirmations)
