@@ -247,7 +247,7 @@ class Ours:
         cls, rows: Sequence[Any], address: Address | None, held: Sequence[Address | None]
     ) -> "Ours":
         found, former = None, []
-        for row in rows:
+        for row in {row.rc_id: row for row in rows}.values():
             if row.rc_id is None:
                 continue
             went_to = Address.parse(row.rc_address, *held)

@@ -178,7 +178,7 @@ def _check(local: str, domain: str) -> None:
     if "=?" in local or domain.startswith("[") or len(local) + 1 + len(domain) > MAX_LENGTH:
         raise ValueError("not an address")
     try:
-        _validate(f"{_in_ascii(local)}@{domain}")
+        _validate(f"{local if local.isascii() else _in_ascii(local)}@{domain}")
     except ValidationError:
         raise ValueError("not an address") from None
 

@@ -1,13 +1,14 @@
-"""The package's database: its alias, transactions, retries and clock."""
+"""The package's database: its alias, reads, transactions, retries and clock."""
 
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial, wraps
+from functools import wraps
 from threading import Event
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
+from django.apps import apps
 from django.conf import settings
 from django.db import (
     Error,
@@ -16,15 +17,15 @@ from django.db import (
     OperationalError,
     close_old_connections,
     connections,
+    models,
     router,
     transaction,
 )
 from django.utils import timezone
 
-from .models import Delivery
-
 P = ParamSpec("P")
 R = TypeVar("R")
+M = TypeVar("M", bound=models.Model)
 
 #: Seconds for which a reading of the database's clock is extrapolated by this machine's uptime.
 GOOD_FOR = 30.0
@@ -52,8 +53,20 @@ LONGEST_WAIT = 2.0
 DISCONNECTS = (OperationalError, InterfaceError, InternalError)
 
 
-#: Return the alias of the database that the package's tables are written to.
-using: Callable[[], str] = partial(router.db_for_write, Delivery)
+def using() -> str:
+    """Return the alias of the database that the package's tables are written to."""
+    return router.db_for_write(apps.get_model("resend_confirmation", "Delivery"))
+
+
+class PrimaryManager(models.Manager[M]):
+    """A manager that reads from the database that is written to.
+
+    Decisions depend on current rows: a replica may not have a sign-up yet, or still have a link
+    that is spent. ``using`` and ``db_manager`` choose another database as usual.
+    """
+
+    def get_queryset(self) -> models.QuerySet[M]:
+        return super().get_queryset().using(self._db or router.db_for_write(self.model))
 
 
 def atomic(*, durable: bool = False) -> Any:

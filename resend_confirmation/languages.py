@@ -1,12 +1,10 @@
-"""Languages of the site, of a request, and of our translated texts."""
+"""Languages of the site and of our translated texts."""
 
 from contextlib import suppress
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.utils import translation
 from django.utils.translation import pgettext
-from django.utils.translation.trans_real import parse_accept_lang_header
 
 
 def site_language(*codes: str) -> str:
@@ -18,16 +16,6 @@ def site_language(*codes: str) -> str:
         with suppress(LookupError):
             return translation.get_supported_language_variant(wanted)
     return settings.LANGUAGE_CODE
-
-
-def of_request(request: HttpRequest) -> str:
-    """Return the language in LANGUAGES that the browser prefers, or an empty string."""
-    header = request.headers.get("Accept-Language", "")
-    for code, _ in parse_accept_lang_header(header):
-        if code != "*":
-            with suppress(LookupError):
-                return translation.get_supported_language_variant(code)
-    return ""
 
 
 def catalogue_language() -> str:

@@ -9,7 +9,8 @@ from django.core.management import call_command
 from django.test import Client, RequestFactory
 from django.utils import translation
 
-from resend_confirmation import clients, engine, languages, start
+from resend_confirmation import clients, engine, start
+from resend_confirmation.dialects.base.parsing import accepted_language
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Cooldown
 from resend_confirmation.outcomes import CONCEALED, Outcome
@@ -183,7 +184,7 @@ def test_language(settings, sign_up, call, browser, subject, lang, quiet, middle
 
 def of(header):
     """The value that a dialect reads from a header."""
-    return languages.of_request(RequestFactory().get("/", headers={"accept-language": header}))
+    return accepted_language(RequestFactory().get("/", headers={"accept-language": header}))
 
 
 def test_renewal_keeps_the_language(clock, client):

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from .. import addresses, failures
+from .. import addresses
 from ..accounts import Account, store
 from ..addresses import Address
 from ..outcomes import Outcome, Reason, Standing
 
 
-@failures.discreet
 def find(identity: Address | str) -> list[Account]:
     """Find the accounts that ``identity`` names, in one statement; never raise ValueError.
 

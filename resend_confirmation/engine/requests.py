@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q
+from django.views.decorators.debug import sensitive_variables
 
 from .. import addresses, clients, conf, database, failures
 from ..accounts import Account
@@ -69,16 +70,25 @@ class ResendRequest:
     before_commit: Callable[[Result], object] = _nothing
 
 
-@failures.discreet
-@database.retry_on_deadlock
+@sensitive_variables()
 def resend(request: ResendRequest) -> Result:
     """Send the message again to the pending account that ``request`` names.
 
     A quiet request is stored without a look-up, in one INSERT, and the courier resolves it. A
     candid request is looked up here. Nothing is sent before the caller's transaction commits.
     """
+    try:
+        return _resend(request)
+    except Exception as error:
+        failures.censor(error)
+        raise
+
+
+@database.retry_on_deadlock
+def _resend(request: ResendRequest) -> Result:
     request = replace(request, identity=request.identity.strip(addresses.BLANKS))
-    if len(request.identity) > addresses.MAX_LENGTH or not addresses.is_clean(request.identity):
+    is_valid = request.parsed or addresses.is_clean(request.identity)
+    if len(request.identity) > addresses.MAX_LENGTH or not is_valid:
         # No database can store this value, so it is treated like an empty identity.
         request = replace(request, identity="")
     client = request.client

@@ -5,9 +5,9 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..addresses import Address
+from ..database import PrimaryManager
 from ..outcomes import ConfirmationState, DeliveryState
 from .cooldown import Cooldown
-from .primary import PrimaryManager
 
 
 class Confirmation(models.Model):

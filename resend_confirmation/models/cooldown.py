@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .primary import PrimaryManager
+from ..database import PrimaryManager
 
 
 class Cooldown(models.Model):

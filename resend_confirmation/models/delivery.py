@@ -3,9 +3,9 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..database import PrimaryManager
 from ..outcomes import DeliveryState, Origin, Reason
 from .confirmation import Confirmation
-from .primary import PrimaryManager
 
 
 class Delivery(models.Model):

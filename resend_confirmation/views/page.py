@@ -139,7 +139,7 @@ class LinkPage(View):
 def localised(request: HttpRequest, opened: Opened, language: str = "") -> Iterator[None]:
     """Activate the language of the message; without one ``language``, else the browser's."""
     # LocaleMiddleware may have chosen by the path or a cookie.
-    chosen = getattr(request, "LANGUAGE_CODE", "") or languages.of_request(request)
+    chosen = getattr(request, "LANGUAGE_CODE", "") or translation.get_language_from_request(request)
     if opened.delivery and opened.confirmation:
         with message.localised(opened.delivery, opened.confirmation, chosen):
             yield

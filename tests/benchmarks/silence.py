@@ -25,7 +25,7 @@ import django
 
 django.setup()
 
-from resend_confirmation.dialects.base.answers import quiet_endings  # noqa: E402
+from resend_confirmation.dialects.base.declarations import quiet_endings  # noqa: E402
 from resend_confirmation.outcomes import CONCEALED  # noqa: E402
 from tests.dialects.cases import all_cases  # noqa: E402
 from tests.faults.conftest import DATABASES, ROOT  # noqa: E402

@@ -80,7 +80,7 @@ def reading(headers: dict[str, str]) -> ParsedRequest:
         header_class=HeaderInputs,
         query_class=None,
         body_class=None,
-        takes_forms=(),
+        takes_forms={},
     )
 
 
@@ -148,7 +148,7 @@ def body_of(text: str) -> ParsedRequest:
         header_class=None,
         query_class=None,
         body_class=NestedBody,
-        takes_forms=(),
+        takes_forms={},
     )
 
 

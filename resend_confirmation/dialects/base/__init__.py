@@ -1,11 +1,21 @@
 """Base classes for dialects: what a subclass declares, and how a request is processed."""
 
 from ...courier.links import with_parameters
-from .answers import QUIET, Answer, ErrorDetails, Fault, Table
-from .fields import AddressField, IdentityField, LanguageField, StrictCharField, TokenField
+from .declarations import (
+    QUIET,
+    AddressField,
+    Answer,
+    ErrorDetails,
+    Fault,
+    IdentityField,
+    LanguageField,
+    Operation,
+    StrictCharField,
+    Table,
+    TokenField,
+)
 from .landing import is_web, landing_of, mounted_dialects
 from .routing import routes
-from .schema import Operation
 from .token_views import ConfirmView, LinkView
 from .views import ResendView, VendorView
 

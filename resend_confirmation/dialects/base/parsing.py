@@ -1,6 +1,6 @@
 """Parsing of a request's path, headers, query and body by the dialect's serializers."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, QueryDict
 from django.utils import translation
+from django.utils.translation.trans_real import parse_accept_lang_header
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.settings import api_settings
@@ -15,7 +16,7 @@ from rest_framework.settings import api_settings
 from ...outcomes import Refusal
 from ...redaction import Secret
 from . import body
-from .answers import ErrorDetails, Fault
+from .declarations import NO_DETAILS, ErrorDetails, Fault
 
 SerializerClass = type[serializers.Serializer[Any]]
 
@@ -29,7 +30,7 @@ class ParsedRequest:
 
     values: Mapping[str, Any] = field(default_factory=dict)
     refusal: Refusal | None = None
-    detail: ErrorDetails = ErrorDetails()  # noqa: RUF009 - frozen
+    detail: ErrorDetails = NO_DETAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,12 @@ def read(
     header_class: SerializerClass | None,
     query_class: SerializerClass | None,
     body_class: SerializerClass | None,
-    takes_forms: Collection[str],
+    takes_forms: Mapping[str, bool],
 ) -> ParsedRequest:
     """Return the values of all declared inputs, or the first refusal.
 
     Inputs that are not declared are not read. Without ``body_class``, the body is never touched.
+    ``takes_forms`` says of a form's media type whether such a body is read.
     """
     path_class, path_values = path
     sources: list[_Source] = []
@@ -99,6 +101,16 @@ def _headers(request: HttpRequest, header_class: SerializerClass) -> Mapping[str
     }
 
 
+def accepted_language(request: HttpRequest) -> str:
+    """Return the language in LANGUAGES that the browser prefers, or an empty string."""
+    header = request.headers.get("Accept-Language", "")
+    for code, _ in parse_accept_lang_header(header):
+        if code != "*":
+            with suppress(LookupError):
+                return translation.get_supported_language_variant(code)
+    return ""
+
+
 def _text(value: str) -> str:
     """Decode a header's value as UTF-8, or keep it as Latin-1, which is how servers pass it on."""
     with suppress(UnicodeError):
@@ -119,14 +131,14 @@ def _of_query(query: QueryDict) -> tuple[Mapping[str, Any], frozenset[str]]:
 
 
 def _body(
-    request: HttpRequest, takes_forms: Collection[str]
+    request: HttpRequest, takes_forms: Mapping[str, bool]
 ) -> ParsedRequest | tuple[Mapping[str, Any], frozenset[str]]:
     raw = body.raw(request)
     if raw is None:
         return ParsedRequest(refusal=Refusal.TOO_LARGE)
     # The Content-Type is not trusted: some clients send JSON with a form's type or with none.
     is_json = raw.lstrip()[:1] in (b"{", b"[")
-    if request.content_type in takes_forms and raw and not is_json:
+    if takes_forms.get(request.content_type or "") and raw and not is_json:
         try:
             return _of_query(body.form_fields(request, raw))
         except body.FormError as error:

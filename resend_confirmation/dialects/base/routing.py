@@ -22,9 +22,6 @@ Variants = Mapping[str, type[VendorView]]
 
 _NONE: Variants = MappingProxyType({})
 
-#: Methods that fall through. All others change data, and Django has already skipped the CSRF check:
-#: dialects' views are exempt from it.
-_READING = ("GET", "HEAD")
 #: A path segment that no site uses. A pattern that matches it matches any segment.
 _ANY = "resend-confirmation-any-segment"
 
@@ -68,21 +65,23 @@ def routes(
 
 def _choice(view: type[VendorView], header: str, variants: Variants, **initial: Any) -> Any:
     """Return a view that picks the class by ``header``; Django and drf-spectacular see ``view``."""
-    if variants:
-        initial["variants"] = tuple(dict.fromkeys((view, *variants.values())))
-    otherwise = view.as_view(**initial)
-    chosen = {value: variant.as_view() for value, variant in variants.items()}
+    if not variants:
+        return _view_of(view, **initial)
+    initial["variants"] = tuple(dict.fromkeys((view, *variants.values())))
+    otherwise = _view_of(view, **initial)
+    chosen = {value: _view_of(variant) for value, variant in variants.items()}
 
     @wraps(otherwise)
     def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if request.method in _READING and view.method != "get":
-            page = host_page(request)
-            if page is not None:
-                return page
         variant = chosen.get(request.headers.get(header, ""), otherwise)
         return variant(request, *args, **kwargs)
 
     return choose
+
+
+def _view_of(view: type[VendorView], **initial: Any) -> Any:
+    """Return the view function; if the class takes no GET, those go to the host's own page."""
+    return view.as_view(**initial, host_page=None if view.method == "get" else host_page)
 
 
 def is_dialect(callback: Any) -> bool:

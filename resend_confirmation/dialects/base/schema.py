@@ -1,7 +1,6 @@
 """A dialect's operation in the OpenAPI document, built from the table of its answers."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -12,33 +11,11 @@ from rest_framework import serializers
 
 from ... import conf
 from ...outcomes import Ending, Outcome, Refusal
-from .answers import Answer
+from .declarations import Answer, Operation
 from .parsing import header_of
 
 #: Endings with a time to wait.
 WAITS = {Outcome.COOLING_DOWN, Refusal.THROTTLED}
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """The operation as the vendor's document describes it, apart from the table of answers.
-
-    ``documented`` are the statuses in that document; ``"default"`` stands for all other errors.
-    ``descriptions`` replaces the texts of statuses. ``inline`` writes schemas in place, for a
-    vendor's document without components. ``wait_headers`` are the headers of an answer with a
-    time to wait; the value of each is a whole number.
-    """
-
-    id: str = ""
-    summary: str = ""
-    description: str = ""
-    tags: tuple[str, ...] = ()
-    documented: tuple[int | str, ...] = ()
-    descriptions: Mapping[int | str, str] = field(default_factory=dict)
-    examples: tuple[OpenApiExample, ...] = ()
-    parameters: tuple[OpenApiParameter, ...] = ()
-    inline: bool = False
-    wait_headers: tuple[str, ...] = ("Retry-After",)
 
 
 class DialectSchema(AutoSchema):

@@ -1,30 +1,31 @@
 """Views for dialects to subclass: a vendor's request, and the request to resend the message."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.checks import CheckMessage
 from django.core.signals import got_request_exception
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
+from django.views.decorators.debug import sensitive_variables
 from rest_framework import exceptions, serializers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
-from ... import clients, conf, engine, errors, failures, languages
+from ... import clients, conf, engine, errors, failures
 from ...clients import Client
 from ...engine import Opened, ResendRequest, Result
 from ...outcomes import CONCEALED, Ending, Outcome, Refusal, Verdict
 from ...signals import ended
 from ...throttling import throttle
-from . import body
-from .answers import Answer, Envelope, ErrorDetails, Table, answer_for, enveloped, quiet_endings
-from .parsing import read, sources_of
+from . import body, declarations
+from .declarations import NO_DETAILS, Answer, Envelope, ErrorDetails, Operation, Table
+from .parsing import accepted_language, read, sources_of
 from .rendering import ANSWER_HEADERS, VendorJSONRenderer
-from .schema import DialectSchema, Operation
+from .schema import DialectSchema
 
 
 class VendorView(APIView):
@@ -55,7 +56,8 @@ class VendorView(APIView):
     takes_multipart: ClassVar[bool] = False
     #: All classes that answer at the same URL, this one first; set by ``routes``.
     variants: ClassVar[tuple[type["VendorView"], ...]] = ()
-    _forms_taken: ClassVar[frozenset[str]] = frozenset()
+    #: The host's own page at the URL, for GET and HEAD requests; set by ``routes``.
+    host_page: Callable[[HttpRequest], HttpResponseBase | None] | None = None
 
     # The host's settings for its own API do not apply to a vendor's.
     authentication_classes = permission_classes = throttle_classes = parser_classes = ()
@@ -69,13 +71,6 @@ class VendorView(APIView):
         super().__init_subclass__(**kwargs)
         cls.http_method_names = [cls.method, *(["head"] if cls.method == "get" else [])]
         setattr(cls, cls.method, VendorView.handle)
-        taken = {body.URLENCODED: cls.takes_form, body.MULTIPART: cls.takes_multipart}
-        cls._forms_taken = frozenset(name for name, is_taken in taken.items() if is_taken)
-
-    @classmethod
-    def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view, marked as needing no login: DRF before 3.16 does not mark it."""
-        return login_not_required(super().as_view(**initkwargs))
 
     # Methods for dialects to override
 
@@ -101,28 +96,37 @@ class VendorView(APIView):
 
     # Handling of a request
 
-    @failures.discreet
+    @login_not_required  # DRF before 3.16 does not mark its views.
+    @sensitive_variables()
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Dispatch the request; keep the caller's input out of error reports."""
-        return super().dispatch(request, *args, **kwargs)
+        # Other methods change data, and Django has skipped the CSRF check: our views are exempt.
+        if self.host_page and request.method in ("GET", "HEAD"):
+            page = self.host_page(request)
+            if page is not None:
+                return page
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except Exception as error:
+            failures.censor(error)
+            raise
 
     def handle(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Check the throttle, parse the request and perform it."""
-        django_request = request._request
-        if exceeded := throttle.check(django_request, self.dialect):
+        if exceeded := throttle.check(request._request, self.dialect):
             detail = ErrorDetails(retry_after=exceeded.retry_after, limit=exceeded.limit)
             return self.respond(Refusal.THROTTLED, detail)
         reading = read(
-            django_request,
-            path=(self.path_class, self.path_values(django_request, kwargs)),
+            request._request,
+            path=(self.path_class, self.path_values(request._request, kwargs)),
             header_class=self.header_class,
             query_class=self.query_class,
             body_class=self.body_class,
-            takes_forms=self._forms_taken,
+            takes_forms={body.URLENCODED: self.takes_form, body.MULTIPART: self.takes_multipart},
         )
         if reading.refusal:
             return self.respond(reading.refusal, reading.detail)
-        return self.perform(django_request, reading.values)
+        return self.perform(request._request, reading.values)
 
     def path_values(self, request: HttpRequest, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the inputs in the path, for ``path_class``."""
@@ -133,22 +137,18 @@ class VendorView(APIView):
         raise NotImplementedError
 
     def respond(
-        self,
-        ending: Ending | Verdict,
-        detail: ErrorDetails = ErrorDetails(),  # noqa: B008 - frozen
-        result: Any = None,
+        self, ending: Ending | Verdict, detail: ErrorDetails = NO_DETAILS, result: Any = None
     ) -> Response:
         """Return the vendor's answer for an ending."""
-        answer = answer_for(self.answers, ending, detail)
+        answer = declarations.answer_for(self.answers, ending, detail)
         if answer == self.answers[self.succeeded]:
-            body = enveloped(self.success_class, self.success_body(answer, result))
-            headers = self.success_headers(result)
-            media_type = self.media_type
+            data = declarations.enveloped(self.success_class, self.success_body(answer, result))
+            headers, media_type = self.success_headers(result), self.media_type
         else:
-            body = enveloped(self.error_class, self.error_body(answer, detail))
+            data = declarations.enveloped(self.error_class, self.error_body(answer, detail))
             headers = self.error_headers(ending, detail)
             media_type = self.error_media_type or self.media_type
-        return Response(body, status=answer.status, headers=headers, content_type=media_type)
+        return Response(data, status=answer.status, headers=headers, content_type=media_type)
 
     # Overrides that keep Django's and DRF's own responses out
 
@@ -209,12 +209,12 @@ class ResendView(VendorView):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Derive attributes from the serializers and from the table."""
         super().__init_subclass__(**kwargs)
-        cls._quiet = quiet_endings(cls.answers)
-        inputs = (cls.path_class, cls.header_class, cls.query_class, cls.body_class)
-        declared = [field for form in inputs if form for field in form().fields.values()]
-        required = [f for f in declared if f.source == "client" and f.required]
-        cls.client_field = next(iter(required), None)
-        cls.names_redirect = any("redirect" in sources_of(form()) for form in inputs if form)
+        cls._quiet = declarations.quiet_endings(cls.answers)
+        classes = (cls.path_class, cls.header_class, cls.query_class, cls.body_class)
+        inputs = [each() for each in classes if each]
+        named = (f for each in inputs for f in each.fields.values() if f.source == "client")
+        cls.client_field = next((field for field in named if field.required), None)
+        cls.names_redirect = any("redirect" in sources_of(each) for each in inputs)
 
     # Methods for dialects to override
 
@@ -260,7 +260,7 @@ class ResendView(VendorView):
                 client_state=given.get("client_state", ""),
                 payload=given.get("payload", ""),
                 language=given.get("language", ""),
-                accept_language=languages.of_request(request),
+                accept_language=accepted_language(request),
                 quiet=self.quiet(),
                 caller=throttle.Caller(request, self.dialect),
                 before_commit=self._render,
@@ -272,13 +272,12 @@ class ResendView(VendorView):
     @classmethod
     def quiet(cls) -> frozenset[Ending]:
         """Return the endings answered like SENT, by the vendor's table or the host's setting."""
-        silenced = CONCEALED if conf.get().is_quiet(cls.dialect) else frozenset()
-        return cls._quiet | silenced
+        return cls._quiet | CONCEALED if conf.get().is_quiet(cls.dialect) else cls._quiet
 
     def respond(
         self,
         ending: Ending | Verdict,
-        detail: ErrorDetails = ErrorDetails(),  # noqa: B008 - frozen
+        detail: ErrorDetails = NO_DETAILS,
         result: Any = None,
         client: str = "",
     ) -> Response:

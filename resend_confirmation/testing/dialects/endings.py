@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from ...dialects.base import QUIET
-from ...dialects.base.answers import missing_rows
+from ...dialects.base.declarations import missing_rows
 from ...models import Cooldown
 from ...outcomes import ENDINGS, Ending, Outcome, Refusal
 from .case import ADDRESS, Case
