@@ -6,7 +6,8 @@ https://developers.xsolla.com/api/login/operation/jwt-resend-account-confirmatio
 
 from ..base import routes
 from . import also
-from .resend import DEAD_LINKS, XsollaJWTResend, XsollaOAuth2Resend, XsollaResend
+from .jwt_resend import XsollaJWTResend
+from .resend import DEAD_LINKS, XsollaOAuth2Resend, XsollaResend
 
 __all__ = ["DEAD_LINKS", "XsollaJWTResend", "XsollaOAuth2Resend", "XsollaResend", "urlpatterns"]
 

@@ -4,7 +4,8 @@ The Android SDKs used no prefix until 2022; all other SDKs use ``api/``.
 """
 
 from ..base import routes
-from .resend import XsollaJWTResend, XsollaOAuth2Resend
+from .jwt_resend import XsollaJWTResend
+from .resend import XsollaOAuth2Resend
 
 urlpatterns = [
     pattern

@@ -1,5 +1,6 @@
-"""Xsolla Login: the OAuth 2.0 and the JWT call, and the redirects after a confirmation."""
+"""Xsolla Login: the OAuth 2.0 call, and the common base of both calls."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,14 +8,25 @@ from django.core import checks
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from drf_spectacular.utils import OpenApiExample
+from rest_framework import serializers
 
 from ... import clients, conf
 from ...clients import Client
 from ...engine import Opened
 from ...outcomes import Outcome, Refusal, Verdict
-from ..base import Answer, ErrorDetails, Operation, ResendView, with_parameters
-from .inputs import XsollaError, XsollaJWTQuery, XsollaOAuth2Query, XsollaResendBody
-from .user_token import user_token
+from ..base import (
+    Answer,
+    ErrorDetails,
+    IdentityField,
+    LanguageField,
+    Operation,
+    ResendView,
+    StrictCharField,
+    with_parameters,
+)
+
+#: U+FFFD, which Django puts in place of invalid UTF-8 in a query.
+REPLACEMENT = "\ufffd"
 
 #: Code and text for a confirmed account. They are our choice, because no source shows the vendor's.
 #: No SDK gives 003-409 another meaning, whereas one reads 003-061 as wrong project settings. All
@@ -24,6 +36,32 @@ ALREADY = ("003-409", "User account is already confirmed.")
 _NOT_FOUND = Answer(404, "003-002", "User not found.")
 _TOO_MANY = Answer(429, "002-057", "Too many attempts. Try again later.")
 _INVALID = Answer(400, "0", "Request has invalid parameters.")
+
+
+class XsollaResendBody(serializers.Serializer[Any]):
+    """The request."""
+
+    username = IdentityField(
+        source="identity",
+        help_text="Username or user email address.",
+        style={"example": "john-email@email.com"},
+    )
+
+
+class XsollaErrorDetail(serializers.Serializer[Any]):
+    """What ``error`` holds."""
+
+    code = serializers.CharField(help_text="Error code.", style={"example": "003-061"})
+    description = serializers.CharField(
+        help_text="Error description.", style={"example": "Object not found."}
+    )
+    details = serializers.DictField(required=False, help_text="Additional information.")
+
+
+class XsollaError(serializers.Serializer[Any]):
+    """The envelope of errors."""
+
+    error = XsollaErrorDetail()
 
 
 class XsollaResend(ResendView):
@@ -98,7 +136,7 @@ DEAD_LINKS = {
     Verdict.DEAD: ("010-018", "The link is not valid any more."),
 }
 
-_DOCUMENTED: dict[int | str, str] = {
+DOCUMENTED: dict[int | str, str] = {
     204: "The message is on its way.",
     400: "Request has invalid parameters.",
     404: "Object not found.",
@@ -106,7 +144,59 @@ _DOCUMENTED: dict[int | str, str] = {
     422: "The call is not possible for this user or project.",
     429: "Too many attempts.",
 }
-_EXAMPLE = OpenApiExample("Request", value={"username": "john-email@email.com"}, request_only=True)
+EXAMPLE = OpenApiExample("Request", value={"username": "john-email@email.com"}, request_only=True)
+
+
+class XsollaClientField(serializers.IntegerField):
+    """``client_id``: a whole number in digits. DRF's field also accepts ``5_7`` and ``57.0``."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number; raise ValidationError for any other spelling."""
+        if not re.fullmatch(r"-?[0-9]+", data):
+            self.fail("invalid")
+        value: int = super().to_internal_value(data)
+        return value
+
+
+class XsollaStateField(StrictCharField):
+    """``state``: printable characters."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the state; raise ValidationError if it could not be handed back unchanged."""
+        state = super().to_internal_value(data)
+        if not state.isprintable() or REPLACEMENT in state:
+            raise serializers.ValidationError("Only printable characters are allowed.")
+        return state
+
+
+class XsollaOAuth2Query(serializers.Serializer[Any]):
+    """The parameters in the query; others are ignored."""
+
+    client_id = XsollaClientField(
+        source="client",
+        help_text="Your application ID. Get it after creating an OAuth 2.0 client.",
+    )
+    redirect_uri = serializers.CharField(
+        source="redirect",
+        required=False,
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="URL to redirect the user to after account confirmation, successful "
+        "authentication, or password reset confirmation. The parameter is required if you have "
+        "more than one redirect URI in your project settings.",
+    )
+    state = XsollaStateField(
+        source="client_state",
+        required=False,
+        min_length=9,
+        max_length=512,
+        trim_whitespace=False,
+        help_text="Value used for additional user verification. Often used to mitigate CSRF "
+        "Attacks. The value will be returned in the response. Must be longer than 8 symbols.",
+    )
+    locale = LanguageField(
+        source="language", required=False, help_text="Language of the message, such as de_DE."
+    )
 
 
 class XsollaOAuth2Resend(XsollaResend):
@@ -128,8 +218,8 @@ class XsollaOAuth2Resend(XsollaResend):
         description="Resends an account confirmation email to a user. To complete account "
         "confirmation, the user should follow the link in the email.",
         documented=(204, 400, 404, 409, 422, 429),
-        descriptions=_DOCUMENTED,
-        examples=(_EXAMPLE,),
+        descriptions=DOCUMENTED,
+        examples=(EXAMPLE,),
     )
 
     @classmethod
@@ -150,36 +240,3 @@ class XsollaOAuth2Resend(XsollaResend):
         text = f"{cls.dialect}: no authorization code is put on the redirects of {client.name!r}"
         hint = 'Set RESEND_CONFIRMATION["AUTHORIZATION_CODE_ISSUER"], or silence this check.'
         return [*found, checks.Warning(text, hint=hint, id="resend_confirmation.W001")]
-
-
-class XsollaJWTResend(XsollaResend):
-    """The resend view of the JWT call."""
-
-    dialect = "xsolla-jwt"
-    query_class = XsollaJWTQuery
-    answers = XsollaResend.answers | {
-        Refusal.UNKNOWN_CLIENT: Answer(404, "003-061", "Object not found."),
-    }
-    operation = Operation(
-        id="jwt-resend-account-confirmation-email",
-        summary="[JWT] Resend account confirmation email",
-        description="Resends an account confirmation email to a user. To complete account "
-        "confirmation, the user should follow the link in the email.",
-        documented=(204, 400, 404, 422, 429),
-        descriptions=_DOCUMENTED,
-        examples=(_EXAMPLE,),
-    )
-
-    @classmethod
-    def granted(cls, opened: Opened, client: Client, url: str) -> Mapping[str, str]:
-        return {"token": user_token(opened, client)}
-
-    @classmethod
-    def check(cls, client: Client) -> list[checks.CheckMessage]:
-        """Warn also if the client has no ``signing``: users then stay on our page."""
-        found = super().check(client)
-        if client.signing:
-            return found
-        text = f"{cls.dialect}: {client.name!r} has no 'signing', so no user JWT can be made"
-        hint = "Give the client the secret (HS256) or private key that its JWTs are signed with."
-        return [*found, checks.Warning(text, hint=hint, id="resend_confirmation.W002")]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from resend_confirmation.dialects.base.answers import missing_rows
+from resend_confirmation.dialects.base.declarations import missing_rows
 from resend_confirmation.outcomes import Outcome, Refusal
 from resend_confirmation.testing.dialects import (
     ADDRESS,
