@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from resend_confirmation import accounts, addresses, clients, engine, start, withdraw
 from resend_confirmation.accounts import ConfirmationStore, FlagStore
-from resend_confirmation.engine import ResendRequest, lookup
+from resend_confirmation.engine import ResendRequest
+from resend_confirmation.engine.requests import cooldown_key, find_accounts, pending_accounts
 from resend_confirmation.models import Confirmation, Cooldown
 from resend_confirmation.outcomes import CONCEALED, ConfirmationState, Outcome, Standing
 
@@ -46,14 +47,14 @@ def test_a_user_name_field_of_addresses(monkeypatch):
     """If the user name's field holds other addresses, those of the e-mail field count."""
     monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "last_name")
     PendingFactory.create(username="x", last_name="bob@example.com", email="eve@example.com")
-    assert lookup.find("bob@example.com") == []
-    assert [a.address for a in lookup.find("eve@example.com")] == ["eve@example.com"]
+    assert find_accounts("bob@example.com") == []
+    assert [a.address for a in find_accounts("eve@example.com")] == ["eve@example.com"]
 
 
 @pytest.mark.parametrize("identity", ["pending@example.com", "PENDING@Example.com", "pending"])
 def test_found_by_address_and_user_name(pending, identity):
     """An account is found by its address in any case, and by its user name."""
-    (account,) = lookup.find(identity)
+    (account,) = find_accounts(identity)
     assert account.user == pending
     assert account.address == "pending@example.com"
     assert account.username == "pending"
@@ -64,14 +65,14 @@ def test_found_by_address_and_user_name(pending, identity):
 def test_found_by_number():
     """A numeric user name is an identity like any other."""
     PendingFactory.create(username="7001", email="number@example.com")
-    (account,) = lookup.find("7001")
+    (account,) = find_accounts("7001")
     assert account.address == "number@example.com"
 
 
 @pytest.mark.parametrize("identity", ["Pending", "PENDING", "pend", "pending ", "pending%", "%"])
 def test_user_names_differ_by_case(pending, identity):
     """A user name is compared exactly, but for the space around it."""
-    assert names(lookup.find(identity)) == (["pending"] if identity == "pending " else [])
+    assert names(find_accounts(identity)) == (["pending"] if identity == "pending " else [])
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_user_names_differ_by_case(pending, identity):
 def test_neighbours_are_not_found(stored, typed):
     """A value that only a database's collation considers equal matches no account."""
     PendingFactory.create(username="somebody", email=stored)
-    assert lookup.find(typed) == []
+    assert find_accounts(typed) == []
 
 
 @pytest.mark.parametrize(
@@ -97,23 +98,23 @@ def test_neighbours_are_not_found(stored, typed):
 )
 def test_unknown_identity(pending, identity):
     """What names nobody is found nowhere, and no error leaves."""
-    assert lookup.find(identity) == []
+    assert find_accounts(identity) == []
 
 
 def test_accounts_without_an_address(db):
     """An empty identity does not name the accounts that have no address."""
     UserFactory.create(username="bare", email="")
-    assert lookup.find("") == []
-    (account,) = lookup.find("bare")
+    assert find_accounts("") == []
+    (account,) = find_accounts("bare")
     assert account.address == ""
-    assert lookup.pending([account]) == []
+    assert pending_accounts([account]) == []
 
 
 def test_several_accounts_of_one_address():
     """Accounts that share an address are all found, in the order they signed up."""
     for name in ("one", "two", "three"):
         PendingFactory.create(username=name, email="shared@example.com")
-    assert names(lookup.find("Shared@example.com")) == ["one", "two", "three"]
+    assert names(find_accounts("Shared@example.com")) == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize("store", ["ConfirmationStore", "FlagStore"])
@@ -130,10 +131,10 @@ def test_a_user_name_that_reads_like_an_address(change, store, owner):
         if owner == "blocked":
             withdraw(Confirmation.objects.get(account=user))
     for typed in ("bob@example.com", "BOB@example.com", " bob\uff20example.com"):
-        found = lookup.find(typed)
+        found = find_accounts(typed)
         assert names(found) == (["bob"] if owner else [])
-        assert lookup.key(addresses.read(typed), found) == "bob@example.com"
-    assert names(lookup.find("bob")) == (["bob"] if owner else [])
+        assert cooldown_key(addresses.read(typed), found) == "bob@example.com"
+    assert names(find_accounts("bob")) == (["bob"] if owner else [])
 
 
 @pytest.mark.parametrize("owner", [None, "waits", "confirmed"])
@@ -168,7 +169,7 @@ def test_no_cooldown_yet(pending):
 
 def test_without_a_confirmation(confirmed):
     """An account that nobody asked to confirm counts as confirmed."""
-    (account,) = lookup.find("confirmed")
+    (account,) = find_accounts("confirmed")
     assert account.standing is Standing.CONFIRMED
     assert account.confirmation_id is None
 
@@ -176,14 +177,14 @@ def test_without_a_confirmation(confirmed):
 def test_confirmed(pending):
     """A confirmed address is confirmed."""
     Confirmation.objects.update(state=ConfirmationState.CONFIRMED)
-    (account,) = lookup.find("pending")
+    (account,) = find_accounts("pending")
     assert account.standing is Standing.CONFIRMED
 
 
 def test_withdrawn(pending):
     """A withdrawn confirmation blocks, although the account is active."""
     assert withdraw(Confirmation.objects.get())
-    (account,) = lookup.find("pending")
+    (account,) = find_accounts("pending")
     assert account.standing is Standing.BLOCKED
 
 
@@ -191,7 +192,7 @@ def test_deactivated(blocked, confirmed):
     """A deactivated account is blocked, regardless of its confirmation."""
     confirmed.is_active = False
     confirmed.save()
-    standings = [lookup.find(name)[0].standing for name in ("blocked", "confirmed")]
+    standings = [find_accounts(name)[0].standing for name in ("blocked", "confirmed")]
     assert standings == [Standing.BLOCKED, Standing.BLOCKED]
 
 
@@ -208,10 +209,10 @@ def test_changed_address(pending, state, standing):
     Confirmation.objects.update(state=state)
     pending.email = "new@example.com"
     pending.save()
-    (account,) = lookup.find("new@example.com")
+    (account,) = find_accounts("new@example.com")
     waits = Confirmation.objects.get().pk if state == ConfirmationState.PENDING else None
     assert (account.standing, account.confirmation_id, account.former_id) == (standing, None, waits)
-    assert lookup.find("pending@example.com") == []
+    assert find_accounts("pending@example.com") == []
 
 
 def test_the_newest_former_address_counts(pending):
@@ -222,7 +223,7 @@ def test_the_newest_former_address_counts(pending):
         pending.save()
         if address == "second@example.com":
             start(pending, send=False)
-    (account,) = lookup.find("third@example.com")
+    (account,) = find_accounts("third@example.com")
     assert account.standing is Standing.PENDING
 
 
@@ -234,10 +235,10 @@ def test_back_to_an_address_from_before_a_withdrawal(pending):
     assert withdraw(start(pending, send=False))
     pending.email = "pending@example.com"
     pending.save()
-    (account,) = lookup.find("pending@example.com")
+    (account,) = find_accounts("pending@example.com")
     assert account.standing is Standing.BLOCKED
     start(pending, send=False)
-    (account,) = lookup.find("pending@example.com")
+    (account,) = find_accounts("pending@example.com")
     assert (account.standing, account.confirmation_id) == (Standing.PENDING, earlier.pk)
 
 
@@ -252,7 +253,7 @@ def test_confirmations_of_both_addresses(first):
     user.email = "new@example.com"
     user.save()
     Confirmation.objects.filter(address="old@example.com").update(state=ConfirmationState.WITHDRAWN)
-    (account,) = lookup.find("mover")
+    (account,) = find_accounts("mover")
     assert account.standing is Standing.PENDING
     mine = Confirmation.objects.get(address="new@example.com")
     assert account.confirmation_id == mine.pk
@@ -294,10 +295,10 @@ def test_pending_of_more_than_one_piece(monkeypatch):
 def test_an_account_without_address_does_not_wait():
     """An account without an address is not among those that get a message."""
     user = PendingFactory.create(username="bare")
-    assert names(lookup.pending(lookup.find("bare"))) == ["bare"]
+    assert names(pending_accounts(find_accounts("bare"))) == ["bare"]
     user.email = "no address"
     user.save()
-    assert lookup.pending(lookup.find("bare")) == []
+    assert pending_accounts(find_accounts("bare")) == []
 
 
 # FlagStore
@@ -319,7 +320,7 @@ def sign_up(**fields):
 def test_flag_standing(flag_store, fields, standing):
     """Inactive, started here and never logged in is pending; after a login it is deactivated."""
     PendingFactory.create(username="flagged", **fields)
-    (account,) = lookup.find("flagged")
+    (account,) = find_accounts("flagged")
     assert account.standing is standing
 
 
@@ -327,7 +328,7 @@ def test_flag_standing(flag_store, fields, standing):
 def test_flag_imported(flag_store, quiet):
     """An inactive account that was never started here is blocked, and no message goes to it."""
     UserFactory.create(username="old", email="old@example.com", is_active=False)
-    (account,) = lookup.find("old@example.com")
+    (account,) = find_accounts("old@example.com")
     assert account.standing is Standing.BLOCKED
     request = ResendRequest(identity="old@example.com", client=clients.default(), quiet=quiet)
     assert engine.resend(request).ending is (Outcome.SENT if quiet else Outcome.BLOCKED)
@@ -344,14 +345,14 @@ def test_flag_deactivated_again(flag_store, state):
     user = sign_up(username="flagged")
     start(user, send=False)
     Confirmation.objects.update(state=state)
-    (account,) = lookup.find("flagged")
+    (account,) = find_accounts("flagged")
     assert account.standing is Standing.BLOCKED
 
 
 def test_flag_confirm(flag_store):
     """Confirming activates the account, in the table and in the instance that receivers get."""
     user = sign_up(username="flagged")
-    (account,) = lookup.find("flagged")
+    (account,) = find_accounts("flagged")
     assert flag_store.confirm(account) is True
     assert account.user.is_active is True
     user.refresh_from_db()
@@ -364,7 +365,7 @@ def test_flag_confirm(flag_store):
 def test_flag_confirm_is_conditional(flag_store, meanwhile):
     """An account that was activated or used since it was read is left alone."""
     user = sign_up(username="flagged")
-    (account,) = lookup.find("flagged")
+    (account,) = find_accounts("flagged")
     User.objects.filter(pk=user.pk).update(**meanwhile)
     assert flag_store.confirm(account) is False
     assert account.user.is_active is False
@@ -424,7 +425,7 @@ def test_a_user_name_that_is_the_address(monkeypatch):
     monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "email")
     PendingFactory.create(username="x", email="x@example.com")
     with CaptureQueriesContext(connection) as queries:
-        (account,) = lookup.find("X@example.com")
+        (account,) = find_accounts("X@example.com")
     assert account.username == "x@example.com"
     conditions = re.findall(r"WHERE (.*?)(?: UNION | ORDER BY |$)", queries[0]["sql"])
     assert conditions

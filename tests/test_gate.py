@@ -12,7 +12,8 @@ from django.core.management import call_command
 from resend_confirmation import clients, engine, start
 from resend_confirmation.admin import actions
 from resend_confirmation.deliveries import claims
-from resend_confirmation.engine import ResendRequest, lookup
+from resend_confirmation.engine import ResendRequest
+from resend_confirmation.engine.requests import find_accounts
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Reason
 
@@ -116,7 +117,7 @@ def test_an_ambiguous_attempt_that_was_superseded(pending, clock, script):
 def test_a_courier_that_was_killed(clock, script):
     """While it is unknown whether a message went out another account's waits; its repeat may go."""
     one, two = (PendingFactory.create(email=ADDRESS) for _ in range(2))
-    accounts = {a.user.pk: a for a in lookup.find(ADDRESS)}
+    accounts = {a.user.pk: a for a in find_accounts(ADDRESS)}
     engine.send_to(accounts[one.pk])
     killed = claims.claim("killed")
     assert killed is not None
@@ -140,7 +141,7 @@ def test_refused_message_delays_no_other(clock, script):
     """The next may leave at once when nothing went out."""
     one, two = (PendingFactory.create(email=ADDRESS) for _ in range(2))
     script.append(smtplib.SMTPRecipientsRefused({ADDRESS: (550, b"no")}))
-    for account in lookup.find(ADDRESS):
+    for account in find_accounts(ADDRESS):
         engine.send_to(account)
         engine.drain()
     assert Counter(Delivery.objects.values_list("state", flat=True)) == {"failed": 1, "sent": 1}
@@ -182,7 +183,7 @@ def by_admin(accounts, users):
 def test_accounts_that_share_an_address(how, clock, carried):
     """However they were asked for, one message leaves in each cooldown; each can be confirmed."""
     users = [PendingFactory.create(email=ADDRESS) for _ in range(3)]
-    how(lookup.find(ADDRESS), users)
+    how(find_accounts(ADDRESS), users)
     assert Delivery.objects.exclude(reason=Reason.TURN).count() == 1
     times = carried(10)
     assert len(times) == 3

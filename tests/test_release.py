@@ -10,6 +10,7 @@ from django.db import transaction
 from resend_confirmation import clients, engine, start, withdraw
 from resend_confirmation.deliveries import claims
 from resend_confirmation.engine import ResendRequest
+from resend_confirmation.engine.requests import find_accounts
 from resend_confirmation.limits import cooldown, suppression
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Outcome, Reason
@@ -75,7 +76,7 @@ def test_every_way_of_asking(clock, script):
     user = UserFactory.create(username="pending", email="pending@example.com")
     start(user)
     engine.drain()
-    (account,) = engine.lookup.find("pending")
+    (account,) = find_accounts("pending")
     assert engine.send_to(account).ending is Outcome.SENT
     engine.drain()
     assert engine.send_to(account).ending is Outcome.SENT

@@ -19,7 +19,8 @@ from django.utils.functional import SimpleLazyObject
 from resend_confirmation import clients, database, engine, start, withdraw
 from resend_confirmation.accounts import Account
 from resend_confirmation.clients import Client, Redirect
-from resend_confirmation.engine import ResendRequest, Result, backlog, lookup
+from resend_confirmation.engine import ResendRequest, Result, backlog
+from resend_confirmation.engine.requests import find_accounts
 from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import (
@@ -317,14 +318,13 @@ def test_resolving_crashes(pending, clock, monkeypatch, caplog):
     """A request that cannot be resolved is tried again as messages are, and stops nothing else."""
     ask_quietly("poison")
     ask_quietly("pending")
-    find = lookup.find
 
     def fail(identity):
         if identity == "poison":
             raise RuntimeError
-        return find(identity)
+        return find_accounts(identity)
 
-    monkeypatch.setattr(lookup, "find", fail)
+    monkeypatch.setattr("resend_confirmation.engine.resolution.find_accounts", fail)
     assert engine.resolve() == 2
     for wait in (timedelta(seconds=30), *(timedelta(minutes=m) for m in (2, 10, 30, 120))):
         clock.move(seconds=wait.total_seconds() - 1)
@@ -873,11 +873,11 @@ def test_withdraw_a_confirmed_account(pending):
 
 def test_send_to(pending, confirmed, clock):
     """Staff send within the same cooldown, and not to those who do not wait."""
-    (account,) = lookup.find("pending")
+    (account,) = find_accounts("pending")
     assert engine.send_to(account, client="game").ending is Outcome.SENT
-    (account,) = lookup.find("pending")
+    (account,) = find_accounts("pending")
     assert engine.send_to(account) == Result(Outcome.COOLING_DOWN, retry_after=60)
-    (other,) = lookup.find("confirmed")
+    (other,) = find_accounts("confirmed")
     assert engine.send_to(other) == Result(Outcome.CONFIRMED)
     assert Delivery.objects.count() == 1
 
@@ -922,14 +922,14 @@ def test_a_store_that_stays_away(clock, monkeypatch):
 def test_a_session_that_is_cut_while_resolving(pending, monkeypatch):
     """The ask is looked up again at once, on a new session."""
     ask_quietly("pending")
-    find, cuts = lookup.find, [OperationalError("terminated")]
+    cuts = [OperationalError("terminated")]
 
     def cut(identity):
         if cuts:
             raise cuts.pop()
-        return find(identity)
+        return find_accounts(identity)
 
-    monkeypatch.setattr(lookup, "find", cut)
+    monkeypatch.setattr("resend_confirmation.engine.resolution.find_accounts", cut)
     engine.drain()
     sent = Delivery.objects.get()
     assert (sent.state, sent.attempts) == (DeliveryState.SENT, 1)

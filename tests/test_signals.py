@@ -7,7 +7,8 @@ from django.test.utils import CaptureQueriesContext
 from resend_confirmation import clients, engine, start, withdraw
 from resend_confirmation.courier import send_due
 from resend_confirmation.deliveries import claims
-from resend_confirmation.engine import ResendRequest, lookup
+from resend_confirmation.engine import ResendRequest
+from resend_confirmation.engine.requests import find_accounts
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Outcome, Reason
 from resend_confirmation.signals import delivery_changed
@@ -15,6 +16,8 @@ from resend_confirmation.signals import delivery_changed
 from .factories import UserFactory
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+FIND = "resend_confirmation.engine.resolution.find_accounts"
 
 
 @pytest.fixture
@@ -120,7 +123,7 @@ def test_accounts_that_share_an_address(told):
 
 def test_requests_that_crash(pending, told, monkeypatch, clock):
     """A request that cannot be looked up is told as failed when it is given up."""
-    monkeypatch.setattr(lookup, "find", lambda identity: 1 / 0)
+    monkeypatch.setattr(FIND, lambda identity: 1 / 0)
     ask("pending", CONCEALED)
     told.clear()
     for _ in range(6):
@@ -132,13 +135,12 @@ def test_requests_that_crash(pending, told, monkeypatch, clock):
 
 def test_attempts_at_looking_up_are_not_attempts_at_sending(pending, monkeypatch, clock):
     """A message whose request was hard to look up has all its attempts before it."""
-    find = lookup.find
-    monkeypatch.setattr(lookup, "find", lambda identity: 1 / 0)
+    monkeypatch.setattr(FIND, lambda identity: 1 / 0)
     ask("pending", CONCEALED)
     engine.resolve()
     clock.move(minutes=2)
     assert Delivery.objects.get().attempts == 1
-    monkeypatch.setattr(lookup, "find", find)
+    monkeypatch.setattr(FIND, find_accounts)
     engine.resolve()
     assert Delivery.objects.get().attempts == 0
 

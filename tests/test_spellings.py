@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from resend_confirmation import clients, engine, start
 from resend_confirmation.accounts import ConfirmationStore
-from resend_confirmation.engine import ResendRequest, lookup
+from resend_confirmation.engine import ResendRequest
+from resend_confirmation.engine.requests import find_accounts
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, Outcome, Standing, Verdict
 
@@ -229,7 +230,7 @@ def test_one_statement(django_assert_num_queries):
     PendingFactory.create(username="owner", email="jane@b\u00fccher.example")
     for typed in ("jane@xn--bcher-kva.example", "J\u00c4NE@B\u00dcCHER.example", "owner", "a@b.c"):
         with django_assert_num_queries(1):
-            lookup.find(typed)
+            find_accounts(typed)
 
 
 def test_limits_are_the_mailbox_s():

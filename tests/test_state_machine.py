@@ -26,7 +26,8 @@ from requests.exceptions import ReadTimeout
 import resend_confirmation.database
 from resend_confirmation import clients, conf, engine, start, withdraw
 from resend_confirmation.email_backend import Failure
-from resend_confirmation.engine import ResendRequest, lookup
+from resend_confirmation.engine import ResendRequest
+from resend_confirmation.engine.requests import find_accounts
 from resend_confirmation.models import Confirmation, Delivery, Suppression
 from resend_confirmation.outcomes import CONCEALED, ConfirmationState, DeliveryState
 from resend_confirmation.signals import delivery_changed
@@ -176,7 +177,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(name=names)
     def send_to(self, name):
-        for account in lookup.find(name):
+        for account in find_accounts(name):
             engine.send_to(account)
 
     @rule(name=names)

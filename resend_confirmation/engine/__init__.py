@@ -1,10 +1,11 @@
 """Decisions: which accounts get a message, when, and if a link is valid; no HTTP, no vendor."""
 
 from ..courier import Tally
+from .by_hand import send_to
 from .confirmation import Named, Opened, confirm, confirm_by_hand, disown, inspect, renew
 from .host_changes import note_confirmed, note_deactivated
 from .loop import drain, drain_all, rounds
-from .requests import ResendRequest, Result, resend, send_to
+from .requests import ResendRequest, Result, resend
 from .resolution import resolve
 from .retention import prune
 from .signup import start, withdraw

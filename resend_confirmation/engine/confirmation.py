@@ -8,8 +8,7 @@ from ..limits import cooldown
 from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, Outcome, Standing, Verdict
 from ..signals import confirmed
-from . import lookup
-from .requests import Result, queue
+from .requests import Result, names, queue
 from .signup import account_of, locked_account_of, withdraw
 
 
@@ -40,9 +39,7 @@ class Named:
         """Return whether delivery and account are those of the named client and identity."""
         if self.client is not None and self.client != delivery.client:
             return False
-        return self.identity is None or (
-            account is not None and lookup.names(self.identity, account)
-        )
+        return self.identity is None or (account is not None and names(self.identity, account))
 
 
 _NOTHING = Named()

@@ -2,21 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
 from .. import addresses, clients, conf, database, failures
-from ..accounts import Account
+from ..accounts import Account, store
 from ..addresses import Address
 from ..clients import Client
 from ..deliveries import outbox, states
 from ..limits import cooldown
-from ..models import Confirmation, Delivery
-from ..outcomes import CONCEALED, Ending, Origin, Outcome, Reason, Refusal
-from . import backlog, lookup
+from ..models import Delivery
+from ..outcomes import CONCEALED, Ending, Outcome, Reason, Refusal, Standing
+from . import backlog
 from .signup import ensure_confirmation
 
 #: The outcomes that depend on the state of an account.
@@ -139,14 +137,14 @@ def _typed(identity: Address | str) -> str:
 
     It differs from the keys of addresses and user names, since those have no line break.
     """
-    return f"typed\n{lookup.key(identity, [])}"
+    return f"typed\n{cooldown_key(identity, [])}"
 
 
 def _look_up(request: ResendRequest, draft: Delivery) -> Result:
     identity = addresses.read(request.identity, request.parsed)
-    accounts = lookup.find(identity)
-    waiting = lookup.pending(accounts)
-    outcome = Outcome.SENT if waiting else lookup.outcome_without_pending(accounts)
+    accounts = find_accounts(identity)
+    waiting = pending_accounts(accounts)
+    outcome = Outcome.SENT if waiting else outcome_without_pending(accounts)
     # If another outcome is answered as SENT, SENT has to take the same path.
     if outcome in request.quiet or (waiting and request.quiet & _OF_ACCOUNTS):
         return _store(request, identity, draft)
@@ -170,7 +168,7 @@ def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
     """
     first, *others = accounts
     queue_others(draft, others)
-    outbox.queue(_copy(draft, first, slot_at=draft.slot_at, asked_at=draft.slot_at))
+    outbox.queue(copy_for(draft, first, slot_at=draft.slot_at, asked_at=draft.slot_at))
 
 
 def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
@@ -189,11 +187,12 @@ def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
     new = [a for a in others if a.confirmation_id is None or a.confirmation_id not in waiting]
     # The newest account comes last, so that the order of the keys is that of the accounts' age.
     for place, account in reversed(list(enumerate(new, start=1))):
-        delivery = _copy(draft, account, reason=Reason.TURN)
+        delivery = copy_for(draft, account, reason=Reason.TURN)
         outbox.queue(delivery, place * conf.get().COOLDOWN.gap)
 
 
-def _copy(draft: Delivery, account: Account, **values: Any) -> Delivery:
+def copy_for(draft: Delivery, account: Account, **values: Any) -> Delivery:
+    """Return an unsaved delivery like ``draft`` for ``account``."""
     client, language = draft.client, draft.language
     return Delivery(
         confirmation_id=account.confirmation_id
@@ -210,56 +209,47 @@ def _copy(draft: Delivery, account: Account, **values: Any) -> Delivery:
     )
 
 
-@failures.discreet
-@database.retry_on_deadlock
-def send_to(
-    account: Account,
-    *,
-    client: str = "",
-    dialect: str = "",
-    redirect: str = "",
-    origin: Origin = Origin.REQUEST,
-) -> Result:
-    """Queue the message for an account that staff or a command chose; the cooldown applies.
+# Look-up of accounts by identity: the store's candidates, compared exactly in Python
 
-    Without ``client``, ``dialect`` and ``redirect``, those of the latest delivery are reused, so
-    that the link is the same and leads to the same place. If the slot was taken for another
-    account with this address, the delivery waits for the next one.
+
+def find_accounts(identity: Address | str) -> list[Account]:
+    """Find the accounts that ``identity`` names, in one statement; never raise ValueError.
+
+    Databases differ in the letters that they treat as equal, so a look-up alone could return other
+    accounts. An identity that is an address matches addresses only. With user names as a fallback,
+    a message would reveal that no account has the address.
     """
-    if not lookup.pending([account]):
-        return Result(lookup.outcome_without_pending([account]))
-    now = database.now()
-    named = {"client": client, "dialect": dialect, "redirect": redirect}
-    way = named if any(named.values()) else _usual_way(account)
-    draft = Delivery(**way, origin=origin, slot_at=now)
-    with database.atomic():
-        if wait := cooldown.take(account.mailbox.canonical, account.cooldown, now):
-            if not _may_wait(account):
-                return Result(Outcome.COOLING_DOWN, retry_after=wait)
-            delivery = _copy(draft, account, reason=Reason.TURN)
-            outbox.queue(delivery, timedelta(seconds=wait))
-        else:
-            queue(draft, [account])
-    return Result(Outcome.SENT, account.address, account.address)
+    identity = addresses.read(identity) if isinstance(identity, str) else identity
+    candidates = store().find(identity)
+    if isinstance(identity, Address):
+        return [a for a in candidates if a.parsed == identity]
+    return [a for a in candidates if addresses.canonical_identity(a.username) == identity]
 
 
-def _usual_way(account: Account) -> dict[str, Any]:
-    """Return the client and the landing of the newest message, or the confirmation's client."""
-    ours = Confirmation.objects.filter(
-        Q(account_id=account.user.pk, fingerprint=account.mailbox.fingerprint)
-        | Q(pk=account.former_id or 0)
-    )
-    newest = Delivery.objects.filter(confirmation__in=ours).order_by("-asked_at", "-pk")
-    way = newest.values("client", "dialect", "redirect", "client_state", "payload").first()
-    return dict(way) if way else {"client": ours.values_list("client", flat=True).first() or ""}
+def names(identity: str, account: Account) -> bool:
+    """Return whether ``identity`` names ``account``: by its address, or else by its user name."""
+    if (address := Address.parse(identity, account.parsed)) is not None:
+        return address == account.parsed
+    return addresses.canonical_identity(identity) == addresses.canonical_identity(account.username)
 
 
-def _may_wait(account: Account) -> bool:
-    """Return whether other accounts have the newest slot or a message under way, but not this."""
-    last = cooldown.rows(account.mailbox).values("last_at")
-    sharing = Delivery.objects.filter(
-        Q(slot_at__in=last) | states.IS_QUEUED | states.IS_CLAIMED,
-        confirmation__fingerprint=account.mailbox.fingerprint,
-    )
-    busy = set(sharing.values_list("confirmation__account_id", flat=True))
-    return bool(busy) and account.user.pk not in busy
+def pending_accounts(accounts: Sequence[Account]) -> list[Account]:
+    """Return the pending accounts that have a valid address, the newest first."""
+    waiting = [a for a in accounts if a.standing is Standing.PENDING and a.parsed]
+    # Stores return the oldest account first. The primary keys may not be in that order.
+    waiting.reverse()
+    return sorted(waiting, key=lambda a: -(a.confirmation_id or 0))
+
+
+def cooldown_key(identity: Address | str, accounts: Sequence[Account]) -> str:
+    """Return the cooldown key: the account's canonical address, else the normalised identity."""
+    named = (accounts[0].parsed if accounts else None) or identity
+    return named.canonical if isinstance(named, Address) else named
+
+
+def outcome_without_pending(accounts: Sequence[Account]) -> Outcome:
+    """Return the outcome for ``accounts`` of which none is pending."""
+    standings = {account.standing for account in accounts}
+    if Standing.CONFIRMED in standings:
+        return Outcome.CONFIRMED
+    return Outcome.BLOCKED if Standing.BLOCKED in standings else Outcome.UNKNOWN

@@ -10,12 +10,23 @@ from .. import addresses, clients, conf, database, failures
 from ..deliveries import retries, unresolved
 from ..limits import cooldown
 from ..models import Delivery
-from ..outcomes import Reason
-from . import lookup
-from .requests import queue_others
+from ..outcomes import Outcome, Reason
+from .requests import (
+    cooldown_key,
+    find_accounts,
+    outcome_without_pending,
+    pending_accounts,
+    queue_others,
+)
 from .signup import ensure_confirmation
 
 logger = logging.getLogger("resend_confirmation")
+
+_REASONS: dict[Outcome, Reason] = {
+    Outcome.UNKNOWN: Reason.UNKNOWN,
+    Outcome.CONFIRMED: Reason.CONFIRMED,
+    Outcome.BLOCKED: Reason.BLOCKED,
+}
 
 
 @failures.discreet
@@ -62,12 +73,12 @@ def _resolve(request: Delivery) -> bool:
 
 def _look_up(request: Delivery) -> None:
     identity = addresses.read(request.identity)
-    accounts = lookup.find(identity)
-    waiting = lookup.pending(accounts)
+    accounts = find_accounts(identity)
+    waiting = pending_accounts(accounts)
     if not waiting:
         # A slot is taken here too. Otherwise COOLING_DOWN would reveal a pending account.
-        key = lookup.key(identity, accounts)
-        _end(request, lookup.OUTCOME_REASONS[lookup.outcome_without_pending(accounts)], key)
+        key = cooldown_key(identity, accounts)
+        _end(request, _REASONS[outcome_without_pending(accounts)], key)
         return
     first, *others = waiting
     # The slot is taken at the time of the request. A caller who waited as long as the answer said

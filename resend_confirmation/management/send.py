@@ -10,7 +10,8 @@ from itertools import islice
 from .. import accounts, addresses, clients, database, engine
 from ..accounts import Account
 from ..clients import Client
-from ..engine import ResendRequest, Result, lookup
+from ..engine import ResendRequest, Result
+from ..engine.requests import find_accounts, outcome_without_pending, pending_accounts
 from ..limits import cooldown, suppression
 from ..models import Confirmation
 from ..outcomes import Ending, Origin, Outcome, Refusal
@@ -104,10 +105,10 @@ def _send_to(identity: str, options: SendOptions) -> Result | Report:
     identity = identity.strip(addresses.BLANKS)
     if not identity or len(identity) > addresses.MAX_LENGTH or not addresses.is_clean(identity):
         return Result(Refusal.INVALID, identity)
-    found = lookup.find(identity)
-    waiting = lookup.pending(found)
+    found = find_accounts(identity)
+    waiting = pending_accounts(found)
     if not waiting:
-        return Result(lookup.outcome_without_pending(found), identity)
+        return Result(outcome_without_pending(found), identity)
     if report := _suppressed(waiting[0]):
         return report
     if options.dry:
@@ -177,7 +178,7 @@ def _chosen(chunk: list[Account], chosen: PendingFilter) -> Iterator[tuple[Accou
 
 
 def _send(account: Account, name: str, options: SendOptions) -> Report:
-    if lookup.pending([account]) and (report := _suppressed(account)):
+    if pending_accounts([account]) and (report := _suppressed(account)):
         return report
     result = _preview(account) if options.dry else _queue(account, name, options)
     return Report(result.ending, result.retry_after)
@@ -195,8 +196,8 @@ def _queue(account: Account, name: str, options: SendOptions) -> Result:
 
 def _preview(account: Account) -> Result:
     """Return the likely result of sending, without starting a cooldown."""
-    if not lookup.pending([account]):
-        return Result(lookup.outcome_without_pending([account]))
+    if not pending_accounts([account]):
+        return Result(outcome_without_pending([account]))
     now = database.now()
     wait = cooldown.seconds_left(account.cooldown, now) if account.cooldown else 0
     return Result(Outcome.COOLING_DOWN if wait else Outcome.SENT, retry_after=wait)

@@ -13,7 +13,7 @@ from .. import accounts, addresses, clients, engine
 from ..accounts import Account
 from ..addresses import Address
 from ..clients import Client
-from ..engine import ResendRequest, lookup
+from ..engine.requests import ResendRequest, find_accounts, pending_accounts
 from ..models import Confirmation, Cooldown
 from ..outcomes import Outcome, Standing, Verdict
 
@@ -57,7 +57,7 @@ class AccountStoreContract:
         """An account is found by its address in any letter case, with all that the engine needs."""
         user = self.make_pending("jane", "jane@example.org")
         for typed in ("jane@example.org", "JANE@Example.org"):
-            (account,) = lookup.find(typed)
+            (account,) = find_accounts(typed)
             _equal(account.user.pk, user.pk, "the user")
             _equal(account.address, "jane@example.org", "the address")
             _equal(account.username, str(user.get_username()), "the user name")
@@ -66,7 +66,7 @@ class AccountStoreContract:
     def test_found_by_user_name(self) -> None:
         """An account is found by its user name, with one address to write to."""
         user = self.make_pending("jane", "jane@example.org")
-        (account,) = lookup.find(str(user.get_username()))
+        (account,) = find_accounts(str(user.get_username()))
         _equal((account.user.pk, account.address), (user.pk, "jane@example.org"), "the account")
 
     def test_user_names_are_no_addresses(self) -> None:
@@ -90,12 +90,12 @@ class AccountStoreContract:
         """An identity that matches no account finds nothing and raises no error."""
         self.make_pending("jane", "jane@example.org")
         for typed in NOBODY:
-            _equal(lookup.find(typed), [], f"accounts that {typed[:20]!r} names")
+            _equal(find_accounts(typed), [], f"accounts that {typed[:20]!r} names")
 
     def test_several_of_one_address(self) -> None:
         """Accounts that share an address are all found."""
         users = [self.make_pending(name, "shared@example.org") for name in ("one", "two")]
-        found = lookup.find("shared@example.org")
+        found = find_accounts("shared@example.org")
         _equal({a.user.pk for a in found}, {user.pk for user in users}, "the accounts")
         _equal({a.address for a in found}, {"shared@example.org"}, "their address")
 
@@ -166,7 +166,7 @@ class AccountStoreContract:
         """A user without an address gets no message, not even by a bulk resend."""
         if self.make_without_address("jane") is None:
             return
-        _equal(lookup.pending(lookup.find("jane")), [], "those to write to")
+        _equal(pending_accounts(find_accounts("jane")), [], "those to write to")
         for account in accounts.store().pending():
             _differs(engine.send_to(account).ending, Outcome.SENT, "a bulk resend")
 
@@ -273,7 +273,7 @@ def _resend(address: str) -> Any:
 def _addresses(typed: str) -> list[str]:
     """Return the addresses found for ``typed``: the store and the engine must agree."""
     found = [a.address for a in accounts.store().find(addresses.read(typed))]
-    _equal([a.address for a in lookup.find(typed)], found, "what the engine finds")
+    _equal([a.address for a in find_accounts(typed)], found, "what the engine finds")
     return found
 
 

@@ -12,7 +12,7 @@ from django.db import IntegrityError
 
 from resend_confirmation import accounts, engine, start, withdraw
 from resend_confirmation.contrib.allauth import AllauthStore
-from resend_confirmation.engine import lookup
+from resend_confirmation.engine.requests import find_accounts
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState, Standing, Verdict
 from resend_confirmation.signals import confirmed
@@ -267,7 +267,7 @@ def test_second_address(several, ask, arrived, press):
 
 def test_user_name_of_several(several):
     """A user name names the primary address alone."""
-    (account,) = lookup.find("jane")
+    (account,) = find_accounts("jane")
     assert (account.address, account.standing) == ("jane@example.org", Standing.CONFIRMED)
 
 

@@ -12,7 +12,8 @@ from django.test.utils import isolate_apps
 
 from resend_confirmation import engine, start, withdraw
 from resend_confirmation.accounts import ConfirmationStore
-from resend_confirmation.engine import host_changes, lookup
+from resend_confirmation.engine import host_changes
+from resend_confirmation.engine.requests import find_accounts
 from resend_confirmation.models import Confirmation
 from resend_confirmation.outcomes import ConfirmationState, Standing
 from resend_confirmation.signals import confirmed
@@ -78,7 +79,7 @@ def test_note_deactivated(flags):
     """A withdrawn confirmation is written if there was none, and blocks the account."""
     user = UserFactory.create(username="gone", is_active=False)
     engine.note_deactivated(user, user.email)
-    (account,) = lookup.find("gone")
+    (account,) = find_accounts("gone")
     assert account.standing is Standing.BLOCKED
     assert Confirmation.objects.get().state == ConfirmationState.WITHDRAWN
 
@@ -106,7 +107,7 @@ def test_activated(flags, heard):
     save(user.pk, is_active=True)
     assert heard == [("jane@example.com", "confirmed", "jane")]
     save(user.pk, is_active=False)
-    (account,) = lookup.find("jane")
+    (account,) = find_accounts("jane")
     assert account.standing is Standing.BLOCKED
 
 
@@ -114,7 +115,7 @@ def test_deactivated_without_a_trace(flags):
     """An account without a log-in and without a row of ours is blocked too once deactivated."""
     user = UserFactory.create(username="jane")
     save(user.pk, is_active=False)
-    (account,) = lookup.find("jane")
+    (account,) = find_accounts("jane")
     assert account.standing is Standing.BLOCKED
 
 
@@ -122,7 +123,7 @@ def test_saved_while_waiting(flags):
     """Saving an account that waits changes nothing: it goes on waiting."""
     user = PendingFactory.create(username="jane", is_active=False)
     save(user.pk, first_name="Jane")
-    (account,) = lookup.find("jane")
+    (account,) = find_accounts("jane")
     assert account.standing is Standing.PENDING
 
 
@@ -131,7 +132,7 @@ def test_deactivated_with_another_address(flags):
     user = UserFactory.create(username="jane", email="jane@example.com")
     save(user.pk, is_active=False, email="deleted@example.com")
     for identity in ("jane", "deleted@example.com"):
-        (account,) = lookup.find(identity)
+        (account,) = find_accounts(identity)
         assert account.standing is Standing.BLOCKED
     assert set(Confirmation.objects.values_list("address", "state")) == {
         ("jane@example.com", "withdrawn"),
@@ -147,7 +148,7 @@ def test_another_address_after_deactivation(flags, update_fields):
     user = User.objects.get(pk=user.pk)
     user.email = "other@example.com"
     user.save(update_fields=update_fields)
-    (account,) = lookup.find("other@example.com")
+    (account,) = find_accounts("other@example.com")
     assert account.standing is Standing.BLOCKED
 
 
@@ -158,7 +159,7 @@ def test_another_address_while_waiting(flags, update_fields):
     user = User.objects.get(pk=user.pk)
     user.email = "other@example.com"
     user.save(update_fields=update_fields)
-    (account,) = lookup.find("other@example.com")
+    (account,) = find_accounts("other@example.com")
     assert account.standing is Standing.PENDING
     assert Confirmation.objects.get().address == "jane@example.com"
 
@@ -214,7 +215,7 @@ def test_through_a_proxy(flags, heard):
     player = Player.objects.get(username="jane")
     player.is_active = False
     player.save()
-    (account,) = lookup.find("jane")
+    (account,) = find_accounts("jane")
     assert account.standing is Standing.BLOCKED
 
 
@@ -224,7 +225,7 @@ def test_sign_up_in_two_saves(flags):
     start(user, send=False)
     user.is_active = False
     user.save(update_fields=["is_active"])
-    (account,) = lookup.find("jane")
+    (account,) = find_accounts("jane")
     assert account.standing is Standing.PENDING
 
 
@@ -235,7 +236,7 @@ def test_deactivated_later_on_the_same_object(flags):
     user.save()
     user.is_active = False
     user.save()
-    (account,) = lookup.find("jane")
+    (account,) = find_accounts("jane")
     assert account.standing is Standing.BLOCKED
 
 
@@ -342,7 +343,7 @@ def test_blocked_with_a_pending_row_of_old():
     """The default store goes on reading ``is_active`` itself."""
     user = PendingFactory.create(username="jane")
     save(user.pk, is_active=False)
-    (account,) = lookup.find("jane")
+    (account,) = find_accounts("jane")
     assert account.standing is Standing.BLOCKED
 
 

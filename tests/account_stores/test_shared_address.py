@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 
 from resend_confirmation import engine
 from resend_confirmation.admin import actions
-from resend_confirmation.engine import lookup
+from resend_confirmation.engine.requests import find_accounts
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState, Outcome, Reason
 from tests.factories import PendingFactory
@@ -77,14 +77,14 @@ def test_one_of_them_asked(twins, ask, arrived):
     """After a request for the address all have their turn: the admin sends none twice."""
     assert ask(ADDRESS)[0] == 200
     assert len(arrived()) == 1
-    for account in lookup.find(ADDRESS):
+    for account in find_accounts(ADDRESS):
         assert engine.send_to(account).ending is Outcome.COOLING_DOWN
 
 
 def test_neighbours_share_nothing(twins):
     """Another address has a separate cooldown and shares none."""
     other = PendingFactory.create(username="other", email="other@example.com")
-    found = {a.username: a for name in (ADDRESS, other.email) for a in lookup.find(name)}
+    found = {a.username: a for name in (ADDRESS, other.email) for a in find_accounts(name)}
     assert engine.send_to(found["one"]).ending is Outcome.SENT
     assert engine.send_to(found["other"]).ending is Outcome.SENT
     assert engine.send_to(found["other"]).ending is Outcome.COOLING_DOWN

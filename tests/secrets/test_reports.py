@@ -186,7 +186,7 @@ def test_a_request_that_fails(pending, reports, monkeypatch, change):
     body = json.dumps({"email": ADDRESS})
     Client().post("/accounts/resend-confirmation", body, content_type="application/json")
     assert Delivery.objects.get().identity == ADDRESS
-    monkeypatch.setattr("resend_confirmation.engine.lookup.find", fail)
+    monkeypatch.setattr("resend_confirmation.engine.resolution.find_accounts", fail)
     engine.drain()
     text = reports()
     assert "could not be resolved" in text
