@@ -1,4 +1,4 @@
-"""Resend the confirmation e-mail, in the exact words of the vendors people are leaving."""
+"""Resend the confirmation e-mail, with the exact answers of the vendors that sites leave."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -21,7 +21,7 @@ PAGE_HEADERS = {
 }
 
 
-def keep(request: HttpRequest) -> None:
+def keep_404(request: HttpRequest) -> None:
     """Keep LocaleMiddleware from replacing the 404 that ``request`` is answered with.
 
     For a path without a language prefix, the middleware would look for the path with one, and
@@ -31,7 +31,7 @@ def keep(request: HttpRequest) -> None:
         request.urlconf = __name__
 
 
-def guard() -> None:
+def add_headers_to_error_page() -> None:
     """Add our headers to the host's error page; call it while an exception propagates.
 
     The host's error handling works as usual: reports, rollbacks and the error page.

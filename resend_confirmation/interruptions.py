@@ -47,7 +47,7 @@ class Held:
     def __exit__(self, *_: object) -> None:
         if getattr(_active, "held", None) is not self:
             return
-        self.is_to_end()
+        self.must_end()
         _active.held = None
         self._restore_handlers()
         for number in self._waiting:
@@ -55,10 +55,10 @@ class Held:
         if self._errors:
             raise self._errors[0]
 
-    def is_to_end(self) -> bool:
-        """Call the handlers of received signals; return whether the round is to end.
+    def must_end(self) -> bool:
+        """Call the handlers of received signals; return whether the round must end.
 
-        That is so if an exception or a signal waits for the end of the context. Called between two
+        It must if an exception or a signal waits for the end of the context. Call this between two
         messages.
         """
         for number in [each for each in self._waiting if callable(self._handlers[each])]:

@@ -84,7 +84,7 @@ class Origin(models.IntegerChoices):
 
 
 class DeliveryState(models.TextChoices):
-    """The state of a delivery, from asked to its end."""
+    """The state of a delivery, from the request to its end."""
 
     ASKED = "asked", _("requested")
     QUEUED = "queued", _("queued")

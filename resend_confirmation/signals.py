@@ -11,7 +11,7 @@
     ``dialect`` (str), ``client`` (str, the client's name or an empty string) and ``ending`` (an
     Outcome or a Refusal). Quiet requests end as ``Outcome.SENT``.
 ``delivery_changed``
-    Sent after each state of a delivery was written, including the first, with ``sender`` the
+    Sent after each change of a delivery's state, including the first, with ``sender`` the
     Delivery model, ``delivery_id`` (int), ``state`` (DeliveryState) and ``reason`` (Reason).
     For the first state it is sent after the commit, in the request, so receivers should be quick.
     For later ones it is usually sent by the courier, or when a webhook arrives. If a state is

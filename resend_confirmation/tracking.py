@@ -86,7 +86,7 @@ def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> 
     with database.atomic():
         facts = columns.fit(Delivery, {"error_code": str(event.reject_reason or "")})
         if states.move(delivery.pk, state, reason=reason, **facts):
-            states.show(delivery.confirmation_id, state)
+            states.copy_to_confirmation(delivery.confirmation_id, state)
             _suppress(delivery, event, state)
 
 

@@ -551,7 +551,7 @@ class TestSuppressed:
         response = press(root, "resend", *rows)
         assert said(response) == [
             "Queued: 1. Cooling down: 0. Not pending: 0.",
-            "Suppressed, no message: 1 (the first since Jan. 1, 2026, 6 a.m.).",
+            "Suppressed: 1 (the first since Jan. 1, 2026, 6 a.m.).",
         ]
         assert [row.confirmation for row in Delivery.objects.all()] == [rows[1]]
         assert LogEntry.objects.count() == 1

@@ -185,11 +185,11 @@ PROBLEMS = {
     ),
     "a lifetime of nothing": (
         {"name": "a", "signing": {"key": "k", "lifetime": 0}},
-        ("'lifetime' in 'signing' takes seconds, or a timedelta, of one second to ten years"),
+        ("'lifetime' in 'signing' takes seconds or a timedelta, from one second to ten years"),
     ),
     "a lifetime of nothing by hand": (
         Client(name="a", signing=Signing("k", lifetime=timedelta(0))),
-        ("'lifetime' in 'signing' takes seconds, or a timedelta, of one second to ten years"),
+        ("'lifetime' in 'signing' takes seconds or a timedelta, from one second to ten years"),
     ),
     "signing with more": (
         {"name": "a", "signing": {"key": "k", "kid": "7"}},

@@ -379,7 +379,7 @@ TASKS = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
     ("backend", "expected"),
     [
         (f"{TASKS}.backends.immediate.ImmediateBackend", ["sends within the request"]),
-        (f"{TASKS}.backends.dummy.DummyBackend", ["runs no task at all"]),
+        (f"{TASKS}.backends.dummy.DummyBackend", ["runs no tasks"]),
         ("django_tasks_db.DatabaseBackend", []),
     ],
 )

@@ -167,7 +167,7 @@ def test_raised_in_the_wait_itself():
     def hold():
         with Held() as held:
             run_with_timeout(0.4, work, abort=lambda: None, heartbeat=heartbeat)
-            reached.append(held.is_to_end())
+            reached.append(held.must_end())
 
     with pytest.raises(KeyboardInterrupt):
         hold()

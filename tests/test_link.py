@@ -828,7 +828,9 @@ def test_a_dialect_that_is_not_mounted(token, client, caplog, dialect, said):
     assert (response.status_code, response["Location"]) == (303, "https://game.example/callback")
     assert (
         caplog.messages
-        == ["The dialect 'sign-upp' is not mounted; its links redirect as without a dialect"][:said]
+        == [
+            "The dialect 'sign-upp' is not mounted; its links redirect like links without a dialect"
+        ][:said]
     )
 
 

@@ -138,7 +138,7 @@ class ConfirmationAdmin(RecordAdmin):
         )
         if suppressed:
             facts = {"count": counts[Done.SUPPRESSED.value], "since": date(suppressed[0])}
-            text = gettext("Suppressed, no message: %(count)d (the first since %(since)s).")
+            text = gettext("Suppressed: %(count)d (the first since %(since)s).")
             self.message_user(request, text % facts, messages.WARNING)
         return self._back(request)
 

@@ -1,1 +1,1 @@
-"""Carriers: what notifies the courier (the outbox worker) after a commit."""
+"""Carriers notify the courier (the outbox worker) after a commit."""

@@ -29,8 +29,8 @@ RETRY_SECONDS = 3.0
 ABANDON_SECONDS = 10.0
 
 NO_BROKER = (
-    'CARRIER is "celery", and the Celery application of this process has no broker: '
-    "tasks go to the default one of Celery, where nothing may work"
+    'CARRIER is "celery", but the Celery application of this process has no broker: '
+    "tasks go to Celery's default broker, where no worker may be listening"
 )
 
 
@@ -125,8 +125,8 @@ class CeleryCarrier:
         if has_broker(application()):
             return servers.check()
         hint = (
-            "Load the site's Celery application in each process, in the __init__.py of the "
-            "settings' package, and set its broker: docs/how-to/carriers.md has the lines."
+            "Load the site's Celery application in each process, from the __init__.py next to the "
+            "settings, and set its broker; docs/how-to/carriers.md shows how."
         )
         return [
             checks.Warning(NO_BROKER, hint=hint, id="resend_confirmation.W035"),

@@ -50,14 +50,14 @@ class TasksCarrier:
         """Return a warning if the tasks backend is one of Django's two for development."""
         backend = self._task.get_backend()
         if isinstance(backend, ImmediateBackend):
-            what = "sends within the request, which takes as long as the mail server"
+            what = "sends within the request, which waits for the mail server"
         elif isinstance(backend, DummyBackend):
-            what = "runs no task at all"
+            what = "runs no tasks"
         else:
             return []
         return [
             checks.Warning(
-                f'CARRIER is "tasks", and {type(backend).__name__} {what}',
+                f'CARRIER is "tasks", but {type(backend).__name__} {what}',
                 hint="Set OPTIONS['backend'] to a backend in TASKS that works in another process, "
                 'such as that of django-tasks-db, or set CARRIER to "thread".',
                 id="resend_confirmation.W016",

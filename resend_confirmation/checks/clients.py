@@ -108,7 +108,7 @@ def _shut(known: Sequence[Client]) -> list[CheckMessage]:
     return [
         checks.Warning(
             f"{dialect}: no client can call this dialect, so every request is refused",
-            hint=f'Give a client an id here: "ids": {{{dialect!r}: …}}; or mount only the '
+            hint=f'Give a client an id for it: "ids": {{{dialect!r}: …}}; or mount only the '
             "dialects that your clients use.",
             id=f"{ID}.W033",
         )
@@ -125,7 +125,9 @@ def _shared(known: Iterable[Client]) -> Iterator[CheckMessage]:
     ids = Counter((dialect, str(id_)) for c in known for dialect, id_ in c.ids.items())
     for (dialect, id_), count in ids.items():
         if count > 1:
-            text = f"CLIENTS: {count} clients have the id {id_!r} at {dialect!r}; the last one wins"
+            text = (
+                f"CLIENTS: {count} clients have the id {id_!r} for {dialect!r}; the last one wins"
+            )
             yield Error(text, id=f"{ID}.E010")
     hosts = Counter(host for client in known for host in {name.lower() for name in client.hosts})
     for host, count in hosts.items():
@@ -135,7 +137,7 @@ def _shared(known: Iterable[Client]) -> Iterator[CheckMessage]:
     marked = [repr(client.name) for client in known if client.default]
     if len(marked) > 1:
         text = f"CLIENTS: {', '.join(marked)} are marked 'default'; the first wins"
-        yield Error(text, hint="Keep the mark on one of them.", id=f"{ID}.E024")
+        yield Error(text, hint="Mark only one of them.", id=f"{ID}.E024")
 
 
 def _problems_of(client: Client) -> Iterator[CheckMessage]:
@@ -194,6 +196,6 @@ def _weak_key(client: Client) -> Iterator[CheckMessage]:
     else:
         wanted = f"an RSA key of {RSA_BITS} bits" if key.key_size < RSA_BITS else ""
     if wanted:
-        text = f"CLIENTS: the key that {client.name!r} signs with is too short"
+        text = f"CLIENTS: the signing key of {client.name!r} is too short"
         hint = f"{signing.algorithm} takes at least {wanted} (RFC 7518, section 3)."
         yield checks.Warning(text, hint=hint, id=f"{ID}.W010")

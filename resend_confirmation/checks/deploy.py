@@ -66,7 +66,7 @@ def check_cache(**_: Any) -> Iterator[CheckMessage]:
         why = failures.explain(error)
         yield checks.Warning(
             f"THROTTLE uses a cache that cannot be loaded: {alias!r} ({why})",
-            hint="Until it can be, each process counts separately. Correct CACHES and "
+            hint="Until then, each process counts separately. Correct CACHES or "
             "RATELIMIT_USE_CACHE, and install the library that the cache needs.",
             id=f"{ID}.W005",
         )
@@ -80,7 +80,7 @@ def check_cache(**_: Any) -> Iterator[CheckMessage]:
     if isinstance(cache, BaseDatabaseCache) and cache._max_entries < FEW_ENTRIES:
         yield checks.Warning(
             f"THROTTLE uses a small cache: {alias!r} is {type(cache).__name__} with "
-            f"{cache._max_entries} entries, so counts are dropped when many networks call",
+            f"{cache._max_entries} entries, so counts are lost when many networks call",
             hint=f"Use Redis or Memcached, or set MAX_ENTRIES in its OPTIONS to {FEW_ENTRIES} or "
             "more.",
             id=f"{ID}.W029",

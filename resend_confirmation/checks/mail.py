@@ -43,8 +43,8 @@ def check_mailer(**_: Any) -> Iterator[CheckMessage]:
     found = _backend()
     if found is None:
         yield Error(
-            f"MAILER names {conf.get().MAILER!r}, which MAILERS does not have",
-            hint="Add it to Django's MAILERS, or name another.",
+            f"MAILER is {conf.get().MAILER!r}, which is not in MAILERS",
+            hint="Add it to Django's MAILERS, or choose another name.",
             id=f"{ID}.E015",
         )
         return
@@ -67,7 +67,7 @@ def check_mail_backend(**_: Any) -> Iterator[CheckMessage]:
     if found and found[1] in KEEPING:
         yield checks.Warning(
             f"Messages are not sent: the mail backend is {found[1]}",
-            hint="Use SMTP or a provider's backend, in MAILERS from Django 6.1, in EMAIL_BACKEND "
-            "before.",
+            hint="Use SMTP or a provider's backend: set MAILERS in Django 6.1 or later, "
+            "EMAIL_BACKEND in earlier versions.",
             id=f"{ID}.W006",
         )

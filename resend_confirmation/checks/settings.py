@@ -64,7 +64,7 @@ def _clients() -> Iterator[CheckMessage]:
     if not raw:
         yield Error(
             "CLIENTS is empty, so every request is refused",
-            hint='The smallest useful one is [{"name": "default"}].',
+            hint='The shortest useful value is [{"name": "default"}].',
             id=f"{ID}.E004",
         )
     names: set[str] = set()
@@ -138,7 +138,7 @@ def check_names_of_dialects(**_: Any) -> Iterator[CheckMessage]:
         if name not in mounted:
             yield checks.Warning(
                 f"{where} names the dialect {name!r}, which is not mounted",
-                hint=f"Mounted are: {', '.join(sorted(mounted)) or 'none'}.",
+                hint=f"Mounted dialects: {', '.join(sorted(mounted)) or 'none'}.",
                 id=f"{ID}.W013",
             )
 

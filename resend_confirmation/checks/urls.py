@@ -125,7 +125,7 @@ def check_hosts(**_: Any) -> Iterator[CheckMessage]:
     refused = {host for url in _bases() if not _is_allowed(host := urlsplit(url).netloc)}
     for host in sorted(refused):
         yield checks.Warning(
-            f"Links lead to {host}, which ALLOWED_HOSTS does not have",
+            f"Links lead to {host}, which is not in ALLOWED_HOSTS",
             hint="Add it to ALLOWED_HOSTS, or correct BASE_URL or the client's 'base_url' or page.",
             id=f"{ID}.W027",
         )
@@ -175,7 +175,7 @@ def check_shadows(**_: Any) -> Iterator[CheckMessage]:
         text = f"The site's pattern {route!r} comes before paths of this package: {_list(paths)}"
         yield checks.Warning(text, hint=_HINT, id=f"{ID}.W034")
     for route, paths in hiding.items():
-        text = f"The site's pattern {route!r} gets no POST, because this package has {_list(paths)}"
+        text = f"The site's pattern {route!r} gets no POST requests: {_list(paths)} matches first"
         yield checks.Warning(text, hint=_HINT, id=f"{ID}.W034")
 
 

@@ -98,7 +98,7 @@ def default() -> Client | None:
 
 
 def by_name(name: str) -> Client | None:
-    """Return the client that a stored row names, or None where it is gone."""
+    """Return the client that a stored row names, or None if it was removed."""
     return registry().by_name.get(name)
 
 
@@ -119,8 +119,9 @@ def by_id(dialect: str, id_: str, key: str | None = None) -> Client | None:
 def find_redirect(client: Client, typed: str | None) -> Redirect | Refusal | None:
     """Return the registered redirect that ``typed`` names, by exact string equality.
 
-    With nothing typed: the only one, None when the client has none, REDIRECT_REQUIRED when it
-    has several. ``typed`` None: the dialect cannot name one, and the first is meant.
+    An empty string means the client's only redirect: the result is None if it has none, and
+    REDIRECT_REQUIRED if it has several. None means that the dialect has no such parameter: the
+    result is the first redirect, if there is one.
     """
     if typed is None:
         return client.redirects[0] if client.redirects else None
@@ -133,5 +134,5 @@ def find_redirect(client: Client, typed: str | None) -> Redirect | Refusal | Non
 
 
 def redirect_by_id(client: Client, id_: str) -> Redirect | None:
-    """Return the registered redirect that a delivery remembers, if it is still registered."""
+    """Return the registered redirect with the id in a delivery, if it is still registered."""
     return next((redirect for redirect in client.redirects if redirect.id == id_), None)

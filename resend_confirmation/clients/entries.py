@@ -14,7 +14,7 @@ from ..conf import WrongValueError, values
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """One registered address to land on; a delivery remembers its ``id``, never the URL."""
+    """One registered address to land on; a delivery stores its ``id``, never the URL."""
 
     id: str
     url: str
@@ -91,7 +91,7 @@ def title(raw: object, number: int) -> str:
 
 
 def read(raw: object) -> Client:
-    """Return the client of an entry; raise TypeError or ValueError where it is wrong."""
+    """Return the client of an entry; raise TypeError or ValueError if it is wrong."""
     client = raw if isinstance(raw, Client) else _from_dict(raw)
     if client.signing and client.signing.algorithm not in ALGORITHMS:
         raise ValueError("the 'algorithm' of 'signing' is 'HS256' or 'RS256'")

@@ -1,4 +1,4 @@
-"""Keys that are not settings any more, and what to write in their place."""
+"""Former settings, and what to write instead."""
 
 from collections.abc import Callable
 from typing import Any

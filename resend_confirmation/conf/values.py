@@ -142,7 +142,7 @@ def _duration(value: object, least: timedelta, said: str) -> timedelta:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise WrongValueError(f"takes seconds, or a timedelta, of {said} to ten years")
+        raise WrongValueError(f"takes seconds or a timedelta, from {said} to ten years")
     return timedelta(seconds=value)
 
 
@@ -196,7 +196,7 @@ def optional_rate(value: object) -> str | None:
 
 
 def parse_rate(rate: str) -> tuple[int, timedelta]:
-    """Return the calls and the period of a rate; raise ValueError where it is not one."""
+    """Return the calls and the period of a rate; raise ValueError if it is not one."""
     found = _RATE.fullmatch(rate)
     if found is None:
         raise ValueError(rate)
@@ -248,7 +248,7 @@ def retention(value: object) -> Retention:
 
 
 def backend(value: object) -> Backend:
-    """Read the name or dotted path of a class, with its keyword arguments where it takes any."""
+    """Read the name or dotted path of a class, with its keyword arguments, if it has any."""
     if isinstance(value, str):
         return Backend(value)
     # The value is not quoted, since options may hold credentials.

@@ -89,7 +89,7 @@ def localised(delivery: Delivery, confirmation: Confirmation, browser: str = "")
 
 
 def _feedback_id(delivery: Delivery) -> str:
-    """Return the Feedback-ID by which Gmail counts complaints: three names, then the sender's."""
+    """Return the Feedback-ID by which Gmail counts spam reports: three names, then the sender's."""
     host = delivery.message_id.strip("<>").rpartition("@")[2].strip("[]")
     names = (delivery.client, delivery.dialect, "confirmation", host)
     return ":".join(re.sub(r"[^A-Za-z0-9._-]", "_", name)[-15:] for name in names)

@@ -45,7 +45,7 @@ def send_due(limit: int = 100, is_stopping: Callable[[], bool] = lambda: False) 
     owner = claims.new_owner()
     with Held() as held, Connection() as connection:
         while done.processed < limit and not done.paused:
-            if held.is_to_end() or is_stopping():
+            if held.must_end() or is_stopping():
                 break
             claim = claims.claim(owner)
             if claim is None:

@@ -1,1 +1,1 @@
-"""The outbox: what becomes of a delivery, from its insertion to its end, without sending it."""
+"""The outbox: deliveries from their insertion to their end. Nothing here sends."""

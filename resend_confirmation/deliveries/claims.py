@@ -217,7 +217,7 @@ def mark(
             if held:
                 states.release(claim.delivery, state)
             if held and state is not DeliveryState.QUEUED and not superseded:
-                states.show(claim.delivery.confirmation_id, state, **(told or {}))
+                states.copy_to_confirmation(claim.delivery.confirmation_id, state, **(told or {}))
             return held
 
     return _write_down(claim, write, values)

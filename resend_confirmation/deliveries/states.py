@@ -126,8 +126,8 @@ def move(delivery_id: int, to: DeliveryState, where: Q = _ALWAYS, **values: Any)
     return True
 
 
-def show(confirmation_id: int | None, state: DeliveryState, **values: Any) -> None:
-    """Write the state of a confirmation's newest delivery to it, and ``values``."""
+def copy_to_confirmation(confirmation_id: int | None, state: DeliveryState, **values: Any) -> None:
+    """Write the state of a confirmation's newest delivery, and ``values``, to the confirmation."""
     rows = Confirmation.objects.filter(pk=confirmation_id or 0)
     rows.update(last_delivery_state=state, **values)
 

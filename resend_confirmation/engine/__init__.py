@@ -1,4 +1,4 @@
-"""Decisions: which accounts get a message, when, and if a link is valid; no HTTP, no vendor."""
+"""Decisions about messages and links, without HTTP and vendors."""
 
 from ..courier import Tally
 from .by_hand import send_to

@@ -48,7 +48,7 @@ def drain_all(stopping: Event, tell: Callable[[Tally], Any] = lambda done: None)
     with Held() as held:
         close_old_connections()
         try:
-            for done in rounds(BATCH, lambda: held.is_to_end() or stopping.is_set()):
+            for done in rounds(BATCH, lambda: held.must_end() or stopping.is_set()):
                 sums += done
                 tell(done)
         except Exception:

@@ -60,7 +60,7 @@ def count(key: str, now: datetime, limits: conf.Cooldown) -> bool:
 
 
 def release(address: Address, at: datetime) -> bool:
-    """Release the slot taken at ``at``, for a message that was not sent; return whether it was.
+    """Release the slot taken at ``at``, as no message was sent; return whether it was released.
 
     The gap and the hour's unit are free again, so the recipient can request another message at
     once. The day's unit is not, since it limits how often a caller can cause attempts to an address

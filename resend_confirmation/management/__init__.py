@@ -1,1 +1,1 @@
-"""Management commands."""
+"""Implementation of the management command's subcommands."""

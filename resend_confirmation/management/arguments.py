@@ -169,13 +169,13 @@ def _add_send(parser: ArgumentParser) -> None:
         "--older-than",
         type=duration,
         metavar="DURATION",
-        help="only confirmations requested before this duration, e.g. 90s, 30m, 12h, 7d",
+        help="only confirmations requested longer ago than this, e.g. 90s, 30m, 12h, 7d",
     )
     bulk.add_argument(
         "--newer-than",
         type=duration,
         metavar="DURATION",
-        help="only confirmations requested within this duration",
+        help="only confirmations requested within this time",
     )
     bulk.add_argument(
         "--limit", type=positive, metavar="N", help="stop after N messages; run again for more"

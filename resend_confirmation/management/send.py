@@ -28,14 +28,14 @@ class Withheld(enum.Enum):
 
 #: Texts of the endings for operators.
 WORDS: dict[Ending | Withheld, str] = {
-    Withheld.SUPPRESSED: "suppressed, no message",
+    Withheld.SUPPRESSED: "suppressed",
     Outcome.SENT: "queued",
     Outcome.UNKNOWN: "no matching account",
     Outcome.CONFIRMED: "already confirmed",
     Outcome.BLOCKED: "account deactivated or confirmation withdrawn",
     Outcome.COOLING_DOWN: "requested again too soon",
     Refusal.INVALID: "not a valid address or user name",
-    Refusal.NOT_ENABLED: "the client needs no confirmation",
+    Refusal.NOT_ENABLED: "the client does not require confirmation",
     Refusal.UNKNOWN_CLIENT: "no client is configured",
 }
 
@@ -91,7 +91,7 @@ def describe(report: Report, options: SendOptions) -> str:
     if options.dry and report.ending is Outcome.SENT:
         words = f"would be {words}"
     if report.since:
-        words = f"{words}: since {report.since.isoformat(' ', 'minutes')}"
+        words = f"{words} since {report.since.isoformat(' ', 'minutes')}"
     return f"{words}: wait {report.retry_after} s" if report.retry_after else words
 
 

@@ -20,7 +20,7 @@ class Confirmation(models.Model):
         verbose_name=_("account"),
     )
     address = models.EmailField(_("address"), max_length=320)
-    #: SHA-256 of the canonical address: databases differ in which letters they take for equal.
+    #: SHA-256 of the canonical address: databases differ in the letters that they treat as equal.
     fingerprint = models.CharField(max_length=64, db_index=True, editable=False)
     #: The cooldown of the address, so that one statement reads both. No constraint: cooldowns
     #: are pruned, and a missing one means that nothing was requested for a long time.
@@ -40,14 +40,14 @@ class Confirmation(models.Model):
         choices=ConfirmationState,
         default=ConfirmationState.PENDING,
     )
-    #: Part of every link; replaced when the confirmation is withdrawn, which kills them all.
+    #: Part of every link; replaced when the confirmation is withdrawn, which invalidates them all.
     selector = models.CharField(max_length=32, editable=False)
     generation = models.PositiveIntegerField(default=0, editable=False)
     language = models.CharField(_("language"), max_length=16, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     requested_at = models.DateTimeField(_("requested at"))
     confirmed_at = models.DateTimeField(_("confirmed at"), null=True, blank=True)
-    #: When the recipient said, by the page's button, that this sign-up was not theirs.
+    #: When the recipient pressed "This was not me" on the page.
     disowned_at = models.DateTimeField(_("disowned at"), null=True, blank=True)
     expires_at = models.DateTimeField(_("newest link expires at"), null=True, blank=True)
     sends = models.PositiveIntegerField(_("messages sent"), default=0)

@@ -15,8 +15,8 @@ class Cooldown(models.Model):
     hour_count = models.PositiveIntegerField()
     day_from = models.DateTimeField()
     day_count = models.PositiveIntegerField()
-    #: When the send of the newest message to the address ended; while one is under way, when its
-    #: courier's lease ends. Null if none may have gone out.
+    #: When the send of the newest message to the address ended; during a send, when its
+    #: courier's lease ends. Null if none can have been sent.
     sent_at = models.DateTimeField(null=True)
     #: The key of the delivery that ``sent_at`` is about, which alone may be repeated at once.
     holder = models.BigIntegerField(null=True)

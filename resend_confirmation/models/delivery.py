@@ -1,4 +1,4 @@
-"""Delivery: one message on its way, from asked to its end; the outbox."""
+"""Delivery: one message, from its request to its final state; the outbox."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -9,7 +9,7 @@ from .confirmation import Confirmation
 
 
 class Delivery(models.Model):
-    """A row written with the request and carried out after its commit; no body, no token."""
+    """One row of the outbox: written with the request, sent after the commit; no body, no token."""
 
     confirmation = models.ForeignKey(
         Confirmation,
@@ -21,7 +21,7 @@ class Delivery(models.Model):
     )
     dialect = models.CharField(_("dialect"), max_length=50, blank=True)
     client = models.CharField(_("client"), max_length=100, blank=True)
-    #: The id of a registered redirect, never the URL that a request brought.
+    #: The id of a registered redirect, never the URL in a request.
     redirect = models.CharField(_("redirect"), max_length=64, blank=True)
     client_state = models.CharField(max_length=512, blank=True, editable=False)
     payload = models.TextField(blank=True, editable=False)
@@ -46,7 +46,7 @@ class Delivery(models.Model):
     lease_until = models.DateTimeField(null=True, editable=False)
     #: When the message was last handed to the mail server; a fault before that is not ambiguous.
     handed_at = models.DateTimeField(null=True, editable=False)
-    #: The number of ambiguous attempts: the message may have gone out.
+    #: The number of ambiguous attempts: the message may have been sent.
     doubts = models.PositiveSmallIntegerField(_("uncertain attempts"), default=0)
     message_id = models.CharField(_("Message-ID"), max_length=255, blank=True)
     provider_id = models.CharField(_("provider's id"), max_length=255, blank=True, db_index=True)
@@ -66,7 +66,7 @@ class Delivery(models.Model):
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         indexes = [
-            # With the key, so that the most overdue row is the first entry and nothing is sorted.
+            # The key is included, so that the most overdue row is the first entry without sorting.
             models.Index(fields=["state", "not_before", "id"], name="resend_conf_delivery_due"),
             models.Index(fields=["asked_at"], name="resend_conf_delivery_asked"),
             models.Index(fields=["state", "ended_at"], name="resend_conf_delivery_ended"),

@@ -72,10 +72,10 @@ class AccountStoreContract:
     def test_user_names_are_no_addresses(self) -> None:
         """An identity that is an address matches by address only, never by user name."""
         self.make_pending("john@example.org", "jane@example.org")
-        _equal(_addresses("john@example.org"), [], "while it has no owner")
+        _equal(_addresses("john@example.org"), [], "a free address")
         self.make_confirmed("john", "john@example.org")
-        _equal(_addresses("john@example.org"), ["john@example.org"], "once it has one")
-        _equal(_addresses("jane@example.org"), ["jane@example.org"], "the other's own address")
+        _equal(_addresses("john@example.org"), ["john@example.org"], "the address in use")
+        _equal(_addresses("jane@example.org"), ["jane@example.org"], "its address")
 
     def test_found_in_one_statement(self) -> None:
         """A lookup takes one statement, for a pending account and for an unknown identity."""
@@ -112,8 +112,8 @@ class AccountStoreContract:
         confirmed = self.make_confirmed("john", "john@example.org")
         self.deactivate(waiting)
         self.deactivate(confirmed)
-        _equal(_standing(waiting, "jane@example.org"), Standing.BLOCKED, "who waited")
-        _equal(_standing(confirmed, "john@example.org"), Standing.BLOCKED, "who had confirmed")
+        _equal(_standing(waiting, "jane@example.org"), Standing.BLOCKED, "the pending account")
+        _equal(_standing(confirmed, "john@example.org"), Standing.BLOCKED, "the confirmed account")
 
     def test_get(self) -> None:
         """An account is read by user and address. The result is None if either does not exist."""
@@ -166,7 +166,7 @@ class AccountStoreContract:
         """A user without an address gets no message, not even by a bulk resend."""
         if self.make_without_address("jane") is None:
             return
-        _equal(pending_accounts(find_accounts("jane")), [], "those to write to")
+        _equal(pending_accounts(find_accounts("jane")), [], "the pending accounts")
         for account in accounts.store().pending():
             _differs(engine.send_to(account).ending, Outcome.SENT, "a bulk resend")
 
@@ -198,7 +198,7 @@ class AccountStoreContract:
         assert read_before is not None, "the link has no confirmation"
         self.deactivate(user)
         engine.confirm_by_hand(read_before)
-        _equal(_standing(user, "jane@example.org"), Standing.BLOCKED, "a press on its way")
+        _equal(_standing(user, "jane@example.org"), Standing.BLOCKED, "a concurrent confirmation")
         worth = engine.confirm(token).verdict
         assert worth in {Verdict.DEAD, Verdict.ALREADY}, f"the old link is {worth!r}"
         _equal(_standing(user, "jane@example.org"), Standing.BLOCKED, "after the link")
@@ -211,7 +211,7 @@ class AccountStoreContract:
         assert read_before is not None, "the link has no confirmation"
         account = _account(user, "jane@example.org")
         self.change_address(user, "new@example.org")
-        _equal(engine.confirm_by_hand(read_before), False, "a press on its way")
+        _equal(engine.confirm_by_hand(read_before), False, "a concurrent confirmation")
         with transaction.atomic(using=router.db_for_write(Confirmation)):
             accounts.store().lock(user.pk)
             _equal(accounts.store().confirm(account), False, "the mark")

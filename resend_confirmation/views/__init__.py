@@ -59,7 +59,7 @@ class RenewPage(LinkPage):
 
 
 class DisownPage(LinkPage):
-    """The button of people who did not sign up."""
+    """The button for people who did not sign up."""
 
     http_method_names = ["post"]
 
@@ -99,7 +99,7 @@ class RequestPage(LinkPage):
 
 
 class DonePage(LinkPage):
-    """The page after a form's redirect, which says what was done. Reloading it does nothing."""
+    """The page after a form's redirect, with the result. Reloading it does nothing."""
 
     http_method_names = ["get", "head"]
     what = ""

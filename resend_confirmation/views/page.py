@@ -69,10 +69,10 @@ class LinkPage(View):
             self.token, self.address = redaction.take(request, *kwargs.values())
             response: HttpResponse = super().dispatch(request)  # type: ignore[assignment]
         except Exception as error:
-            errors.guard()
+            errors.add_headers_to_error_page()
             raise failures.without_text(error) from None
         if response.status_code == HTTPStatus.NOT_FOUND:
-            errors.keep(request)
+            errors.keep_404(request)
         for name, value in errors.PAGE_HEADERS.items():
             response[name] = value
         if "Content-Security-Policy" not in response:
@@ -82,7 +82,7 @@ class LinkPage(View):
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Refuse; for GET, such as a reload of a form's address, with a page that helps on."""
+        """Refuse the method; answer a GET, such as a reload after a form, with a helpful page."""
         refused: HttpResponse = super().http_method_not_allowed(request, *args, **kwargs)
         if request.method == "GET":
             page = self.page(Opened(Verdict.FOREIGN), status=HTTPStatus.METHOD_NOT_ALLOWED)
@@ -128,7 +128,7 @@ class LinkPage(View):
         return response
 
     def done(self, name: str, opened: Opened) -> SeeOther:
-        """Redirect to the page that says what was done, which is safe to reload."""
+        """Redirect to the page with the result, which is safe to reload."""
         with localised(self.request, opened):
             where = reverse(f"resend_confirmation:{name}", urlconf=_urlconf(self.request))
             language = translation.get_language() or ""
@@ -137,7 +137,7 @@ class LinkPage(View):
 
 @contextmanager
 def localised(request: HttpRequest, opened: Opened, language: str = "") -> Iterator[None]:
-    """Activate the language of the message; without one ``language``, else the browser's."""
+    """Activate the language of the message; else of ``language`` or the browser."""
     # LocaleMiddleware may have chosen by the path or a cookie.
     chosen = getattr(request, "LANGUAGE_CODE", "") or translation.get_language_from_request(request)
     if opened.delivery and opened.confirmation:
@@ -153,9 +153,9 @@ def _urlconf(request: HttpRequest) -> Any:
 
 
 def landing(opened: Opened) -> str | None:
-    """Return the landing address; None if the dialect fails, since the click has counted."""
+    """Return the landing address, or None if the dialect fails: the click has already counted."""
     if opened.verdict is Verdict.READY:
-        # The button is answered with a redirect there, which the page's policy must allow.
+        # The button's response redirects there, so the page's policy must allow it.
         opened = Opened(Verdict.ALREADY, opened.delivery, opened.account)
     try:
         return landing_of(opened)

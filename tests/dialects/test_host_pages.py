@@ -49,8 +49,8 @@ def test_get_falls_through(client, mount):
     assert client.delete("/accounts/resend-confirmation").status_code == 405
     assert told() == [
         (
-            "The site's pattern 'accounts/resend-confirmation' gets no POST, because this "
-            "package has /accounts/resend-confirmation"
+            "The site's pattern 'accounts/resend-confirmation' gets no POST requests: "
+            "/accounts/resend-confirmation matches first"
         )
     ]
 
@@ -99,7 +99,7 @@ def test_w034_stands_before(mount):
             "/api/auth/send-email-confirmation, /api/auth/send-email-confirmation/, "
             "/api/auth/email-confirmation, /api/auth/email-confirmation/"
         ),
-        "The site's pattern 'confirm/' gets no POST, because this package has /confirm/",
+        "The site's pattern 'confirm/' gets no POST requests: /confirm/ matches first",
     ]
 
 

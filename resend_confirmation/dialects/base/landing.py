@@ -108,7 +108,7 @@ def landing_of(opened: Opened) -> str | None:
     if delivery.dialect and dialect is None:
         # The caller misspelled the dialect, or it was removed from the URLconf.
         logger.warning(
-            "The dialect %r is not mounted; its links redirect as without a dialect",
+            "The dialect %r is not mounted; its links redirect like links without a dialect",
             delivery.dialect,
         )
     if opened.verdict is Verdict.ALREADY and not is_web(redirect.url):

@@ -1,4 +1,4 @@
-"""Views for dialects to subclass that take the token of a link: confirm, or lead to our page."""
+"""Base views for requests with the token of a link: they confirm, or redirect to our page."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar

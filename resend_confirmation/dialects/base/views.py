@@ -1,4 +1,4 @@
-"""Views for dialects to subclass: a vendor's request, and the request to resend the message."""
+"""Base views of dialects: any request of a vendor, and the request to resend the message."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -170,7 +170,7 @@ class VendorView(APIView):
         final: Response = super().finalize_response(request, response, *args, **kwargs)
         final._has_been_logged = True  # type: ignore[attr-defined]
         if final.status_code == HTTPStatus.NOT_FOUND:
-            errors.keep(request._request)
+            errors.keep_404(request._request)
         return final
 
     def handle_exception(self, exc: Exception) -> Response:

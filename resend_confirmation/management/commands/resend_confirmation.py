@@ -1,4 +1,4 @@
-"""``manage.py resend_confirmation``: what operators, cron and systemd run."""
+"""``manage.py resend_confirmation``, for operators, cron and systemd."""
 
 import json
 from argparse import ArgumentParser
