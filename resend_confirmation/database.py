@@ -61,8 +61,8 @@ def using() -> str:
 class PrimaryManager(models.Manager[M]):
     """A manager that reads from the database that is written to.
 
-    Decisions depend on current rows: a replica may not have a sign-up yet, or still have a link
-    that is spent. ``using`` and ``db_manager`` choose another database as usual.
+    Decisions depend on current rows: a replica may not have a sign-up yet, or may show a used
+    link as unused. ``using`` and ``db_manager`` choose another database as usual.
     """
 
     def get_queryset(self) -> models.QuerySet[M]:
