@@ -4,7 +4,7 @@ import pytest
 
 from .subprocesses import assert_passes, run
 
-pytestmark = [pytest.mark.server, pytest.mark.database]
+pytestmark = [pytest.mark.server, pytest.mark.database, pytest.mark.django]
 
 
 @pytest.mark.parametrize(

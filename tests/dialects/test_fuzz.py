@@ -404,6 +404,7 @@ def over_socket(port: int, request: Raw) -> Answered | None:
 
 @pytest.mark.server
 @pytest.mark.database
+@pytest.mark.django
 @every_case
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("serve", [wsgi, asgi], ids=["wsgi", "asgi"])

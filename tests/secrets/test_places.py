@@ -149,6 +149,7 @@ def fetch(url, data=None):
 
 
 @pytest.mark.server
+@pytest.mark.django
 def test_logs_of_a_server(server):
     """All logs at DEBUG, the access log too: pages, a press, a failing receiver, no token."""
     address, made, log = server
