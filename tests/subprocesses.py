@@ -21,12 +21,13 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def assert_passes(settings: str, *files: str, options: tuple[str, ...] = (), **variables: str):
+def assert_passes(settings: str, *files: str, **variables: str):
     """All tests of ``files`` pass under ``settings``, and none is skipped."""
     # All of the files' tests run, regardless of this process's markers.
     chosen = ["-m", "", f"--ds={settings}", *files, "--rootdir", str(ROOT)]
-    command = ["-m", "pytest", "-q", *options, *chosen]
-    done = run(*command, **variables)
+    # Loading the plugins that they do not use takes as long as many of the tests.
+    command = ["-m", "pytest", "-q", "-p", "pytest_django.plugin", *chosen]
+    done = run(*command, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", **variables)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-8000:]
     assert " passed" in done.stdout
     assert " skipped" not in done.stdout

@@ -329,6 +329,7 @@ class Deliveries(RuleBasedStateMachine):
             assert row.identity == "" or row.state == DeliveryState.ASKED
 
 
+@pytest.mark.database
 @pytest.mark.django_db
 @pytest.mark.parametrize("cooldown", [[], ["1/60s"]], ids=["no gap", "60s"])
 def test_deliveries(cooldown, clock, settings):
@@ -361,6 +362,6 @@ def test_faults_of_two_kinds_are_counted_together(pending, clock, settings):
 
 
 LIMITS = settings(
-    max_examples=examples(20),
+    max_examples=examples(10),
     stateful_step_count=40,
 )

@@ -17,4 +17,4 @@ TESTS = ("tests/host_projects/test_answers.py", "tests/host_projects/test_doors.
 )
 def test_site(site):
     """Everything passes there, warnings being errors there too."""
-    assert_passes(f"tests.host_projects.sites.{site}", *TESTS, options=("-p", "no:schemathesis"))
+    assert_passes(f"tests.host_projects.sites.{site}", *TESTS)
