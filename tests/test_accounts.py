@@ -35,7 +35,7 @@ def names(found):
     return [account.username for account in found]
 
 
-def test_an_address_that_is_none():
+def test_invalid_address():
     """An account whose address cannot be read has no mailbox."""
     account = accounts.Account(user=None, address="", username="jane", standing=Standing.PENDING)
     assert account.parsed is None

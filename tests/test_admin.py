@@ -422,7 +422,7 @@ class TestPermissions:
 
 
 class TestActions:
-    def test_resend_tells_sent_cooling_down_and_not_pending_apart(self, root):
+    def test_resend_counts_each_result(self, root):
         """The message counts each kind, and only what was sent is in the log."""
         ready = waiting("ready")
         cooling = waiting("cooling")
@@ -543,7 +543,7 @@ class TestActions:
 
 
 class TestSuppressed:
-    def test_sending_says_so_at_once(self, root):
+    def test_suppressed_addresses_are_reported(self, root):
         """Nothing is queued for a suppressed address: staff read how many, and since when."""
         digest = address_of("ann@example.com").digest("suppression")
         Suppression.objects.create(digest=digest, why="bounced", since=NOON)
@@ -685,7 +685,7 @@ class TestSuppressions:
             ("KNOWN@example.com", "This address is already suppressed."),
         ],
     )
-    def test_a_form_that_cannot_be_taken_says_why(self, root, typed, complaint):
+    def test_invalid_form_is_explained(self, root, typed, complaint):
         """One address, and one that is not suppressed yet."""
         self.suppress(root, "known@example.com")
         assert complaint in self.suppress(root, typed).content.decode()
@@ -768,11 +768,11 @@ class TestPaused:
         assert "Resends are paused until Jan. 1, 2030, 7 a.m.: the rest of the hourly" in page
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
-    def test_nothing_to_say(self, root, path):
+    def test_no_warning_without_a_pause(self, root, path):
         """A queue that is not paused is not spoken of."""
         assert "messagelist" not in root.get(path).content.decode()
 
-    def test_an_action_says_it_once(self, clock, root, paused):
+    def test_action_shows_the_warning_once(self, clock, root, paused):
         """After an action the list that follows has the warning, and has it once."""
         row = waiting("ben")
         data = {"action": "withdraw", "_selected_action": [row.pk]}

@@ -141,7 +141,7 @@ class TestSend:
         assert complaint in ran.complaint
         assert not Delivery.objects.exists()
 
-    def test_a_dry_run_only_tells(self, pending, confirmed):
+    def test_dry_run_only_reports(self, pending, confirmed):
         """Neither a delivery nor a cooldown is written, and nothing is a failure."""
         ran = Ran("send", "pending", "confirmed", "--dry-run")
         assert ran.lines == ["pending: would be queued", "confirmed: already confirmed"]
@@ -283,7 +283,7 @@ class TestPending:
         served = Delivery.objects.values_list("confirmation__account__username", flat=True)
         assert sorted(served) == names
 
-    def test_a_dry_run_only_tells(self, pending):
+    def test_dry_run_only_reports(self, pending):
         """It knows of cooldowns that run, and takes none."""
         waiting("other")
         Ran("send", "pending")

@@ -490,7 +490,7 @@ def test_accepted_after_all(pending, clock, script):
     assert (delivery.error_class, delivery.attempts) == ("", 2)
 
 
-def test_a_backend_that_says_nothing(pending, settings):
+def test_silent_backend(pending, settings):
     """A backend that raised nothing and says that it took nothing may have sent it all the same."""
     through(settings, "tests.mailers.LosingBackend")
     delivery = queued(pending)
@@ -674,7 +674,7 @@ def lose_the_address(user):
     ],
 )
 @pytest.mark.parametrize("tried", [False, True], ids=["at once", "after a failure"])
-def test_meanwhile(pending, clock, script, meanwhile, state, reason, tried):
+def test_account_changed_before_the_send(pending, clock, script, meanwhile, state, reason, tried):
     """Changes since the request are read right before each attempt, and end it."""
     delivery = queued(pending)
     if tried:

@@ -197,7 +197,7 @@ def test_w005_a_cache_that_is_not_there(found, production):
     assert "'nowhere' (InvalidCacheBackendError: " in message.msg
 
 
-def test_w005_tells_no_secret(found, production):
+def test_w005_reveals_no_secret(found, production):
     """W005: a client that cannot be made for another reason is named without its text."""
     options = {"BACKEND": "tests.test_deployment_checks.Telltale", "LOCATION": "secret"}
     production.CACHES = {"default": options}
@@ -339,7 +339,7 @@ def test_w009_secret_key(ids, production, key, expected):
     assert ids() == expected
 
 
-def test_w009_names_the_key_and_does_not_tell_it(found, production):
+def test_w009_names_the_key_without_its_value(found, production):
     """W009: the message says which of the keys it is, and nothing of the key."""
     production.SECRET_KEY_FALLBACKS = [FIFTY, "hunter2"]
     (message,) = found()

@@ -129,7 +129,7 @@ def test_cooldowns(clock, change):
     assert not Cooldown.objects.exists()
 
 
-def test_a_cooldown_that_is_taken_meanwhile(clock, monkeypatch):
+def test_cooldown_taken_concurrently(clock, monkeypatch):
     """An address that was written to between the look and the deletion goes on cooling down."""
     cooldown.take("a@example.com")
     clock.move(days=3)

@@ -102,7 +102,7 @@ def test_the_day_is_not_released(pending, clock, script):
     assert Delivery.objects.filter(state=DeliveryState.FAILED).count() == 12
 
 
-def test_confirmed_meanwhile(pending, clock):
+def test_confirmed_before_the_send(pending, clock):
     """A message that was not needed any more costs nothing."""
     ask()
     withdraw(Confirmation.objects.get())

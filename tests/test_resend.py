@@ -487,7 +487,7 @@ def test_no_name_is_linked_to_an_address(clock, quiet, standing, order):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_cooldown_that_is_not_told_holds(clock, order):
+def test_unreported_cooldown_applies(clock, order):
     """One message in a cooldown, however an account was named."""
     start(UserFactory.create(username="bob", email="ann@example.com"), send=False)
     for identity in order:

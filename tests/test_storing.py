@@ -77,7 +77,7 @@ def test_no_bound(change, settings_):
     assert stored() == 5
 
 
-def test_an_honest_request_beside_a_flood(change, monkeypatch, caplog):
+def test_honest_request_during_a_flood(change, monkeypatch, caplog):
     """With the backlog full a request of another network is stored and its message sent."""
     monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     change(BACKLOG=3)

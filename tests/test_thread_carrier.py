@@ -209,7 +209,7 @@ def test_thread_survives_exceptions(drains, carrier, caplog):
     assert len(set(calls)) == 1
 
 
-def test_started_anew_when_it_ended(drains, carrier):
+def test_restarted_after_it_ended(drains, carrier):
     """A thread that ended is replaced at the next wake."""
     carrier._thread = ended = threading.Thread(target=lambda: None)
     ended.start()

@@ -233,7 +233,7 @@ def test_across_the_edge_of_a_window(change, still):
     assert max(sum(at <= each < at + 9.3 for each in passing) for at in passing) == 5
 
 
-def test_waiting_as_told_is_enough(change, still):
+def test_waiting_for_retry_after_is_enough(change, still):
     """A caller that waits for Retry-After is let through, and a second earlier it is not."""
     change(THROTTLE="3/m")
     for second in (0, 7, 31):

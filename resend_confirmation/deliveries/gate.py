@@ -19,10 +19,10 @@ from . import states
 def enter(delivery: Delivery, address: Address, until: datetime) -> timedelta:
     """Pass the gate for ``delivery``. Return zero, or how long to wait before the next try.
 
-    After a pass, other messages to the address wait until ``leave`` is called. If this process is
-    killed before that, they wait until COOLDOWN after ``until``. The delivery that passed last may
-    pass again, since its repeat is identical. A delivery without a slot of the cooldown takes one
-    here, within the limits of the hour and the day. Idempotent.
+    After that, other messages to the address wait until ``leave`` is called. If this process is
+    killed before that, they wait until the gap after ``until`` is over. The delivery that passed
+    last may pass again, since its repeat is identical. A delivery without a slot of the cooldown
+    takes one here, within the limits of the hour and the day. Idempotent.
     """
     now, gap = database.now(), conf.get().COOLDOWN.gap
     key = cooldown.current_digest(address.canonical)
@@ -41,7 +41,7 @@ def enter(delivery: Delivery, address: Address, until: datetime) -> timedelta:
 def leave(delivery: Delivery, address: Address, *, may_be_out: bool) -> None:
     """Record the end of the send for which ``delivery`` passed the gate.
 
-    If the message may have been sent, the next one waits for COOLDOWN from now.
+    If the message may have been sent, the next one waits for the gap, from now.
     """
     rows = cooldown.rows(address).filter(holder=delivery.pk)
     if may_be_out:
@@ -83,9 +83,9 @@ def _others(delivery: Delivery, now: datetime) -> tuple[int, datetime]:
     newer = sharing.filter(states.IS_QUEUED, not_before__lte=now, pk__gt=delivery.pk)
     ahead = newer.count() if limits.gap else 0
     windows = {conf.HOUR: limits.per_hour, conf.DAY: limits.per_day}
-    went_out = sharing.filter(handed_at__gt=now - conf.DAY).exclude(pk=delivery.pk)
-    went_out = went_out.exclude(states.NOT_SENT)
-    newest = went_out.order_by("-handed_at").values_list("handed_at", flat=True)
+    sent = sharing.filter(handed_at__gt=now - conf.DAY).exclude(pk=delivery.pk)
+    sent = sent.exclude(states.NOT_SENT)
+    newest = sent.order_by("-handed_at").values_list("handed_at", flat=True)
     handed = [at for at in newest[: max(windows.values())] if at is not None]
     free_at = [
         handed[limit - 1] + window for window, limit in windows.items() if 0 < limit <= len(handed)

@@ -1,4 +1,4 @@
-"""Confirmation: validate a token, spend it by one conditional UPDATE, renew it, or disown it."""
+"""Links: inspect one, confirm with it, renew it, or disown the sign-up behind it."""
 
 from dataclasses import dataclass, field, replace
 
@@ -47,7 +47,7 @@ _NOTHING = Named()
 
 @failures.discreet
 def inspect(token: str, named: Named = _NOTHING) -> Opened:
-    """Return the verdict on ``token``, or on the text that contains it, without a change.
+    """Return the verdict on ``token``, or on a text that contains it, without changing anything.
 
     FOREIGN: no stored delivery has the token, or the delivery does not fit ``named``. Otherwise
     the token is genuine. It is READY, EXPIRED, ALREADY (the address is confirmed) or DEAD
@@ -96,7 +96,7 @@ def _verdict(
 
 @failures.discreet
 def confirm(token: str, named: Named = _NOTHING) -> Opened:
-    """Spend ``token``: CONFIRMED for exactly one caller, else the result of ``inspect``.
+    """Use ``token`` to confirm: CONFIRMED for exactly one caller, else the result of ``inspect``.
 
     The signal ``confirmed`` is sent inside the transaction.
     """
@@ -170,8 +170,8 @@ def disown(token: str) -> Opened:
     if confirmation and opened.verdict in {Verdict.READY, Verdict.EXPIRED}:
         with database.atomic():
             if withdraw(confirmation):
-                mine = Confirmation.objects.filter(pk=confirmation.pk)
-                mine.update(disowned_at=database.now())
+                row = Confirmation.objects.filter(pk=confirmation.pk)
+                row.update(disowned_at=database.now())
                 return opened
         return inspect(token)
     return opened

@@ -33,7 +33,7 @@ def start(
     time_zone: str | tzinfo | None = "",
     send: bool = True,
 ) -> Confirmation:
-    """Make ``account`` wait for a confirmation of its address, and send the message.
+    """Start the confirmation of an account's address, and send the message.
 
     ``account`` is a user, or an ``Account`` from a store that knows several addresses of a user.
     Call this function in the transaction that signs the user up. The message is sent after the
@@ -42,9 +42,9 @@ def start(
     ``client`` is the name of a client (default: the default client). ``redirect`` is one of its
     registered URLs. The default is that of the account's newest message for this client, else the
     first. ``dialect`` decides on the redirect after the confirmation. A dialect that is not
-    mounted has no effect. ``language`` and ``time_zone`` are those of the message. The site's are
-    used if they are empty or None, or if the site does not have the language or Python the time
-    zone. ``send=False`` only writes the row.
+    mounted has no effect. ``language`` and ``time_zone`` are those of the message. For an empty
+    value, None, a language that the site lacks or an unknown time zone, those of the site are
+    used. ``send=False`` only writes the row.
 
     A call for an address that was confirmed or withdrawn makes it pending again and invalidates old
     links. A message that is still queued for it is superseded. During a cooldown the new message

@@ -238,12 +238,12 @@ class TestUnknownIsQuiet:
 
 
 @pytest.mark.parametrize("path", ["/api/user/", "/accounts/x", "/auth/", "/v1/users/x"])
-def test_paths_beside(path, reply):
+def test_neighbouring_paths(path, reply):
     """A path next to the dialects' belongs to the host: the answer is not the package's."""
     assert reply(Request(path=path)).status == 404
 
 
-def test_says_is_exact():
+def test_expected_replies_are_compared_exactly():
     """The comparison itself tells a body, a status and a header apart."""
     assert expected(400, b"{}") == Reply(400, b"{}", {"Content-Type": "application/json"})
     assert expected(400, b"{}") != expected(400, b"{}", {"Retry-After": "1"})

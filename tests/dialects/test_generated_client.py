@@ -119,7 +119,7 @@ def test_answer_is_read(answers, number):
     assert (answer["length"] == 0) == (call.parsed is None)
 
 
-def test_wait_is_told(answers):
+def test_wait_is_reported(answers):
     """The documented header of 429 is a whole number, up to the cooldown."""
     (limited,) = (answer for answer in answers if answer["status"] == 429)
     assert 1 <= int(limited["headers"]["retry-after"]) <= 60

@@ -32,8 +32,8 @@ def touch(request):
 urlpatterns = [path("touch/", touch)]
 
 
-def test_the_teller_tells(client, settings, db):
-    """A view that does touch the session is told on: the tests above can fail."""
+def test_session_access_is_detected(client, settings, db):
+    """A view that reads the session is detected, so the tests above can fail."""
     settings.MIDDLEWARE = MIDDLEWARE
     settings.ROOT_URLCONF = "tests.dialects.test_headers"
     client.raise_request_exception = False

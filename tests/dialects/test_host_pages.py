@@ -58,7 +58,7 @@ def test_get_falls_through(client, mount):
 @pytest.mark.parametrize(
     "general", [re_path(r"^.*$", page), path("accounts/<slug:name>", page), path("a", page)]
 )
-def test_get_of_no_page(client, mount, general):
+def test_get_without_a_page(client, mount, general):
     """Without a page of that path, a catch-all being none, GET is the vendor's wrong method."""
     mount(OURS, general)
     answer = client.get("/accounts/resend-confirmation")

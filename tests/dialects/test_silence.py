@@ -71,7 +71,7 @@ class TestSilence(Silence):
 
     @pytest.mark.parametrize("kind", BECOMES)
     @expand("quiet", rows=of_the_last)
-    def test_kinds_are_what_they_say(self, case, quiet, kind, site):
+    def test_kinds_lead_to_their_states(self, case, quiet, kind, site):
         """The compared cases really differ: each reaches a different end."""
         assert site.clock.epoch
         site.configure(QUIET=quiet)

@@ -351,7 +351,7 @@ def test_parameters_of_the_vendors_clients(case, reply, pending):
     assert reply(request) == expected(204)
 
 
-def test_project_id_beside_client_id(reply, pending):
+def test_project_id_with_client_id(reply, pending):
     """OAuth 2.0 uses ``client_id``; an additional ``projectId`` is not read."""
     assert reply(oauth2_request(ADDRESS, projectId="nobody's")) == expected(204)
 

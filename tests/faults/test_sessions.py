@@ -249,7 +249,7 @@ def test_a_wrong_clock(world, offset, quiet):
 
 @on_servers
 @pytest.mark.parametrize("offset", [3600, -3600])
-def test_nothing_but_wrong_clocks(world, offset):
+def test_wrong_clocks_alone(world, offset):
     """Couriers that are all an hour off carry what is due by the database's clock."""
     world.serve()
     world.ask(40, FAULTS_QUIET="1")

@@ -120,7 +120,7 @@ def test_expired(application, land, client):
     assert exchange(client, code).json()["error"] == "invalid_grant"
 
 
-def test_state_beside_the_code(application, pending, client):
+def test_state_with_the_code(application, pending, client):
     """The redirect has the state as well as the code, and the click does not log in."""
     path = "/api/oauth2/user/resend_confirmation_link?client_id=57&state=state-of-mine"
     body = {"username": "pending@example.com"}
