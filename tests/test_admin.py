@@ -671,7 +671,7 @@ class TestSuppressions:
         assert not Suppression.objects.exists()
 
     def test_a_row_cannot_be_changed(self, root):
-        """It is there, or it is lifted."""
+        """A suppression exists or is lifted; its row is read-only."""
         row = Suppression.objects.create(digest="0" * 64, why="bounced", since=NOON)
         page = f"{SUPPRESSIONS}{row.pk}/change/"
         assert root.get(page).status_code == 200

@@ -217,7 +217,7 @@ def test_fenced(pending, clock, told, successor):
     told.clear()
     assert claims.hand_over(slow) is False
     claims.heartbeat(slow)
-    assert claims.mark(slow, DeliveryState.FAILED, told={"sends": 7}) is False
+    assert claims.mark(slow, DeliveryState.FAILED, summary={"sends": 7}) is False
     assert claims.put_back(slow, timedelta()) is False
     assert Delivery.objects.values().get() == before
     assert Confirmation.objects.get().sends == 0
@@ -414,7 +414,7 @@ def test_told_once(pending, cut, told):
     made = claimed("one")
     told.clear()
     cut.extend([OperationalError("server closed the connection unexpectedly")] * 5)
-    assert claims.mark(made, DeliveryState.SENT, told={"sends": 1}) is True
+    assert claims.mark(made, DeliveryState.SENT, summary={"sends": 1}) is True
     assert (cut, states()) == ([], [DeliveryState.SENT])
     assert Confirmation.objects.get().sends == 1
     assert told == [(made.delivery.pk, DeliveryState.SENT, Reason.NONE)]
@@ -482,7 +482,7 @@ def test_marks_and_tells_in_one_transaction(pending, monkeypatch):
         return filter_(**given)
 
     monkeypatch.setattr(Confirmation.objects, "filter", fail_once)
-    assert claims.mark(made, DeliveryState.SENT, told={"sends": 1}) is True
+    assert claims.mark(made, DeliveryState.SENT, summary={"sends": 1}) is True
     monkeypatch.undo()
     assert seen == [[DeliveryState.SENT]] * 2
     assert Confirmation.objects.get().sends == 1

@@ -112,10 +112,10 @@ def _send(claim: Claim, connection: Connection) -> SendResult | None:
     if token is None:
         claims.end(claim, Reason.ADDRESS_CHANGED)
         return None
-    letter = message.write(delivery, confirmation, account, token)
+    mail = message.write(delivery, confirmation, account, token)
     if not claims.hand_over(claim):
         return None
-    return connection.send(letter, delivery.pk, heartbeat=lambda: claims.heartbeat(claim))
+    return connection.send(mail, delivery.pk, heartbeat=lambda: claims.heartbeat(claim))
 
 
 def _is_superseded(claim: Claim) -> bool:
@@ -171,10 +171,10 @@ def _skip_reason(confirmation: Confirmation | None, account: Account | None) -> 
 def _accepted(claim: Claim, result: SendResult) -> None:
     now = database.now()
     facts = {"sent_at": now, "provider_id": result.provider_id}
-    told = {"sends": F("sends") + 1, "last_sent_at": now}
-    if not claims.end(claim, Reason.NONE, told=told, error_class="", error_code="", **facts):
+    summary = {"sends": F("sends") + 1, "last_sent_at": now}
+    if not claims.end(claim, Reason.NONE, summary=summary, error_class="", error_code="", **facts):
         # The provider's webhook was faster and has set the state. Only the facts are added.
-        claims.note(claim, facts, told)
+        claims.note(claim, facts, summary)
 
 
 def _not_accepted(claim: Claim, result: SendResult) -> None:

@@ -193,15 +193,15 @@ def mark(
     claim: Claim,
     state: DeliveryState,
     *,
-    told: Mapping[str, Any] | None = None,
+    summary: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> bool:
     """Record the result of a claimed delivery. Return False if the lease was lost.
 
-    The same transaction writes the state and ``told`` to the confirmation, unless the delivery is
-    requeued or superseded. If the delivery ended without a message, its slot of the cooldown is
-    released. A sent message that is not marked would be sent again, so the write is retried on
-    new database connections until the lease ends.
+    The same transaction writes the state, and the columns in ``summary``, to the confirmation,
+    unless the delivery is requeued or superseded. If the delivery ended without a message, its slot
+    of the cooldown is released. A sent message that is not marked would be sent again, so the write
+    is retried on new database connections until the lease ends.
     """
     # The confirmation takes its state from the newer delivery.
     superseded = values.get("reason") is Reason.SUPERSEDED
@@ -217,19 +217,23 @@ def mark(
             if held:
                 states.release(claim.delivery, state)
             if held and state is not DeliveryState.QUEUED and not superseded:
-                states.copy_to_confirmation(claim.delivery.confirmation_id, state, **(told or {}))
+                states.copy_to_confirmation(
+                    claim.delivery.confirmation_id, state, **(summary or {})
+                )
             return held
 
     return _write_down(claim, write, values)
 
 
-def note(claim: Claim, facts: dict[str, Any], told: Mapping[str, Any]) -> None:
-    """Write ``facts`` and ``told`` once, after another process has set the state."""
+def note(claim: Claim, facts: dict[str, Any], summary: Mapping[str, Any]) -> None:
+    """Write ``facts`` and ``summary`` once, if another process has set the state."""
 
     def write(facts: dict[str, Any]) -> None:
         with database.atomic():
             if Delivery.objects.filter(pk=claim.delivery.pk, sent_at=None).update(**facts):
-                Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0).update(**told)
+                Confirmation.objects.filter(pk=claim.delivery.confirmation_id or 0).update(
+                    **summary
+                )
 
     _write_down(claim, write, facts)
 

@@ -33,5 +33,5 @@ def _insert(delivery: Delivery, state: DeliveryState, wait: timedelta) -> None:
 
 def announce(delivery_id: int, state: DeliveryState, reason: Reason) -> None:
     """Send ``delivery_changed`` after the commit."""
-    told = {"delivery_id": delivery_id, "state": state, "reason": reason}
-    database.on_commit(partial(delivery_changed.send_robust, Delivery, **told))
+    values = {"delivery_id": delivery_id, "state": state, "reason": reason}
+    database.on_commit(partial(delivery_changed.send_robust, Delivery, **values))

@@ -122,9 +122,9 @@ def _store(request: ResendRequest, identity: Address | str, draft: Delivery) -> 
     if not backlog.admits(request.caller):
         return result
     draft.identity = request.identity
-    tells = Outcome.COOLING_DOWN not in request.quiet
+    reveals_cooldown = Outcome.COOLING_DOWN not in request.quiet
     with database.atomic():
-        if tells and (wait := cooldown.take(_typed(identity))):
+        if reveals_cooldown and (wait := cooldown.take(_typed(identity))):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         outbox.insert_request(draft)
         backlog.inserted()

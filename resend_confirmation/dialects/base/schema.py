@@ -156,11 +156,11 @@ class DialectSchema(AutoSchema):
         Without such a row, the number decides: below 400 it is a success, otherwise an error.
         """
         rows = [(variant, row) for variant, _, row in self._rows() if row.status == status]
-        told = dict.fromkeys(
+        listed = dict.fromkeys(
             (variant, row == variant.answers[variant.succeeded]) for variant, row in rows
         )
         succeeds = isinstance(status, int) and status < HTTPStatus.BAD_REQUEST
-        for variant, is_success in told or [(variant, succeeds) for variant in self._classes]:
+        for variant, is_success in listed or [(variant, succeeds) for variant in self._classes]:
             if is_success:
                 yield variant.media_type, variant.success_class
             else:
