@@ -5,9 +5,12 @@ import threading
 
 import pytest
 from celery import Celery, _state
+from django.core import mail
 
 from resend_confirmation.carriers import celery
 from resend_confirmation.carriers.celery import CeleryCarrier
+
+from .factories import PendingFactory, queued
 
 pytestmark = pytest.mark.database
 
@@ -67,8 +70,9 @@ def test_tried_again(carrier, monkeypatch, caplog):
     ]
 
 
-def test_hangs(carrier, monkeypatch, caplog):
-    """A publication that never ends is given up at the next wake after its time."""
+@pytest.mark.parametrize("late", [refuse, lambda: None])
+def test_hangs(carrier, monkeypatch, caplog, late):
+    """A publication that does not end is given up at the next wake after its time, for good."""
     Celery("site", broker="memory://")
     end = threading.Event()
     hanging = threading.Event()
@@ -76,6 +80,7 @@ def test_hangs(carrier, monkeypatch, caplog):
     def hang():
         hanging.set()
         end.wait(DEADLINE)
+        late()
 
     broker = Broker(hang)
     monkeypatch.setattr(celery, "publish", broker.publish)
@@ -87,9 +92,13 @@ def test_hangs(carrier, monkeypatch, caplog):
     monkeypatch.setattr(celery, "ABANDON_SECONDS", 0.0)
     carrier.wake()
     assert broker.published.wait(DEADLINE)
+    carrier._end()
     end.set()
     first.join(DEADLINE)
-    assert caplog.messages[0] == ("The broker could not be notified (no answer); retrying")
+    assert caplog.messages == [
+        "The broker could not be notified (no answer); retrying",
+        "The broker can be notified again",
+    ]
 
 
 def test_w035_no_broker(carrier, monkeypatch, caplog):
@@ -105,6 +114,8 @@ def test_w035_no_broker(carrier, monkeypatch, caplog):
 
 def test_applications(carrier):
     """The site's application is found from every thread, though Celery knows it in its own."""
+    # It is made once a task is looked up, and is the application of all other threads.
+    assert celery.application().main == "default"
     site = Celery("site", broker="memory://")
     assert carrier.check() == []
     found = []
@@ -114,13 +125,14 @@ def test_applications(carrier):
     assert found == [site]
 
 
-def test_queue(apps):
-    """The option ``queue`` names the queue that the task is published to."""
+@pytest.mark.parametrize(("options", "name"), [({}, "celery"), ({"queue": "mail"}, "mail")])
+def test_queue(apps, options, name):
+    """The option ``queue`` names the queue that the task is published to, or else Celery does."""
     site = Celery("site", broker="memory://")
-    carrier = CeleryCarrier(queue="mail")
+    carrier = CeleryCarrier(**options)
     carrier.wake()
     carrier._end()
-    with site.connection_for_read() as connection, connection.SimpleQueue("mail") as queue:
+    with site.connection_for_read() as connection, connection.SimpleQueue(name) as queue:
         message = queue.get(timeout=DEADLINE)
         message.ack()
     assert message.headers["task"] == "resend_confirmation.drain"
@@ -143,3 +155,12 @@ def test_stopped_while_the_broker_is_away(carrier, monkeypatch):
     carrier._stopping.set()
     thread.join(DEADLINE)
     assert not thread.is_alive()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_task():
+    """The task sends everything that is due."""
+    for _ in range(2):
+        queued(PendingFactory.create())
+    celery.drain()
+    assert len(mail.outbox) == 2

@@ -20,7 +20,7 @@ from django.db import (
     connections,
     transaction,
 )
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from resend_confirmation import database
 from resend_confirmation.courier import Tally, links, message, send_due
@@ -510,6 +510,15 @@ def test_a_webhook_that_is_faster(pending, clock, script, monkeypatch, state):
     assert confirmation.last_sent_at == clock.now
 
 
+def test_facts_are_added_once(pending, clock):
+    """A repeated write of a message that was sent does not count it again."""
+    queued(pending)
+    made = claimed("one")
+    for _ in range(2):
+        claims.note(made, {"sent_at": clock.now}, {"sends": F("sends") + 1})
+    assert (row().sent_at, Confirmation.objects.get().sends) == (clock.now, 1)
+
+
 # Sessions that are cut before the message is handed over
 
 
@@ -574,3 +583,6 @@ def test_a_database_that_stays_away(pending, clock, monkeypatch):
     assert (found.state, found.reason) == (DeliveryState.QUEUED, Reason.CRASHED)
     # A table that is away is not the row's fault.
     assert found.attempts == 0
+    clock.now = found.asked_at + timedelta(hours=24)
+    assert send_due() == Tally(unsent=1)
+    assert (row().state, row().reason) == (DeliveryState.FAILED, Reason.TOO_LATE)

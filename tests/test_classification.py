@@ -10,6 +10,7 @@ import requests
 from anymail.exceptions import (
     AnymailAPIError,
     AnymailConfigurationError,
+    AnymailError,
     AnymailInvalidAddress,
     AnymailRecipientsRefused,
     AnymailRequestsAPIError,
@@ -18,6 +19,8 @@ from anymail.exceptions import (
 )
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import ReadTimeoutError as Urllib3ReadTimeout
 
 from resend_confirmation.deadline import DeadlineExceeded, JobEnded, NotStarted
 from resend_confirmation.email_backend import Failure
@@ -111,8 +114,10 @@ TABLE = [
     (AnymailConfigurationError("no"), *[CONFIGURATION] * 3, ""),
     (AnymailSerializationError("no"), *[UNSUPPORTED] * 3, ""),
     (AnymailAPIError("no"), AMBIGUOUS, NOT_ACCEPTED, NOT_ACCEPTED, ""),
+    (AnymailError("no sender domain"), *[CONFIGURATION] * 3, ""),
     (over_botocore(EndpointConnectionError()), *[NOT_ACCEPTED] * 3, ""),
     (over_botocore(ReadTimeoutError()), *[AMBIGUOUS] * 3, ""),
+    (over_botocore(Urllib3ReadTimeout(HTTPConnectionPool("x"), "/", "")), *[AMBIGUOUS] * 3, ""),
     (over_http(400), REFUSED, REFUSED, REFUSED, "400"),
     (over_http(200), *[AMBIGUOUS] * 3, "200"),
     *((over_http(status), *[CONFIGURATION] * 3, str(status)) for status in (401, 403, 404, 420)),

@@ -283,6 +283,12 @@ class TestPending:
         served = Delivery.objects.values_list("confirmation__account__username", flat=True)
         assert sorted(served) == names
 
+    def test_a_dry_run_of_a_store_that_lists_too_much(self, confirmed, change):
+        """An account that a list of the store's has although it is not pending is told as such."""
+        change(ACCOUNTS="tests.account_stores.test_contract.Generous")
+        ran = Ran("send", "--pending", "--dry-run")
+        assert ran.lines == ["already confirmed: 1"]
+
     def test_dry_run_only_reports(self, pending):
         """It knows of cooldowns that run, and takes none."""
         waiting("other")
@@ -702,6 +708,20 @@ class TestSignals:
                 assert not stop.is_set()
         finally:
             signal.signal(signal.SIGHUP, before)
+
+    @pytest.mark.database
+    def test_outside_of_the_main_thread(self):
+        """A command in another thread of a process leaves its signals alone."""
+        seen = []
+
+        def heed():
+            with stopping.stop_on_signals() as stop:
+                seen.extend([signal.getsignal(signal.SIGTERM), stop.is_set()])
+
+        thread = threading.Thread(target=heed)
+        thread.start()
+        thread.join()
+        assert seen == [signal.getsignal(signal.SIGTERM), False]
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_work_until_a_signal(self, monkeypatch, number):

@@ -205,3 +205,8 @@ def test_many_addresses():
     waits = at_once(take_one)
     assert errors_in(waits) == []
     assert waits.count(0) == 5
+
+
+def test_name():
+    """A cooldown is named by the beginning of its digest, which is enough for staff's logs."""
+    assert str(Cooldown(digest="0123456789abcdef" * 4)) == "01234567…"

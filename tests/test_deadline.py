@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from types import SimpleNamespace
 
 import pytest
 
@@ -206,6 +207,27 @@ def test_a_heartbeat_that_fails(pipe):
         run_with_timeout(0.1, pipe.read, abort=pipe.close, heartbeat=heartbeat)
     assert pipe.aborted == 1
     wait_until_idle()
+
+
+def test_interrupted(monkeypatch):
+    """An exception raised in the caller's wait, as by a signal's handler, waits for the work."""
+    go_on, reached = threading.Event(), []
+
+    class Interrupted(threading.Event):
+        def wait(self, timeout=None):
+            if not go_on.is_set():
+                go_on.set()
+                raise ZeroDivisionError
+            return super().wait(timeout)
+
+    def work():
+        assert go_on.wait(LONG)
+        reached.append("the end of the work")
+
+    monkeypatch.setattr(deadline, "threading", SimpleNamespace(Event=Interrupted))
+    with pytest.raises(ZeroDivisionError):
+        run_with_timeout(LONG, work, abort=no_abort)
+    assert reached == ["the end of the work"]
 
 
 def test_threads_are_used_again():

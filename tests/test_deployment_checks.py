@@ -12,7 +12,7 @@ from anymail.webhooks.mailgun import MailgunTrackingWebhookView
 from anymail.webhooks.postmark import PostmarkInboundWebhookView, PostmarkTrackingWebhookView
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from django.core import checks
+from django.core import checks, mail
 from django.core.cache.backends.base import BaseCache
 from django.core.checks import CheckMessage, run_checks
 from django.urls import include, path
@@ -20,6 +20,7 @@ from django.urls import include, path
 from resend_confirmation.conf import Backend
 from resend_confirmation.deliveries.wake import carrier
 
+from .factories import PendingFactory, queued
 from .mailers import SMTP, through
 from .new_project import NewProject
 from .test_docs import blocks, page
@@ -347,6 +348,15 @@ def test_w009_names_the_key_without_its_value(found, production):
     assert "hunter2" not in str(message)
 
 
+def test_w010_unusable_key(production):
+    """W010: a key that cannot be used is reported once, as E014."""
+    (client,) = GOOD["CLIENTS"]
+    signing = {"key": "x" * 32, "algorithm": "RS256"}
+    production.RESEND_CONFIRMATION = GOOD | {"CLIENTS": [{**client, "signing": signing}]}
+    messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
+    assert [message.id for message in messages] == ["resend_confirmation.E014"]
+
+
 def private(bits: int) -> str:
     """An RSA key as text."""
     key = rsa.generate_private_key(65537, bits)
@@ -403,6 +413,17 @@ def test_options_of_tasks(settings):
     carrier(Backend("tasks", {"backend": "other", "queue": "mail"})).wake()
     (result,) = import_module(TASKS).task_backends["other"].results
     assert result.task.queue_name == "mail"
+
+
+@pytest.mark.database
+@pytest.mark.django
+@pytest.mark.django_db(transaction=True)
+def test_the_task():
+    """The task of django.tasks sends everything that is due."""
+    for _ in range(2):
+        queued(PendingFactory.create())
+    import_module("resend_confirmation.carriers.tasks").drain.call()
+    assert len(mail.outbox) == 2
 
 
 def test_w016_a_carrier_of_the_hosts(ids):

@@ -172,3 +172,29 @@ def test_raised_in_the_wait_itself():
     with pytest.raises(KeyboardInterrupt):
         hold()
     assert reached == ["the end of the work", True]
+
+
+def test_the_second_time_with_a_handler_that_returns():
+    """It is called for both requests, and again for the one that the context still holds."""
+    seen = []
+    with handled(signal.SIGINT, lambda number, frame: seen.append(number)), Held():
+        signal.raise_signal(signal.SIGINT)
+        assert seen == []
+        signal.raise_signal(signal.SIGINT)
+        assert seen == [signal.SIGINT] * 2
+    assert seen == [signal.SIGINT] * 3
+
+
+def test_a_signal_that_would_end_the_process(monkeypatch):
+    """Without a handler of Python's, it takes effect at the end of the context."""
+    raised = []
+    send = signal.raise_signal
+    monkeypatch.setattr(
+        signal, "raise_signal", lambda number: raised.append((number, signal.getsignal(number)))
+    )
+    with handled(signal.SIGHUP, signal.SIG_DFL):
+        with Held() as held:
+            send(signal.SIGHUP)
+            assert held.must_end()
+            assert raised == []
+        assert raised == [(signal.SIGHUP, signal.SIG_DFL)]

@@ -16,7 +16,7 @@ from django.test import Client
 
 from resend_confirmation import clients, engine, start, tokens, withdraw
 from resend_confirmation.accounts import ConfirmationStore
-from resend_confirmation.courier import Tally, send_due
+from resend_confirmation.courier import Tally, links, send_due
 from resend_confirmation.dialects.base import ResendView
 from resend_confirmation.engine import Result
 from resend_confirmation.limits import cooldown
@@ -1050,3 +1050,12 @@ def test_loading_again_asks_nothing(pending, client, clock):
     for _ in range(2):
         assert title(client.get(response["Location"])) == SENT
     assert rows() == before
+
+
+def test_a_generation_that_another_courier_took(token):
+    """A courier that was overtaken takes the generation after that."""
+    confirmation = Confirmation.objects.get()
+    Confirmation.objects.update(generation=confirmation.generation + 1)
+    generation, _ = links._next(confirmation, datetime(2030, 1, 1, tzinfo=UTC))
+    assert generation == 3
+    assert Confirmation.objects.get().generation == 3

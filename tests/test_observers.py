@@ -3,7 +3,7 @@
 import pickle
 import smtplib
 import socket
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import requests
@@ -23,6 +23,8 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from resend_confirmation import engine
+from resend_confirmation.email_backend import Connection
+from resend_confirmation.email_backend.observers import Transcript, observe
 from resend_confirmation.models import Delivery
 from resend_confirmation.outcomes import DeliveryState, Reason
 
@@ -440,3 +442,85 @@ def test_put_off_on_a_new_session(talker):
     engine.drain()
     assert (server.sessions, len(server.bodies)) == (2, 1)
     assert Delivery.objects.get(state=S.QUEUED).attempts == 1
+
+
+# Sessions of other kinds, and messages that were given up
+
+
+class Foreign(SMTPBackend):
+    """Has a session that is not one of smtplib's, and fails once it has sent."""
+
+    sent: ClassVar[list[Any]] = []
+    connection: Any = None
+
+    def open(self):
+        self.connection = object()
+        return True
+
+    def close(self):
+        self.connection = None
+
+    def send_messages(self, messages):
+        self.sent.extend(messages)
+        raise TimeoutError
+
+
+def test_a_session_of_another_library(pending, settings, monkeypatch):
+    """A session that cannot be observed leaves the message ambiguous."""
+    monkeypatch.setattr(Foreign, "sent", [])
+    through(settings, "tests.test_observers.Foreign")
+    queued(pending)
+    drain_to_the_end()
+    assert (len(Foreign.sent), ending()) == (2, (S.UNKNOWN, Reason.DOUBTFUL, 1))
+
+
+@pytest.mark.parametrize(
+    ("verb", "expected"),
+    [
+        (b"mail", (S.QUEUED, Reason.NOT_ACCEPTED, 0)),
+        (b"From", (S.QUEUED, Reason.DOUBTFUL, 1)),
+    ],
+)
+def test_a_session_that_breaks_while_it_is_written_to(pending, talker, monkeypatch, verb, expected):
+    """Only a break in the body is ambiguous, since the server may have had it all."""
+    talker()
+    send = smtplib.SMTP.send
+
+    def break_off(session, data):
+        text = data if isinstance(data, bytes) else data.encode()
+        if text.startswith((verb, b"Content-Type") if verb == b"From" else verb):
+            raise BrokenPipeError
+        return send(session, data)
+
+    monkeypatch.setattr(smtplib.SMTP, "send", break_off)
+    queued(pending)
+    engine.drain()
+    assert ending() == expected
+
+
+def test_a_reply_after_the_end():
+    """The reply to a message that was given up is ignored: it may be half a line."""
+    transcript = Transcript()
+    transcript.note_sending("mail FROM:<a@b.example>")
+    transcript.is_over = True
+    transcript.note_reply(550)
+    assert transcript.verdict() is None
+
+
+def test_a_request_after_the_end(settings):
+    """A provider is not asked any more for a message that was given up."""
+    backend = AnymailBackend()
+    observer = observe(backend)
+    observer.end()
+    with pytest.raises(RuntimeError, match="given up"):
+        backend.send_messages([mail.EmailMessage("s", "b", "a@b.example", ["c@d.example"])])
+    assert mail.outbox == []
+
+
+def test_a_backend_without_a_time_out(talker, settings):
+    """A silent server does not block a thread for ever: the time-out is twice the deadline."""
+    server = talker()
+    through(settings, SMTP, host="127.0.0.1", port=server.port, timeout=None)
+    with Connection() as connection:
+        assert connection.open() is None
+        assert connection._backend.timeout == 60

@@ -101,6 +101,16 @@ def test_digest_of_anything(text):
     assert re.fullmatch(r"[0-9a-f]{64}", tokens.digest(text))
 
 
+@pytest.mark.parametrize(("times", "found"), [(3, True), (4, False)])
+def test_encoded_again_and_again(times, found):
+    """Percent-encoding is undone three times, so that a long text costs only so much."""
+    token = "a" * 20 + "-" + "b" * 22
+    text = f"token={token.replace('-', '%2D')}"
+    for _ in range(times - 1):
+        text = text.replace("%", "%25")
+    assert (token in tokens.candidates(text)) is found
+
+
 def test_new_selector():
     """A selector is 32 hexadecimal digits, and never the same twice."""
     made = {tokens.new_selector() for _ in range(1000)}

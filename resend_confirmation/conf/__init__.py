@@ -71,11 +71,9 @@ class Settings:
         """Return the rate of ``dialect`` for one network, e.g. ``"60/m"``; None means unlimited."""
         return self.THROTTLE.get(dialect, self.THROTTLE.get("default"))
 
-    def throttle_of_all(self) -> str | None:
-        """Return the rate of one network over all dialects, at least that of each dialect."""
+    def throttle_of_all(self) -> str:
+        """Return the rate of one network over all dialects, at least that of each limited one."""
         rates = [rate for rate in self.THROTTLE.values() if rate is not None]
-        if not rates:
-            return None
         most = max(int(rate.partition("/")[0]) for rate in rates)
         return f"{most}/{max(rates, key=_per_second).partition('/')[2]}"
 

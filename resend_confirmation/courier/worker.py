@@ -98,7 +98,7 @@ def _send(claim: Claim, connection: Connection) -> SendResult | None:
     delivery, confirmation = claim.delivery, claim.delivery.confirmation
     if _is_superseded(claim):
         return None
-    account = _account(confirmation)
+    account = accounts.of(confirmation.account_id, confirmation.parsed) if confirmation else None
     stop = _skip_reason(confirmation, account)
     if stop or confirmation is None or account is None:
         claims.end(claim, stop or Reason.ADDRESS_CHANGED)
@@ -149,12 +149,6 @@ def _pass_limits(claim: Claim, confirmation: Confirmation, address: Address) -> 
             return TOO_LATE
         links.forget(delivery)
     return None
-
-
-def _account(confirmation: Confirmation | None) -> Account | None:
-    if confirmation is None:
-        return None
-    return accounts.of(confirmation.account_id, confirmation.parsed)
 
 
 def _skip_reason(confirmation: Confirmation | None, account: Account | None) -> Reason | None:

@@ -146,7 +146,8 @@ def send_all(
     after each chunk, and ``is_stopping`` before each account.
     """
     totals = Totals()
-    for chunk in _chunks(accounts.store().pending()):
+    # A host's store may return a list, which ``islice`` would begin again for each chunk.
+    for chunk in _chunks(iter(accounts.store().pending())):
         for account, client in _chosen(chunk, chosen):
             is_enough = chosen.limit is not None and totals.endings[Outcome.SENT] >= chosen.limit
             if is_enough or is_stopping():

@@ -46,7 +46,7 @@ def check(request: HttpRequest, dialect: str) -> Exceeded | None:
     rate = known.throttle(dialect)
     if rate is None or not is_on():
         return None
-    rates = {rate, known.throttle_of_all() or rate}
+    rates = {rate, known.throttle_of_all()}
     exceeded = _counted([each for rate in rates for each in _limits("throttle", request, rate)])
     return max(exceeded, key=lambda each: each.retry_after, default=None)
 

@@ -395,6 +395,13 @@ def test_without_a_row(ask, arrived, press, log_in):
     assert log_in("jane") == "/"
 
 
+def test_another_spelling_of_its_row():
+    """The user's own address is that of the row, however the two are written."""
+    user = User.objects.create_user("jane", "jane@B\u00dcCHER.example")
+    EmailAddress.objects.create(user=user, email="jane@xn--bcher-kva.example", primary=True)
+    assert [account.address for account in find_accounts("jane")] == ["jane@xn--bcher-kva.example"]
+
+
 def test_outside_of_a_request(several, ask, arrived, settings):
     """Staff's tools confirm without a request; allauth's own notices go out all the same."""
     settings.ACCOUNT_CHANGE_EMAIL = True

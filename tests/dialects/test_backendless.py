@@ -444,3 +444,16 @@ def test_expired_page_still_sends_a_new_link(pages, reply, pending, delivered, c
     assert client.post("/confirm/new/", {"token": token_of(message)}).status_code == 303
     (renewed,) = delivered()
     assert token_of(renewed) != token_of(message)
+
+
+@pytest.mark.django_db
+def test_the_request_target_of_gunicorn(client):
+    """A number sign belongs to the identity, although gunicorn's PATH_INFO ends before it."""
+    PendingFactory.create(username="ann#1", email="ann@example.com")
+    answer = client.post(
+        "/api/users/resendconfirmation/ann",
+        RAW_URI="/api/users/resendconfirmation/ann%231?x=1",
+        HTTP_HOST="game.example",
+    )
+    assert answer.status_code == 200
+    assert Delivery.objects.filter(confirmation__account__username="ann#1").exists()

@@ -55,6 +55,15 @@ def test_get_falls_through(client, mount):
     ]
 
 
+def test_get_of_a_page_with_a_slash(client, mount, settings):
+    """GET is redirected to the host's page that ends in a slash, where APPEND_SLASH says so."""
+    mount(OURS, path("accounts/resend-confirmation/", page))
+    answer = client.get("/accounts/resend-confirmation?a=1")
+    assert (answer.status_code, answer["Location"]) == (301, "/accounts/resend-confirmation/?a=1")
+    settings.APPEND_SLASH = False
+    assert client.get("/accounts/resend-confirmation").status_code == 405
+
+
 @pytest.mark.parametrize(
     "general", [re_path(r"^.*$", page), path("accounts/<slug:name>", page), path("a", page)]
 )

@@ -188,6 +188,14 @@ def test_nested_refusal(more, name, kind, value):
     assert all(type(text) is str for text in found.detail.errors[name])
 
 
+@pytest.mark.filterwarnings("ignore:The list-based error format")
+def test_nested_refusal_in_a_list_of_errors(settings):
+    """Django REST framework before 3.18 has the errors of a list's items in a list."""
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "LIST_SERIALIZER_ERRORS_AS_DICT": False}
+    found = body_of('{"email": "ann", "devices": [{"captcha_token": "a"}, {}]}')
+    assert (found.detail.name, found.detail.fault) == ("devices.1.captcha_token", Fault.MISSING)
+
+
 @pytest.mark.parametrize("number", ["1" * 400, "-" + "1" * 400, "1e999"])
 def test_a_number_beyond_a_double(number):
     """A number that no double holds is malformed however it is spelt."""

@@ -11,6 +11,8 @@ from rest_framework.response import Response
 from rest_framework.schemas.generators import EndpointEnumerator
 from rest_framework.views import APIView
 
+from resend_confirmation.dialects.quiva.resend import QuivaResend
+
 pytestmark = pytest.mark.django
 
 
@@ -85,6 +87,24 @@ def test_left_out(configure, settings):
     configure(OPENAPI_ANSWERS="vendor")
     found = SchemaGenerator(patterns=patterns).get_schema(public=True)
     assert len(found["paths"]) == 10
+
+
+@extend_schema(exclude=True)
+class Undocumented(QuivaResend):
+    """A dialect that the host keeps out of its document."""
+
+
+def test_one_left_out():
+    """The host may leave a single operation out."""
+    patterns: list = [path("ours", QuivaResend.as_view()), path("mine", Undocumented.as_view())]
+    found = SchemaGenerator(patterns=patterns).get_schema(public=True)
+    assert list(found["paths"]) == ["/ours"]
+
+
+def test_a_wrong_setting(configure):
+    """A wrong value, which a check reports, does not keep the views' module from loading."""
+    configure(OPENAPI_ANSWERS="everything")
+    assert QuivaResend.schema is not None
 
 
 #: The answers of each operation beyond its vendor's document, and the headers of its 429.

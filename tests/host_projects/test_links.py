@@ -93,6 +93,18 @@ def test_i18n_patterns(language, path, active, settings, client):
     assert f'action="{path}"' in page.content.decode()
 
 
+def test_not_found_in_a_language(settings, client):
+    """A 404 at a path with a language is the host's page in its URLconf, as LocaleMiddleware does.
+
+    Without a language, that middleware would redirect to any page of the host's.
+    """
+    settings.ROOT_URLCONF = "tests.host_projects.urls_translated"
+    settings.MIDDLEWARE = MIDDLEWARE
+    found = client.get("/de/confirm/", {"token": "x"})
+    assert found.status_code == 404
+    assert not hasattr(found.wsgi_request, "urlconf")
+
+
 def test_language_code_that_is_not_offered(settings):
     """If LANGUAGE_CODE is not among LANGUAGES a message is still sent."""
     settings.LANGUAGES = [("de", "Deutsch")]

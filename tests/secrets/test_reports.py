@@ -272,6 +272,23 @@ def test_a_request_over_asgi():
     assert FORM not in repr([scope, request, request.META, request.GET])
 
 
+def test_a_path_over_asgi():
+    """A token in the path is cut off the scope's path too."""
+    path = f"/confirm/?token={FORM}"
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [],
+    }
+    request = ASGIRequest(scope, BytesIO())
+    assert FORM in redaction.take(request, f"?token={FORM}").token
+    assert (scope["path"], scope["raw_path"]) == ("/confirm/", b"/confirm/")
+    assert FORM not in repr([scope, request, request.META, request.path_info])
+
+
 def test_malformed_token_is_not_looked_for_elsewhere():
     """A word in place of a token is not looked for elsewhere."""
     request = RequestFactory().get("/confirm/?token=e", HTTP_ACCEPT="text/html, e")
@@ -322,6 +339,8 @@ def record(message, args):
         (f"GET /?csrftoken={FORM}", (), f"?csrftoken={FORM}"),
         ("Error handling request %s %s", ("GET", f"/c/?token={FORM}"), "/c/?token=..."),
         ('"GET / HTTP/1.1" "%s"', (f"https://a.example/#token={FORM}",), "/#token=..."),
+        (f"GET /?token={FORM[:9]}&{FORM[9:]} HTTP/1.1", (), "?token=... HTTP"),
+        (["no", "text"], (), "['no', 'text']"),
     ],
 )
 def test_access_log(message, args, text):

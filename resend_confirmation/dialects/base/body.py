@@ -7,7 +7,7 @@ from contextlib import suppress
 from io import BytesIO
 from typing import Any, NoReturn, Protocol
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest, QueryDict, UnreadablePostError
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
@@ -71,8 +71,6 @@ def raw(request: HttpRequest) -> bytes | None:
     else:
         try:
             found = stream.read(MAX_BODY + 1)
-        except RequestDataTooBig:
-            return None
         except (UnreadablePostError, OSError):
             return b""  # The client has disconnected.
         except Exception:

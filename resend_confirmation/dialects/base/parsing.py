@@ -199,8 +199,7 @@ def _found(errors: Any, value: Any, path: str = "") -> Iterator[_Found]:
     elif any(not isinstance(error, str) for error in errors):
         below = enumerate(errors)
     else:
-        if errors:
-            yield path, list(errors), value
+        yield path, list(errors), value
         return
     for key, inner in below:
         if key == api_settings.NON_FIELD_ERRORS_KEY and path:
@@ -214,11 +213,11 @@ def _repeated_in(field: Any, value: Any, names: frozenset[str], path: str = "") 
     if isinstance(field, serializers.ListSerializer):
         for index, item in enumerate(value if isinstance(value, list) else ()):
             yield from _repeated_in(field.child, item, _names(item), _join(path, index))
-    elif isinstance(field, serializers.Serializer):
+    else:
         for name, inner in sorted(field.fields.items()):
             if name in names:
                 yield _join(path, name), _at(value, name)
-            if isinstance(inner, serializers.BaseSerializer):
+            if isinstance(inner, serializers.Serializer | serializers.ListSerializer):
                 below = _at(value, name)
                 yield from _repeated_in(inner, below, _names(below), _join(path, name))
 

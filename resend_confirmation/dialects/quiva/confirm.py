@@ -61,10 +61,9 @@ class QuivaConfirm(ConfirmView):
         inline=True,
     )
 
-    def success_body(self, answer: Answer, result: Opened) -> Mapping[str, Any] | None:
+    def success_body(self, answer: Answer, result: Opened) -> Mapping[str, Any]:
         """Return the account's data, which reveals nothing new to a caller that has the token."""
-        if result.account is None:
-            return None
+        assert result.account is not None  # An address is confirmed with its account.
         pk = str(result.account.user.pk)
         account, email = result.account.username, result.account.address
         return {"data": {"account": account, "email": email, "account_id": pk, "user_id": pk}}
