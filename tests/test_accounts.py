@@ -216,7 +216,7 @@ def test_changed_address(pending, state, standing):
 
 
 def test_the_newest_former_address_counts(pending):
-    """Of several former addresses the one that was asked for last says whether it waits."""
+    """Of several former addresses, the one requested last decides the standing."""
     assert engine.confirm_by_hand(Confirmation.objects.get())
     for address in ("second@example.com", "third@example.com"):
         pending.email = address
@@ -386,7 +386,7 @@ def test_flag_confirm_refused_undoes_ours(flag_store):
 
 
 def test_flag_pending(flag_store):
-    """Those who wait are inactive accounts that were started and not withdrawn."""
+    """Pending accounts are inactive ones that were started and not withdrawn."""
     asked = sign_up(username="asked")
     withdraw(start(sign_up(username="gone"), send=False))
     PendingFactory.create(username="active")

@@ -146,7 +146,7 @@ def test_same(one, other):
     ],
 )
 def test_not_the_same(one, other):
-    """Addresses whose letters some databases take for equal are not the same."""
+    """Addresses with letters that some databases treat as equal are not the same."""
     assert address_of(one) != address_of(other)
 
 

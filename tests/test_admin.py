@@ -769,7 +769,7 @@ class TestPaused:
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
     def test_no_warning_without_a_pause(self, root, path):
-        """A queue that is not paused is not spoken of."""
+        """Without a pause, the lists show no warning."""
         assert "messagelist" not in root.get(path).content.decode()
 
     def test_action_shows_the_warning_once(self, clock, root, paused):

@@ -598,7 +598,7 @@ SENT: dict[str, tuple[str, Any]] = {
 
 
 def test_every_provider_is_here():
-    """A backend that anymail adds is one that these tests miss."""
+    """Every backend of anymail is in these tests."""
     assert sorted(HERE - set(PROVIDERS) - OTHERS) == []
     assert set(SENT) == set(PROVIDERS)
 
@@ -627,7 +627,7 @@ def test_providers_id(provider, api, pending):
 
 
 def test_providers_id_of_another_spelling(settings, api):
-    """A provider that answers with the recipient in another spelling gives its id all the same."""
+    """The id is found if the provider answers with another spelling of the recipient."""
     use(settings, "mandrill", api.url)
     api.answer = Answer(
         200, [{"email": "pending@xn--bcher-kva.example", "status": "sent", "_id": "abc123"}]
@@ -698,7 +698,7 @@ KEYS = {
 
 @pytest.mark.parametrize("name", sorted(KEYS))
 def test_idempotency_key(name, settings, api, pending, clock):
-    """Every attempt at a message brings the same UUID as its key, another message another one."""
+    """Every attempt at a message has the same UUID as its key; another message has another."""
     use(settings, name, api.url)
     api.answer = Answer(500, {"message": "Try again"})
     queued(pending)

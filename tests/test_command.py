@@ -218,7 +218,7 @@ class TestPrinting:
         ids=ascii,
     )
     def test_complaints(self, arguments, capsys):
-        """Nor does a complaint about any argument."""
+        """Errors about arguments escape what was typed, too."""
         with pytest.raises((CommandError, SystemExit)) as raised:
             Command().run_from_argv(["manage.py", "resend_confirmation", *arguments])
         text = "".join([*capsys.readouterr(), str(raised.value)])
@@ -423,7 +423,7 @@ class TestDrain:
 
 class TestPrune:
     def test_it_deletes_and_counts(self, clock):
-        """In batches, each of which is told."""
+        """Rows are deleted in batches, each of which is reported."""
         for _ in range(5):
             Delivery.objects.create(state="ignored", asked_at=clock.now, not_before=clock.now)
         clock.move(days=8)
@@ -433,7 +433,7 @@ class TestPrune:
         assert not Delivery.objects.exists()
 
     def test_nothing_to_delete_is_no_failure(self):
-        """And it says so."""
+        """The output says that nothing was deleted."""
         ran = Ran("prune")
         assert (ran.lines, ran.progress, ran.code) == (["deleted: 0"], [], 0)
 

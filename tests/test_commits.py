@@ -100,7 +100,7 @@ def test_a_request(deaf, path, state):
 
 
 def test_a_sign_up(deaf):
-    """A sign-up is told that it failed, and its confirmation waits."""
+    """A sign-up reports a failure, although its confirmation is pending."""
     user = UserFactory.create(username="new")
     deaf.is_deaf = True
     with pytest.raises(DatabaseError):
@@ -110,7 +110,7 @@ def test_a_sign_up(deaf):
 
 
 def test_a_press(pending, deaf):
-    """A press is told of an error, and the next one that it is confirmed already."""
+    """A press reports an error, and the next one that the address is already confirmed."""
     token = linked(pending)
     deaf.is_deaf = True
     browser = Client(raise_request_exception=False)

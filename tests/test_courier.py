@@ -228,7 +228,7 @@ def test_reuse(pending, clock):
 
 
 def test_next_after_half(pending, clock):
-    """After half of its life the next message brings a new link."""
+    """After half of the link's lifetime, the next message has a new link."""
     queued(pending)
     send_due()
     clock.move(hours=12)
@@ -261,7 +261,7 @@ def test_next_for_another_landing(pending, landing):
 
 
 def test_newest(pending, change):
-    """Under ``newest`` every message brings a new link."""
+    """Under ``newest`` every message has a new link."""
     change(LINK_POLICY="newest")
     queued(pending)
     send_due()
@@ -339,7 +339,7 @@ def test_schedule(pending, clock, script):
 
 
 def test_never_past_half_of_the_links_life(pending, clock, script, change):
-    """No attempt is put off past half of the link's life: it must be worth receiving."""
+    """No attempt is delayed past half of the link's lifetime."""
     change(LINK_LIFETIME=600)
     delivery = queued(pending)
     script.extend([ConnectionRefusedError()] * 9)
@@ -374,7 +374,7 @@ def test_no_retry_past_half_of_the_rest_of_a_reused_link(pending, clock, script)
     "error", [smtplib.SMTPSenderRefused(550, b"", "a@b.example"), ConnectionRefusedError()]
 )
 def test_a_link_that_is_late(pending, clock, script, hours, error):
-    """A message that waits too long for its first copy brings a new link, with all of its life."""
+    """A message that waited too long for its first attempt has a new link, with a full lifetime."""
     queued(pending)
     script.extend([error, None])
     send_due()
@@ -491,7 +491,7 @@ def test_accepted_after_all(pending, clock, script):
 
 
 def test_silent_backend(pending, settings):
-    """A backend that raised nothing and says that it took nothing may have sent it all the same."""
+    """A backend that raised nothing and returned 0 may still have sent the message."""
     through(settings, "tests.mailers.LosingBackend")
     delivery = queued(pending)
     assert send_due() == Tally(unsent=1)
@@ -728,7 +728,7 @@ def test_deleted_while_carried(pending, monkeypatch):
 
 
 def test_poison(clock, monkeypatch, caplog):
-    """A row that cannot be carried is put off alone; those around it are sent."""
+    """Only the row that cannot be processed is postponed; the others are sent."""
     for name in ("first", "poison", "last"):
         queued(UserFactory.create(username=name))
     write = message.write
@@ -755,7 +755,7 @@ def test_poison(clock, monkeypatch, caplog):
 
 @pytest.fixture
 def told(at_once):
-    """What ``delivery_changed`` said."""
+    """The arguments of each ``delivery_changed``."""
     heard = []
 
     def listen(sender, **given):

@@ -152,7 +152,7 @@ def test_w005_cache(ids, production, options):
 
 
 def test_w005_another_cache(ids, production):
-    """W005: what counts is the cache that django-ratelimit is told to use."""
+    """W005: the check looks at the cache that django-ratelimit uses."""
     memory = {"BACKEND": f"{CACHE}.locmem.LocMemCache"}
     production.CACHES = {**production.CACHES, "memory": memory}
     assert ids() == []
@@ -312,7 +312,7 @@ def test_w008_proxies(ids, production, name, value):
 
 
 def test_w008_no_proxy(ids):
-    """W008: without such a header nothing tells of a proxy."""
+    """W008: without such a setting, no proxy is assumed."""
     assert ids(TRUSTED_PROXIES=None) == []
 
 
@@ -332,7 +332,7 @@ FIFTY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"
     ],
 )
 def test_w009_secret_key(ids, production, key, expected):
-    """W009: a key that can be found by trying lets its finder make links; so does an old one."""
+    """W009: links can be forged with a weak key, and with a weak fallback."""
     production.SECRET_KEY = key
     assert ids() == expected
     production.SECRET_KEY = FIFTY

@@ -97,7 +97,7 @@ def test_requests_of_an_outage(pending, clock, script, carried):
 
 
 def test_an_ambiguous_attempt_that_was_superseded(pending, clock, script):
-    """A message that may have gone out ends as unknown, and its repeat is not needed."""
+    """A message that may have been sent ends as unknown and is not repeated."""
     script.append(TimeoutError("lost"))
     ask("pending")
     first = claims.claim("killed")

@@ -436,7 +436,7 @@ def test_renew_too_late(token, pending, clock, monkeypatch):
 
 
 def test_disown_too_late(token, monkeypatch):
-    """What is confirmed at the same moment is not withdrawn, and the page says so."""
+    """A confirmation that is confirmed at the same moment is not withdrawn; the page says so."""
 
     def confirm_first(confirmation):
         engine.confirm(token)
@@ -519,7 +519,7 @@ class CountingStore(ConfirmationStore):
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_pressed_many_times_at_once(pending, heard, change):
-    """Of 50 who press at the same moment one confirms; the others are told it was confirmed."""
+    """Of 50 simultaneous presses, one confirms; the others get 'already confirmed'."""
     change(ACCOUNTS="tests.test_link.CountingStore")
     CountingStore.marked.clear()
     token = linked(pending)
@@ -578,7 +578,7 @@ def test_expired_page(clock, token, client):
 
 
 def test_expired_page_too_soon(pending, client, clock):
-    """Asking for a new link again too soon is told so, with the seconds and the button."""
+    """A second request for a new link too soon shows the seconds to wait and the button."""
     token = linked(pending)
     clock.move(hours=24)
     client.post(NEW, {"token": token})
@@ -609,7 +609,7 @@ def test_new_link_without_an_expired_one(token, pending, client, meanwhile, stat
 
 @pytest.mark.parametrize("meanwhile", [withdraw_it, deactivate, move_away])
 def test_dead_page(token, pending, client, meanwhile):
-    """A dead link says so, and offers nothing but to ask for a new message."""
+    """A dead link's page says so, and only offers to request a new message."""
     meanwhile(pending)
     before = rows()
     for response in (client.get(PAGE, {"token": token}), client.post(PAGE, {"token": token})):
@@ -822,7 +822,7 @@ def test_a_landing_that_is_registered_no_more(token, client, caplog, what, name,
 
 @pytest.mark.parametrize(("dialect", "said"), [("sign-upp", 1), ("", 0)])
 def test_a_dialect_that_is_not_mounted(token, client, caplog, dialect, said):
-    """The browser lands as without one, and the log says so: its name may be misspelt."""
+    """The browser is redirected as without a dialect, with a warning in the log."""
     Delivery.objects.update(dialect=dialect)
     response = client.post(PAGE, {"token": token})
     assert (response.status_code, response["Location"]) == (303, "https://game.example/callback")
@@ -997,7 +997,7 @@ ASKED = "Check your inbox"
 
 @pytest.mark.parametrize("typed", ["pending@example.com\t", "nobody@example.com", "\x00", ""])
 def test_ask_for_a_new_message(client, pending, typed):
-    """A page that cannot go on has a field, which gives the same answer for every input."""
+    """The page of a dead link has a form, which gives the same answer for every input."""
     page = client.get(PAGE, {"token": "x" * 43}).content.decode()
     assert '<form method="post" action="/confirm/request/">' in page
     assert '<label for="address">' in page
@@ -1011,7 +1011,7 @@ def test_ask_for_a_new_message(client, pending, typed):
 
 
 def test_asking_too_often(client, pending, change):
-    """The field obeys the throttle, and says so; the cooldown holds in silence."""
+    """The form shows when it is throttled, but not when the cooldown applies."""
     change(THROTTLE="2/m")
     for _ in range(2):
         assert client.post("/confirm/request/", {"address": pending.email}).status_code == 303

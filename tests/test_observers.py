@@ -266,7 +266,7 @@ def test_a_backend_that_queues(pending, settings, monkeypatch):
 
 
 def test_filtered(pending, talker):
-    """A message of which nothing was said to the server was not accepted."""
+    """A message of which the server got nothing was not accepted."""
     server = talker("tests.test_observers.Filtering")
     queued(pending)
     engine.drain()

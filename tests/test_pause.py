@@ -61,7 +61,7 @@ def test_no_attempt_is_burnt(pending, clock, script):
 
 
 def test_staff_see_why(pending, clock, script):
-    """The row that found the settings wrong says so, and until when the queue rests."""
+    """The row that found the settings wrong shows that, and the end of the pause."""
     delivery = queued(pending)
     script.append(wrong_password())
     send_due()
@@ -86,7 +86,7 @@ def test_resumes(clock, script):
 
 
 def test_the_last_to_rest(clock, script):
-    """Of several rows that found the settings wrong, the one that rests longest is named."""
+    """Of several rows that found the settings wrong, the one with the longest pause is shown."""
     for _ in range(2):
         queued(UserFactory.create())
     script.extend([wrong_password(), wrong_password()])
@@ -112,7 +112,7 @@ def test_an_unusable_mailer(pending, clock, settings):
 
 
 def test_the_life_of_the_link_begins_when_the_settings_work(pending, clock, settings):
-    """A rest of two days does not make a message whose link is dead."""
+    """After a pause of two days, the message still has a valid link."""
     through(settings, "nowhere.EmailBackend")
     queued(pending)
     send_due()
@@ -223,7 +223,7 @@ def test_strangers_keep_no_sign_up_waiting(clock, change, caplog):
 
 
 def test_shares_of_the_budget(clock, change):
-    """A fifth is kept for sign-ups, another for those who were never written to."""
+    """A fifth is reserved for sign-ups, another for first messages on request."""
     change(HOURLY_BUDGET=10)
     for _ in range(11):
         waiting(sends=1)

@@ -84,7 +84,7 @@ def test_on_its_way(state, clock):
 
 
 def test_every_state_is_decided():
-    """A state that is added must be said to stay or to go."""
+    """Every state is either kept or pruned."""
     kept = {DeliveryState.ASKED, DeliveryState.QUEUED, DeliveryState.SENDING}
     from_pruning = set(states.ENDED) | {DeliveryState.IGNORED}
     assert from_pruning | kept == set(DeliveryState)
@@ -102,7 +102,7 @@ def test_a_live_link(clock):
 
 
 def test_confirmations_stay(pending, clock):
-    """Confirmations and suppressions are not pruned, nor what they say of the past."""
+    """Confirmations and suppressions are not pruned and keep their values."""
     start(pending)
     send_due()
     Suppression.objects.create(digest="x", why="bounced", since=clock.now)
@@ -130,7 +130,7 @@ def test_cooldowns(clock, change):
 
 
 def test_cooldown_taken_concurrently(clock, monkeypatch):
-    """An address that was written to between the look and the deletion goes on cooling down."""
+    """A cooldown that is taken between the query and the deletion is kept."""
     cooldown.take("a@example.com")
     clock.move(days=3)
     delete, taken = QuerySet.delete, []
@@ -198,7 +198,7 @@ def test_drained_and_pruned(clock):
 
 
 def test_a_bounded_batch(clock, monkeypatch):
-    """A round is not held up by many old rows: it takes a few batches, and the next come soon."""
+    """A round prunes only a few batches of many old rows; the next ones follow soon."""
     monkeypatch.setattr(retention, "MOST_BATCHES", 1)
     for _ in range(1100):
         delivery(clock, "ignored", 8 * DAY)

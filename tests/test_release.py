@@ -241,7 +241,7 @@ def test_a_later_slot_stays(pending, clock, settings):
 
 
 def test_a_new_key(pending, clock, script, settings):
-    """A slot that was taken under the key before is released all the same."""
+    """A slot that was taken under the former key is released, too."""
     script.append(GONE)
     ask()
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]

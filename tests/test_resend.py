@@ -111,7 +111,7 @@ def test_sent(pending, clock):
     ],
 )
 def test_refused(pending, confirmed, blocked, identity, outcome):
-    """An account that does not wait is told apart, and asking changed nothing."""
+    """An account that is not pending has its own ending, and nothing is written."""
     withdraw(Confirmation.objects.get(account=PendingFactory.create(username="withdrawn")))
     before = rows()
     assert ask(identity) == Result(outcome)
@@ -154,7 +154,7 @@ def test_unknown_client(pending):
 
 
 def test_not_enabled(pending):
-    """A client that needs no confirmation is told so."""
+    """A client that requires no confirmation ends as NOT_ENABLED."""
     before = rows()
     assert ask("pending", client=clients.by_name("kiosk")) == Result(Refusal.NOT_ENABLED)
     assert rows() == before
@@ -170,7 +170,7 @@ def test_not_enabled_and_quiet(pending):
 
 
 def test_not_enabled_quiet_alone(pending):
-    """A dialect that conceals this and tells the rest sends no message either."""
+    """A dialect that conceals only this sends no message either."""
     quiet = frozenset({Refusal.NOT_ENABLED})
     result = ask("pending", client=clients.by_name("kiosk"), quiet=quiet)
     assert result.ending is Outcome.SENT
@@ -355,7 +355,7 @@ def test_some_endings_quiet(pending):
 
 
 def test_gap(pending, clock):
-    """Between two messages lie 60 seconds; a call in between is told how many are left."""
+    """Two messages are 60 seconds apart; a call in between gets the seconds left."""
     assert ask("pending").ending is Outcome.SENT
     for moved, left in ((0, 60), (20, 40), (39.5, 1)):
         clock.move(seconds=moved)
@@ -367,7 +367,7 @@ def test_gap(pending, clock):
 
 
 def test_refused_calls_cost_nothing(pending, clock):
-    """Calling on and on neither sends nor puts the next message off."""
+    """Repeated calls neither send a message nor delay the next one."""
     ask("pending")
     for _ in range(59):
         clock.move(seconds=1)
@@ -652,7 +652,7 @@ def test_start_without_sending():
 
 
 def test_start_within_a_cooldown(pending, clock):
-    """The sign-up's message is put off until the cooldown ends, not dropped."""
+    """The sign-up's message is delayed until the cooldown ends, not dropped."""
     ask("pending")
     clock.move(seconds=20)
     start(PendingFactory.create(username="second", email="pending@example.com"))
@@ -847,7 +847,7 @@ def test_start_for_a_new_address(pending):
 
 
 def test_withdraw(pending):
-    """Withdrawing ends the waiting once, and replaces the selector that links are made of."""
+    """Withdrawing succeeds once, and replaces the selector from which links are made."""
     before = Confirmation.objects.get()
     assert withdraw(before) is True
     after = Confirmation.objects.get()
@@ -857,7 +857,7 @@ def test_withdraw(pending):
 
 
 def test_withdraw_a_user(pending):
-    """A user is refused, and is not taken for the row that has the same key."""
+    """A user is refused, and not mistaken for the row with the same key."""
     Confirmation.objects.update(id=pending.pk)
     with pytest.raises(TypeError, match="the Confirmation that start returns"):
         withdraw(pending)
@@ -872,7 +872,7 @@ def test_withdraw_a_confirmed_account(pending):
 
 
 def test_send_to(pending, confirmed, clock):
-    """Staff send within the same cooldown, and not to those who do not wait."""
+    """Staff send within the same cooldown, and only to pending accounts."""
     (account,) = find_accounts("pending")
     assert engine.send_to(account, client="game").ending is Outcome.SENT
     (account,) = find_accounts("pending")

@@ -63,7 +63,7 @@ def test_rolled_back(pending, told):
 
 
 def test_candid(pending, told):
-    """A request that was answered is told as queued, then sending, then sent."""
+    """An answered request is announced as queued, then sending, then sent."""
     assert ask("pending") is Outcome.SENT
     send_due()
     pk = Delivery.objects.get().pk
@@ -71,7 +71,7 @@ def test_candid(pending, told):
 
 
 def test_pretended(pending, told):
-    """A request that is answered as if a message followed is told as ignored, with the reason."""
+    """A request that is only answered like SENT is announced as ignored, with the reason."""
     assert ask("nobody", frozenset({Outcome.UNKNOWN})) is Outcome.SENT
     engine.resolve()
     pk = Delivery.objects.get().pk
@@ -79,7 +79,7 @@ def test_pretended(pending, told):
 
 
 def test_quiet(pending, told):
-    """A quiet request is told as asked, then queued when it was looked up."""
+    """A quiet request is announced as asked, and as queued after its look-up."""
     ask("pending", CONCEALED)
     engine.resolve()
     pk = Delivery.objects.get().pk
@@ -91,7 +91,7 @@ def test_quiet(pending, told):
     [("nobody", "unknown"), ("confirmed", "confirmed"), ("blocked", "blocked")],
 )
 def test_quiet_and_ignored(identity, reason, pending, confirmed, blocked, told):
-    """A quiet request without a message is told as ignored, with the reason."""
+    """A quiet request without a message is announced as ignored, with the reason."""
     ask(identity, CONCEALED)
     engine.resolve()
     pk = Delivery.objects.get().pk
@@ -99,7 +99,7 @@ def test_quiet_and_ignored(identity, reason, pending, confirmed, blocked, told):
 
 
 def test_cooling_down(pending, told):
-    """A quiet request that came too soon is told as ignored, never as queued."""
+    """A quiet request that came too soon is announced as ignored, never as queued."""
     ask("pending", CONCEALED)
     engine.resolve()
     told.clear()
@@ -110,7 +110,7 @@ def test_cooling_down(pending, told):
 
 
 def test_accounts_that_share_an_address(told):
-    """A quiet request that becomes several deliveries tells of each."""
+    """A quiet request that becomes several deliveries announces each of them."""
     for name in ("one", "two"):
         start(UserFactory.create(username=name, email="shared@example.com"), send=False)
     ask("shared@example.com", CONCEALED)
@@ -122,7 +122,7 @@ def test_accounts_that_share_an_address(told):
 
 
 def test_requests_that_crash(pending, told, monkeypatch, clock):
-    """A request that cannot be looked up is told as failed when it is given up."""
+    """A request that cannot be looked up is announced as failed when it is given up."""
     monkeypatch.setattr(FIND, lambda identity: 1 / 0)
     ask("pending", CONCEALED)
     told.clear()
@@ -134,7 +134,7 @@ def test_requests_that_crash(pending, told, monkeypatch, clock):
 
 
 def test_attempts_at_looking_up_are_not_attempts_at_sending(pending, monkeypatch, clock):
-    """A message whose request was hard to look up has all its attempts before it."""
+    """Attempts at the look-up do not use up attempts at sending."""
     monkeypatch.setattr(FIND, lambda identity: 1 / 0)
     ask("pending", CONCEALED)
     engine.resolve()
@@ -146,7 +146,7 @@ def test_attempts_at_looking_up_are_not_attempts_at_sending(pending, monkeypatch
 
 
 def test_a_courier_that_died(pending, told, clock):
-    """A delivery whose courier never came back is told as queued again."""
+    """A delivery whose courier died is announced as queued again."""
     start(pending)
     assert claims.claim("one")
     told.clear()
@@ -156,7 +156,7 @@ def test_a_courier_that_died(pending, told, clock):
 
 
 def test_given_up(pending, told):
-    """A delivery whose confirmation was withdrawn is told as abandoned."""
+    """A delivery whose confirmation was withdrawn is announced as abandoned."""
     start(pending)
     withdraw(Confirmation.objects.get())
     told.clear()

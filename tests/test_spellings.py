@@ -182,7 +182,7 @@ def test_neighbours(ask, stored, typed):
 
 @HOW
 def test_two_that_look_alike(ask):
-    """Of accounts whose addresses a database may take for equal, only the one meant is mailed."""
+    """Of accounts with addresses that a database may treat as equal, only one gets mail."""
     for name, address in enumerate(["rene@example.com", "ren\u00e9@example.com"]):
         PendingFactory.create(username=str(name), email=address)
     ask("RENE\u0301@example.com")

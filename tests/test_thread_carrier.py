@@ -331,7 +331,7 @@ def test_options_are_keyword_arguments():
 
 
 def test_wake_does_not_drain(drains, carrier, monkeypatch):
-    """The thread looks by itself: whether one was waiting, a request could tell by its time."""
+    """A wake only sets a flag: waking a waiting thread would show in the time of the request."""
     monkeypatch.setattr(thread, "TICK", (3600.0, 3600.0))
     carrier.wake()
     for _ in range(100):
@@ -351,7 +351,7 @@ def test_wake_does_not_drain(drains, carrier, monkeypatch):
     ],
 )
 def test_w036_server_without_threads(drains, monkeypatch, caplog, server, stands_still):
-    """W036: uWSGI without threads is told of at the first wake, once, as an error."""
+    """W036: uWSGI without threads is logged as an error, once, at the first wake."""
     monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(**server))
     carrier = ThreadCarrier()
     carrier.wake()

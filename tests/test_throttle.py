@@ -80,7 +80,7 @@ def test_network(peer, expected):
 
 
 def test_no_peer_at_all():
-    """A server that tells no peer shares one count as well."""
+    """All callers of a server that names no peer share one count."""
     request = request_from()
     del request.META["REMOTE_ADDR"]
     assert network(request) == "unknown"
@@ -161,7 +161,7 @@ def still(monkeypatch):
 
 
 def test_rate(change, still):
-    """So many calls pass, and the next are told how long to wait, until the window ends."""
+    """The rate's number of calls pass; later ones get the seconds until the window ends."""
     change(THROTTLE="3/m")
     request = request_from()
     assert [throttle.check(request, "acme") for _ in range(3)] == [None, None, None]
@@ -222,7 +222,7 @@ def test_one_network_uses_up_no_wider_one(change, still):
 
 
 def test_across_the_edge_of_a_window(change, still):
-    """However ten calls lie about the end of a window, five in ten seconds are let through."""
+    """At any distance from the end of a window, five calls in ten seconds pass."""
     change(THROTTLE="5/10s")
     start = 1_900_000_000.0
     passing = []
@@ -234,7 +234,7 @@ def test_across_the_edge_of_a_window(change, still):
 
 
 def test_waiting_for_retry_after_is_enough(change, still):
-    """A caller that waits for Retry-After is let through, and a second earlier it is not."""
+    """A caller that waits for Retry-After passes; a second earlier it does not."""
     change(THROTTLE="3/m")
     for second in (0, 7, 31):
         still[0] = 1_900_000_000.0 + second
@@ -336,7 +336,7 @@ CACHES = {
 
 @pytest.mark.parametrize("case", CACHES.values(), ids=CACHES)
 def test_a_cache_out_of_order(settings, change, still, log, caplog, case):
-    """With the cache out of order the process counts alone, and one warning says so."""
+    """While the cache does not work, the process counts alone; one warning is logged."""
     cache, opens, logged = case
     settings.CACHES = {"default": {"BACKEND": f"tests.test_throttle.{cache}"}}
     settings.RATELIMIT_FAIL_OPEN = opens
@@ -356,7 +356,7 @@ def test_a_cache_out_of_order(settings, change, still, log, caplog, case):
 
 
 def test_a_cache_that_does_not_exist(settings, change, log):
-    """A cache of another name than any is one that does not work."""
+    """An unknown cache name counts as a cache that does not work."""
     settings.RATELIMIT_USE_CACHE = "nowhere"
     change(THROTTLE="1/m")
     assert throttle.check(request_from(), "acme") is None
@@ -403,7 +403,7 @@ def test_memory_is_bounded():
 
 
 def test_a_count_that_was_evicted():
-    """A count that is gone cannot be raised, as in Django's caches."""
+    """An evicted count cannot be incremented, as in Django's caches."""
     with pytest.raises(ValueError, match="gone"):
         Memory(3).incr("gone")
 

@@ -634,7 +634,7 @@ def test_events(provider, kind, client, pending, clock):
 @providers
 @pytest.mark.database
 def test_by_the_providers_id_alone(provider, client, pending):
-    """An event that brings no metadata finds its delivery by the provider's id."""
+    """An event without metadata finds its delivery by the provider's id."""
     delivery = sent(pending, provider)
     stripped = json.loads(json.dumps(EVENTS[provider]["delivered"]).replace("PK", ""))
     assert post(client, provider, stripped).status_code == 200
@@ -655,7 +655,7 @@ def test_without_the_secret(provider, secret, client, pending):
 
 
 def test_an_address_that_was_spoilt(client, pending):
-    """A complaint about a row whose address was overwritten with none is taken all the same."""
+    """A spam report about a row whose address was overwritten is still recorded."""
     delivery = sent(pending, "mailgun")
     Confirmation.objects.update(address="no address at all")
     assert report(client, "mailgun", "complained", delivery).state == DeliveryState.COMPLAINED
@@ -802,7 +802,7 @@ def test_a_queued_message_has_no_reports(client, pending):
 
 @pytest.mark.parametrize("state", ["asked", "ignored", "failed", "abandoned", "suppressed"])
 def test_ended_without_a_message(state, client, pending):
-    """No report brings an ended delivery back."""
+    """A report does not change a delivery that ended without a message."""
     start(pending)
     Delivery.objects.update(state=state)
     delivery = report(client, "postmark", "complained", Delivery.objects.get())
@@ -832,7 +832,7 @@ def test_a_suppression_holds_no_address(client, pending):
 
 
 def test_the_signal(client, pending, at_once):
-    """Each move is told, with the reason."""
+    """Each change of state is announced, with the reason."""
     delivery = sent(pending, "postmark")
     told = []
 

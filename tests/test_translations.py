@@ -324,7 +324,7 @@ def test_language_that_is_not_offered(letter, languages):
 
 @pytest.mark.parametrize("asked", ["it", "ar", "pt"])
 def test_language_without_a_catalogue(asked, letter, languages):
-    """Without a catalogue a message is English, and so are its dates, and so it says."""
+    """Without a catalogue, the message, its dates and its language code are English."""
     languages("en", "it", "ar", "pt")
     subject, text, html = letter(asked)
     assert (subject, text) == SENT["en"]

@@ -146,7 +146,7 @@ def test_sign_up_there_resend_and_confirm_here_log_in_there(
 
 
 def test_confirm_there(sign_up, client, ask, arrived, press, log_in, heard):
-    """allauth's own link confirms here too: our link is used up, a resend says so."""
+    """allauth's own link confirms here too: our link and a resend report that."""
     sign_up("jane", "jane@example.org")
     ((_, theirs),) = arrived()
     assert ask("jane@example.org") == (200, "sent")
@@ -251,7 +251,7 @@ def several(db):
 
 
 def test_second_address(several, ask, arrived, press):
-    """A second address is confirmed by itself, and the primary one stays what it is."""
+    """A second address is confirmed separately; the primary one does not change."""
     assert ask("jane@example.org") == (400, "already.confirmed")
     assert ask("second@example.org") == (200, "sent")
     ((to, body),) = arrived()
@@ -272,7 +272,7 @@ def test_user_name_of_several(several):
 
 
 def test_bulk_of_several(several):
-    """A bulk resend leaves out those who have verified an address: they get in."""
+    """A bulk resend leaves out accounts with a verified address: they can log in."""
     waits = User.objects.create_user("joe", "joe@example.org")
     EmailAddress.objects.create(user=waits, email="joe@example.org", primary=True)
     EmailAddress.objects.create(user=waits, email="other@example.org")
@@ -354,7 +354,7 @@ def test_shared_address_where_not_unique(twins, settings, ask, arrived):
 
 
 def test_taken_while_confirming(twins, monkeypatch):
-    """Of two who confirm one address at once, the second is told no, and stays as it was."""
+    """Of two accounts that confirm one address at once, the second is refused and unchanged."""
     account = AllauthStore().get(twins[0].pk, address_of("shared@example.org"))
     assert account is not None
     EmailAddress.objects.filter(user=twins[1]).update(verified=True)
@@ -403,7 +403,7 @@ def test_another_spelling_of_its_row():
 
 
 def test_outside_of_a_request(several, ask, arrived, settings):
-    """Staff's tools confirm without a request; allauth's own notices go out all the same."""
+    """Staff can confirm without a request; allauth's own notices are sent anyway."""
     settings.ACCOUNT_CHANGE_EMAIL = True
     settings.ACCOUNT_EMAIL_NOTIFICATIONS = True
     confirmation = start(

@@ -22,7 +22,7 @@ def adapter(monkeypatch, settings):
 
 
 def test_first_message_is_ours(sign_up, ask, arrived, press, log_in):  # noqa: F811
-    """One message goes out at sign-up, ours, and a resend within the cooldown is told to wait."""
+    """At sign-up only our message is sent, and a resend within the cooldown is refused."""
     sign_up("jane", "jane@example.org")
     ((to, first),) = arrived()
     assert (to, "/accounts/" in first) == (["jane@example.org"], False)

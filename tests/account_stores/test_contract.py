@@ -130,7 +130,7 @@ class Stale(ConfirmationStore):
 
 
 class Forgiving(ConfirmationStore):
-    """Takes a deactivated account for one that waits."""
+    """A store that treats a deactivated account as pending."""
 
     def standing(self, user, state):
         return Standing.PENDING if state == ConfirmationState.PENDING else Standing.CONFIRMED

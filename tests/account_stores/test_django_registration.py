@@ -58,7 +58,7 @@ def test_sign_up_there_resend_and_confirm_here_log_in_there(client, ask, arrived
 
 
 def test_confirm_there(client, ask, arrived, press):
-    """Its own link confirms here too: our link is used up, a resend says so."""
+    """Its own link confirms here too: our link and a resend report that."""
     register(client)
     ((_, theirs),) = arrived()
     ask("jane@example.org")

@@ -99,7 +99,7 @@ def test_sign_up_there_resend_and_confirm_here_log_in_there(client, ask, arrived
 
 
 def test_confirm_there(client, ask, arrived, press):
-    """djoser's own link confirms here too: our link is used up, a resend says so."""
+    """djoser's own link confirms here too: our link and a resend report that."""
     register(client, "jane", "jane@example.org")
     ((_, theirs),) = arrived()
     ask("jane@example.org")
@@ -175,7 +175,7 @@ def test_old_link_of_a_deactivated_account(client, ask, arrived, press, untick):
 
 
 def test_shared_address(client, ask, arrived, press):
-    """Two accounts of one address get a link in turn, and each link lets its own account in."""
+    """Two accounts of one address get a link in turn; each link confirms its own account."""
     for name in ("one", "two"):
         register(client, name, "shared@example.org")
     arrived()

@@ -85,7 +85,7 @@ def test_note_deactivated(flags):
 
 
 def test_note_deactivated_keeps_an_existing_row(pending):
-    """A confirmation that was made stays one that was made, with its time."""
+    """A confirmed confirmation stays confirmed, with its time."""
     engine.note_confirmed(pending, pending.email)
     before = Confirmation.objects.values().get()
     engine.note_deactivated(pending, pending.email)
@@ -120,7 +120,7 @@ def test_deactivated_without_a_trace(flags):
 
 
 def test_saved_while_waiting(flags):
-    """Saving an account that waits changes nothing: it goes on waiting."""
+    """Saving a pending account does not change its standing."""
     user = PendingFactory.create(username="jane", is_active=False)
     save(user.pk, first_name="Jane")
     (account,) = find_accounts("jane")
@@ -340,7 +340,7 @@ def test_store_that_cannot_be_made(change):
 
 
 def test_blocked_with_a_pending_row_of_old():
-    """The default store goes on reading ``is_active`` itself."""
+    """The default store still reads ``is_active``."""
     user = PendingFactory.create(username="jane")
     save(user.pk, is_active=False)
     (account,) = find_accounts("jane")

@@ -74,7 +74,7 @@ def test_its_link_reactivates_no_confirmed_account(deactivated, theirs, client):
 
 
 def test_its_clean_up_keeps_confirmed_accounts(deactivated):
-    """An account that was confirmed here is not deleted as one that never was."""
+    """An account that was confirmed here is not deleted as unconfirmed."""
     User.objects.update(date_joined=timezone.now() - timedelta(days=30))
     call_command("cleanupregistration")
     assert User.objects.filter(pk=deactivated.pk).exists()

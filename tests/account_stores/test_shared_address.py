@@ -61,7 +61,7 @@ def test_bulk_again(twins, arrived, clock):
 
 
 def test_admin(twins, clock):
-    """In the admin each is sent by itself, within one cooldown, and none twice."""
+    """In the admin each message is sent separately, within one cooldown, and none twice."""
     one, two = Confirmation.objects.order_by("pk")
     assert [actions.resend(c) for c in (one, two, one, two)] == [
         actions.Done.YES,

@@ -102,7 +102,7 @@ def crash(site):
 
 @pytest.fixture
 def arrange(site):
-    """Bring about what an ending needs; what is returned is the request that ends so."""
+    """Set the site up for an ending and return the request that leads to it."""
     return site.arrange
 
 

@@ -282,7 +282,7 @@ def test_host_names_the_client(host, client, reply, pending):
 
 
 def test_host_of_a_client_without_confirmation(reply, pending, assert_unchanged):
-    """A client whose confirmations are off is told apart by its host alone."""
+    """A client with confirmations off is identified by its host alone."""
     request = replace(CASES[0].request_for(ADDRESS), headers={"Host": "kiosk.backend.example"})
     with assert_unchanged():
         assert reply(request) == ANSWERS[Refusal.NOT_ENABLED]

@@ -73,7 +73,7 @@ def confirm(client, body):
 
 
 def test_quiva_confirms(client, ann, token):
-    """The token of the link confirms, and the answer says whose address it is."""
+    """The token of the link confirms, and the answer has the account and its address."""
     response = confirm(client, {"token": token})
     assert (response.status_code, response["Content-Type"]) == (200, "application/json")
     key = str(ann.pk)

@@ -244,7 +244,7 @@ def test_neighbouring_paths(path, reply):
 
 
 def test_expected_replies_are_compared_exactly():
-    """The comparison itself tells a body, a status and a header apart."""
+    """The comparison detects a different body, status or header."""
     assert expected(400, b"{}") == Reply(400, b"{}", {"Content-Type": "application/json"})
     assert expected(400, b"{}") != expected(400, b"{}", {"Retry-After": "1"})
     assert expected(204) != expected(204, b"{}")

@@ -236,7 +236,7 @@ def requests(draw, case: Case) -> Raw:
 
 
 def plain(case: Case):
-    """Begin with what is sure to come to something: success, a refusal, a wrong method."""
+    """Begin with requests of known results: success, a refusal, a wrong method."""
     good = case.request_for(ADDRESS)
 
     def begun(test):
@@ -297,7 +297,7 @@ class Judge:
         jsonschema.validate(json.loads(answered.body), schema)
 
     def assert_reached(self, case: Case) -> None:
-        """Otherwise the requests were too wild to come to anything."""
+        """Assert that the requests reached every kind of result."""
         wanted = (Outcome.SENT, Refusal.INVALID, Refusal.WRONG_METHOD)
         assert {case.endings[ending].status for ending in wanted} <= set(self.reached)
 

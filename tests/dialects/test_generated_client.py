@@ -142,7 +142,7 @@ def test_every_operation_is_called(document):
 
 
 def test_token_confirms(site, client, messages):
-    """A front end that finishes by itself hands the token over, and is told whose address it is."""
+    """A front end that finishes the flow sends the token and gets the account's address."""
     address = "pending000004@example.com"
     assert site.state_of(address) == "pending"
     body = ("ConfirmAccountEmailBody", {"token": token_to(messages, address)})

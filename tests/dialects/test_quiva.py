@@ -93,7 +93,7 @@ def test_ending(ending, arrange, reply):
 
 @pytest.mark.parametrize("body", [b"{}", b'{"email": ""}', b'{"email": null}', b"", b"[]"])
 def test_email_is_required(body, reply, pending, assert_unchanged):
-    """A missing address is told apart from a wrong one: neither says anything of an account."""
+    """A missing address and a wrong one have different errors; neither depends on an account."""
     with assert_unchanged():
         assert reply(replace(request_for(""), body=body)) == REQUIRED
 
@@ -157,7 +157,7 @@ def test_credentials_mean_nothing(reply, pending, delivered):
     ids=str,
 )
 def test_only_staff_see_the_result(ending, state, reason, arrange, send, delivered):
-    """The courier finds out afterwards, and only staff are told; the identity is erased."""
+    """The courier resolves the request; only staff see the result; the identity is erased."""
     send(arrange(QUIVA, ending))
     messages = delivered()
     delivery = Delivery.objects.latest("pk")

@@ -374,7 +374,7 @@ def test_v3_tells_no_address_when_quiet(reply, db, configure):
 
 
 def test_v4_counts_unknown_addresses(reply, db, clock, delivered):
-    """An unknown address cools down as a known one does, so that neither is told apart."""
+    """An unknown address has a cooldown like a known one, so the two cannot be distinguished."""
     assert reply(v4_request(ADDRESS)) == SUCCESS
     assert delivered() == []
     delivery = Delivery.objects.get()

@@ -275,7 +275,7 @@ def test_state_that_is_no_utf8(reply, pending, assert_unchanged):
 
 @both
 def test_state_and_payload_belong_to_one_dialect_each(case, reply, pending):
-    """``state`` means nothing to the JWT dialect, nor ``payload`` to OAuth 2.0."""
+    """The JWT dialect ignores ``state``, and the OAuth 2.0 dialect ``payload``."""
     foreign = {"xsolla-oauth2": {"payload": "x" * 3000}, "xsolla-jwt": {"state": "short"}}
     assert reply(case.request_for(ADDRESS, **foreign[case.name])) == expected(204)
     delivery = Delivery.objects.get()
@@ -623,7 +623,7 @@ def test_landing_rs256(reply, pending, delivered, press, configure, rsa_keys):
 
 
 def test_landing_without_a_key(reply, pending, delivered, press, configure, caplog):
-    """A client without a key cannot get a JWT: the click counts and our own page says so."""
+    """A client without a key cannot get a JWT: the click confirms, and our own page is shown."""
     client = {"name": "game", "ids": {"xsolla-jwt": PROJECT_IDS["game"]}, "redirects": [GAME]}
     configure(CLIENTS=[client])
     reply(jwt_request(ADDRESS))
@@ -652,7 +652,7 @@ def test_used_link(case, reply, pending, delivered, press, client):
 
 @both
 def test_expired_link(case, reply, pending, delivered, client):
-    """An expired link is told to the client as well."""
+    """An expired link is reported to the client as well."""
     reply(case.request_for(ADDRESS))
     (message,) = delivered()
     Delivery.objects.update(link_expires_at=timezone.now() - timedelta(seconds=1))

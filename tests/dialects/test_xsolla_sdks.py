@@ -63,7 +63,7 @@ def test_every_row_is_read_by_every_sdk(table):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_already_confirmed(table):
-    """An account that is confirmed already is taken for nothing else, and its text is shown."""
+    """The error of a confirmed account is not mistaken for another, and its text is shown."""
     reply = TABLES[table][0][Outcome.CONFIRMED]
     assert sdks.unity(reply.status, reply.body) == ("UnknownError", "003-409", ALREADY)
     assert sdks.ios(reply.status, reply.body) == ("parameters", ALREADY, 3409)

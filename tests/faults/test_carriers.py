@@ -140,7 +140,7 @@ def test_celery_wakes_the_worker(carried, broker):
 
 @pytest.mark.postgres
 def test_celery_silent_broker(carried, broker):
-    """A broker that goes silent is told of once; when it is back all is sent without a request."""
+    """A broker that goes silent is logged once; when it is back, all is sent without a request."""
     gate, url = broker
     more = over(url)
     gate.freeze()

@@ -104,7 +104,7 @@ def delivery(pending, clock):
 
 
 def when_due(clock, delivery):
-    """Go on to when ``delivery`` is tried next."""
+    """Move the clock to the next attempt of ``delivery``."""
     delivery.refresh_from_db()
     clock.now = max(clock.now, delivery.not_before)
 
@@ -191,7 +191,7 @@ class Answers(Mailbox):
 
 
 def test_451_for_ever(serve, clock, delivery):
-    """A recipient that is put off six times is given up, and was asked for six times."""
+    """A recipient that is deferred six times is given up after six attempts."""
     mailbox = Answers(pending="451 4.3.0 try again later")
     serve(mailbox)
     for _ in range(6):
@@ -248,7 +248,7 @@ def test_drops_at_the_recipient(serve, clock, delivery):
 
 
 class DropsAfterTheBody(Mailbox):
-    """Takes the message and hangs up in place of saying so, so often."""
+    """Accepts the message and hangs up before its reply, this many times."""
 
     def __init__(self, times):
         super().__init__()
@@ -339,7 +339,7 @@ def test_drips_at_the_recipient(serve, clock, delivery):
 
 
 class DripsAfterTheBody(Mailbox):
-    """Takes the message and says so by a byte every half second, the first time."""
+    """Accepts the message and replies by a byte every half second, the first time."""
 
     async def at_body(self, server, recipient, message, peer):
         answer = await super().at_body(server, recipient, message, peer)
@@ -349,7 +349,7 @@ class DripsAfterTheBody(Mailbox):
 
 
 class HangsAfterTheBody(Mailbox):
-    """Takes the message and never says so, the first time."""
+    """Accepts the message and never replies, the first time."""
 
     async def at_body(self, server, recipient, message, peer):
         answer = await super().at_body(server, recipient, message, peer)
@@ -373,7 +373,7 @@ def test_hangs_after_acceptance(serve, clock, delivery, kind):
 
 
 def test_the_others_of_a_batch_that_hung(serve, clock):
-    """The message after one that hung goes out over a new session, in the same round."""
+    """The message after one that hung is sent over a new session, in the same round."""
     first, second = (queued(UserFactory.create()) for _ in range(2))
     mailbox = HangsAfterTheBody()
     serve(mailbox)
@@ -506,7 +506,7 @@ def test_over_processes(world, kind):
 
 @no_tls
 def test_authentication_over_processes(world):
-    """Couriers whose log-in is refused rest together, and send everything once it is not."""
+    """Couriers whose log-in is refused pause together, and send everything once it works."""
     mailbox, doorkeeper = Mailbox(), Doorkeeper(b"changed")
     world.serve(mailbox, authenticator=doorkeeper, **LOCKED)
     world.ask(60)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.faults
 
 
 class Slow(Sink):
-    """A mail server that keeps a message waiting until it is told to take it."""
+    """A mail server that accepts a message only when the test says so."""
 
     def __init__(self):
         super().__init__()
@@ -53,7 +53,7 @@ class Work:
 
 @pytest.fixture
 def slow(world):
-    """A world with three messages due, whose mail server takes none before it is told to."""
+    """A world with three due messages, whose mail server accepts none until the test says so."""
     made = Slow()
     world.serve(made)
     world.ask(3)
@@ -85,7 +85,7 @@ def test_it_finishes_the_message_under_way(number, world, slow, tmp_path):
 @on_sqlite
 @pytest.mark.parametrize("number", SIGNALS, ids=["term", "int", "hup"])
 def test_drain_finishes_the_message_under_way(number, world, slow, tmp_path):
-    """Drain does the same, prints its counts and tells the shell which signal it was."""
+    """Drain does the same, prints its counts and exits with the number of the signal."""
     drain = Work(world, tmp_path, subcommand="drain")
     wait_until(lambda: slow.waiting, world.log_text)
     drain.process.send_signal(number)

@@ -54,7 +54,7 @@ def test_base_url_with_a_path(settings):
 
 
 def test_urlconf_of_a_request(settings):
-    """A URLconf that a request brought has no part in it: couriers have no request."""
+    """The URLconf of a request does not matter, since couriers have no request."""
     settings.ROOT_URLCONF = "tests.host_projects.urls_below"
     set_urlconf("tests.urls")
     try:

@@ -171,7 +171,7 @@ def test_every_statement(work, secrets, reports, caplog):
 
 
 def test_a_command(secrets):
-    """Nor does what ends a command."""
+    """The error that ends a command shows no input either."""
     with connection.execute_wrapper(Failing(0)), pytest.raises(DatabaseError) as raised:
         call_command("resend_confirmation", "send", ADDRESS)
     assert [secret for secret in secrets if secret in reported_text(raised.value)] == []
@@ -242,7 +242,7 @@ def test_what_is_not_logged(caplog):
     ids=repr,
 )
 def test_explanation(error, text):
-    """The text of an error is told where it names modules and settings, and else its class."""
+    """An error's text is shown if it names modules and settings, otherwise its class."""
     assert failures.explain(error) == text
 
 

@@ -144,7 +144,7 @@ def test_not_found(ask, sites, form, identity):
 
 @pytest.mark.parametrize("form", ROOTS)
 def test_cooling_down(ask, sites, form):
-    """Asked again at once: when to come back is told, and there is still one message."""
+    """A second request at once gets the seconds to wait, and sends no second message."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, "backendless", waiting):
         assert ask(form(site.url), waiting) == {"returned": ""}

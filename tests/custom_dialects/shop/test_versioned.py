@@ -128,7 +128,7 @@ def site(db, settings, monkeypatch):
 
 
 def test_the_first_by_its_name(site):
-    """The first envelopes come to those who name them, too."""
+    """The first envelopes are used if the header names them, too."""
     site.pending()
     request = replace(FIRST.request_for(ADDRESS), headers={"api-version": "1"})
     assert site.reply(request) == FIRST_ENDINGS[Outcome.SENT]

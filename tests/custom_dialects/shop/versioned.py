@@ -109,7 +109,7 @@ class VersionedProblem(serializers.Serializer[Any]):
 
 
 class VersionedSecond(VersionedFirst):
-    """The same, for those who say that they know the second envelopes."""
+    """The same, with the second envelopes."""
 
     success_class = VersionedSecondSuccess
     error_class = VersionedProblem
