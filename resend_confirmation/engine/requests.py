@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from django.views.decorators.debug import sensitive_variables
-
 from .. import addresses, clients, conf, database, failures
 from ..accounts import Account, store
 from ..addresses import Address
@@ -68,7 +66,6 @@ class ResendRequest:
     before_commit: Callable[[Result], object] = _nothing
 
 
-@sensitive_variables()
 def resend(request: ResendRequest) -> Result:
     """Send the message again to the pending account that ``request`` names.
 

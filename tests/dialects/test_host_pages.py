@@ -64,6 +64,13 @@ def test_get_of_a_page_with_a_slash(client, mount, settings):
     assert client.get("/accounts/resend-confirmation").status_code == 405
 
 
+def test_get_of_a_dialect(client, mount):
+    """A dialect's own GET is answered by the dialect, also at the path of a page."""
+    mount(OURS, path("auth/email-confirmation", page))
+    answer = client.get("/auth/email-confirmation", {"confirmation": "x"})
+    assert (answer.status_code, answer.json()["message"]) == (400, "token.invalid")
+
+
 @pytest.mark.parametrize(
     "general", [re_path(r"^.*$", page), path("accounts/<slug:name>", page), path("a", page)]
 )

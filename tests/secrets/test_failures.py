@@ -17,8 +17,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.debug import ExceptionReporter
 
-from resend_confirmation import engine, failures, start
+from resend_confirmation import clients, engine, failures, start
 from resend_confirmation.courier import send_due
+from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import DeliveryState
 from tests.secrets.conftest import unlogged
@@ -87,6 +88,10 @@ def ask_quietly():
     browse("post", "/accounts/resend-confirmation", json.dumps({"email": ADDRESS}))
 
 
+def resend():
+    engine.resend(ResendRequest(identity=ADDRESS, client=clients.default(), payload=PAYLOAD))
+
+
 def press():
     Client(raise_request_exception=False).post("/confirm/", {"token": SECRETS[2]})
 
@@ -128,6 +133,7 @@ WORKS = [
     ask_on_the_page,
     ask,
     ask_quietly,
+    resend,
     engine.resolve,
     send_due,
     press,

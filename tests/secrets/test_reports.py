@@ -2,13 +2,17 @@
 
 import json
 import logging
+import sys
 from io import BytesIO
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.core import mail
 from django.core.handlers.asgi import ASGIRequest
+from django.core.signals import got_request_exception
 from django.test import Client, RequestFactory
+from django.urls import resolve
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from resend_confirmation import engine, redaction, start, tokens
@@ -27,6 +31,8 @@ pytestmark = [pytest.mark.django, pytest.mark.django_db]
 ADDRESS = "pending@example.com"
 #: Return our log's text for ``fail``: class and frames, without its message.
 KNOWN = "in fail"
+
+VIEWS = "resend_confirmation.dialects.base.views"
 
 
 @pytest.fixture
@@ -210,7 +216,7 @@ ASKS = {
 def test_a_dialect_that_fails(browser, monkeypatch, reports, caplog, path, body):
     """When a dialect fails neither the mail to ADMINS nor a log shows what was typed."""
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("resend_confirmation.dialects.base.views.engine.resend", fail)
+    monkeypatch.setattr(f"{VIEWS}.engine.resend", fail)
     response = browser.post(path, json.dumps(body), content_type="application/json")
     assert response.status_code == 500
     text = reports() + caplog.text
@@ -233,6 +239,49 @@ def test_a_receiver_of_endings_that_fails(browser, reports, caplog, path, body):
         ended.disconnect(fail)
     text = reports() + caplog.text
     assert "SEEN IN REPORTS" in text
+    assert ADDRESS not in text
+
+
+def fail_with_input(*args):
+    """Stand for a dialect's method that fails while a variable holds the input.
+
+    Django does not hide variables below a generator.
+    """
+
+    def rows():
+        typed = ADDRESS
+        yield fail(typed)
+
+    next(rows())
+
+
+def test_a_method_of_a_dialect_that_fails(browser, monkeypatch):
+    """A receiver of Django's signal can read the exception, but none of its variables."""
+    seen = []
+
+    def hear(**_):
+        seen.append(ExceptionReporter(None, *sys.exc_info()).get_traceback_html())
+
+    monkeypatch.setattr(f"{VIEWS}.VendorView.find_client", fail_with_input)
+    got_request_exception.connect(hear)
+    try:
+        browser.post("/auth/send-email-confirmation", {"email": ADDRESS}, "application/json")
+    finally:
+        got_request_exception.disconnect(hear)
+    (text,) = seen
+    assert "SEEN IN REPORTS" in text
+    assert ADDRESS not in text
+
+
+def test_an_answer_that_fails(browser, monkeypatch, reports):
+    """When the answer to a failure fails too, the mail to ADMINS does not show the input."""
+    monkeypatch.setattr(f"{VIEWS}.engine.resend", fail)
+    path = "/auth/send-email-confirmation"
+    view: Any = resolve(path).func
+    monkeypatch.setattr(view.cls, "error_body", fail_with_input)
+    assert browser.post(path, {"email": ADDRESS}, "application/json").status_code == 500
+    text = reports()
+    assert "fail_with_input" in text
     assert ADDRESS not in text
 
 

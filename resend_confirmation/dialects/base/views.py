@@ -101,10 +101,9 @@ class VendorView(APIView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Dispatch the request; keep the caller's input out of error reports."""
         # Other methods change data, and Django has skipped the CSRF check: our views are exempt.
-        if self.host_page and request.method in ("GET", "HEAD"):
-            page = self.host_page(request)
-            if page is not None:
-                return page
+        reads = request.method in ("GET", "HEAD")
+        if self.host_page and reads and (page := self.host_page(request)):
+            return page
         try:
             return super().dispatch(request, *args, **kwargs)
         except Exception as error:
