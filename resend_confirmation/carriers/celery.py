@@ -66,12 +66,9 @@ def publish(queue: str | None = None) -> None:
     A separate connection is used, because a connection that hung must not be reused.
     """
     app = application()
-    options: dict[str, Any] = {"retry": False}
-    if queue:
-        options["queue"] = queue
     timeouts = {**TIMEOUTS, **(app.conf.broker_transport_options or {})}
     with app.connection_for_write(transport_options=timeouts) as connection:
-        app.tasks[drain.name].apply_async(connection=connection, **options)
+        app.tasks[drain.name].apply_async(connection=connection, retry=False, queue=queue)
 
 
 class CeleryCarrier:

@@ -187,6 +187,26 @@ def test_broken_stores_are_found_out(rule, store, run):
         run(rule, store)
 
 
+def test_stores_may_list_accounts_without_an_address(run):
+    """A bulk resend leaves out an account that a store lists although it has no address."""
+    run("test_without_an_address", "Generous")
+
+
+class Addressed(TestConfirmationStore):
+    """A site on which there is no account without an address."""
+
+    __test__ = False
+
+    def make_without_address(self, username):
+        return None
+
+
+def test_accounts_that_cannot_be_made(run):
+    """The rule about accounts without an address is left out where there are none."""
+    TestConfirmationStore().make_pending("jane", "jane@example.org")
+    run("test_without_an_address", make=Addressed)
+
+
 @pytest.mark.parametrize("rule", ["test_deactivated", "test_confirm_does_not_revive"])
 def test_reviving_store_is_found_out(rule, run):
     """A store that treats every inactive account as pending is detected."""

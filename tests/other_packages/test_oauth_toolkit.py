@@ -232,6 +232,13 @@ def test_pkce_where_a_code_slipped_through(application, land, client, settings):
     assert exchange(client, code, code_verifier="v" * 43).status_code == 400
 
 
+def test_a_client_without_an_application(settings):
+    """A client that has no id there gets no codes, and the checks say nothing of it."""
+    settings.RESEND_CONFIRMATION = {**settings.RESEND_CONFIRMATION, "CLIENTS": [{"name": "site"}]}
+    found = {id_ for id_, _ in messages(databases=["default"])}
+    assert not found & {"E021", "W021", "W022"}
+
+
 def test_before_the_first_migration(game_alone, monkeypatch):
     """Without tables yet the check of rows says nothing."""
     monkeypatch.setattr(Application._meta, "db_table", "no_such_table")
