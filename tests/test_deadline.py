@@ -211,13 +211,14 @@ def test_a_heartbeat_that_fails(pipe):
 
 def test_interrupted(monkeypatch):
     """An exception raised in the caller's wait, as by a signal's handler, waits for the work."""
-    go_on, reached = threading.Event(), []
+    go_on, waits, reached = threading.Event(), [], []
 
     class Interrupted(threading.Event):
         def wait(self, timeout=None):
-            if not go_on.is_set():
-                go_on.set()
+            waits.append(timeout)
+            if len(waits) == 1:
                 raise ZeroDivisionError
+            go_on.set()
             return super().wait(timeout)
 
     def work():
@@ -227,6 +228,7 @@ def test_interrupted(monkeypatch):
     monkeypatch.setattr(deadline, "threading", SimpleNamespace(Event=Interrupted))
     with pytest.raises(ZeroDivisionError):
         run_with_timeout(LONG, work, abort=no_abort)
+    go_on.set()
     assert reached == ["the end of the work"]
 
 

@@ -477,6 +477,8 @@ def test_a_session_of_another_library(pending, settings, monkeypatch):
 class Reopening(SMTPBackend):
     """Opens and tries another session when one breaks, then fails."""
 
+    connection: Any
+
     def send_messages(self, messages):
         try:
             return super().send_messages(messages)
