@@ -93,7 +93,7 @@ DEVIATIONS: dict[str, Deviations] = {
         (
             "/responses/409/description",
             None,
-            "Not answered here: an account that is already confirmed is told with 422.",
+            "Not used: the answer for an account that is already confirmed has status 422.",
             "the page says of no status what it is for, and an SDK has no case for 409",
         ),
     ],

@@ -140,7 +140,7 @@ DOCUMENTED: dict[int | str, str] = {
     204: "The message is on its way.",
     400: "Request has invalid parameters.",
     404: "Object not found.",
-    409: "Not answered here: an account that is already confirmed is told with 422.",
+    409: "Not used: the answer for an account that is already confirmed has status 422.",
     422: "The call is not possible for this user or project.",
     429: "Too many attempts.",
 }
