@@ -1,5 +1,7 @@
 """The OpenAPI document as a whole, and what it says beyond the vendors' own documents."""
 
+from typing import Any
+
 import pytest
 import yaml
 from django.test import Client
@@ -7,10 +9,12 @@ from django.urls import include, path
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from openapi_spec_validator import validate
+from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.schemas.generators import EndpointEnumerator
 from rest_framework.views import APIView
 
+from resend_confirmation.dialects.base import Operation
 from resend_confirmation.dialects.quiva.resend import QuivaResend
 
 pytestmark = pytest.mark.django
@@ -99,6 +103,31 @@ def test_one_left_out():
     patterns: list = [path("ours", QuivaResend.as_view()), path("mine", Undocumented.as_view())]
     found = SchemaGenerator(patterns=patterns).get_schema(public=True)
     assert list(found["paths"]) == ["/ours"]
+
+
+class Headers(serializers.Serializer[Any]):
+    """One header, without a description."""
+
+    X_Target = serializers.CharField(source="client")
+
+
+class Undescribed(QuivaResend):
+    """A dialect with the least of an operation."""
+
+    header_class = Headers
+    operation = Operation()
+
+
+def test_nothing_described():
+    """An operation without texts has none in the document, nor has its header."""
+    patterns: list = [path("ours", Undescribed.as_view())]
+    found = SchemaGenerator(patterns=patterns).get_schema(public=True)
+    made = operation(found, "/ours")
+    assert made["parameters"] == [
+        {"in": "header", "name": "X-Target", "schema": {"type": "string"}, "required": True}
+    ]
+    assert (made["operationId"], made["tags"]) == ("", ["quiva"])
+    assert made.keys().isdisjoint({"summary", "description"})
 
 
 def test_a_wrong_setting(configure):
