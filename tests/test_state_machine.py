@@ -362,6 +362,6 @@ def test_faults_of_two_kinds_are_counted_together(pending, clock, settings):
 
 
 LIMITS = settings(
-    max_examples=examples(10),
+    max_examples=examples(8),
     stateful_step_count=40,
 )
