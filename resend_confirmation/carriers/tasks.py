@@ -16,7 +16,7 @@ if django.VERSION >= (6, 0):
     from django.tasks import task
     from django.tasks.backends.dummy import DummyBackend
     from django.tasks.backends.immediate import ImmediateBackend
-else:  # pragma: no cover - Django 5.2
+else:
     from django_tasks import task  # type: ignore[no-redef]
     from django_tasks.backends.dummy import DummyBackend  # type: ignore[assignment]
     from django_tasks.backends.immediate import ImmediateBackend  # type: ignore[assignment]

@@ -42,14 +42,15 @@ class ResendRequest:
     """One request to resend the message, independent of the dialect.
 
     ``identity`` is the text that the caller typed, at most 255 characters, and ``parsed`` the same
-    as an address, if it was parsed before. ``redirect`` is the URL
-    that the caller named: an empty string for none, None if the dialect has no such parameter.
-    ``client_state`` and ``payload`` are handed back on landing. ``language`` is the language that
-    the call names. Without it the account's language is used, and then ``accept_language``, the
-    browser's. ``quiet`` holds the endings that are answered as SENT. ``caller`` is the network of
-    the caller, which limits the number of its requests that are stored. ``before_commit`` is
-    called with the Result for SENT, inside the transaction that stores the request. An exception
-    that it raises rolls the transaction back.
+    as an address, if it was parsed before. ``redirect`` is the URL that the caller named: an empty
+    string for none, None if the dialect has no such parameter. ``client_state`` and ``payload``
+    are handed back on landing. ``language`` is the language that the request names. Without it the
+    account's language is used, and then ``accept_language``, the browser's.
+
+    ``quiet`` holds the endings that are answered as SENT. ``caller`` is the network of the caller,
+    which limits the number of its requests that are stored. ``before_commit`` is called with the
+    Result for SENT, inside the transaction that stores the request. An exception that it raises
+    rolls the transaction back.
     """
 
     identity: str = field(repr=False)
