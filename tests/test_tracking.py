@@ -858,6 +858,17 @@ def test_events_of_no_interest(kind, pending, django_assert_num_queries):
         tracking.send(object, event=event, esp_name="Postmark")
 
 
+def test_events_without_an_id(pending):
+    """An event that names no message is not about one that has no provider's id either."""
+    delivery = sent(pending, "postmark")
+    Delivery.objects.update(provider_id="")
+    event = AnymailTrackingEvent(event_type="complained", message_id="", recipient=pending.email)
+    tracking.send(object, event=event, esp_name="Postmark")
+    delivery.refresh_from_db()
+    assert delivery.state == DeliveryState.SENT
+    assert suppressions() == []
+
+
 # Hard or soft
 
 
