@@ -1,4 +1,4 @@
-"""The link: who may look, who may press the button, and where that leads."""
+"""The link: its page, its button and the redirect."""
 
 import re
 from collections import Counter
@@ -35,14 +35,14 @@ NEW = "/confirm/new/"
 
 
 def linked(user, redirect=LANDING, **given):
-    """The token in the message that ``user`` gets now."""
+    """Send a message to ``user`` and return its token."""
     Cooldown.objects.all().delete()
     start(user, redirect=redirect, **given)
     return carried()
 
 
 def carried():
-    """The token in the message that goes out now."""
+    """Send the queued message and return its token."""
     before = len(mail.outbox)
     assert send_due() == Tally(sent=1)
     (link,) = re.findall(r"https://\S+/confirm/\?\S+", str(mail.outbox[before].body))
@@ -52,13 +52,13 @@ def carried():
 
 @pytest.fixture
 def token(pending):
-    """The token in pending@example.com's message."""
+    """The token of the message to pending@example.com."""
     return linked(pending)
 
 
 @pytest.fixture
 def heard():
-    """The confirmations that receivers of ``confirmed`` were told of."""
+    """The confirmations that were sent with the signal ``confirmed``."""
     told = []
 
     def listen(sender, **given):
@@ -76,7 +76,7 @@ def state():
 
 
 def rows():
-    """Everything that opening a link could have changed."""
+    """Return all rows that opening a link could change."""
     models = (Confirmation, Cooldown, Delivery, get_user_model())
     return [list(model.objects.order_by("pk").values()) for model in models]
 
@@ -99,7 +99,7 @@ INVALID = "This link is not valid"
 
 
 def test_confirm(clock, token, pending, heard):
-    """Spending a token confirms the address, once, and hosts hear of it."""
+    """A token confirms the address once, and the signal is sent once."""
     opened = engine.inspect(token)
     assert (opened.verdict, opened.delivery) == (Verdict.READY, Delivery.objects.get())
     opened = engine.confirm(token)
@@ -115,7 +115,7 @@ def test_confirm(clock, token, pending, heard):
 
 
 def test_life(clock, token):
-    """A link is good for 24 hours."""
+    """A link is valid for 24 hours."""
     clock.move(hours=23, minutes=59, seconds=59)
     assert engine.inspect(token).verdict is Verdict.READY
     clock.move(seconds=1)
@@ -125,7 +125,7 @@ def test_life(clock, token):
 
 
 def test_older_links_stay_good(pending, clock):
-    """An older link is good until its own expiry, next to a newer one."""
+    """An older link stays valid until it expires, even if there is a newer one."""
     old = linked(pending)
     clock.move(hours=13)
     new = linked(pending)
@@ -139,14 +139,14 @@ def test_older_links_stay_good(pending, clock):
 
 
 def test_a_repeated_link_belongs_to_the_newest_delivery(token, pending):
-    """Of deliveries that share a link the newest is the one that was opened."""
+    """A link that several deliveries share counts as the newest delivery's."""
     assert linked(pending) == token
     opened = engine.inspect(token)
     assert opened.delivery == Delivery.objects.latest("pk")
 
 
 def test_newest(pending, change):
-    """Under ``newest`` a new link kills the old."""
+    """With the policy ``newest`` a new link invalidates the old one."""
     change(LINK_POLICY="newest")
     old, new = linked(pending), linked(pending)
     verdicts = [engine.inspect(each).verdict for each in (old, new)]
@@ -186,7 +186,7 @@ def spoil(user):
     [withdraw_it, withdraw_and_restart, deactivate, move_away, move_to_a_neighbour, spoil],
 )
 def test_dead(token, pending, meanwhile, heard):
-    """A withdrawal, a deactivation or another address kills the link for good."""
+    """Withdrawal, deactivation or a change of address invalidates the link permanently."""
     meanwhile(pending)
     before = rows()
     assert engine.inspect(token).verdict is Verdict.DEAD
@@ -196,7 +196,7 @@ def test_dead(token, pending, meanwhile, heard):
 
 
 def test_a_neighbouring_domain(db):
-    """A link to stra\u00dfe.de says nothing of strasse.de, which has another owner."""
+    """A link sent to stra\u00dfe.de does not confirm strasse.de, which has another owner."""
     user = UserFactory.create(email="x@stra\u00dfe.de")
     token = linked(user)
     user.email = "x@strasse.de"
@@ -205,14 +205,14 @@ def test_a_neighbouring_domain(db):
 
 
 def test_another_way_of_writing(token, pending):
-    """A change of case in the account's address does not kill the link."""
+    """The link stays valid if only the case of the account's address changes."""
     pending.email = "Pending@Example.COM"
     pending.save()
     assert engine.confirm(token).verdict is Verdict.CONFIRMED
 
 
 def test_deleted(token, pending):
-    """A deleted account leaves nothing behind, its link included."""
+    """The link of a deleted account is unknown."""
     pending.delete()
     assert engine.inspect(token).verdict is Verdict.FOREIGN
 
@@ -237,7 +237,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("typed", FOREIGN.values(), ids=FOREIGN)
 def test_foreign(token, typed):
-    """A token that we never sent is foreign, and reveals nothing."""
+    """A token that was never sent is foreign: it reveals and changes nothing."""
     before = rows()
     for opened in (engine.inspect(typed), engine.confirm(typed)):
         assert (opened.verdict, opened.delivery, opened.account) == (Verdict.FOREIGN, None, None)
@@ -247,21 +247,21 @@ def test_foreign(token, typed):
 
 
 def test_a_token_that_was_never_sent(token):
-    """A token that is well made, but of a generation that no message carried, is foreign."""
+    """A well-formed token of a generation that was not sent is foreign."""
     confirmation = Confirmation.objects.get()
     made = tokens.make(confirmation.selector, 2, "pending@example.com")
     assert engine.confirm(made).verdict is Verdict.FOREIGN
 
 
 def test_the_digest_alone_is_not_enough(token):
-    """Write access to rows without the key is not enough to create a link."""
+    """Write access to the rows is not enough to create a link: the key is needed."""
     forged = "f" * 43
     Delivery.objects.update(token_digest=tokens.digest(forged))
     assert engine.confirm(forged).verdict is Verdict.DEAD
 
 
 def test_rotation(token, settings):
-    """A link stays good while its key is a fallback, and dies with it."""
+    """A link is valid as long as its key is current or a fallback."""
     old, settings.SECRET_KEY = settings.SECRET_KEY, "another"
     assert engine.inspect(token).verdict is Verdict.DEAD
     settings.SECRET_KEY_FALLBACKS = [old]
@@ -269,7 +269,7 @@ def test_rotation(token, settings):
 
 
 def test_rotation_in_the_second_half(pending, settings, clock):
-    """A repeat after the key was changed is a new link, and the one sent before stays good."""
+    """After a change of the key a resend has a new link, and the earlier one stays valid."""
     old = linked(pending)
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
     new = linked(pending)
@@ -298,7 +298,7 @@ def test_rotation_keeps_cooldowns(pending, settings, clock):
 
 
 def test_rotation_of_two_rows(settings, clock):
-    """Where old and new key have a row each, that of the new key counts."""
+    """If the old and the new key both have a row, that of the new key counts."""
     old, settings.SECRET_KEY = settings.SECRET_KEY, "another"
     assert cooldown.take("jane@example.com") == 0
     clock.move(seconds=20)
@@ -310,7 +310,7 @@ def test_rotation_of_two_rows(settings, clock):
 
 
 def test_rotation_keeps_suppressions(pending, settings):
-    """An address that is suppressed under the old key gets no message under the new."""
+    """An address that was suppressed under the old key stays suppressed under the new key."""
     digest = address_of("pending@example.com").digest("suppression")
     Suppression.objects.create(digest=digest, why="bounced", since=NOON)
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
@@ -325,7 +325,7 @@ def test_rotation_keeps_suppressions(pending, settings):
 
 
 def test_a_receiver_that_fails(token, pending):
-    """A receiver that raises undoes the confirmation, and the button can be pressed again."""
+    """An error in a receiver undoes the confirmation, and the button can be pressed again."""
 
     def fail(sender, **given):
         get_user_model().objects.update(first_name="changed")
@@ -344,7 +344,7 @@ def test_a_receiver_that_fails(token, pending):
 
 
 def test_flag(change, heard):
-    """On sites where inactive means unconfirmed the button activates, and receivers may save."""
+    """With FlagStore the button activates the account, and a receiver may save the user."""
     change(ACCOUNTS="resend_confirmation.accounts.FlagStore")
     user = UserFactory.create(is_active=False)
     token = linked(user)
@@ -369,7 +369,7 @@ def test_flag(change, heard):
 
 
 def test_flag_confirmed_otherwise(change):
-    """An account that the host activated itself has nothing left to confirm."""
+    """With FlagStore an account that the host activated is already confirmed."""
     change(ACCOUNTS="resend_confirmation.accounts.FlagStore")
     user = UserFactory.create(is_active=False)
     token = linked(user)
@@ -378,7 +378,7 @@ def test_flag_confirmed_otherwise(change):
 
 
 def test_by_hand(pending, confirmed, heard):
-    """Staff may confirm without a link, once, and only who waits."""
+    """Staff can confirm a pending account without a link, once."""
     confirmation = Confirmation.objects.get()
     assert engine.confirm_by_hand(confirmation) is True
     assert engine.confirm_by_hand(confirmation) is False
@@ -388,7 +388,7 @@ def test_by_hand(pending, confirmed, heard):
 
 @pytest.mark.parametrize("meanwhile", [withdraw_it, deactivate, move_away])
 def test_not_by_hand(pending, meanwhile, heard):
-    """Staff cannot confirm what is withdrawn, deactivated or moved away."""
+    """Staff cannot confirm if the confirmation was withdrawn or the account has changed."""
     confirmation = Confirmation.objects.get()
     meanwhile(pending)
     assert engine.confirm_by_hand(confirmation) is False
@@ -396,7 +396,7 @@ def test_not_by_hand(pending, meanwhile, heard):
 
 
 def test_renew(pending, clock):
-    """An expired link is renewed for its account, on the same landing, within the cooldown."""
+    """An expired link is renewed for the same account and redirect, subject to the cooldown."""
     token = linked(pending, dialect="acme", client="arcade", redirect="https://arcade.example/a")
     Delivery.objects.update(client_state="s", payload="p", language="de")
     clock.move(hours=24)
@@ -412,7 +412,7 @@ def test_renew(pending, clock):
 
 
 def test_renew_a_link_that_is_not_expired(token):
-    """A link that is good, or used, is not renewed."""
+    """A valid or used link is not renewed."""
     assert engine.renew(token) is None
     engine.confirm(token)
     assert engine.renew(token) is None
@@ -420,7 +420,7 @@ def test_renew_a_link_that_is_not_expired(token):
 
 
 def test_renew_too_late(token, pending, clock, monkeypatch):
-    """What is withdrawn before the account is locked is not renewed, and takes no slot."""
+    """After a withdrawal in the last moment the link is not renewed, and no slot is taken."""
     clock.move(hours=24)
     take = cooldown.take
 
@@ -436,7 +436,7 @@ def test_renew_too_late(token, pending, clock, monkeypatch):
 
 
 def test_disown_too_late(token, monkeypatch):
-    """A confirmation that is confirmed at the same moment is not withdrawn; the page says so."""
+    """If an address is confirmed at the same moment, "not me" does not withdraw it."""
 
     def confirm_first(confirmation):
         engine.confirm(token)
@@ -460,7 +460,7 @@ def test_looking_changes_nothing(token, client, method, heard):
 
 
 def test_button(token, client):
-    """The page shows a button, and neither the address nor anything else of the account."""
+    """The page shows a button, but nothing about the account."""
     response = client.get(PAGE, {"token": token})
     text = response.content.decode()
     assert title(response) == READY
@@ -470,7 +470,7 @@ def test_button(token, client):
 
 
 def test_press(token, client, heard):
-    """Pressing the button confirms, and leads on to the client's registered address."""
+    """The button confirms, and redirects to the client's registered URL."""
     response = client.post(PAGE, {"token": token})
     assert response.status_code == 303
     assert response["Location"] == "https://game.example/callback"
@@ -480,7 +480,7 @@ def test_press(token, client, heard):
 
 
 def test_press_without_a_landing(pending, client, change):
-    """A client without redirects ends on our own page."""
+    """Without a redirect the button ends on our own page."""
     change(CLIENTS=[{"name": "default"}])
     response = client.post(PAGE, {"token": linked(pending, redirect="")})
     assert (response.status_code, title(response)) == (200, THANKS)
@@ -488,7 +488,7 @@ def test_press_without_a_landing(pending, client, change):
 
 
 def test_press_again(token, client, heard):
-    """A used link ends well, with a way on, for the person and for a reload."""
+    """A used link shows "already confirmed" and a link to the redirect, after a reload too."""
     client.post(PAGE, {"token": token})
     for response in (client.get(PAGE, {"token": token}), client.post(PAGE, {"token": token})):
         assert (response.status_code, title(response)) == (200, ALREADY)
@@ -500,14 +500,14 @@ def test_press_again(token, client, heard):
 
 
 def test_token_in_the_query_of_a_post(token, client):
-    """The button's token comes in the body; one in the query alone presses nothing."""
+    """The button's token is read from the body: a POST with a token in the query is a 404."""
     response = client.post(f"{PAGE}?token={token}")
     assert (response.status_code, title(response)) == (404, INVALID)
     assert state() == ConfirmationState.PENDING
 
 
 class CountingStore(ConfirmationStore):
-    """A host's store that counts the marks it is asked to make."""
+    """A host's store that counts the calls of ``confirm``."""
 
     marked: ClassVar[list[int]] = []
 
@@ -519,7 +519,7 @@ class CountingStore(ConfirmationStore):
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_pressed_many_times_at_once(pending, heard, change):
-    """Of 50 simultaneous presses, one confirms; the others get 'already confirmed'."""
+    """Of 50 simultaneous presses one confirms; the others get "already confirmed"."""
     change(ACCOUNTS="tests.test_link.CountingStore")
     CountingStore.marked.clear()
     token = linked(pending)
@@ -554,7 +554,7 @@ PREFETCHES = [
 
 @pytest.mark.parametrize("headers", PREFETCHES, ids=str)
 def test_prefetch_changes_nothing(token, client, headers, heard):
-    """Programs that fetch pages ahead of people, or instead of them, change nothing."""
+    """Prefetching browsers, previews and scanners change nothing."""
     before = rows()
     assert client.get(PAGE, {"token": token}, headers=headers).status_code == 200
     assert client.head(f"{PAGE}?token={token}", headers=headers).status_code == 200
@@ -562,7 +562,7 @@ def test_prefetch_changes_nothing(token, client, headers, heard):
 
 
 def test_expired_page(clock, token, client):
-    """The expired page's button sends a new link, which works."""
+    """The button on the page of an expired link sends a new link, which works."""
     clock.move(hours=24)
     response = client.get(PAGE, {"token": token})
     text = response.content.decode()
@@ -578,7 +578,7 @@ def test_expired_page(clock, token, client):
 
 
 def test_expired_page_too_soon(pending, client, clock):
-    """A second request for a new link too soon shows the seconds to wait and the button."""
+    """A second request for a new link within the cooldown shows how long to wait."""
     token = linked(pending)
     clock.move(hours=24)
     client.post(NEW, {"token": token})
@@ -598,7 +598,7 @@ def test_expired_page_too_soon(pending, client, clock):
     [(None, 200, READY), (withdraw_it, 410, INVALID), (deactivate, 410, INVALID)],
 )
 def test_new_link_without_an_expired_one(token, pending, client, meanwhile, status, heading):
-    """Asking for a new link in place of a good or dead one shows that one's page."""
+    """A request to renew a valid or dead link shows that link's page."""
     if meanwhile:
         meanwhile(pending)
     before = rows()
@@ -609,7 +609,7 @@ def test_new_link_without_an_expired_one(token, pending, client, meanwhile, stat
 
 @pytest.mark.parametrize("meanwhile", [withdraw_it, deactivate, move_away])
 def test_dead_page(token, pending, client, meanwhile):
-    """A dead link's page says so, and only offers to request a new message."""
+    """The page of a dead link only offers to request a new message."""
     meanwhile(pending)
     before = rows()
     for response in (client.get(PAGE, {"token": token}), client.post(PAGE, {"token": token})):
@@ -621,7 +621,7 @@ def test_dead_page(token, pending, client, meanwhile):
 @pytest.mark.parametrize("typed", FOREIGN.values(), ids=FOREIGN)
 @pytest.mark.parametrize("path", [PAGE, NEW])
 def test_foreign_page(token, client, path, typed):
-    """A token that we never sent leads to our 404 page, in every spelling."""
+    """A POST with a token that was never sent gets the 404 page, whatever the token."""
     body = "token=" + quote(typed, safe="", errors="surrogatepass")
     response = client.post(path, body, content_type="application/x-www-form-urlencoded")
     assert (response.status_code, title(response)) == (404, INVALID)
@@ -631,13 +631,13 @@ def test_foreign_page(token, client, path, typed):
     "query", ["", "token=", "token=%00", "token=%ed%a0%80", "token=%ff", "token", "token=a&token=b"]
 )
 def test_foreign_query(token, client, query):
-    """A token that we never sent leads to our 404 page, with every broken query."""
+    """A GET with a broken query gets the 404 page."""
     response = client.get(f"{PAGE}?{query}")
     assert (response.status_code, title(response)) == (404, INVALID)
 
 
 def test_unknown_token_is_not_shown(client, db):
-    """A foreign token is not echoed, so that a page cannot be made to say anything."""
+    """The page does not show a foreign token, so links cannot put text into it."""
     response = client.get(PAGE, {"token": "<script>alert(1)</script>"})
     assert b"alert" not in response.content
 
@@ -668,7 +668,7 @@ def assert_sealed(response):
 
 
 def test_headers(client, clock, pending):
-    """Every answer keeps the token here: no cache, no referrer, no frame, nothing inline."""
+    """The headers of every response forbid caching, referrers, frames and inline content."""
     expired = linked(pending)
     clock.move(hours=25)
     ready = linked(pending)
@@ -691,7 +691,7 @@ def test_headers(client, clock, pending):
 
 
 def test_nothing_inline(token, client):
-    """A page has neither script nor inline style, and loads nothing from elsewhere."""
+    """A page has no script or inline style, and only loads our stylesheet."""
     text = client.get(PAGE, {"token": token}).content.decode()
     assert "<script" not in text
     assert "<style" not in text
@@ -700,7 +700,7 @@ def test_nothing_inline(token, client):
 
 
 def test_style(client):
-    """The stylesheet is ours, and the same for all visitors."""
+    """The stylesheet can be cached, and loads nothing."""
     response = client.get("/confirm/style.css")
     assert response.status_code == 200
     assert response["Content-Type"] == "text/css; charset=utf-8"
@@ -721,7 +721,7 @@ def form_action(response):
     ],
 )
 def test_form_action(pending, client, redirect, action):
-    """The policy lets the button's redirect through: browsers hold it to ``form-action`` too."""
+    """``form-action`` allows the redirect's origin, since browsers apply it to redirects too."""
     token = linked(pending, client="arcade", redirect=redirect)
     assert form_action(client.get(PAGE, {"token": token})) == [action]
     response = client.post(PAGE, {"token": token})
@@ -729,7 +729,7 @@ def test_form_action(pending, client, redirect, action):
 
 
 def test_an_apps_scheme(pending, client):
-    """To an app's own scheme the browser goes by a link alone, and the page says thank you."""
+    """For an app's own scheme the page has a link instead of a redirect."""
     redirect = "app://xlogin.com.example.arcade"
     token = linked(pending, client="arcade", redirect=redirect)
     assert form_action(client.get(PAGE, {"token": token})) == ["'self'"]
@@ -742,19 +742,19 @@ def test_an_apps_scheme(pending, client):
 
 
 def test_form_action_without_a_landing(client, db):
-    """Without a redirect the form may only lead to our own site."""
+    """Without a redirect ``form-action`` only allows our own site."""
     assert form_action(client.get(PAGE, {"token": "foreign"})) == ["'self'"]
 
 
 def test_form_action_cannot_be_widened(pending, client, change):
-    """A registered address with a port stays one origin."""
+    """A redirect's path cannot add sources to ``form-action``; its port is kept."""
     change(CLIENTS=[{"name": "a", "redirects": ["http://localhost:8000/x;y'unsafe'?a=b"]}])
     token = linked(pending, client="a", redirect="http://localhost:8000/x;y'unsafe'?a=b")
     assert form_action(client.get(PAGE, {"token": token})) == ["'self' http://localhost:8000"]
 
 
 def test_own_pages(pending, client, change, clock):
-    """A client's own page for a verdict goes before its redirect."""
+    """A client's page for a verdict takes precedence over its redirect."""
     pages = {"confirmed": "https://own.example/yes", "expired": "https://own.example/late"}
     change(CLIENTS=[{"name": "a", "redirects": ["https://a.example/"], "pages": pages}])
     token = linked(pending, client="a", redirect="")
@@ -767,7 +767,7 @@ def test_own_pages(pending, client, change, clock):
 
 
 def test_a_redirect_that_is_registered_no_more(pending, client, change):
-    """A redirect that was taken off the list is not followed: our own page is the end."""
+    """A redirect that is no longer registered is not used: the press ends on our own page."""
     token = linked(pending, client="arcade", redirect="https://arcade.example/a")
     change(CLIENTS=[{"name": "arcade", "redirects": {"x": "https://arcade.example/a"}}])
     response = client.post(PAGE, {"token": token})
@@ -775,7 +775,7 @@ def test_a_redirect_that_is_registered_no_more(pending, client, change):
 
 
 def test_a_client_that_is_gone(token, client, change):
-    """A link of a client that was removed confirms on our own page."""
+    """A link of a client that was removed still confirms, and ends on our own page."""
     change(CLIENTS=[{"name": "other", "redirects": ["https://other.example/"]}])
     response = client.post(PAGE, {"token": token})
     assert (response.status_code, title(response)) == (200, THANKS)
@@ -783,7 +783,7 @@ def test_a_client_that_is_gone(token, client, change):
 
 @pytest.fixture
 def lost(monkeypatch):
-    """A dialect that cannot say where its people land."""
+    """A dialect whose ``landing`` fails."""
 
     def landing(cls, opened, client, url):
         raise RuntimeError("no key to sign with")
@@ -792,7 +792,7 @@ def lost(monkeypatch):
 
 
 def test_a_dialect_that_cannot_say_where_to_land(token, client, lost, caplog):
-    """The click counts although the dialect fails to make an address to land on."""
+    """The address is confirmed even if the dialect cannot build the redirect."""
     response = client.get(PAGE, {"token": token})
     assert (response.status_code, title(response)) == (200, READY)
     assert form_action(response) == ["'self'"]
@@ -813,7 +813,7 @@ def test_a_dialect_that_cannot_say_where_to_land(token, client, lost, caplog):
     ],
 )
 def test_a_landing_that_is_registered_no_more(token, client, caplog, what, name, said):
-    """The log names the client or redirect that was taken out of the settings."""
+    """The log names the client or redirect that is no longer in the settings."""
     Delivery.objects.update(**{what: name})
     assert title(client.post(PAGE, {"token": token})) == THANKS
     line = f"The {said} is no longer in CLIENTS; the browser stays on this site's own page"
@@ -822,7 +822,7 @@ def test_a_landing_that_is_registered_no_more(token, client, caplog, what, name,
 
 @pytest.mark.parametrize(("dialect", "said"), [("sign-upp", 1), ("", 0)])
 def test_a_dialect_that_is_not_mounted(token, client, caplog, dialect, said):
-    """The browser is redirected as without a dialect, with a warning in the log."""
+    """If the dialect is not mounted, the link redirects as without one and logs a warning."""
     Delivery.objects.update(dialect=dialect)
     response = client.post(PAGE, {"token": token})
     assert (response.status_code, response["Location"]) == (303, "https://game.example/callback")
@@ -835,21 +835,21 @@ def test_a_dialect_that_is_not_mounted(token, client, caplog, dialect, said):
 
 
 def test_a_dialect_may_end_on_our_page(token, client, monkeypatch):
-    """A dialect that names no address ends on our own page."""
+    """If a dialect returns no URL, the press ends on our own page."""
     monkeypatch.setattr(ResendView, "landing", classmethod(lambda *args: None))
     assert title(client.post(PAGE, {"token": token})) == THANKS
 
 
 @pytest.mark.parametrize("logged_in", [False, True])
 def test_statements(token, client, confirmed, logged_in, django_assert_num_queries):
-    """A page reads the delivery and the account, and neither session nor user."""
+    """A page reads the delivery and the account, but not the session."""
     if logged_in:
         client.force_login(confirmed)
     with django_assert_num_queries(2) as queries:
         client.get(PAGE, {"token": token})
     assert not any("django_session" in query["sql"] for query in queries)
-    # Two to look, the savepoint's two, the account locked and read again, the conditional
-    # UPDATE, whether the address is still the account's, and the row as it is then.
+    # Two to look up the link, two for the savepoint, two to lock and read the account, the
+    # conditional UPDATE, the comparison of the addresses, and the updated row.
     with django_assert_num_queries(9) as queries:
         client.post(PAGE, {"token": token})
     assert not any("django_session" in query["sql"] for query in queries)
@@ -859,21 +859,21 @@ def test_statements(token, client, confirmed, logged_in, django_assert_num_queri
 
 
 def test_confirming_does_not_log_in(token, client):
-    """A visitor who presses the button is not logged in afterwards."""
+    """Confirming does not log in."""
     response = client.post(PAGE, {"token": token})
     assert not response.cookies
     assert "_auth_user_id" not in client.session
 
 
 def test_confirming_keeps_the_session(token, client, confirmed):
-    """A visitor who is logged in to another account stays so."""
+    """Confirming does not change the session of a visitor who is logged in to another account."""
     client.force_login(confirmed)
     client.post(PAGE, {"token": token})
     assert client.session["_auth_user_id"] == str(confirmed.pk)
 
 
 def test_login_required_middleware(clock, token, client, settings):
-    """A host that wants a login everywhere does not lock the link's pages."""
+    """The link's pages work without a login, even with LoginRequiredMiddleware."""
     settings.MIDDLEWARE = [
         *settings.MIDDLEWARE,
         "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -886,7 +886,7 @@ def test_login_required_middleware(clock, token, client, settings):
 
 
 def test_csrf(token, pending):
-    """The token is the authority: no CSRF cookie is asked for or set."""
+    """The token authorizes the form, so no CSRF cookie is needed or set."""
     strict = Client(enforce_csrf_checks=True)
     response = strict.get(PAGE, {"token": token})
     assert "csrf" not in response.content.decode().lower()
@@ -894,7 +894,7 @@ def test_csrf(token, pending):
 
 
 def test_any_host_name(token, client):
-    """The Host header has no part in the link: it is made of BASE_URL alone."""
+    """A link is built from BASE_URL; its page answers under any Host header."""
     assert client.get(PAGE, {"token": token}, headers={"host": "evil.example"}).status_code == 200
     (letter,) = mail.outbox
     assert "https://site.example/confirm/?token=" in str(letter.body)
@@ -903,7 +903,7 @@ def test_any_host_name(token, client):
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_a_receiver_that_fails_behind_the_page(pending, client, caplog):
-    """When a receiver fails the page is an error, nothing is confirmed, and the link works on."""
+    """If a receiver fails, the page is a 500, nothing is confirmed, and the link stays valid."""
     token = linked(pending)
 
     def fail(sender, **given):
@@ -922,7 +922,7 @@ def test_a_receiver_that_fails_behind_the_page(pending, client, caplog):
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_on_commit_of_a_receiver(pending, client):
-    """A receiver's on-commit hook runs after the confirmation, and for its winner alone."""
+    """A receiver's ``on_commit`` hook runs once, after the confirmation is committed."""
     token = linked(pending)
     seen = []
 
@@ -938,11 +938,11 @@ def test_on_commit_of_a_receiver(pending, client):
     assert seen == [ConfirmationState.CONFIRMED]
 
 
-# The ways on
+# "Not me", and requests for a new message
 
 
 def test_not_me(token, pending, client):
-    """A recipient who did not sign up disowns by POST only: it is withdrawn, and staff see it."""
+    """A recipient's "not me" withdraws the confirmation, by POST only, and is recorded."""
     before = rows()
     assert client.get("/confirm/not-me/", {"token": token}).status_code == 405
     assert client.head(f"/confirm/not-me/?token={token}").status_code == 405
@@ -963,14 +963,14 @@ def test_not_me(token, pending, client):
 
 
 def test_not_me_after_a_confirmation(token, client):
-    """A confirmed address is not withdrawn by a link."""
+    """A recipient's "not me" does not withdraw a confirmed address."""
     client.post(PAGE, {"token": token})
     assert title(client.post("/confirm/not-me/", {"token": token})) == ALREADY
     assert state() == ConfirmationState.CONFIRMED
 
 
 def test_two_accounts_with_one_address(client, clock):
-    """The pages and messages of two accounts say which is which, and show neither user name."""
+    """Messages and pages identify the account by its masked user name and date of sign-up."""
     users = [
         UserFactory.create(username=name, email="ann@example.com") for name in ("ann", "mallory")
     ]
@@ -997,7 +997,7 @@ ASKED = "Check your inbox"
 
 @pytest.mark.parametrize("typed", ["pending@example.com\t", "nobody@example.com", "\x00", ""])
 def test_ask_for_a_new_message(client, pending, typed):
-    """The page of a dead link has a form, which gives the same answer for every input."""
+    """The form on the page of an invalid link gives the same response for every input."""
     page = client.get(PAGE, {"token": "x" * 43}).content.decode()
     assert '<form method="post" action="/confirm/request/">' in page
     assert '<label for="address">' in page
@@ -1011,7 +1011,7 @@ def test_ask_for_a_new_message(client, pending, typed):
 
 
 def test_asking_too_often(client, pending, change):
-    """The form shows when it is throttled, but not when the cooldown applies."""
+    """The form shows that it is throttled, but not that a cooldown applies."""
     change(THROTTLE="2/m")
     for _ in range(2):
         assert client.post("/confirm/request/", {"address": pending.email}).status_code == 303
@@ -1024,7 +1024,7 @@ def test_asking_too_often(client, pending, change):
 
 
 def test_asking_from_a_dead_link(client, pending, change):
-    """A dead link's own client sends the new message."""
+    """A message requested on the page of a dead link is sent for the link's client."""
     token = linked(pending, client="arcade", redirect="https://arcade.example/a")
     withdraw(Confirmation.objects.get())
     start(pending, client="arcade", send=False)
@@ -1034,7 +1034,7 @@ def test_asking_from_a_dead_link(client, pending, change):
 
 
 def test_a_form_by_get(client, db):
-    """A GET of a form's address without the form shows a way to continue."""
+    """A GET of a form's URL is a 405 with the form for a new message."""
     for path in (NEW, "/confirm/request/", "/confirm/not-me/"):
         response = client.get(path)
         assert (response.status_code, response["Allow"]) == (405, "POST")
@@ -1042,7 +1042,7 @@ def test_a_form_by_get(client, db):
 
 
 def test_loading_again_asks_nothing(pending, client, clock):
-    """The page behind a button's answer does nothing when it is loaded again."""
+    """Reloading the page after a renewal changes nothing."""
     token = linked(pending)
     clock.move(hours=25)
     response = client.post(NEW, {"token": token})
@@ -1053,7 +1053,7 @@ def test_loading_again_asks_nothing(pending, client, clock):
 
 
 def test_a_generation_that_another_courier_took(token):
-    """A courier that was overtaken takes the generation after that."""
+    """If another courier took the next generation, a courier takes the one after it."""
     confirmation = Confirmation.objects.get()
     Confirmation.objects.update(generation=confirmation.generation + 1)
     generation, _ = links._next(confirmation, datetime(2030, 1, 1, tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""These tests need their package's app, which the test site lacks; elsewhere they are skipped."""
+"""Skip the tests of packages that the settings do not install."""
 
 import re
 
@@ -18,13 +18,13 @@ collect_ignore_glob = [
     name for app, names in _NEED.items() if app not in settings.INSTALLED_APPS for name in names
 ]
 
-#: One of the dialects' paths; all of them ask the same engine.
+#: A dialect's path. Any dialect would do.
 RESEND = "/auth/send-email-confirmation"
 
 
 @pytest.fixture
 def ask(client):
-    """Ask for the message again, as an application does; the status and what the answer says."""
+    """Return a function that requests a resend and returns status and message of the response."""
 
     def ask(address):
         body = {"email": address}
@@ -36,7 +36,7 @@ def ask(client):
 
 @pytest.fixture
 def arrived(client):
-    """The recipients and bodies of what went out since the last look, queued messages included."""
+    """Return a function that sends queued messages and returns recipient and body of new ones."""
     seen = 0
 
     def look():
@@ -51,7 +51,7 @@ def arrived(client):
 
 @pytest.fixture
 def press(client):
-    """Open our link in a message and press the button; the page's title."""
+    """Return a function that opens our link, presses the button and returns the page's title."""
 
     def press(body):
         (link,) = re.findall(r"https://site\.example(/confirm/\?\S+)", body)

@@ -1,4 +1,4 @@
-"""The code of the how-tos, importable as the modules that they say it is in."""
+"""Make the code blocks of the how-tos importable under the module names that they give."""
 
 import re
 import sys
@@ -11,14 +11,14 @@ STORES = HOW_TO / "account-stores.md"
 
 
 def shown(name, words, monkeypatch, *, page=SIGN_UP, instead=None):
-    """The block of the page that has ``words``, as the module ``name`` while the test runs.
+    """Return the page's code block that contains ``words``, imported as the module ``name``.
 
-    ``instead`` is what to read for words that stand for something of the reader's own.
+    ``instead`` maps the page's placeholders to names that exist in the tests.
     """
     blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.S | re.M)
     (source,) = (block for block in blocks if words in block)
-    for theirs, ours in (instead or {}).items():
-        source = source.replace(theirs, ours)
+    for placeholder, name_here in (instead or {}).items():
+        source = source.replace(placeholder, name_here)
     module = ModuleType(name)
     monkeypatch.setitem(sys.modules, name.partition(".")[0], ModuleType("shop"))
     monkeypatch.setitem(sys.modules, name, module)

@@ -1,10 +1,10 @@
-"""The text that two messages share, apart from the words that identify each message."""
+"""Compare messages by recipient and link."""
 
 import re
 
 
 def links(messages):
-    """The recipients and the confirm links of messages."""
+    """Return the recipients and the confirm links of messages."""
     return [
         (to, re.findall(r"https://site\.example/confirm/\?token=\S+", body))
         for to, body in messages

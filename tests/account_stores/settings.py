@@ -1,4 +1,4 @@
-"""The test site on this process's own database: the outer run holds the usual one."""
+"""The test site with a separate database, since the outer test run uses the default one."""
 
 import os
 
@@ -7,5 +7,5 @@ from tests.settings import DATABASE, DATABASES, RESEND_CONFIRMATION
 
 if DATABASE != "sqlite":
     DATABASES["default"]["TEST"] = {"NAME": f"test_stores_{os.getpid()}"}
-# No landing: a client with a redirect would lead the browser away from our own page.
+# Without redirects, so that a press ends on our own page.
 RESEND_CONFIRMATION = {**RESEND_CONFIRMATION, "CLIENTS": [{"name": "site"}]}

@@ -1,4 +1,4 @@
-"""A site of django-allauth, with dj-rest-auth on top of it."""
+"""A site with django-allauth and dj-rest-auth."""
 
 from tests.account_stores.settings import *  # noqa: F403
 from tests.account_stores.settings import INSTALLED_APPS, MIDDLEWARE, RESEND_CONFIRMATION

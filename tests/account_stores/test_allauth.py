@@ -1,4 +1,4 @@
-"""The store of django-allauth: its accounts, its flag and its own links, together with ours."""
+"""AllauthStore: the accounts, flags and links of django-allauth together with our links."""
 
 import re
 
@@ -26,7 +26,7 @@ PASSWORD = "correct horse battery"
 
 
 class TestContract(AccountStoreContract):
-    """Accounts as allauth writes them at a sign-up."""
+    """Accounts with a row of allauth's, as after a sign-up."""
 
     def make_pending(self, username, address):
         user = User.objects.create_user(username, address)
@@ -48,7 +48,7 @@ class TestContract(AccountStoreContract):
 
 
 class TestContractWithoutRows(TestContract):
-    """Accounts that allauth has not seen yet, such as createsuperuser's."""
+    """Accounts without a row of allauth's, such as those from createsuperuser."""
 
     def make_pending(self, username, address):
         return User.objects.create_user(username, address)
@@ -62,7 +62,7 @@ class TestContractWithoutRows(TestContract):
 
 @pytest.fixture
 def sign_up(client):
-    """Sign up on allauth's own page."""
+    """Return a function that signs up on allauth's page."""
 
     def sign_up(username, address):
         given = {
@@ -81,7 +81,7 @@ def sign_up(client):
 
 @pytest.fixture
 def log_in(client):
-    """Log in on allauth's own page; where it leads."""
+    """Return a function that logs in on allauth's page and returns where that redirects."""
 
     def log_in(name):
         answer = client.post("/accounts/login/", {"login": name, "password": PASSWORD})
@@ -96,21 +96,21 @@ def heard():
     """The signals sent by allauth and by us, in order."""
     told = []
 
-    def theirs(request, email_address, **_):
+    def hear_allauth(request, email_address, **_):
         told.append(("allauth", email_address.email, request.path))
 
-    def ours(user, confirmation, **_):
-        told.append(("ours", confirmation.address, user.username))
+    def hear(user, confirmation, **_):
+        told.append(("resend_confirmation", confirmation.address, user.username))
 
-    email_confirmed.connect(theirs)
-    confirmed.connect(ours)
+    email_confirmed.connect(hear_allauth)
+    confirmed.connect(hear)
     yield told
-    email_confirmed.disconnect(theirs)
-    confirmed.disconnect(ours)
+    email_confirmed.disconnect(hear_allauth)
+    confirmed.disconnect(hear)
 
 
-def their_link(body):
-    """Return the URL that allauth's message links to."""
+def allauth_link(body):
+    """Return the path of the link in allauth's message."""
     (link,) = re.findall(r"http://testserver(/accounts/confirm-email/\S+/)", body)
     return link
 
@@ -139,7 +139,7 @@ def test_sign_up_there_resend_and_confirm_here_log_in_there(
     )
     assert heard == [
         ("allauth", "jane@example.org", "/confirm/"),
-        ("ours", "jane@example.org", "jane"),
+        ("resend_confirmation", "jane@example.org", "jane"),
     ]
     assert log_in("jane") == "/"
     assert ask("jane@example.org") == (400, "already.confirmed")
@@ -148,43 +148,43 @@ def test_sign_up_there_resend_and_confirm_here_log_in_there(
 def test_confirm_there(sign_up, client, ask, arrived, press, log_in, heard):
     """allauth's own link confirms here too: our link and a resend report that."""
     sign_up("jane", "jane@example.org")
-    ((_, theirs),) = arrived()
+    ((_, allauth_body),) = arrived()
     assert ask("jane@example.org") == (200, "sent")
-    ((_, ours),) = arrived()
-    assert client.post(their_link(theirs)).status_code == 302
+    ((_, body),) = arrived()
+    assert client.post(allauth_link(allauth_body)).status_code == 302
     assert (state(), [who for who, *_ in heard]) == (
         ConfirmationState.CONFIRMED,
-        ["ours", "allauth"],
+        ["resend_confirmation", "allauth"],
     )
     assert ask("jane@example.org") == (400, "already.confirmed")
-    assert press(ours) == "Already confirmed"
+    assert press(body) == "Already confirmed"
     assert len(heard) == 2
     assert log_in("jane") == "/"
 
 
 def test_confirm_here_then_there(sign_up, client, ask, arrived, press, heard):
-    """After our link allauth's own is spent, and changes nothing."""
+    """After a confirmation by our link allauth's link changes nothing."""
     sign_up("jane", "jane@example.org")
-    ((_, theirs),) = arrived()
+    ((_, allauth_body),) = arrived()
     ask("jane@example.org")
-    ((_, ours),) = arrived()
-    press(ours)
-    client.post(their_link(theirs))
+    ((_, body),) = arrived()
+    press(body)
+    client.post(allauth_link(allauth_body))
     assert len(heard) == 2
     assert EmailAddress.objects.get().verified is True
 
 
-def test_confirm_there_without_ours(sign_up, client, ask, arrived):
-    """An account confirmed at allauth without a request here has no row, and is confirmed."""
+def test_confirm_there_only(sign_up, client, ask, arrived):
+    """An account that was confirmed at allauth only is confirmed here, without a row."""
     sign_up("jane", "jane@example.org")
-    ((_, theirs),) = arrived()
-    client.post(their_link(theirs))
+    ((_, allauth_body),) = arrived()
+    client.post(allauth_link(allauth_body))
     assert ask("jane@example.org") == (400, "already.confirmed")
     assert not Confirmation.objects.exists()
 
 
 def test_deactivated(sign_up, ask, arrived, press, log_in):
-    """A deactivated account gets no message, and an old link verifies nothing."""
+    """A deactivated account gets no message, and its link is dead."""
     user = sign_up("jane", "jane@example.org")
     arrived()
     ask("jane@example.org")
@@ -199,7 +199,7 @@ def test_deactivated(sign_up, ask, arrived, press, log_in):
 
 
 def test_deactivated_while_confirming(several):
-    """An account deactivated since it was read is not verified."""
+    """An account that is deactivated after it was read is not verified."""
     account = AllauthStore().get(several.pk, address_of("second@example.org"))
     assert account is not None
     User.objects.update(is_active=False)
@@ -208,7 +208,7 @@ def test_deactivated_while_confirming(several):
 
 
 def test_withdrawn(sign_up, ask):
-    """A message is not sent again after staff withdrew the confirmation here."""
+    """After staff withdrew the confirmation there is no resend."""
     user = sign_up("jane", "jane@example.org")
     withdraw(start(user, send=False))
     assert ask("jane@example.org") == (400, "blocked.user")
@@ -223,7 +223,7 @@ def test_verified_wins_over_withdrawn(sign_up, ask):
 
 
 def test_waits_again(sign_up, ask, arrived, press):
-    """An address that allauth does not hold verified any more waits again, by a new link."""
+    """If allauth's flag is reset, the address is pending again and gets a new link."""
     sign_up("jane", "jane@example.org")
     arrived()
     ask("jane@example.org")
@@ -243,7 +243,7 @@ def test_waits_again(sign_up, ask, arrived, press):
 
 @pytest.fixture
 def several(db):
-    """Jane, whose primary address is verified and whose second one waits."""
+    """An account with a verified primary address and a pending second one."""
     user = User.objects.create_user("jane", "jane@example.org")
     EmailAddress.objects.create(user=user, email="jane@example.org", primary=True, verified=True)
     EmailAddress.objects.create(user=user, email="second@example.org")
@@ -266,7 +266,7 @@ def test_second_address(several, ask, arrived, press):
 
 
 def test_user_name_of_several(several):
-    """A user name names the primary address alone."""
+    """A user name only identifies the primary address."""
     (account,) = find_accounts("jane")
     assert (account.address, account.standing) == ("jane@example.org", Standing.CONFIRMED)
 
@@ -281,7 +281,7 @@ def test_bulk_of_several(several):
 
 
 def test_change_of_address(several, settings, ask, arrived, press):
-    """If allauth changes addresses, our link makes the new one the only one, as its own does."""
+    """With ACCOUNT_CHANGE_EMAIL our link replaces the former address, as allauth's does."""
     settings.ACCOUNT_CHANGE_EMAIL = True
     told = []
 
@@ -306,7 +306,7 @@ def test_change_of_address(several, settings, ask, arrived, press):
 
 
 def test_start_for_a_second_address(several, arrived, press):
-    """``start`` takes one of a user's several addresses as the store's account."""
+    """``start`` accepts a store's account, for one of a user's several addresses."""
     start(AllauthStore().get(several.pk, address_of("second@example.org")))
     ((to, body),) = arrived()
     assert (to, press(body)) == (["second@example.org"], "Thank you")
@@ -325,7 +325,7 @@ def test_removed_address(several, ask, arrived, press):
 
 @pytest.fixture
 def twins(db):
-    """Two accounts of one address, of which allauth lets one verify it."""
+    """Two accounts with the same address, which allauth lets only one of them verify."""
     users = [User.objects.create_user(name, "shared@example.org") for name in ("one", "two")]
     for user in users:
         EmailAddress.objects.create(user=user, email=user.email, primary=True)
@@ -333,7 +333,7 @@ def twins(db):
 
 
 def test_shared_address(twins, ask, arrived, press):
-    """The newest gets a link; who confirms has the address, and no message is left for others."""
+    """The newest account gets the link, and after its confirmation the others get none."""
     assert ask("shared@example.org") == (200, "sent")
     ((_, body),) = arrived()
     assert press(body) == "Thank you"
@@ -346,7 +346,7 @@ def test_shared_address(twins, ask, arrived, press):
 
 
 def test_shared_address_where_not_unique(twins, settings, ask, arrived):
-    """If allauth does not keep addresses unique, each account is pending for itself."""
+    """If allauth does not keep addresses unique, each account is pending separately."""
     settings.ACCOUNT_UNIQUE_EMAIL = False
     EmailAddress.objects.filter(user=twins[0]).update(verified=True)
     assert ask("shared@example.org") == (200, "sent")
@@ -354,11 +354,11 @@ def test_shared_address_where_not_unique(twins, settings, ask, arrived):
 
 
 def test_taken_while_confirming(twins, monkeypatch):
-    """Of two accounts that confirm one address at once, the second is refused and unchanged."""
+    """If another account confirms the address at the same time, this one stays unconfirmed."""
     account = AllauthStore().get(twins[0].pk, address_of("shared@example.org"))
     assert account is not None
     EmailAddress.objects.filter(user=twins[1]).update(verified=True)
-    # Theirs was committed after allauth had looked.
+    # The other confirmation was committed after allauth's own check.
     monkeypatch.setattr(EmailAddress, "can_set_verified", lambda self: True)
     monkeypatch.setattr(EmailAddress, "save", refuse)
     assert AllauthStore().confirm(account) is False
@@ -372,17 +372,17 @@ def refuse(self, **_):
 
 
 def test_bulk_of_a_shared_address(twins, arrived):
-    """A bulk resend sends one message in each unit of the cooldown of a shared address."""
+    """A bulk resend sends one message at a time to a shared address, within its cooldown."""
     call_command("resend_confirmation", "send", "--pending")
     assert [to for to, _ in arrived()] == [["shared@example.org"]]
     assert Cooldown.objects.get().hour_count == 1
 
 
-# The store's own rules
+# Rules of this store
 
 
 def test_without_a_row(ask, arrived, press, log_in):
-    """An account that allauth has not seen yet gets its row when its address is confirmed."""
+    """An account without a row of allauth's gets one when its address is confirmed."""
     User.objects.create_user("jane", "Jane@example.org", PASSWORD)
     assert ask("jane@example.org") == (200, "sent")
     ((_, body),) = arrived()
@@ -396,14 +396,14 @@ def test_without_a_row(ask, arrived, press, log_in):
 
 
 def test_another_spelling_of_its_row():
-    """The user's own address is that of the row, however the two are written."""
+    """The user's address and that of allauth's row may be spelled differently."""
     user = User.objects.create_user("jane", "jane@B\u00dcCHER.example")
     EmailAddress.objects.create(user=user, email="jane@xn--bcher-kva.example", primary=True)
     assert [account.address for account in find_accounts("jane")] == ["jane@xn--bcher-kva.example"]
 
 
 def test_outside_of_a_request(several, ask, arrived, settings):
-    """Staff can confirm without a request; allauth's own notices are sent anyway."""
+    """Staff can confirm outside of a web request, and allauth sends its usual notices."""
     settings.ACCOUNT_CHANGE_EMAIL = True
     settings.ACCOUNT_EMAIL_NOTIFICATIONS = True
     confirmation = start(
@@ -415,7 +415,7 @@ def test_outside_of_a_request(several, ask, arrived, settings):
 
 
 def test_adapter_is_asked(several, settings, monkeypatch):
-    """A host's adapter has the last word, as for allauth's own links."""
+    """A host's adapter can refuse a confirmation, as for allauth's links."""
     monkeypatch.setattr(
         "allauth.account.adapter.DefaultAccountAdapter.confirm_email", lambda *_: False
     )
@@ -427,7 +427,7 @@ def test_adapter_is_asked(several, settings, monkeypatch):
 
 
 def test_store_of_another(sign_up, client, arrived, change):
-    """allauth's link marks no row of ours on a site that keeps its accounts elsewhere."""
+    """With another store allauth's link does not change our rows."""
     user = sign_up("jane", "jane@example.org")
     arrived()
     start(user, send=False)
@@ -445,7 +445,7 @@ def test_one_statement_to_resend(several, django_assert_max_num_queries):
 
 
 def test_verdict_of_a_spent_press(twins):
-    """A press that lost the race for a shared address finds a dead link."""
+    """The link is dead if another account has confirmed the shared address."""
     start(twins[0])
     Cooldown.objects.all().delete()
     engine.drain()

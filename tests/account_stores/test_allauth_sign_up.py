@@ -1,4 +1,4 @@
-"""The how-to's adapter: allauth's own messages are ours, from the first one on."""
+"""The how-to's adapter, which sends our message instead of allauth's."""
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -15,14 +15,14 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 @pytest.fixture(autouse=True)
 def adapter(monkeypatch, settings):
-    """The site as the how-to says."""
+    """Set up the site as in the how-to."""
     shown("shop.confirmations", "def send_confirmation(", monkeypatch)
     shown("shop.adapters", "DefaultAccountAdapter", monkeypatch)
     settings.ACCOUNT_ADAPTER = "shop.adapters.Adapter"
 
 
-def test_first_message_is_ours(sign_up, ask, arrived, press, log_in):  # noqa: F811
-    """At sign-up only our message is sent, and a resend within the cooldown is refused."""
+def test_first_message(sign_up, ask, arrived, press, log_in):  # noqa: F811
+    """At sign-up only our message is sent, and it starts the cooldown."""
     sign_up("jane", "jane@example.org")
     ((to, first),) = arrived()
     assert (to, "/accounts/" in first) == (["jane@example.org"], False)
@@ -37,7 +37,7 @@ def test_first_message_is_ours(sign_up, ask, arrived, press, log_in):  # noqa: F
 
 
 def test_asked_for_again_there(sign_up, arrived, log_in):  # noqa: F811
-    """allauth sends again at each login before the click: not within our cooldown."""
+    """allauth resends at each login of a pending account; our cooldown applies."""
     sign_up("jane", "jane@example.org")
     first = arrived()
     assert len(first) == 1
@@ -50,7 +50,7 @@ def test_asked_for_again_there(sign_up, arrived, log_in):  # noqa: F811
 
 
 def test_second_address(sign_up, client, arrived, press, log_in):  # noqa: F811
-    """An address that is added on allauth's page gets our message, in the page's language."""
+    """An address added on allauth's page gets our message in the page's language."""
     sign_up("jane", "jane@example.org")
     ((_, body),) = arrived()
     press(body)
@@ -70,7 +70,7 @@ def test_second_address(sign_up, client, arrived, press, log_in):  # noqa: F811
 
 
 def test_taken_address(sign_up, client, arrived):  # noqa: F811
-    """A sign-up with an address that has an account gets allauth's notice, not our message."""
+    """A sign-up with the address of an existing account gets allauth's notice, not our message."""
     user = get_user_model().objects.create_user("owner", "jane@example.org", PASSWORD)
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     given = {

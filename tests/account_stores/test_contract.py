@@ -1,4 +1,4 @@
-"""The contract of account stores, on those that need nothing but Django, and on broken ones."""
+"""The contract of account stores, for the stores of this package and for faulty ones."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
 class TestConfirmationStore(AccountStoreContract):
-    """Django's user, with our own confirmation as the state."""
+    """Django's user; the state is that of the confirmation."""
 
     def make_pending(self, username, address):
         user = UserFactory.create(username=username, email=address)
@@ -34,7 +34,7 @@ class TestConfirmationStore(AccountStoreContract):
 
 
 class TestFlagStore(AccountStoreContract):
-    """Sites on which inactive means 'has not confirmed yet'."""
+    """Django's user; inactive means unconfirmed."""
 
     @pytest.fixture(autouse=True)
     def store(self, change):
@@ -55,7 +55,7 @@ class TestFlagStore(AccountStoreContract):
         return UserFactory.create(username=username, email="", is_active=False)
 
     def deactivate(self, user):
-        """Staff, on the admin's page of an account that was activated by hand."""
+        """Activate and then deactivate the account, as staff might in the admin."""
         user.is_active = True
         user.save()
         super().deactivate(user)
@@ -66,7 +66,7 @@ RULES = [name for name in dir(AccountStoreContract) if name.startswith("test_")]
 
 @pytest.fixture
 def run(change, monkeypatch):
-    """Run one rule on a store of this module's, as the how-to's own test class does."""
+    """Return a function that runs one rule of the contract for a store."""
 
     def run(rule, store="", make=None):
         if store:
@@ -78,8 +78,8 @@ def run(change, monkeypatch):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_store_of_the_how_to(rule, run, change, monkeypatch):
-    """The store that the how-to shows keeps to the contract, as its test class shows."""
-    # Django's user has no such field; one of its flags stands in.
+    """The how-to's store passes the contract with the how-to's test class."""
+    # Django's user lacks the how-to's field, so another flag is used.
     other = {"email_is_confirmed": "is_staff"}
     shown("shop.stores", "class FieldStore", monkeypatch, page=STORES, instead=other)
     tests = shown("shop.tests", "class TestOurStore", monkeypatch, page=STORES, instead=other)
@@ -88,7 +88,7 @@ def test_store_of_the_how_to(rule, run, change, monkeypatch):
 
 
 def test_waits_again(change, monkeypatch, arrived, press):
-    """An account reset to pending in the host's own field gets a new link; the old one is dead."""
+    """If the host's field is reset, the account gets a new link and the old one is dead."""
     other = {"email_is_confirmed": "is_staff"}
     shown("shop.stores", "class FieldStore", monkeypatch, page=STORES, instead=other)
     change(ACCOUNTS="shop.stores.FieldStore", CLIENTS=[{"name": "site"}])
@@ -115,7 +115,7 @@ class Deaf(ConfirmationStore):
 
 
 class Chatty(ConfirmationStore):
-    """Asks more than it needs."""
+    """Runs an unnecessary query."""
 
     def find(self, identity):
         get_user_model().objects.count()
@@ -123,7 +123,7 @@ class Chatty(ConfirmationStore):
 
 
 class Stale(ConfirmationStore):
-    """Returns the account with the requested address, even if it is not the account's."""
+    """Returns an account that does not have the address."""
 
     def get(self, user_id, address):
         return next(iter(self._accounts(self._joined().filter(pk=user_id))), None)
@@ -137,7 +137,7 @@ class Forgiving(ConfirmationStore):
 
 
 class Greedy(ConfirmationStore):
-    """Confirms every account of an address at once."""
+    """Confirms all accounts with the address."""
 
     def confirm(self, account):
         others = Confirmation.objects.filter(address=account.address)
@@ -145,7 +145,7 @@ class Greedy(ConfirmationStore):
 
 
 class Forgetful(ConfirmationStore):
-    """Does not remember that it confirmed."""
+    """Does not store the confirmation."""
 
     def confirm(self, account):
         rows = Confirmation.objects.filter(account=account.user)
@@ -188,12 +188,12 @@ def test_broken_stores_are_found_out(rule, store, run):
 
 
 def test_stores_may_list_accounts_without_an_address(run):
-    """A bulk resend leaves out an account that a store lists although it has no address."""
+    """The contract allows ``pending`` to list accounts without an address."""
     run("test_without_an_address", "Generous")
 
 
 class Addressed(TestConfirmationStore):
-    """A site on which there is no account without an address."""
+    """A site on which every account has an address."""
 
     __test__ = False
 
@@ -202,13 +202,13 @@ class Addressed(TestConfirmationStore):
 
 
 def test_accounts_that_cannot_be_made(run):
-    """The rule about accounts without an address is left out where there are none."""
+    """The rule for accounts without an address is skipped if the site has none."""
     TestConfirmationStore().make_pending("jane", "jane@example.org")
     run("test_without_an_address", make=Addressed)
 
 
 @pytest.mark.parametrize("rule", ["test_deactivated", "test_confirm_does_not_revive"])
 def test_reviving_store_is_found_out(rule, run):
-    """A store that treats every inactive account as pending is detected."""
+    """A store that treats every inactive account as pending fails the contract."""
     with pytest.raises(AssertionError):
         run(rule, "Reviving", make=TestFlagStore)

@@ -1,4 +1,4 @@
-"""dj-rest-auth, which signs up by django-allauth: the same store serves it."""
+"""dj-rest-auth, which uses django-allauth, with AllauthStore."""
 
 import re
 
@@ -24,7 +24,7 @@ GIVEN = {
 
 @pytest.fixture
 def sign_up(client):
-    """Register by the API."""
+    """Return a function that registers through the API."""
 
     def sign_up():
         answer = client.post("/rest/registration/", GIVEN, content_type="application/json")
@@ -34,14 +34,14 @@ def sign_up(client):
 
 
 def log_in(client):
-    """Log in by the API; the status, and whether there is a token."""
+    """Log in through the API; return the status and whether there is a token."""
     given = {"username": "jane", "password": PASSWORD}
     answer = client.post("/rest/login/", given, content_type="application/json")
     return answer.status_code, "key" in answer.json()
 
 
 def test_sign_up_there_confirm_here(client, sign_up, ask, arrived, press):
-    """An account registered there gets our link, and a token there after the click."""
+    """An account registered at dj-rest-auth gets our link, and can log in after the click."""
     sign_up()
     arrived()
     assert log_in(client) == (400, False)
@@ -52,21 +52,21 @@ def test_sign_up_there_confirm_here(client, sign_up, ask, arrived, press):
 
 
 def test_confirm_there(client, sign_up, ask, arrived, press):
-    """A key that is verified there is confirmed here."""
+    """An address verified with dj-rest-auth's key is confirmed here too."""
     sign_up()
-    ((_, theirs),) = arrived()
+    ((_, allauth_body),) = arrived()
     ask("jane@example.org")
-    ((_, ours),) = arrived()
-    (key,) = re.findall(r"confirm-email/(\S+)/", theirs)
+    ((_, body),) = arrived()
+    (key,) = re.findall(r"confirm-email/(\S+)/", allauth_body)
     answer = client.post("/rest/registration/verify-email/", {"key": key})
     assert (answer.status_code, answer.json()) == (200, {"detail": "ok"})
     assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
     assert ask("jane@example.org") == (400, "already.confirmed")
-    assert press(ours) == "Already confirmed"
+    assert press(body) == "Already confirmed"
 
 
-def test_message_is_ours(client, sign_up, arrived, press, monkeypatch, settings):
-    """With the how-to's adapter its first message and its own resend are ours, in our cooldown."""
+def test_first_message_and_resend(client, sign_up, arrived, press, monkeypatch, settings):
+    """With the how-to's adapter sign-up and resend at dj-rest-auth send our message."""
     shown("shop.confirmations", "def send_confirmation(", monkeypatch)
     shown("shop.adapters", "DefaultAccountAdapter", monkeypatch)
     settings.ACCOUNT_ADAPTER = "shop.adapters.Adapter"

@@ -1,4 +1,4 @@
-"""django-registration's activation workflow, whose inactive accounts FlagStore reads."""
+"""django-registration's activation workflow, with FlagStore."""
 
 import re
 
@@ -32,7 +32,7 @@ def register(client, url="/signup/register/"):
 
 
 def activate(client, body):
-    """Press the button of its own link and return the status."""
+    """Use django-registration's link and return the status."""
     key = body.removeprefix("key=").strip()
     return client.post("/signup/activate/", {"activation_key": key}).status_code
 
@@ -46,35 +46,35 @@ def log_in(client):
 def test_sign_up_there_resend_and_confirm_here_log_in_there(client, ask, arrived, press):
     """An account registered there gets our link, and can log in after the click."""
     assert register(client).is_active is False
-    ((_, theirs),) = arrived()
-    assert re.match("key=", theirs)
+    ((_, registration_body),) = arrived()
+    assert re.match("key=", registration_body)
     assert log_in(client) == 200
     assert ask("jane@example.org") == (200, "sent")
     ((to, body),) = arrived()
     assert (to, press(body)) == (["jane@example.org"], "Thank you")
     assert log_in(client) == 302
     assert ask("jane@example.org") == (400, "already.confirmed")
-    assert activate(client, theirs) == 200
+    assert activate(client, registration_body) == 200
 
 
 def test_confirm_there(client, ask, arrived, press):
-    """Its own link confirms here too: our link and a resend report that."""
+    """django-registration's link confirms here too: our link and a resend report that."""
     register(client)
-    ((_, theirs),) = arrived()
+    ((_, registration_body),) = arrived()
     ask("jane@example.org")
-    ((_, ours),) = arrived()
-    assert activate(client, theirs) == 302
+    ((_, body),) = arrived()
+    assert activate(client, registration_body) == 302
     assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
     assert ask("jane@example.org") == (400, "already.confirmed")
-    assert press(ours) == "Already confirmed"
+    assert press(body) == "Already confirmed"
     assert log_in(client) == 302
 
 
 def test_deactivated(client, ask, arrived):
-    """An account activated there, never logged in and deactivated by staff stays blocked."""
+    """An account that was activated there and then deactivated by staff is blocked."""
     register(client)
-    ((_, theirs),) = arrived()
-    activate(client, theirs)
+    ((_, registration_body),) = arrived()
+    activate(client, registration_body)
     user = User.objects.get()
     user.is_active = False
     user.save()
@@ -83,8 +83,8 @@ def test_deactivated(client, ask, arrived):
     assert log_in(client) == 200
 
 
-def test_message_is_ours(client, ask, arrived, press, monkeypatch, settings):
-    """As the how-to says, its first message is ours, in our cooldown."""
+def test_first_message(client, ask, arrived, press, monkeypatch, settings):
+    """With the how-to's view sign-up sends our message, and starts the cooldown."""
     shown("shop.confirmations", "def send_confirmation(", monkeypatch)
     view = shown("shop.views", "views.RegistrationView", monkeypatch).RegistrationView
 

@@ -1,4 +1,4 @@
-"""djoser, whose inactive accounts wait for their activation: FlagStore reads them."""
+"""djoser, which creates inactive accounts, with FlagStore."""
 
 import re
 
@@ -28,7 +28,7 @@ def register(client, username, address):
 
 
 def activate(client, body):
-    """Follow djoser's own link; the status."""
+    """Use djoser's link and return the status."""
     uid, token = re.findall(r"activate/([^/\s]+)/([^/\s\"<]+)", body)[0]
     return client.post("/djoser/users/activation/", {"uid": uid, "token": token}).status_code
 
@@ -39,7 +39,7 @@ def log_in(client, username="jane"):
 
 
 class TestContract(AccountStoreContract):
-    """Accounts as djoser's own views make and activate them."""
+    """Accounts created and activated by djoser's views."""
 
     @pytest.fixture(autouse=True)
     def site(self, client, arrived):
@@ -61,7 +61,7 @@ class TestContract(AccountStoreContract):
         return User.objects.create_user(username, is_active=False)
 
     def deactivate(self, user):
-        """Deactivate an account on the admin's page after it was activated there."""
+        """Activate and then deactivate the account, as staff might in the admin."""
         for is_active in (True, False):
             again = User.objects.get(pk=user.pk)
             again.is_active = is_active
@@ -70,7 +70,7 @@ class TestContract(AccountStoreContract):
 
 
 def test_imported(client, ask, arrived):
-    """With djoser too, an inactive account that did not register gets no message."""
+    """An inactive account that was not registered at djoser gets no message."""
     User.objects.create_user("old", "old@example.org", is_active=False)
     assert ask("old@example.org") == (400, "blocked.user")
     assert client.post("/djoser/users/", {}).status_code == 400
@@ -78,7 +78,7 @@ def test_imported(client, ask, arrived):
 
 
 def test_language_of_the_sign_up(client):
-    """The account waits from the sign-up on, in the language of that request."""
+    """The account is pending from the sign-up on, with the language of that request."""
     with translation.override("de"):
         register(client, "jane", "jane@example.org")
     row = Confirmation.objects.values("state", "language", "client", "sends").get()
@@ -86,7 +86,7 @@ def test_language_of_the_sign_up(client):
 
 
 def test_sign_up_there_resend_and_confirm_here_log_in_there(client, ask, arrived, press):
-    """An account registered at djoser gets our link, and a token at djoser after the click."""
+    """An account registered at djoser gets our link, and can log in after the click."""
     user = register(client, "jane", "jane@example.org")
     assert user.is_active is False
     assert "activate/" in arrived()[0][1]
@@ -99,32 +99,32 @@ def test_sign_up_there_resend_and_confirm_here_log_in_there(client, ask, arrived
 
 
 def test_confirm_there(client, ask, arrived, press):
-    """djoser's own link confirms here too: our link and a resend report that."""
+    """djoser's link confirms here too: our link and a resend report that."""
     register(client, "jane", "jane@example.org")
-    ((_, theirs),) = arrived()
+    ((_, djoser_body),) = arrived()
     ask("jane@example.org")
-    ((_, ours),) = arrived()
-    assert activate(client, theirs) == 204
+    ((_, body),) = arrived()
+    assert activate(client, djoser_body) == 204
     assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
     assert ask("jane@example.org") == (400, "already.confirmed")
-    assert press(ours) == "Already confirmed"
+    assert press(body) == "Already confirmed"
     assert log_in(client) == 200
 
 
 def test_confirm_here_then_there(client, ask, arrived, press):
-    """After our link djoser's own is refused, as after its own."""
+    """After a confirmation by our link djoser's link is refused."""
     register(client, "jane", "jane@example.org")
-    ((_, theirs),) = arrived()
+    ((_, djoser_body),) = arrived()
     ask("jane@example.org")
-    ((_, ours),) = arrived()
-    press(ours)
-    assert activate(client, theirs) == 403
+    ((_, body),) = arrived()
+    press(body)
+    assert activate(client, djoser_body) == 403
     assert log_in(client) == 200
 
 
 @pytest.fixture
 def untick(admin_client):
-    """Deactivate on the admin's page of an account, as staff do."""
+    """Return a function that deactivates an account in the admin."""
 
     def untick(user):
         user.refresh_from_db()
@@ -145,13 +145,13 @@ def untick(admin_client):
 @pytest.mark.parametrize("logged_in", [True, False], ids=["used", "never used"])
 @pytest.mark.parametrize("asked", [True, False], ids=["asked here", "never asked here"])
 def test_deactivated(client, ask, arrived, untick, logged_in, asked):
-    """An account activated there and deactivated by staff stays blocked, even after a log-in."""
+    """An account activated at djoser and then deactivated by staff stays blocked."""
     user = register(client, "jane", "jane@example.org")
-    ((_, theirs),) = arrived()
+    ((_, djoser_body),) = arrived()
     if asked:
         ask("jane@example.org")
         arrived()
-    activate(client, theirs)
+    activate(client, djoser_body)
     if logged_in:
         assert log_in(client) == 200
     untick(user)
@@ -162,20 +162,20 @@ def test_deactivated(client, ask, arrived, untick, logged_in, asked):
 
 
 def test_old_link_of_a_deactivated_account(client, ask, arrived, press, untick):
-    """An earlier link of ours does not activate an account that staff deactivated."""
+    """Our earlier link does not activate an account that staff deactivated."""
     user = register(client, "jane", "jane@example.org")
-    ((_, theirs),) = arrived()
+    ((_, djoser_body),) = arrived()
     ask("jane@example.org")
-    ((_, ours),) = arrived()
-    activate(client, theirs)
+    ((_, body),) = arrived()
+    activate(client, djoser_body)
     untick(user)
-    assert press(ours) == "Already confirmed"
+    assert press(body) == "Already confirmed"
     user.refresh_from_db()
     assert user.is_active is False
 
 
 def test_shared_address(client, ask, arrived, press):
-    """Two accounts of one address get a link in turn; each link confirms its own account."""
+    """Two accounts with the same address get a link one after the other, each for itself."""
     for name in ("one", "two"):
         register(client, name, "shared@example.org")
     arrived()
@@ -190,8 +190,8 @@ def test_shared_address(client, ask, arrived, press):
     assert log_in(client, "one") == 200
 
 
-def test_message_is_ours(client, ask, arrived, press, monkeypatch, settings):
-    """As the how-to says, djoser's first message and its resend are ours, in our cooldown."""
+def test_first_message_and_resend(client, ask, arrived, press, monkeypatch, settings):
+    """With the how-to's e-mail class sign-up and resend at djoser send our message."""
     shown("shop.confirmations", "def send_confirmation(", monkeypatch)
     shown("shop.djoser_mail", "class Activation:", monkeypatch)
     settings.DJOSER = settings.DJOSER | {"EMAIL": {"activation": "shop.djoser_mail.Activation"}}

@@ -1,4 +1,4 @@
-"""Changes by the host to pending accounts: it confirms or deactivates them."""
+"""Pending accounts that the host confirms or deactivates."""
 
 import pytest
 from django.apps import apps
@@ -26,13 +26,13 @@ User = get_user_model()
 
 @pytest.fixture
 def flags(change):
-    """A site on which ``is_active=False`` means 'has not confirmed yet'."""
+    """Use FlagStore: ``is_active=False`` means unconfirmed."""
     change(ACCOUNTS="resend_confirmation.accounts.FlagStore")
 
 
 @pytest.fixture
 def heard():
-    """The addresses of which ``confirmed`` told."""
+    """The confirmations that were sent with the signal ``confirmed``."""
     told = []
 
     def listen(confirmation, user, **_):
@@ -44,7 +44,7 @@ def heard():
 
 
 def test_note_confirmed(pending, heard):
-    """A confirmation by the site is marked once and signalled once."""
+    """``note_confirmed`` confirms once and sends one signal."""
     assert engine.note_confirmed(pending, "PENDING@example.com") is True
     assert engine.note_confirmed(pending, "pending@example.com") is False
     assert heard == [("pending@example.com", "confirmed", "pending")]
@@ -55,13 +55,13 @@ def test_note_confirmed(pending, heard):
 
 @pytest.mark.parametrize("address", ["other@example.com", "", "no address"])
 def test_note_confirmed_of_nothing(pending, heard, address):
-    """Without a pending confirmation of ours nothing happens."""
+    """Without a pending confirmation of the address nothing happens."""
     assert engine.note_confirmed(pending, address) is False
     assert (heard, Confirmation.objects.get().state) == ([], ConfirmationState.PENDING)
 
 
 def test_note_confirmed_is_undone(pending):
-    """A receiver that raises undoes the mark."""
+    """An error in a receiver undoes the confirmation."""
 
     def refuse(**_):
         raise DatabaseError("no")
@@ -76,7 +76,7 @@ def test_note_confirmed_is_undone(pending):
 
 
 def test_note_deactivated(flags):
-    """A withdrawn confirmation is written if there was none, and blocks the account."""
+    """If there was no confirmation, a withdrawn one is created, which blocks the account."""
     user = UserFactory.create(username="gone", is_active=False)
     engine.note_deactivated(user, user.email)
     (account,) = find_accounts("gone")
@@ -85,7 +85,7 @@ def test_note_deactivated(flags):
 
 
 def test_note_deactivated_keeps_an_existing_row(pending):
-    """A confirmed confirmation stays confirmed, with its time."""
+    """A row that is confirmed stays unchanged."""
     engine.note_confirmed(pending, pending.email)
     before = Confirmation.objects.values().get()
     engine.note_deactivated(pending, pending.email)
@@ -93,7 +93,7 @@ def test_note_deactivated_keeps_an_existing_row(pending):
 
 
 def save(pk, **values):
-    """Save an account as the next request would, from the table."""
+    """Load, change and save an account, as another request would."""
     user = User.objects.get(pk=pk)
     for name, value in values.items():
         setattr(user, name, value)
@@ -101,7 +101,7 @@ def save(pk, **values):
 
 
 def test_activated(flags, heard):
-    """An account activated by the host is confirmed here, and blocked when deactivated again."""
+    """Activation by the host confirms the account; later deactivation blocks it."""
     user = UserFactory.create(username="jane", is_active=False)
     start(user, send=False)
     save(user.pk, is_active=True)
@@ -112,7 +112,7 @@ def test_activated(flags, heard):
 
 
 def test_deactivated_without_a_trace(flags):
-    """An account without a log-in and without a row of ours is blocked too once deactivated."""
+    """Deactivation also blocks an account that never logged in and has no row."""
     user = UserFactory.create(username="jane")
     save(user.pk, is_active=False)
     (account,) = find_accounts("jane")
@@ -128,7 +128,7 @@ def test_saved_while_waiting(flags):
 
 
 def test_deactivated_with_another_address(flags):
-    """An account deactivated and moved to another address in one save is blocked under both."""
+    """A save that deactivates the account and changes its address blocks both addresses."""
     user = UserFactory.create(username="jane", email="jane@example.com")
     save(user.pk, is_active=False, email="deleted@example.com")
     for identity in ("jane", "deleted@example.com"):
@@ -165,7 +165,7 @@ def test_another_address_while_waiting(flags, update_fields):
 
 
 def test_another_address_saved_before_the_deactivation(flags):
-    """Only what is written counts: the address alone was, and the account is still active."""
+    """Only written fields count: the account is not deactivated if only the address is saved."""
     user = UserFactory.create(username="jane", email="jane@example.com")
     user = User.objects.get(pk=user.pk)
     user.is_active, user.email = False, "other@example.com"
@@ -175,7 +175,7 @@ def test_another_address_saved_before_the_deactivation(flags):
 
 
 def test_saved_while_active(flags, heard):
-    """To save an active account proves nothing of an address that it has since."""
+    """Saving an active account does not confirm its new address."""
     user = UserFactory.create(username="eve")
     save(user.pk, email="bob@example.org")
     confirmation = start(User.objects.get(pk=user.pk), send=False)
@@ -187,7 +187,7 @@ def test_saved_while_active(flags, heard):
 
 @pytest.mark.parametrize("update_fields", [None, ["email", "is_active"]])
 def test_activated_with_another_address(flags, heard, update_fields):
-    """An account activated and given a new address in one save has confirmed neither address."""
+    """A save that activates the account and changes its address confirms neither address."""
     user = UserFactory.create(username="eve", is_active=False)
     start(user, send=False)
     user = User.objects.get(pk=user.pk)
@@ -198,7 +198,7 @@ def test_activated_with_another_address(flags, heard, update_fields):
 
 @isolate_apps("django.contrib.auth")
 def test_through_a_proxy(flags, heard):
-    """A user saved through a proxy of the user model is still a user."""
+    """A save through a proxy of the user model counts too."""
 
     class Player(User):  # type: ignore[valid-type, misc]
         class Meta:
@@ -220,7 +220,7 @@ def test_through_a_proxy(flags, heard):
 
 
 def test_sign_up_in_two_saves(flags):
-    """A sign-up that makes the account and then takes ``is_active`` away does not deactivate it."""
+    """A sign-up that first saves an active user and then deactivates it leaves it pending."""
     user = User.objects.create_user("jane", "jane@example.com")
     start(user, send=False)
     user.is_active = False
@@ -230,7 +230,7 @@ def test_sign_up_in_two_saves(flags):
 
 
 def test_deactivated_later_on_the_same_object(flags):
-    """Only the save right after the first belongs to the sign-up."""
+    """Only the second save may belong to the sign-up; a later one deactivates."""
     user = User.objects.create_user("jane", "jane@example.com")
     user.first_name = "Jane"
     user.save()
@@ -241,7 +241,7 @@ def test_deactivated_later_on_the_same_object(flags):
 
 
 def test_withdrawn_stays_withdrawn(flags):
-    """A withdrawal by staff is not undone by activating the account."""
+    """Activating the account does not undo a withdrawal by staff."""
     user = UserFactory.create(is_active=False)
     withdraw(start(user, send=False))
     save(user.pk, is_active=True)
@@ -249,7 +249,7 @@ def test_withdrawn_stays_withdrawn(flags):
 
 
 def test_fixtures(flags):
-    """Loading a fixture asks and notes nothing: its rows may come in any order."""
+    """Loading a fixture creates no confirmation, since its rows may come in any order."""
     user = UserFactory.create(username="jane")
     user.is_active = False
     (loaded,) = serializers.deserialize("json", serializers.serialize("json", [user]))
@@ -265,15 +265,15 @@ def test_fixtures(flags):
         ({}, ["last_login"], 1),
         ({"is_active": False}, ["first_name"], 1),
         ({}, ["email"], 1),
-        # The value of ``is_active`` before.
+        # One more to read the former ``is_active``.
         ({"is_active": False}, ["is_active"], 2),
         ({}, ["is_active"], 2),
-        # And whether it was blocked, where the address changes.
+        # One more to read whether the account was blocked, since the address changes.
         ({"is_active": False}, ["email"], 2),
     ],
 )
 def test_statements(flags, django_assert_num_queries, fields, update_fields, statements):
-    """Saving accounts costs nothing more where ``is_active`` is not written, such as at a login."""
+    """Saving an account runs no further query unless ``is_active`` or a blocked address changes."""
     user = UserFactory.create(**fields)
     user = User.objects.get(pk=user.pk)
     with django_assert_num_queries(statements):
@@ -281,7 +281,7 @@ def test_statements(flags, django_assert_num_queries, fields, update_fields, sta
 
 
 def test_other_stores(pending, django_assert_num_queries):
-    """With another store, saving an account runs no query of ours and notes nothing."""
+    """With another store saving an account runs no further query and changes no confirmation."""
     with django_assert_num_queries(1):
         save_as_is = User.objects.get(pk=pending.pk)
     with django_assert_num_queries(1):
@@ -291,7 +291,7 @@ def test_other_stores(pending, django_assert_num_queries):
 
 
 def receivers(model):
-    """Return the package's receivers that are connected to saves of ``model``."""
+    """Return the names of the package's receivers for saves of ``model``."""
     found = {
         function.__qualname__
         for signal in (pre_save, post_save)
@@ -303,7 +303,7 @@ def receivers(model):
 
 @isolate_apps("django.contrib.auth")
 def test_receivers_of_saves(change, monkeypatch):
-    """Saves of users, under any name, are watched while the store asks for it; others never."""
+    """Saves of users and their proxies are watched if the store requires it, others never."""
 
     class Proxy(User):  # type: ignore[valid-type, misc]
         class Meta:
@@ -321,7 +321,7 @@ def test_receivers_of_saves(change, monkeypatch):
 
 @isolate_apps("django.contrib.auth")
 def test_receivers_of_models_that_are_defined_later(change):
-    """A proxy of the user model that is defined later is watched if the store asks for it."""
+    """A proxy of the user model that is defined later is watched too."""
     change(ACCOUNTS="resend_confirmation.accounts.FlagStore")
 
     class Later(User):  # type: ignore[valid-type, misc]
@@ -333,14 +333,14 @@ def test_receivers_of_models_that_are_defined_later(change):
 
 
 def test_store_that_cannot_be_made(change):
-    """If the store cannot be imported nothing is watched, and the checks report it."""
+    """If the store cannot be imported, nothing is watched and a check reports it."""
     change(ACCOUNTS="shop.stores.Missing")
     assert receivers(User) == []
     assert "resend_confirmation.E007" in {error.id for error in run_checks()}
 
 
 def test_blocked_with_a_pending_row_of_old():
-    """The default store still reads ``is_active``."""
+    """With the default store an inactive account is blocked, even if its row is pending."""
     user = PendingFactory.create(username="jane")
     save(user.pk, is_active=False)
     (account,) = find_accounts("jane")
@@ -348,7 +348,7 @@ def test_blocked_with_a_pending_row_of_old():
 
 
 def test_sign_up_of_nothing(flags):
-    """An account that is active, or has no address, does not wait after its sign-up."""
+    """An account that is active, or has no address, is not made pending at its sign-up."""
     for user in (UserFactory.create(), UserFactory.create(is_active=False, email="")):
         host_changes.after_sign_up(sender=None, user=user)
     assert not Confirmation.objects.exists()
@@ -358,14 +358,14 @@ def test_sign_up_of_nothing(flags):
 
 
 def test_note_confirmed_of_a_former_address(pending, heard):
-    """An address that the account has left in the meantime is not confirmed."""
+    """An address that the account no longer has is not confirmed."""
     User.objects.update(email="new@example.com")
     assert engine.note_confirmed(pending, "pending@example.com") is False
     assert (heard, Confirmation.objects.get().state) == ([], ConfirmationState.PENDING)
 
 
 def test_note_confirmed_too_late(pending, heard, monkeypatch):
-    """What another process withdraws before the account is locked stays withdrawn."""
+    """A confirmation that is withdrawn before the account is locked stays withdrawn."""
     lock = ConfirmationStore.lock
 
     def withdraw_first(self, pk):
@@ -378,14 +378,14 @@ def test_note_confirmed_too_late(pending, heard, monkeypatch):
 
 
 def test_deactivated_without_an_address(flags):
-    """There is no link to an account without an address, so nothing is noted."""
+    """Deactivating an account without an address creates no confirmation."""
     user = UserFactory.create(email="")
     save(user.pk, is_active=False)
     assert not Confirmation.objects.exists()
 
 
 def test_saved_after_it_was_deleted(flags):
-    """A save that makes the row again is a sign-up, and deactivates nobody."""
+    """A save that recreates a deleted account counts as a sign-up, not as a deactivation."""
     user = User.objects.get(pk=UserFactory.create().pk)
     User.objects.all().delete()
     user.is_active = False

@@ -1,4 +1,4 @@
-"""Changes by another transaction between reading an account and marking it."""
+"""Changes by another transaction between reading and confirming an account."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ def move(account):
 
 
 class Racing(ConfirmationStore):
-    """The address changes right before the mark."""
+    """The address changes right before the confirmation."""
 
     def confirm(self, account):
         move(account)
@@ -32,7 +32,7 @@ class Racing(ConfirmationStore):
 
 
 class RacingFlags(FlagStore):
-    """The address changes right before the flag is set."""
+    """The address changes right before the activation."""
 
     def confirm(self, account):
         move(account)
@@ -42,7 +42,7 @@ class RacingFlags(FlagStore):
 @pytest.mark.django_db
 @pytest.mark.parametrize("store", ["Racing", "RacingFlags"])
 def test_within_the_mark(change, store):
-    """A mark is for one address: where the account has another, nothing is marked."""
+    """If the account's address has changed, nothing is confirmed."""
     change(ACCOUNTS=f"{__name__}.{store}")
     user = UserFactory.create(username="eve", is_active=store == "Racing")
     confirmation = start(user, send=False)
@@ -53,7 +53,7 @@ def test_within_the_mark(change, store):
 
 
 def is_waited_for():
-    """Return whether another session waits for a lock of this one."""
+    """Return whether another session waits for a lock that this session holds."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks"
@@ -71,7 +71,7 @@ def is_waited_for():
 @pytest.mark.parametrize("act", ["press", "renew", "elsewhere"])
 @pytest.mark.parametrize("store", [ConfirmationStore, FlagStore])
 def test_in_another_transaction(change, store, act, arrived):
-    """An address that changes while a press, or a renewal, is on its way is not confirmed by it."""
+    """An address that changes in a concurrent transaction is not confirmed."""
     change(ACCOUNTS=f"{store.__module__}.{store.__name__}", CLIENTS=[{"name": "site"}])
     user = UserFactory.create(username="eve", is_active=store is ConfirmationStore)
     start(user)
@@ -101,7 +101,7 @@ def test_in_another_transaction(change, store, act, arrived):
             until = time.monotonic() + 15
             while not is_waited_for() and not running.done():
                 assert time.monotonic() < until
-                # MariaDB answers from a cache while it is asked more than ten times a second.
+                # MariaDB refreshes this table only if it was not read for 0.1 s.
                 time.sleep(0.15)
         assert not running.result(30)
     assert Confirmation.objects.get(address="eve@example.com").state == ConfirmationState.PENDING

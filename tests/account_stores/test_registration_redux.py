@@ -1,4 +1,4 @@
-"""django-registration-redux, whose profiles remember which activation keys were used."""
+"""django-registration-redux, whose profiles store which activation keys were used."""
 
 import re
 from datetime import timedelta
@@ -18,8 +18,8 @@ User = get_user_model()
 
 
 @pytest.fixture
-def theirs(client, arrived):
-    """Register jane@example.org there; the path of the package's own link."""
+def redux_link(client, arrived):
+    """Register jane@example.org and return the path of the package's link."""
     password = "correct horse battery"
     given = {
         "username": "jane",
@@ -56,8 +56,8 @@ WAYS = [confirmed_by_our_link, confirmed_by_hand, activated_by_staff]
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: way.__name__)
-def deactivated(request, theirs, ask, arrived, press):
-    """Jane, confirmed in one of the ways and deactivated by staff later."""
+def deactivated(request, redux_link, ask, arrived, press):
+    """An account that was confirmed in one of three ways and then deactivated by staff."""
     request.param(ask, arrived, press)
     user = User.objects.get()
     assert user.is_active
@@ -66,30 +66,30 @@ def deactivated(request, theirs, ask, arrived, press):
     return user
 
 
-def test_its_link_reactivates_no_confirmed_account(deactivated, theirs, client):
-    """The package's link is spent by any confirmation here, as by its own use."""
-    client.get(theirs)
+def test_its_link_does_not_reactivate_a_confirmed_account(deactivated, redux_link, client):
+    """A confirmation here invalidates the package's link."""
+    client.get(redux_link)
     deactivated.refresh_from_db()
     assert not deactivated.is_active
 
 
 def test_its_clean_up_keeps_confirmed_accounts(deactivated):
-    """An account that was confirmed here is not deleted as unconfirmed."""
+    """``cleanupregistration`` does not delete an account that was confirmed here."""
     User.objects.update(date_joined=timezone.now() - timedelta(days=30))
     call_command("cleanupregistration")
     assert User.objects.filter(pk=deactivated.pk).exists()
 
 
-def test_its_own_link_still_works(theirs, client, ask):
-    """Until a confirmation is made here, the package's link activates and confirms."""
-    client.get(theirs)
+def test_its_link_still_works(redux_link, client, ask):
+    """The package's link activates and confirms a pending account."""
+    client.get(redux_link)
     assert User.objects.get().is_active
     assert RegistrationProfile.objects.get().activated
     assert ask("jane@example.org") == (400, "already.confirmed")
 
 
-def test_its_resend_makes_no_account_pending_again(theirs, ask):
-    """A withdrawal by staff holds when the package sends its own message once more."""
+def test_its_resend_makes_no_account_pending_again(redux_link, ask):
+    """A withdrawn confirmation stays withdrawn if the package resends its message."""
     withdraw(Confirmation.objects.get())
     RegistrationProfile.objects.resend_activation_mail("jane@example.org", None)
     assert ask("jane@example.org") == (400, "blocked.user")

@@ -1,4 +1,4 @@
-"""Accounts that share an address, where a bulk resend and the admin go from one to the other."""
+"""Accounts that share an address, in a bulk resend and in the admin."""
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -17,13 +17,13 @@ ADDRESS = "shared@example.com"
 
 @pytest.fixture(autouse=True)
 def site(change):
-    """One client, whose links end on our own page."""
+    """One client without redirects, so that a press ends on our own page."""
     change(CLIENTS=[{"name": "site"}])
 
 
 @pytest.fixture
 def twins(site, db):
-    """Two accounts that wait, both for shared@example.com."""
+    """Two pending accounts with the address shared@example.com."""
     return [PendingFactory.create(username=name, email=ADDRESS) for name in ("one", "two")]
 
 
@@ -32,7 +32,7 @@ def send_to_all():
 
 
 def test_bulk(twins, arrived, press, clock):
-    """A bulk resend reaches each of them in turn, each with a separate link."""
+    """A bulk resend sends each account its own link, one after the other."""
     send_to_all()
     ((_, first),) = arrived()
     clock.move(minutes=1)
@@ -45,7 +45,7 @@ def test_bulk(twins, arrived, press, clock):
 
 
 def test_bulk_again(twins, arrived, clock):
-    """No account is left out forever: the next bulk resend reaches all of them as well."""
+    """The next bulk resend reaches each of the accounts again."""
     send_to_all()
     assert len(arrived()) == 1
     with pytest.raises(CommandError, match=r"2 of 2 were not queued"):
@@ -61,7 +61,7 @@ def test_bulk_again(twins, arrived, clock):
 
 
 def test_admin(twins, clock):
-    """In the admin each message is sent separately, within one cooldown, and none twice."""
+    """Resent in the admin, each account is queued once, within the shared cooldown."""
     one, two = Confirmation.objects.order_by("pk")
     assert [actions.resend(c) for c in (one, two, one, two)] == [
         actions.Done.YES,
@@ -74,15 +74,15 @@ def test_admin(twins, clock):
 
 
 def test_one_of_them_asked(twins, ask, arrived):
-    """After a request for the address all have their turn: the admin sends none twice."""
+    """After a request for the shared address the cooldown applies to each of its accounts."""
     assert ask(ADDRESS)[0] == 200
     assert len(arrived()) == 1
     for account in find_accounts(ADDRESS):
         assert engine.send_to(account).ending is Outcome.COOLING_DOWN
 
 
-def test_neighbours_share_nothing(twins):
-    """Another address has a separate cooldown and shares none."""
+def test_another_address_has_its_own_cooldown(twins):
+    """The cooldown of a shared address does not apply to other addresses."""
     other = PendingFactory.create(username="other", email="other@example.com")
     found = {a.username: a for name in (ADDRESS, other.email) for a in find_accounts(name)}
     assert engine.send_to(found["one"]).ending is Outcome.SENT

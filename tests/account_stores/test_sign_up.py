@@ -1,4 +1,4 @@
-"""The how-to's sign-ups: plain Django views and Django REST framework."""
+"""The how-to's sign-up views: plain Django and Django REST framework."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -12,7 +12,7 @@ from resend_confirmation import start, withdraw
 from resend_confirmation.admin import actions
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState
-from tests.urls import urlpatterns as ours
+from tests.urls import urlpatterns as site_urls
 
 from .howto import shown
 from .letters import links
@@ -25,15 +25,15 @@ PASSWORD = "correct horse battery"
 
 
 class Site:
-    """URLs with one view of the how-to."""
+    """The test site's URLs and a view of the how-to."""
 
     def __init__(self, view):
-        self.urlpatterns = [*ours, path("sign-up/", view.as_view())]
+        self.urlpatterns = [*site_urls, path("sign-up/", view.as_view())]
 
 
 @pytest.fixture(params=["views", "rest"])
 def sign_up(request, client, monkeypatch):
-    """Sign up by either; the status."""
+    """Return a function that signs up with one of the views and returns the status."""
     words = {"views": "class SignUp(CreateView)", "rest": "class SignUpAPI"}[request.param]
     module = shown("shop.sign_up", words, monkeypatch)
     view = module.SignUp if request.param == "views" else module.SignUpAPI
@@ -50,7 +50,7 @@ def sign_up(request, client, monkeypatch):
 
 
 def test_first_and_further_messages(sign_up, change, ask, arrived, press):
-    """The first message and a resend share cooldown and confirmation; either's link makes it."""
+    """The first message and a resend share the cooldown, and either link confirms."""
     change(CLIENTS=[{"name": "site"}])
     assert sign_up() in {201, 302}
     first = arrived()
@@ -70,7 +70,7 @@ def test_first_and_further_messages(sign_up, change, ask, arrived, press):
 
 
 def test_same_link(sign_up, change, arrived):
-    """A request with the same landing as the first message repeats its link."""
+    """A resend with the same redirect as the first message repeats its link."""
     change(CLIENTS=[{"name": "site"}])
     sign_up()
     first = arrived()
@@ -80,7 +80,7 @@ def test_same_link(sign_up, change, arrived):
 
 
 def test_newest_link(sign_up, change, ask, arrived, press):
-    """Under the policy that only the newest link works, a resend spends the first message's."""
+    """With the policy ``newest`` a resend invalidates the link of the first message."""
     change(CLIENTS=[{"name": "site"}], LINK_POLICY="newest")
     sign_up()
     first = arrived()
@@ -92,7 +92,7 @@ def test_newest_link(sign_up, change, ask, arrived, press):
 
 
 def test_language(sign_up, change, arrived):
-    """The message is in the language of the page, and keeps it."""
+    """The message is in the language of the sign-up page."""
     change(CLIENTS=[{"name": "site"}])
     sign_up(language="de")
     assert Confirmation.objects.get().language == "de"
@@ -101,7 +101,7 @@ def test_language(sign_up, change, arrived):
 
 
 def test_rolled_back(sign_up, monkeypatch, client, arrived):
-    """A sign-up that fails after all leaves no account and sends nothing."""
+    """A failed sign-up creates no account and sends no message."""
 
     def fail(*_, **__):
         raise IntegrityError
@@ -115,14 +115,14 @@ def test_rolled_back(sign_up, monkeypatch, client, arrived):
 
 
 def test_no_address(sign_up, arrived):
-    """An address that passes for one at Django, and that no mail can go to, is refused."""
+    """An address that Django accepts, but that mail cannot be sent to, is refused."""
     assert sign_up(email="=?utf-8?q?jane?=@example.org") in {200, 400}
     assert not User.objects.exists()
 
 
 @pytest.fixture(params=["form", "admin"])
 def profile(request, admin_client):
-    """Change an address, as its owner or staff would."""
+    """Return a function that changes an address in a form or in the admin."""
 
     def by_form(user, address):
         form = modelform_factory(User, fields=["email"])({"email": address}, instance=user)
@@ -144,7 +144,7 @@ def profile(request, admin_client):
 
 
 def test_address_changed_before_the_first_click(change, arrived, press, monkeypatch, profile, ask):
-    """A change of address before the first click keeps the gate shut; the resend goes there."""
+    """After a change of address the account is pending, and the resend goes to the new one."""
     change(CLIENTS=[{"name": "site"}])
     is_waiting = shown("shop.waiting", "def is_waiting", monkeypatch).is_waiting
     user = User.objects.create_user("jane", "jane@example.org")
@@ -169,7 +169,7 @@ def test_address_changed_before_the_first_click(change, arrived, press, monkeypa
 
 
 def test_address_changed_after_a_withdrawal(change, arrived, monkeypatch, profile, ask):
-    """A change of address after a withdrawal activates no account, and sends nothing."""
+    """A change of address does not undo a withdrawal."""
     change(CLIENTS=[{"name": "site"}])
     user = User.objects.create_user("jane", "jane@example.org")
     withdraw(start(user, send=False))
@@ -180,7 +180,7 @@ def test_address_changed_after_a_withdrawal(change, arrived, monkeypatch, profil
 
 
 def test_admin_and_bulk_after_a_change_of_address(change, arrived, profile):
-    """Staff's resend of the former confirmation, and a bulk resend, go to the present address."""
+    """Resends in the admin and in bulk go to the account's current address."""
     change(CLIENTS=[{"name": "site"}])
     user = User.objects.create_user("jane", "jane@example.org")
     confirmation = start(user, send=False)
@@ -194,6 +194,6 @@ def test_admin_and_bulk_after_a_change_of_address(change, arrived, profile):
 
 
 def test_account_without_an_address_is_not_pending(monkeypatch):
-    """The how-to's question may be asked of an account that no mail can go to."""
+    """The how-to's ``is_waiting`` is false for an account without an address."""
     is_waiting = shown("shop.waiting", "def is_waiting", monkeypatch).is_waiting
     assert not is_waiting(User.objects.create_user("john"))

@@ -1,13 +1,13 @@
-"""The test site's URLs, and those of django-allauth and dj-rest-auth."""
+"""The URLs of the test site, django-allauth and dj-rest-auth."""
 
 from django.urls import include, path
 
-from tests.urls import urlpatterns as ours
+from tests.urls import urlpatterns as site_urls
 
 urlpatterns = [
-    *ours,
+    *site_urls,
     path("rest/", include("dj_rest_auth.urls")),
     path("rest/registration/", include("dj_rest_auth.registration.urls")),
-    # Last: both name the page of a link, and allauth's own is meant.
+    # Last, since both packages use this URL name and allauth's page is needed.
     path("accounts/", include("allauth.urls")),
 ]

@@ -1,12 +1,12 @@
-"""The test site's URLs, and those of djoser and django-registration."""
+"""The URLs of the test site, djoser and django-registration."""
 
 from django.contrib.auth import views
 from django.urls import include, path
 
-from tests.urls import urlpatterns as ours
+from tests.urls import urlpatterns as site_urls
 
 urlpatterns = [
-    *ours,
+    *site_urls,
     path("djoser/", include("djoser.urls")),
     path("djoser/", include("djoser.urls.authtoken")),
     path("signup/", include("django_registration.backends.activation.urls")),

@@ -1,7 +1,7 @@
-"""The test site's URLs, and those of django-registration-redux."""
+"""The URLs of the test site and django-registration-redux."""
 
 from django.urls import include, path
 
-from tests.urls import urlpatterns as ours
+from tests.urls import urlpatterns as site_urls
 
-urlpatterns = [*ours, path("signup/", include("registration.backends.default.urls"))]
+urlpatterns = [*site_urls, path("signup/", include("registration.backends.default.urls"))]

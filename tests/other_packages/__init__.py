@@ -1,1 +1,1 @@
-"""Tests with other packages installed; tests/test_other_packages.py runs them in a subprocess."""
+"""Tests with other packages; tests/test_other_packages.py runs them in a subprocess."""

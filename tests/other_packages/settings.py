@@ -1,4 +1,4 @@
-"""The test site with the packages of others that deal in tokens and codes."""
+"""The test site with django-allauth and django-oauth-toolkit, which use tokens and codes too."""
 
 from tests.settings import *  # noqa: F403
 from tests.settings import INSTALLED_APPS, MIDDLEWARE, RESEND_CONFIRMATION

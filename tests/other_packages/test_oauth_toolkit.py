@@ -1,4 +1,4 @@
-"""Codes of django-oauth-toolkit: from the click to an access token, by its own token view."""
+"""Authorization codes of django-oauth-toolkit, from the click to the access token."""
 
 import logging
 from datetime import timedelta
@@ -25,7 +25,7 @@ GAME = "https://game.example/callback"
 
 @pytest.fixture
 def application(db):
-    """The server's Application of the client ``game``, which keeps a secret."""
+    """The confidential Application of the client ``game``."""
     return Application.objects.create(
         name="game",
         client_id="57",
@@ -38,7 +38,7 @@ def application(db):
 
 @pytest.fixture
 def land(pending, client):
-    """Ask with a state, follow the link, press the button; where the browser is sent."""
+    """Return a function that confirms an address and returns where the browser is redirected."""
 
     def land(name="game", **more):
         token = linked(pending, dialect="xsolla-oauth2", client=name, **more)
@@ -56,7 +56,7 @@ def code_in(location):
 
 
 def exchange(client, code, **more):
-    """Ask the token view for a token."""
+    """Post the code to the token view."""
     given = {
         "grant_type": "authorization_code",
         "code": code,
@@ -69,7 +69,7 @@ def exchange(client, code, **more):
 
 
 def test_exchange(application, land, client, pending):
-    """The code on the redirect is exchanged for a token of the account that confirmed, once."""
+    """The code in the redirect can be exchanged for the account's token, once."""
     code = code_in(land())
     assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
     answer = exchange(client, code)
@@ -85,7 +85,7 @@ def test_exchange(application, land, client, pending):
 
 
 def test_grant(application, land, pending):
-    """The grant is the account's, for the registered redirect, the default scopes, a minute."""
+    """The grant has the account, registered redirect and default scopes, and lasts a minute."""
     before = timezone.now()
     code = code_in(land())
     grant = Grant.objects.get()
@@ -107,21 +107,21 @@ def test_grant(application, land, pending):
     ],
 )
 def test_exchange_by_others(application, land, client, given):
-    """The code is worth nothing on another redirect, to another client or without the secret."""
+    """The code is refused with another redirect or client, or without the secret."""
     answer = exchange(client, **{"code": code_in(land()), **given})
     assert answer.status_code in {400, 401}
     assert not get_access_token_model().objects.exists()
 
 
 def test_expired(application, land, client):
-    """The code ends as every code of the server's."""
+    """An expired code is refused."""
     code = code_in(land())
     Grant.objects.update(expires=timezone.now())
     assert exchange(client, code).json()["error"] == "invalid_grant"
 
 
 def test_state_with_the_code(application, pending, client):
-    """The redirect has the state as well as the code, and the click does not log in."""
+    """The redirect has the state and the code, and the click does not log in."""
     path = "/api/oauth2/user/resend_confirmation_link?client_id=57&state=state-of-mine"
     body = {"username": "pending@example.com"}
     assert client.post(path, body, content_type="application/json").status_code == 204
@@ -136,7 +136,7 @@ def test_state_with_the_code(application, pending, client):
 
 
 def test_a_used_link(application, land, client, pending):
-    """Opening a used link leads on without a code: one click, one code."""
+    """A used link does not issue a second code."""
     land()
     assert Grant.objects.count() == 1
     token = str(mail.outbox[-1].body).partition("token=")[2].split()[0]
@@ -144,8 +144,8 @@ def test_a_used_link(application, land, client, pending):
     assert Grant.objects.count() == 1
 
 
-def test_application_under_an_id_of_its_own(application, land, settings):
-    """An Application with a random id is named by ``oauth_toolkit`` in ``ids``."""
+def test_application_with_another_id(application, land, settings):
+    """The key ``oauth_toolkit`` in ``ids`` names an Application that has another id."""
     Application.objects.update(client_id="LOgR4Xz8")
     game = {**settings.CLIENTS[0], "ids": {"xsolla-oauth2": 57, "oauth_toolkit": "LOgR4Xz8"}}
     settings.RESEND_CONFIRMATION = {**settings.RESEND_CONFIRMATION, "CLIENTS": [game]}
@@ -153,7 +153,7 @@ def test_application_under_an_id_of_its_own(application, land, settings):
 
 
 def test_clients_without_codes():
-    """A client that no dialect lands with a code has no Application."""
+    """A client without an id for a dialect with codes needs no Application."""
     assert application_id(OurClient(name="a", ids={"xsolla-jwt": "57", "acme": "58"})) == ""
 
 
@@ -174,7 +174,7 @@ NO_CODE = "No authorization code can be issued for the client 'game': "
 
 
 def refused(land, caplog):
-    """The browser lands without a code; the log says why, without a secret."""
+    """Assert that the browser is redirected without a code, and return the logged error."""
     caplog.set_level(logging.ERROR)
     assert land() == GAME
     assert not Grant.objects.exists()
@@ -185,12 +185,12 @@ def refused(land, caplog):
 
 
 def test_sound(application, game_alone):
-    """With its Application there is nothing to say of the client."""
+    """With a suitable Application the checks report nothing."""
     assert messages(databases=["default"]) == []
 
 
 def test_no_application(land, caplog, game_alone):
-    """W021: without an Application the browser lands without a code."""
+    """W021: without an Application the browser is redirected without a code."""
     why = "no Application has this client_id"
     assert refused(land, caplog) == f"No authorization code for the client 'game': {why}"
     assert messages() == []
@@ -211,14 +211,14 @@ def test_no_application(land, caplog, game_alone):
     ],
 )
 def test_another_application(application, land, caplog, game_alone, given, why):
-    """W022: an Application that would not exchange the code gets none."""
+    """W022: no code is issued if the Application could not exchange it."""
     Application.objects.update(**given)
     assert refused(land, caplog) == f"No authorization code for the client 'game': {why}"
     assert messages(databases=["default"]) == [("W022", NO_CODE + why)]
 
 
 def test_pkce(application, land, caplog, game_alone, settings):
-    """E021: where PKCE is required no code without a challenge is issued."""
+    """E021: no code is issued if PKCE is required, since it would have no challenge."""
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "PKCE_REQUIRED": True}
     why = "PKCE is required for its Application"
     assert refused(land, caplog) == f"No authorization code for the client 'game': {why}"
@@ -226,20 +226,20 @@ def test_pkce(application, land, caplog, game_alone, settings):
 
 
 def test_pkce_where_a_code_slipped_through(application, land, client, settings):
-    """The server itself refuses a code without a challenge where PKCE is required."""
+    """If PKCE is required later, the token view refuses a code that has no challenge."""
     code = code_in(land())
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "PKCE_REQUIRED": True}
     assert exchange(client, code, code_verifier="v" * 43).status_code == 400
 
 
 def test_a_client_without_an_application(settings):
-    """A client that has no id there gets no codes, and the checks say nothing of it."""
+    """The checks report nothing about a client without an id for codes."""
     settings.RESEND_CONFIRMATION = {**settings.RESEND_CONFIRMATION, "CLIENTS": [{"name": "site"}]}
     found = {id_ for id_, _ in messages(databases=["default"])}
     assert not found & {"E021", "W021", "W022"}
 
 
 def test_before_the_first_migration(game_alone, monkeypatch):
-    """Without tables yet the check of rows says nothing."""
+    """Before the tables exist the checks report nothing."""
     monkeypatch.setattr(Application._meta, "db_table", "no_such_table")
     assert messages(databases=["default"]) == []

@@ -1,4 +1,4 @@
-"""django-allauth's pages below accounts/, together with calls of ours."""
+"""django-allauth's pages and a dialect's calls, both below accounts/."""
 
 import re
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(params=["first", "last"], autouse=True)
 def urls(request, settings):
-    """Our URLs mounted before allauth's, and after them."""
+    """Mount our URLs before allauth's, or after them."""
     settings.ROOT_URLCONF = f"tests.other_packages.urls_ours_{request.param}"
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     settings.ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
@@ -21,7 +21,7 @@ def urls(request, settings):
 
 
 def sign_up(client):
-    """The page that a sign-up ends on."""
+    """Sign up at allauth and return the last page."""
     password = "a long password, as allauth likes them"
     given = {"username": "jane", "email": "jane@example.org"}
     given |= {"password1": password, "password2": password}
@@ -31,7 +31,7 @@ def sign_up(client):
 
 
 def test_sent_page(client):
-    """A sign-up ends on allauth's page, and the call without a slash is ours."""
+    """A sign-up ends on allauth's page; the path without a slash is our call."""
     assert "Verify Your Email Address" in sign_up(client).content.decode()
     answer = client.get("/accounts/confirm-email")
     assert (answer.status_code, answer["Location"]) == (301, "/accounts/confirm-email/")
@@ -40,7 +40,7 @@ def test_sent_page(client):
 
 
 def test_code(client, settings, mailoutbox):
-    """The code of allauth's message can be typed on its page."""
+    """The code in allauth's message can be entered on its page."""
     settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
     assert 'name="code"' in sign_up(client).content.decode()
     (message,) = mailoutbox
@@ -52,5 +52,5 @@ def test_code(client, settings, mailoutbox):
 
 
 def test_checks():
-    """No path has two owners, in either order."""
+    """The checks find no path that is mounted twice, in either order."""
     assert [m.msg for m in run_checks() if m.id == "resend_confirmation.W034"] == []

@@ -1,4 +1,4 @@
-"""Other tokens: none of them confirms here, and ours do not work elsewhere."""
+"""Tokens of other packages do not confirm here, and our tokens do not work elsewhere."""
 
 import pytest
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
@@ -19,28 +19,28 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def token(pending):
-    """The token in pending@example.com's message."""
+    """The token of the message to pending@example.com."""
     return linked(pending)
 
 
 @pytest.fixture
 def address(pending):
-    """The same address as allauth keeps it, unverified."""
+    """allauth's row of the same address, unverified."""
     return EmailAddress.objects.create(user=pending, email=pending.email, primary=True)
 
 
 def uid_of(user):
-    """The account as Django's reset page and djoser's activation name it."""
+    """Return the account's id as Django's reset page and djoser's activation encode it."""
     return urlsafe_base64_encode(force_bytes(user.pk))
 
 
 class Activation(PasswordResetTokenGenerator):
-    """A host's own generator."""
+    """A host's generator with our salt."""
 
     key_salt = "resend_confirmation.link"
 
 
-THEIRS = {
+OTHER_TOKENS = {
     "password reset": lambda user, address: default_token_generator.make_token(user),
     "djoser, whole": lambda user, address: (
         f"{uid_of(user)}/{default_token_generator.make_token(user)}"
@@ -61,19 +61,19 @@ THEIRS = {
 }
 
 
-@pytest.mark.parametrize("make", THEIRS.values(), ids=THEIRS)
-def test_theirs_confirm_nothing(token, address, pending, client, make):
-    """A token of another package is foreign here, to the engine and to the page."""
-    theirs = make(pending, address)
-    assert theirs != token
-    assert engine.confirm(theirs).verdict is Verdict.FOREIGN
-    assert client.post("/confirm/", {"token": theirs}).status_code == 404
-    assert client.get("/confirm/", {"token": theirs}).status_code == 404
+@pytest.mark.parametrize("make", OTHER_TOKENS.values(), ids=OTHER_TOKENS)
+def test_other_tokens_confirm_nothing(token, address, pending, client, make):
+    """A token of another package is foreign to the engine and to the page."""
+    other = make(pending, address)
+    assert other != token
+    assert engine.confirm(other).verdict is Verdict.FOREIGN
+    assert client.post("/confirm/", {"token": other}).status_code == 404
+    assert client.get("/confirm/", {"token": other}).status_code == 404
     assert Confirmation.objects.get().state == ConfirmationState.PENDING
 
 
 def shapes(token):
-    """Our token in the shapes that others' tokens have."""
+    """Return our token in the formats of other packages."""
     return [
         token,
         f"abc-{token}",
@@ -84,25 +84,25 @@ def shapes(token):
     ]
 
 
-def test_ours_resets_no_password(token, pending):
-    """Our token is not valid as Django's password token, nor for djoser, which uses the same."""
+def test_token_resets_no_password(token, pending):
+    """Our token is not valid as a password token of Django, which djoser uses too."""
     for shape in shapes(token):
         assert not default_token_generator.check_token(pending, shape)
         assert not Activation().check_token(pending, shape)
 
 
-def test_ours_opens_no_reset_page(token, pending):
-    """Django's page that sets a password shows no form for our token, but does for its own."""
+def test_token_opens_no_reset_page(token, pending):
+    """Django's password reset page shows its form for Django's token, but not for ours."""
     uid = uid_of(pending)
-    theirs = default_token_generator.make_token(pending)
-    assert Client().get(f"/reset/{uid}/{theirs}/").status_code == 302
+    reset_token = default_token_generator.make_token(pending)
+    assert Client().get(f"/reset/{uid}/{reset_token}/").status_code == 302
     for shape in shapes(token):
         answer = Client().get(f"/reset/{uid}/{shape}/")
         assert (answer.status_code, answer.context["validlink"]) == (200, False)
 
 
-def test_ours_is_no_signature(token, pending):
-    """Our token is not a signature of django.core.signing, under our own salt either."""
+def test_token_is_not_a_signature(token, pending):
+    """Our token is not a valid signature of django.core.signing, even with our salt."""
     for salt in ("django.core.signing", "resend_confirmation.link", "account"):
         for shape in shapes(token):
             with pytest.raises(signing.BadSignature):
@@ -112,8 +112,8 @@ def test_ours_is_no_signature(token, pending):
                 signing.Signer(salt=salt).unsign(f"{value}:{token}")
 
 
-def test_ours_verifies_nothing_at_allauth(token, address, client):
-    """allauth takes its own key, and ours in no shape."""
+def test_token_verifies_nothing_at_allauth(token, address, client):
+    """allauth accepts its own key, but not our token in any format."""
     assert EmailConfirmationHMAC.from_key(EmailConfirmationHMAC(address).key) is not None
     for shape in shapes(token):
         assert EmailConfirmationHMAC.from_key(shape) is None
@@ -123,7 +123,7 @@ def test_ours_verifies_nothing_at_allauth(token, address, client):
 
 
 def test_allauth_confirms_nothing_here(token, address, client):
-    """A confirmation at allauth leaves ours as it was, since its store is not ours."""
+    """Without AllauthStore a confirmation at allauth does not change ours."""
     key = EmailConfirmationHMAC(address).key
     assert client.post(f"/accounts/confirm-email/{key}/").status_code == 302
     address.refresh_from_db()
@@ -132,7 +132,7 @@ def test_allauth_confirms_nothing_here(token, address, client):
 
 
 def test_selector_of_another(token, pending):
-    """A well-made token for an account that was never sent one is worth nothing."""
+    """A well-formed token is foreign if none was sent to the account."""
     confirmation = Confirmation.objects.get()
     forged = tokens.make(confirmation.selector, 0, pending.email)
     assert engine.confirm(forged).verdict is Verdict.FOREIGN

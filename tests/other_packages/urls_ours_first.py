@@ -1,4 +1,4 @@
-"""All of our URLs, and then django-allauth's."""
+"""Our URLs, followed by django-allauth's."""
 
 from django.urls import include, path
 

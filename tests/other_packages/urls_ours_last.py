@@ -1,4 +1,4 @@
-"""django-allauth's URLs, followed by all of ours."""
+"""django-allauth's URLs, followed by ours."""
 
 from django.urls import include, path
 

@@ -1,4 +1,4 @@
-"""The mails to ADMINS about everything that is logged."""
+"""The error mails to ADMINS, sent for every log record."""
 
 import logging
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ def text_of(part):
 
 @contextmanager
 def unlogged():
-    """Reports are rendered by templates, which log missing variables: this would recurse."""
+    """Disable logging: reports are rendered by templates, whose own log records would recurse."""
     logging.disable(logging.CRITICAL)
     try:
         yield
@@ -28,7 +28,7 @@ def unlogged():
 
 
 class Reporter(AdminEmailHandler):
-    """Django's handler, but for the statements that it would mail."""
+    """Django's handler, except that it does not mail the records of SQL statements."""
 
     def emit(self, record):
         if not record.name.startswith("django.db"):
@@ -38,7 +38,7 @@ class Reporter(AdminEmailHandler):
 
 @pytest.fixture
 def reports(settings):
-    """The mails to ADMINS about every record, with the local variables of each frame."""
+    """Return the text of all mails to ADMINS: one for each record, with local variables."""
     staff = "staff@site.example"
     settings.ADMINS = [staff if django.VERSION >= (6, 0) else ("Staff", staff)]
     handler = Reporter(include_html=True)

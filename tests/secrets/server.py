@@ -1,4 +1,4 @@
-"""Django's own server in a separate process, which logs everything; started by a test."""
+"""Django's development server with all logging, which a test starts as a separate process."""
 
 import json
 import logging
@@ -21,13 +21,13 @@ from resend_confirmation.signals import confirmed  # noqa: E402
 
 
 def fail(sender: object, user: Any, **given: object) -> None:
-    """A receiver of the host's that fails for one of its users."""
+    """Fail for one of the users, as a host's receiver might."""
     if user.username == "fails":
         raise RuntimeError("the host's own".upper())
 
 
 def main(port: str) -> None:
-    """Seed, tell the tokens on the first line of stdout, and serve."""
+    """Create the users, print their tokens on the first line of stdout, and serve."""
     with tempfile.TemporaryDirectory() as folder:
         settings.DATABASES["default"]["NAME"] = f"{folder}/served.sqlite3"
         call_command("migrate", verbosity=0)

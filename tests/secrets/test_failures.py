@@ -1,4 +1,4 @@
-"""Unexpected errors, the database's first: no report of them has row, parameters or text."""
+"""Reports of unexpected errors contain no row, SQL parameter or error text."""
 
 import json
 import logging
@@ -31,12 +31,12 @@ ADDRESS, PAYLOAD = "pending@example.com", "a-payload-of-the-callers"
 QUERY = f"projectId=40db2ea4-5d42-11e6-a3ff-005056a0e04a&payload={PAYLOAD}"
 SECRETS = [ADDRESS, PAYLOAD]
 DRIVER: Any = getattr(connection, "Database")  # noqa: B009 - mypy does not know it
-#: A user who waits, and the confirmation.
+#: A pending user and the confirmation.
 ROWS: list[Any] = []
 
 
 class Failing:
-    """Has the database refuse one statement, and quote all that it was given."""
+    """Make one statement fail with an error that quotes all of its input."""
 
     def __init__(self, number, table=""):
         self.left, self.table, self.has_failed = number, table, False
@@ -61,7 +61,7 @@ def reported(error):
 
 @pytest.fixture
 def secrets(pending):
-    """Rows that hold the secrets of which nothing may be seen, and the token among those."""
+    """Create rows that hold the secrets, and return the secrets, including the token."""
     token = linked(pending)
     Cooldown.objects.all().delete()
     facts = {"client": "game", "payload": PAYLOAD, "identity": ADDRESS}
@@ -146,7 +146,7 @@ WORKS = [
 
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.__name__)
 def test_every_statement(work, secrets, reports, caplog):
-    """No log, mail or exception quotes address, payload or token, for any statement that fails."""
+    """Whichever statement fails, no log, mail or exception has the address, payload or token."""
     caplog.set_level(logging.DEBUG)
     seen = []
 
@@ -155,14 +155,14 @@ def test_every_statement(work, secrets, reports, caplog):
 
     got_request_exception.connect(hear)
     for number in range(100):
-        # Before an admin's view the host asks for session and user.
+        # Django queries session and user before an admin view; those statements are not ours.
         failing = Failing(number, "resend_confirmation_" if work is staff else "")
         before: Any = connection.savepoint()
         try:
             with connection.execute_wrapper(failing):
                 work()
         except DatabaseError as error:
-            # Without this frame, in which the secrets are known.
+            # Leave out this test's frame: its variables contain the secrets.
             frames: Any = error.__traceback__
             seen.append(reported(error.with_traceback(frames.tb_next)))
         connection.needs_rollback = False
@@ -177,20 +177,20 @@ def test_every_statement(work, secrets, reports, caplog):
 
 
 def test_a_command(secrets):
-    """The error that ends a command shows no input either."""
+    """The error that ends a command does not show its input."""
     with connection.execute_wrapper(Failing(0)), pytest.raises(DatabaseError) as raised:
         call_command("resend_confirmation", "send", ADDRESS)
     assert [secret for secret in secrets if secret in reported_text(raised.value)] == []
 
 
 def reported_text(error):
-    """A traceback as Python prints it."""
+    """Return the traceback as Python prints it."""
     return "".join(traceback.format_exception(error))
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own text")
 def test_the_row_that_a_driver_quotes(pending, reports, caplog):
-    """A newer schema's NOT NULL, in a rolling deploy: class, SQLSTATE and frames, not the row."""
+    """A NOT NULL violation (newer schema, old code) is logged by class, SQLSTATE and frames."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE resend_confirmation_delivery ADD newer int NOT NULL DEFAULT 0")
         cursor.execute("ALTER TABLE resend_confirmation_delivery ALTER newer DROP DEFAULT")
@@ -203,7 +203,7 @@ def test_the_row_that_a_driver_quotes(pending, reports, caplog):
 
 
 def test_class_code_and_frames_are_logged(caplog):
-    """Class, code and frames of each exception of a chain and of a group; of none its text."""
+    """For each exception in a chain or group, class, code and frames are logged, not the text."""
     try:
         try:
             raise ExceptionGroup("kaboom", [OSError(28, "kaboom"), KeyError("kaboom")])
@@ -230,7 +230,7 @@ def test_class_code_and_frames_are_logged(caplog):
 
 
 def test_what_is_not_logged(caplog):
-    """Nothing is logged at ERROR where the host has switched that off."""
+    """Nothing is logged if the host has disabled the level ERROR."""
     failures.logger.setLevel(logging.CRITICAL)
     try:
         raise RuntimeError("kaboom")
@@ -250,12 +250,12 @@ def test_what_is_not_logged(caplog):
     ids=repr,
 )
 def test_explanation(error, text):
-    """An error's text is shown if it names modules and settings, otherwise its class."""
+    """The text of an error is only shown if it cannot contain a secret."""
     assert failures.explain(error) == text
 
 
 def test_numbers_of_a_driver():
-    """The value that decides on a retry is kept: MariaDB's error number."""
+    """MariaDB's error number is kept, because retries depend on it."""
     error = IntegrityError(1062, "Duplicate entry 'ann@example.com'")
     error.__cause__ = DRIVER.IntegrityError(1062, "Duplicate entry")
     failures.censor(error)
@@ -264,7 +264,7 @@ def test_numbers_of_a_driver():
 
 @pytest.mark.parametrize("module", ["settings", "mail"])
 def test_checks(module, monkeypatch, secrets):
-    """A setting whose module cannot be loaded is named, and not with what the error quotes."""
+    """A check names the setting whose module cannot be loaded, without the error's text."""
 
     def quote(path):
         raise IntegrityError(f"Failing row contains ({SECRETS})")

@@ -1,4 +1,4 @@
-"""Places that staff, workers and logs can read: a token is in none of them."""
+"""The admin, database rows, tasks and logs contain no tokens."""
 
 import inspect
 import json
@@ -33,14 +33,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def root(db):
-    """A superuser's browser."""
+    """A test client that is logged in as a superuser."""
     browser = Client()
     browser.force_login(get_user_model().objects.create_superuser("root", "root@example.com"))
     return browser
 
 
 def pages_of(model, browser):
-    """Every page that the admin has of a model's rows."""
+    """Yield all pages of the admin for a model and its rows."""
     base = f"/admin/resend_confirmation/{model._meta.model_name}/"
     yield browser.get(base)
     for row in model.objects.all():
@@ -49,7 +49,7 @@ def pages_of(model, browser):
 
 
 def test_admin(root, pending):
-    """No page of the admin, no history and no answer to a search shows token or selector."""
+    """No page of the admin, including the history, shows a token or selector."""
     token = linked(pending)
     confirmation = Confirmation.objects.get()
     root.post(
@@ -67,7 +67,7 @@ def test_admin(root, pending):
 
 @pytest.mark.parametrize("model", ["confirmation", "delivery", "suppression"])
 def test_search_of_the_admin(root, pending, model):
-    """A search for a token, its digest or a selector finds no row."""
+    """A search for a token, its digest or a selector finds nothing."""
     token = linked(pending)
     selector = Confirmation.objects.get().selector
     for term in (token, tokens.digest(token), selector, selector[:8]):
@@ -77,7 +77,7 @@ def test_search_of_the_admin(root, pending, model):
 
 
 def test_rows(pending):
-    """No column of any of our rows has the token, before and after it was spent."""
+    """No column of any row contains the token, neither before nor after its use."""
     token = linked(pending)
     for _ in range(2):
         for model in _models():
@@ -94,7 +94,7 @@ def _models() -> list[type[models.Model]]:
 
 @pytest.mark.parametrize("function", [celery.drain.run, tasks.drain.func])
 def test_tasks(function):
-    """A task has no arguments, so that no broker and no table of tasks holds any data of ours."""
+    """A task has no arguments, so a broker or task table cannot reveal any data."""
     assert not inspect.signature(function).parameters
 
 
@@ -103,7 +103,7 @@ def test_tasks(function):
 
 @pytest.fixture
 def server(tmp_path):
-    """A server that logs everything; its address, its links' tokens and its log."""
+    """Start a server with all logging; return its address, the tokens and the log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -136,7 +136,7 @@ def listens(port):
 
 
 def fetch(url, data=None):
-    """The status of an answer, whose redirects are not followed out of the machine."""
+    """Return the response's status; a redirect to another machine is not followed."""
     body = urlencode(data).encode() if data else None
     try:
         with build_opener().open(Request(url, body, headers={"Referer": url}), timeout=30) as got:
@@ -144,14 +144,14 @@ def fetch(url, data=None):
     except HTTPError as error:
         return error.code
     except URLError:
-        # The URL of the redirect, which is not confidential.
+        # The host of the redirect does not exist. The redirect's URL is not confidential.
         return HTTPStatus.SEE_OTHER
 
 
 @pytest.mark.server
 @pytest.mark.django
 def test_logs_of_a_server(server):
-    """All logs at DEBUG, the access log too: pages, a press, a failing receiver, no token."""
+    """No log at DEBUG, including the access log, contains a token, even after an error."""
     address, made, log = server
     page, foreign = f"{address}/confirm/", "F" * tokens.LENGTH
     assert fetch(f"{page}?{urlencode({'token': made['good']})}") == 200

@@ -1,4 +1,4 @@
-"""Error reports: neither the page for developers nor the mail to ADMINS shows token or address."""
+"""Error reports, on the debug page and in mails to ADMINS, contain no token or address."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ from tests.test_link import linked
 pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 ADDRESS = "pending@example.com"
-#: Return our log's text for ``fail``: class and frames, without its message.
+#: How our log shows ``fail``: by its frame, without the message.
 KNOWN = "in fail"
 
 VIEWS = "resend_confirmation.dialects.base.views"
@@ -37,7 +37,7 @@ VIEWS = "resend_confirmation.dialects.base.views"
 
 @pytest.fixture
 def token(pending):
-    """The token in pending@example.com's message, which is gone from the outbox."""
+    """The token of the message to pending@example.com, which is removed from the outbox."""
     made = linked(pending)
     mail.outbox.clear()
     return made
@@ -45,12 +45,12 @@ def token(pending):
 
 @pytest.fixture
 def browser():
-    """A browser that is shown what a server shows."""
+    """A test client that gets error pages instead of exceptions."""
     return Client(raise_request_exception=False)
 
 
 def fail(*args, **kwargs):
-    """Stands for other code, with a variable that does not come from ours."""
+    """Fail as a host's code might, with a local variable that reports may show."""
     known_variable = "seen in reports"
     raise RuntimeError(known_variable.upper())
 
@@ -82,7 +82,7 @@ press = pytest.mark.parametrize("press", PRESSES.values(), ids=PRESSES)
 @press
 @pytest.mark.parametrize("accept", ["text/html", "text/plain"])
 def test_technical_page(token, browser, settings, monkeypatch, press, accept):
-    """Under DEBUG the page for developers shows what failed, and the token nowhere."""
+    """The debug page shows the error, but not the token."""
     settings.DEBUG = True
     browser.defaults["HTTP_ACCEPT"] = accept
     for name in ("inspect", "confirm", "renew"):
@@ -96,7 +96,7 @@ def test_technical_page(token, browser, settings, monkeypatch, press, accept):
 
 @press
 def test_mail_to_admins(token, browser, monkeypatch, press, reports):
-    """The mail to ADMINS shows what failed and where; neither the error's text nor the token."""
+    """The mail to ADMINS shows the error's class and place, but not its text or the token."""
     for name in ("inspect", "confirm", "renew"):
         monkeypatch.setattr(engine, name, fail)
     assert press(browser, token).status_code == 500
@@ -112,7 +112,7 @@ def test_mail_to_admins(token, browser, monkeypatch, press, reports):
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_a_receiver_that_fails(pending, browser, settings, reports, debug):
-    """When a receiver of ``confirmed`` fails neither page nor mail shows the token."""
+    """If a receiver of ``confirmed`` fails, neither the page nor the mail shows the token."""
     token = linked(pending)
     mail.outbox.clear()
     settings.DEBUG = debug
@@ -130,7 +130,7 @@ def test_a_receiver_that_fails(pending, browser, settings, reports, debug):
 
 
 def test_a_landing_that_fails(token, browser, monkeypatch, reports):
-    """When no landing can be made the logged error has neither token nor address."""
+    """If the redirect's URL cannot be built, the logged error has no token or address."""
     monkeypatch.setattr(ResendView, "landing", fail)
     assert browser.post("/confirm/", {"token": token}).status_code == 200
     text = reports()
@@ -140,7 +140,7 @@ def test_a_landing_that_fails(token, browser, monkeypatch, reports):
 
 
 def test_a_template_without_a_variable(token, browser, reports, settings, tmp_path):
-    """A page of the host's that names a missing variable logs the others; not the token."""
+    """If the host's page uses a missing variable, Django logs the context without the token."""
     (tmp_path / "resend_confirmation").mkdir()
     page = tmp_path / "resend_confirmation" / "page.html"
     page.write_text("{{ missing }}<h1>{{ token }}</h1>")
@@ -152,7 +152,7 @@ def test_a_template_without_a_variable(token, browser, reports, settings, tmp_pa
 
 
 def test_a_message_without_a_variable(pending, reports, settings, tmp_path):
-    """So does a message of the host's: neither its link nor its reader is logged."""
+    """If the host's message uses a missing variable, neither the link nor the user is logged."""
     (tmp_path / "resend_confirmation").mkdir()
     page = "{{ missing }}{{ user.missing }}{{ link }} {{ user.username }}"
     (tmp_path / "resend_confirmation" / "message.txt").write_text(page)
@@ -170,7 +170,7 @@ def test_a_message_without_a_variable(pending, reports, settings, tmp_path):
 
 
 def test_a_courier_that_fails(pending, reports, monkeypatch):
-    """When a message cannot be written the report has neither its token nor its address."""
+    """If a message cannot be written, the report has no token or address."""
     made = []
 
     def write(delivery, confirmation, account, token):
@@ -188,7 +188,7 @@ def test_a_courier_that_fails(pending, reports, monkeypatch):
 
 
 def test_a_request_that_fails(pending, reports, monkeypatch, change):
-    """When a quiet request cannot be resolved the report has no identity."""
+    """If a quiet request cannot be resolved, the report has no identity."""
     body = json.dumps({"email": ADDRESS})
     Client().post("/accounts/resend-confirmation", body, content_type="application/json")
     assert Delivery.objects.get().identity == ADDRESS
@@ -214,7 +214,7 @@ ASKS = {
 
 @pytest.mark.parametrize(("path", "body"), ASKS.values(), ids=ASKS)
 def test_a_dialect_that_fails(browser, monkeypatch, reports, caplog, path, body):
-    """When a dialect fails neither the mail to ADMINS nor a log shows what was typed."""
+    """If a dialect fails, neither the mail to ADMINS nor the log shows the input."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(f"{VIEWS}.engine.resend", fail)
     response = browser.post(path, json.dumps(body), content_type="application/json")
@@ -228,7 +228,7 @@ def test_a_dialect_that_fails(browser, monkeypatch, reports, caplog, path, body)
 
 @pytest.mark.parametrize(("path", "body"), ASKS.values(), ids=ASKS)
 def test_a_receiver_of_endings_that_fails(browser, reports, caplog, path, body):
-    """When a receiver of ``ended`` fails the request is answered, and its report has no address."""
+    """If a receiver of ``ended`` fails, its report has no address."""
     from resend_confirmation.signals import ended  # noqa: PLC0415
 
     caplog.set_level(logging.DEBUG)
@@ -243,9 +243,9 @@ def test_a_receiver_of_endings_that_fails(browser, reports, caplog, path, body):
 
 
 def fail_with_input(*args):
-    """Stand for a dialect's method that fails while a variable holds the input.
+    """Fail as a dialect's method might, in a frame with a variable that holds the input.
 
-    Django does not hide variables below a generator.
+    It is called by a generator, below which Django does not hide variables.
     """
 
     def rows():
@@ -256,7 +256,7 @@ def fail_with_input(*args):
 
 
 def test_a_method_of_a_dialect_that_fails(browser, monkeypatch):
-    """A receiver of Django's signal can read the exception, but none of its variables."""
+    """A receiver of ``got_request_exception`` gets the exception, but no variable of its frames."""
     seen = []
 
     def hear(**_):
@@ -274,7 +274,7 @@ def test_a_method_of_a_dialect_that_fails(browser, monkeypatch):
 
 
 def test_an_answer_that_fails(browser, monkeypatch, reports):
-    """When the answer to a failure fails too, the mail to ADMINS does not show the input."""
+    """If the error response fails as well, the mail to ADMINS does not show the input."""
     monkeypatch.setattr(f"{VIEWS}.engine.resend", fail)
     path = "/auth/send-email-confirmation"
     view: Any = resolve(path).func
@@ -292,7 +292,7 @@ FORM = "A" * tokens.LENGTH
 
 
 def test_a_request_after_its_token_was_taken():
-    """The token is taken off the request: its query, body, META, full path and repr."""
+    """The token is removed from the request's query, body, META, full path and repr."""
     request = RequestFactory().post(
         f"/confirm/?token={FORM}",
         {"token": FORM},
@@ -308,7 +308,7 @@ def test_a_request_after_its_token_was_taken():
 
 
 def test_a_request_over_asgi():
-    """So is the one in the scope, from which a server writes its access log."""
+    """The token is removed from the ASGI scope, from which servers write their access log."""
     scope = {
         "type": "http",
         "method": "GET",
@@ -322,7 +322,7 @@ def test_a_request_over_asgi():
 
 
 def test_a_path_over_asgi():
-    """A token in the path is cut off the scope's path too."""
+    """A token in the path is removed from the scope's path too."""
     path = f"/confirm/?token={FORM}"
     scope = {
         "type": "http",
@@ -339,7 +339,7 @@ def test_a_path_over_asgi():
 
 
 def test_malformed_token_is_not_looked_for_elsewhere():
-    """A word in place of a token is not looked for elsewhere."""
+    """A malformed token is not replaced elsewhere in the request."""
     request = RequestFactory().get("/confirm/?token=e", HTTP_ACCEPT="text/html, e")
     assert redaction.take(request).token == "e"
     assert request.META["HTTP_ACCEPT"] == "text/html, e"
@@ -347,13 +347,13 @@ def test_malformed_token_is_not_looked_for_elsewhere():
 
 
 class HostFilter(SafeExceptionReporterFilter):
-    """A host's own filter of reports."""
+    """A host's filter for error reports."""
 
     cleansed_substitute = "the host's stars"
 
 
 def test_filter_of_the_host(monkeypatch, rf):
-    """A host's own filter of error reports stays in force, under DEBUG too."""
+    """A host's filter for error reports stays active, with DEBUG too."""
     monkeypatch.setattr(redaction, "get_default_exception_reporter_filter", HostFilter)
     request = rf.get("/confirm/")
     redaction.take(request)
@@ -393,7 +393,7 @@ def record(message, args):
     ],
 )
 def test_access_log(message, args, text):
-    """A server's line keeps everything but the token."""
+    """In a server's log line only the token is replaced."""
     made = record(message, args)
     assert redaction.AccessLogFilter().filter(made) is True
     assert text in made.getMessage()
@@ -401,20 +401,20 @@ def test_access_log(message, args, text):
 
 @pytest.mark.parametrize("name", redaction.ACCESS_LOGS)
 def test_access_logs_are_guarded(name):
-    """Each server's logger has the filter, once, however often the app is made ready."""
+    """Each server's logger has the filter exactly once, even if it is installed again."""
     redaction.guard_access_logs()
     filters = logging.getLogger(name).filters
     assert sum(isinstance(each, redaction.AccessLogFilter) for each in filters) == 1
 
 
 def test_a_page_that_was_not_found(browser, caplog):
-    """Django's own log of a path that no page answers, since a mail program changed the link."""
+    """Django's "Not Found" line for a link that a mail program changed has no token."""
     assert browser.get(f"/confirmed%3Ftoken={FORM}").status_code == 404
     assert caplog.messages == ["Not Found: /confirmed?token=..."]
 
 
 def test_reprs():
-    """A repr shows neither a caller's input nor an account's address."""
+    """A repr does not show the request's input or the account's address."""
     account = Account("a user", ADDRESS, ADDRESS, Standing.PENDING)
     request = ResendRequest(identity=ADDRESS, client=None, payload=ADDRESS, client_state=ADDRESS)
     result = Result(Outcome.SENT, ADDRESS, ADDRESS)
@@ -422,6 +422,6 @@ def test_reprs():
 
 
 def test_nothing_is_left_of_a_cooldown(token):
-    """The rows know the token's digest alone."""
+    """The rows of deliveries and cooldowns do not contain the token."""
     for model in (Delivery, Cooldown):
         assert token not in repr(list(model.objects.values()))
