@@ -726,7 +726,7 @@ class TestSignals:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_work_until_a_signal(self, monkeypatch, number):
         """It prints each round that did something, and pauses once; a signal ends it with 0."""
-        rounds = [Tally(sent=2), Tally(), Tally(paused=True), Tally(paused=True), Tally()]
+        rounds = [Tally(sent=2), Tally(), *[Tally(paused=True)] * 2, *[Tally()] * 2]
 
         def drain(stopping, note):
             if rounds:
@@ -757,15 +757,23 @@ class TestSignals:
             0,
         )
 
-    def test_a_courier_that_ends_by_itself(self, monkeypatch):
-        """Its error is logged, and the command fails, so that a supervisor starts it again."""
+    def test_a_courier_that_ends_by_itself(self, monkeypatch, caplog):
+        """Its error is logged, and the others end too, so that a supervisor starts the command."""
+        begun, stopped = threading.Event(), []
 
-        def fail(stopping, note):
-            raise RuntimeError("secret")
+        def drain(stopping, note):
+            if threading.current_thread().name.endswith("-0"):
+                assert begun.wait(10)
+                raise RuntimeError("secret")
+            begun.set()
+            stopped.append(stopping.wait(10))
+            stopping.set()
 
-        monkeypatch.setattr(engine, "drain_all", fail)
-        ran = Ran("work")
-        assert (ran.lines, ran.code) == (["couriers: 1", "stopped"], 1)
+        monkeypatch.setattr(engine, "drain_all", drain)
+        ran = Ran("work", "--concurrency", "2")
+        assert (ran.lines, ran.code) == (["couriers: 2", "stopped"], 1)
+        assert stopped == [True]
+        assert caplog.messages == ["A courier ended (RuntimeError)"]
 
     def test_work_without_threads(self, monkeypatch):
         """If no thread can be started it ends, and its supervisor is notified."""

@@ -49,9 +49,7 @@ def resend(confirmation: Confirmation) -> Done:
 def suppressed_since(confirmation: Confirmation) -> list[datetime]:
     """Return the time of the suppression of the address, in a list; an empty list without one."""
     account = _account_of(confirmation)
-    if account is None or account.parsed is None:
-        return []
-    since = suppression.since(account.parsed)
+    since = suppression.since(account.mailbox) if account else None
     return [since] if since else []
 
 

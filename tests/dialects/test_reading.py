@@ -213,9 +213,9 @@ def test_a_length_that_is_not_a_number():
 
 
 def test_a_body_that_middleware_has_read():
-    """The host's middleware may read the body first."""
+    """The host's middleware may read the body first, and the stream as well."""
     request = posted()
-    assert request.body == b"{}"
+    assert (request.body, request.read()) == (b"{}", b"{}")
     assert raw(request) == b"{}"
 
 
@@ -231,9 +231,13 @@ class Failing:
         raise self.error
 
 
-def test_a_client_that_is_gone():
+CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+
+
+@pytest.mark.parametrize("environ", [{}, CHUNKED], ids=["with a length", "chunked"])
+def test_a_client_that_is_gone(environ):
     """What a client did not send to the end is an empty body."""
-    assert raw(posted(**{"wsgi.input": Failing(OSError("gone"))})) == b""
+    assert raw(posted(**environ, **{"wsgi.input": Failing(OSError("gone"))})) == b""
 
 
 def test_a_server_that_fails():

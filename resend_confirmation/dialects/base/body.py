@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Protocol
 
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
-from django.http import HttpRequest, QueryDict, UnreadablePostError
+from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -71,7 +71,7 @@ def raw(request: HttpRequest) -> bytes | None:
     else:
         try:
             found = stream.read(MAX_BODY + 1)
-        except (UnreadablePostError, OSError):
+        except OSError:
             return b""  # The client has disconnected.
         except Exception:
             if stream is request:
