@@ -17,13 +17,13 @@ pytestmark = [pytest.mark.server, pytest.mark.database, pytest.mark.django]
     ids=["allauth", "flags", "redux"],
 )
 def test_stores(site, names):
-    """They pass with the other packages installed, warnings being errors there too."""
+    """The tests of each package's store pass, with warnings as errors."""
     files = [f"tests/account_stores/{name}.py" for name in names]
     assert_passes(f"tests.account_stores.settings_{site}", *files)
 
 
 def test_store_is_loaded_with_django():
-    """The module of the store is imported when Django starts, so that its receivers are there."""
+    """AllauthStore is imported when Django starts, so its receivers are connected."""
     look = "import sys; print('resend_confirmation.contrib.allauth' in sys.modules)"
     settings = "tests.account_stores.settings_allauth"
     done = run("-c", f"import django; django.setup(); {look}", DJANGO_SETTINGS_MODULE=settings)

@@ -1,4 +1,4 @@
-"""Accounts: whom an identity names, and how the two stores read their standing."""
+"""Accounts: how the two stores find them by identity and determine their standing."""
 
 import re
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 @pytest.fixture
 def flag_store(settings):
-    """A site on which ``is_active=False`` means 'has not confirmed yet'."""
+    """Use FlagStore: ``is_active=False`` means unconfirmed."""
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {
         "ACCOUNTS": "resend_confirmation.accounts.FlagStore"
     }
@@ -36,7 +36,7 @@ def names(found):
 
 
 def test_invalid_address():
-    """An account whose address cannot be read has no mailbox."""
+    """An account with an invalid address has no mailbox."""
     account = accounts.Account(user=None, address="", username="jane", standing=Standing.PENDING)
     assert account.parsed is None
     with pytest.raises(ValueError, match="not an address"):
@@ -44,7 +44,7 @@ def test_invalid_address():
 
 
 def test_a_user_name_field_of_addresses(monkeypatch):
-    """If the user name's field holds other addresses, those of the e-mail field count."""
+    """If user names are addresses too, only the e-mail field is compared with an address."""
     monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "last_name")
     PendingFactory.create(username="x", last_name="bob@example.com", email="eve@example.com")
     assert find_accounts("bob@example.com") == []
@@ -71,7 +71,7 @@ def test_found_by_number():
 
 @pytest.mark.parametrize("identity", ["Pending", "PENDING", "pend", "pending ", "pending%", "%"])
 def test_user_names_differ_by_case(pending, identity):
-    """A user name is compared exactly, but for the space around it."""
+    """User names are compared exactly, apart from surrounding whitespace."""
     assert names(find_accounts(identity)) == (["pending"] if identity == "pending " else [])
 
 
@@ -97,12 +97,12 @@ def test_neighbours_are_not_found(stored, typed):
     "identity", ["", " ", "@", "nobody", "nobody@example.com", "\u00ff" * 255, "'; --", "a" * 255]
 )
 def test_unknown_identity(pending, identity):
-    """What names nobody is found nowhere, and no error leaves."""
+    """An unknown identity matches no account, and raises no error."""
     assert find_accounts(identity) == []
 
 
 def test_accounts_without_an_address(db):
-    """An empty identity does not name the accounts that have no address."""
+    """An empty identity does not match accounts without an address."""
     UserFactory.create(username="bare", email="")
     assert find_accounts("") == []
     (account,) = find_accounts("bare")
@@ -152,7 +152,7 @@ def test_a_decoy_gets_no_message(owner, quiet):
 
 
 def test_one_statement(pending, django_assert_num_queries):
-    """Finding takes one statement, cooldown included."""
+    """An account and its cooldown are found with one query."""
     start(pending)
     with django_assert_num_queries(1):
         (account,) = ConfirmationStore().find(address_of("pending@example.com"))
@@ -162,27 +162,27 @@ def test_one_statement(pending, django_assert_num_queries):
 
 
 def test_no_cooldown_yet(pending):
-    """Without a message so far there is no cooldown."""
+    """An account has no cooldown before its first message."""
     (account,) = ConfirmationStore().find("pending")
     assert account.cooldown is None
 
 
 def test_without_a_confirmation(confirmed):
-    """An account that nobody asked to confirm counts as confirmed."""
+    """An account without a confirmation counts as confirmed."""
     (account,) = find_accounts("confirmed")
     assert account.standing is Standing.CONFIRMED
     assert account.confirmation_id is None
 
 
 def test_confirmed(pending):
-    """A confirmed address is confirmed."""
+    """An account with a confirmed confirmation is confirmed."""
     Confirmation.objects.update(state=ConfirmationState.CONFIRMED)
     (account,) = find_accounts("pending")
     assert account.standing is Standing.CONFIRMED
 
 
 def test_withdrawn(pending):
-    """A withdrawn confirmation blocks, although the account is active."""
+    """A withdrawn confirmation blocks an active account."""
     assert withdraw(Confirmation.objects.get())
     (account,) = find_accounts("pending")
     assert account.standing is Standing.BLOCKED
@@ -205,7 +205,7 @@ def test_deactivated(blocked, confirmed):
     ],
 )
 def test_changed_address(pending, state, standing):
-    """The confirmation of a former address counts while the new one has none."""
+    """The confirmation of a former address counts until the new one has its own."""
     Confirmation.objects.update(state=state)
     pending.email = "new@example.com"
     pending.save()
@@ -260,7 +260,7 @@ def test_confirmations_of_both_addresses(first):
 
 
 def test_get(pending):
-    """An account is read as it is now, by its user and one address."""
+    """``get`` returns an account by its user's key and current address."""
     store = ConfirmationStore()
     account = store.get(pending.pk, address_of("PENDING@example.com"))
     assert account is not None
@@ -270,7 +270,7 @@ def test_get(pending):
 
 
 def test_pending_accounts(pending, confirmed, blocked):
-    """A bulk resend reaches pending accounts and no others, the oldest account first."""
+    """``pending`` returns the pending accounts only, the oldest first."""
     late = PendingFactory.create(username="late")
     withdrawn = PendingFactory.create(username="withdrawn")
     withdraw(Confirmation.objects.get(account=withdrawn))
@@ -286,14 +286,14 @@ def test_pending_accounts(pending, confirmed, blocked):
 
 
 def test_pending_of_more_than_one_piece(monkeypatch):
-    """Every pending account is found once, regardless of the batch size."""
+    """Every pending account is returned once, regardless of the batch size."""
     monkeypatch.setattr(accounts, "_USERS_AT_ONCE", 2)
     users = [PendingFactory.create() for _ in range(5)]
     assert [account.user for account in ConfirmationStore().pending()] == users
 
 
 def test_an_account_without_address_does_not_wait():
-    """An account without an address is not among those that get a message."""
+    """An account without a valid address is not pending."""
     user = PendingFactory.create(username="bare")
     assert names(pending_accounts(find_accounts("bare"))) == ["bare"]
     user.email = "no address"
@@ -318,7 +318,7 @@ def sign_up(**fields):
     ],
 )
 def test_flag_standing(flag_store, fields, standing):
-    """Inactive, started here and never logged in is pending; after a login it is deactivated."""
+    """An inactive account is pending if it never logged in, and otherwise blocked."""
     PendingFactory.create(username="flagged", **fields)
     (account,) = find_accounts("flagged")
     assert account.standing is standing
@@ -326,7 +326,7 @@ def test_flag_standing(flag_store, fields, standing):
 
 @pytest.mark.parametrize("quiet", [CONCEALED, frozenset()], ids=["quiet", "candid"])
 def test_flag_imported(flag_store, quiet):
-    """An inactive account that was never started here is blocked, and no message goes to it."""
+    """An inactive account without a confirmation is blocked, and gets no message."""
     UserFactory.create(username="old", email="old@example.com", is_active=False)
     (account,) = find_accounts("old@example.com")
     assert account.standing is Standing.BLOCKED
@@ -341,7 +341,7 @@ def test_flag_imported(flag_store, quiet):
 
 @pytest.mark.parametrize("state", [ConfirmationState.WITHDRAWN, ConfirmationState.CONFIRMED])
 def test_flag_deactivated_again(flag_store, state):
-    """Inactive again after a confirmation or a withdrawal is deactivated, not pending."""
+    """An inactive account whose confirmation is confirmed or withdrawn is blocked."""
     user = sign_up(username="flagged")
     start(user, send=False)
     Confirmation.objects.update(state=state)
@@ -350,7 +350,7 @@ def test_flag_deactivated_again(flag_store, state):
 
 
 def test_flag_confirm(flag_store):
-    """Confirming activates the account, in the table and in the instance that receivers get."""
+    """``confirm`` activates the account, in the database and on the instance."""
     user = sign_up(username="flagged")
     (account,) = find_accounts("flagged")
     assert flag_store.confirm(account) is True
@@ -363,7 +363,7 @@ def test_flag_confirm(flag_store):
     "meanwhile", [{"is_active": True}, {"last_login": timezone.now()}], ids=["active", "used"]
 )
 def test_flag_confirm_is_conditional(flag_store, meanwhile):
-    """An account that was activated or used since it was read is left alone."""
+    """``confirm`` does not change an account that was activated or logged in since it was read."""
     user = sign_up(username="flagged")
     (account,) = find_accounts("flagged")
     User.objects.filter(pk=user.pk).update(**meanwhile)
@@ -373,8 +373,8 @@ def test_flag_confirm_is_conditional(flag_store, meanwhile):
     assert user.is_active is meanwhile.get("is_active", False)
 
 
-def test_flag_confirm_refused_undoes_ours(flag_store):
-    """When the host's mark may not be made, our confirmation stays pending."""
+def test_flag_confirm_refused(flag_store):
+    """If the store refuses to confirm, the confirmation stays pending."""
     user = sign_up(username="flagged")
     confirmation = start(user, send=False)
     account = flag_store.get(user.pk, address_of(user.email))
@@ -386,7 +386,7 @@ def test_flag_confirm_refused_undoes_ours(flag_store):
 
 
 def test_flag_pending(flag_store):
-    """Pending accounts are inactive ones that were started and not withdrawn."""
+    """``pending`` returns inactive accounts with a pending confirmation and without a login."""
     asked = sign_up(username="asked")
     withdraw(start(sign_up(username="gone"), send=False))
     PendingFactory.create(username="active")
@@ -399,7 +399,7 @@ def test_flag_pending(flag_store):
 
 
 class Member:
-    """Requirements of a user model: a field of addresses, and a user name that is a number."""
+    """A user model whose user name is a number."""
 
     USERNAME_FIELD = "id"
     _meta = get_user_model()._meta
@@ -410,7 +410,7 @@ class Member:
 
 
 def test_a_user_name_column_of_numbers(monkeypatch):
-    """An identity that the user name's column cannot hold is looked up by address alone."""
+    """An identity that is not a number is not compared with numeric user names."""
     user = UserFactory.create(username="x", email="x@example.com")
     monkeypatch.setattr(accounts, "get_user_model", lambda: Member)
     matches = ConfirmationStore()._matches
@@ -421,7 +421,7 @@ def test_a_user_name_column_of_numbers(monkeypatch):
 
 
 def test_a_user_name_that_is_the_address(monkeypatch):
-    """If the user name is the address, it is looked up once."""
+    """If the user name is the address, only one column is queried."""
     monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "email")
     PendingFactory.create(username="x", email="x@example.com")
     with CaptureQueriesContext(connection) as queries:

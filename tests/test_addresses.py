@@ -1,4 +1,4 @@
-"""Addresses: one canonical form, and digests under keys that change."""
+"""Addresses: their canonical form, and digests under rotated keys."""
 
 import hashlib
 import hmac
@@ -110,14 +110,14 @@ NO_ADDRESS = {
 
 @pytest.mark.parametrize(("typed", "form"), CANONICAL.values(), ids=CANONICAL)
 def test_canonical(typed, form):
-    """The canonical form is NFKC, stripped, casefolded before the @ and IDNA 2008 behind it."""
+    """The canonical form is stripped, NFKC, casefolded before the @, and IDNA 2008 after it."""
     address = address_of(typed)
     assert (address.stored, address.canonical) == (typed, form)
 
 
 @pytest.mark.parametrize("typed", NO_ADDRESS.values(), ids=NO_ADDRESS)
 def test_no_address(typed):
-    """A text that is not exactly one address is not parsed."""
+    """A string that is not exactly one address is not parsed."""
     assert Address.parse(typed) is None
 
 
@@ -129,7 +129,7 @@ def test_no_address(typed):
     ],
 )
 def test_same(one, other):
-    """Two ways of writing one address are the same address."""
+    """Two spellings of one address are equal."""
     assert address_of(one) == address_of(other)
     assert len({address_of(one), address_of(other)}) == 1
     assert address_of(one).fingerprint == address_of(other).fingerprint
@@ -146,7 +146,7 @@ def test_same(one, other):
     ],
 )
 def test_not_the_same(one, other):
-    """Addresses with letters that some databases treat as equal are not the same."""
+    """Addresses that only some databases treat as equal are different."""
     assert address_of(one) != address_of(other)
 
 
@@ -165,7 +165,7 @@ def test_not_the_same(one, other):
     ],
 )
 def test_recipient(stored, recipient):
-    """Mail goes to the local part as stored and the domain in IDNA 2008."""
+    """The recipient has the local part as stored and the domain in IDNA 2008."""
     assert address_of(stored).recipient == recipient
 
 
@@ -180,18 +180,18 @@ def test_recipient(stored, recipient):
     ],
 )
 def test_proves(one, other, alike):
-    """A link proves the spelling that it was sent to, in any case of ASCII letters."""
+    """A link only proves the spelling it was sent to, except for the case of ASCII letters."""
     assert address_of(one).proves(address_of(other)) is alike
     assert address_of(other).proves(address_of(one)) is alike
 
 
 def test_proves_no_address():
-    """A link proves nothing of an account without an address."""
+    """A link proves nothing for an account without an address."""
     assert not address_of("jane@example.com").proves(None)
 
 
 def test_known():
-    """An address that is known already is returned where the text is the same to the letter."""
+    """``parse`` reuses a known address that was stored with exactly the same spelling."""
     jane, john = address_of("jane@example.com"), address_of("john@example.com")
     assert Address.parse("jane@example.com", None, john, jane) is jane
     other = Address.parse("JANE@example.com", None, john, jane)
@@ -201,13 +201,13 @@ def test_known():
 
 
 def test_is_not_shown():
-    """Neither repr nor str of an address shows it."""
+    """The repr and str of an address do not contain it."""
     address = address_of("jane@example.com")
     assert "jane" not in f"{address!r} {address}"
 
 
 def test_fingerprint():
-    """The fingerprint is the plain SHA-256 of the canonical form."""
+    """The fingerprint is the SHA-256 of the canonical form."""
     expected = hashlib.sha256("gr\u00fcsse@xn--bcher-kva.example".encode()).hexdigest()
     assert address_of("GR\u00dcSSE@b\u00fccher.example").fingerprint == expected
 
@@ -224,25 +224,25 @@ def test_fingerprint():
     ],
 )
 def test_canonical_identity(typed, form):
-    """User names are compared in NFKC, stripped, with their case."""
+    """The canonical form of a user name is NFKC and stripped; the case is kept."""
     assert addresses.canonical_identity(typed) == form
     assert addresses.read(typed) == form
 
 
 @pytest.mark.parametrize("typed", [" Jane@Example.com ", "\uff4aane@example.com"])
 def test_read_address(typed):
-    """A text that is an address once it is normalised is one."""
+    """A string is read as an address if it is one after normalisation."""
     assert addresses.read(typed) == address_of("jane@example.com")
 
 
 def keyed(key: str, salt: str, text: str) -> str:
-    """Django's salted_hmac, written out: the key is SHA-256 of salt and secret."""
+    """Compute Django's ``salted_hmac``: the key is the SHA-256 of salt and secret."""
     derived = hashlib.sha256((salt + key).encode()).digest()
     return hmac.new(derived, text.encode(), hashlib.sha256).hexdigest()
 
 
 def test_digest(settings):
-    """A digest is an HMAC-SHA256 of the canonical form under a key derived for its purpose."""
+    """A digest is an HMAC-SHA256 of the canonical form, with a separate key for each purpose."""
     settings.SECRET_KEY = "new"
     expected = keyed("new", "resend_confirmation.cooldown", "jane@example.com")
     address = address_of("Jane@example.com")
@@ -250,7 +250,7 @@ def test_digest(settings):
 
 
 def test_digests_after_rotation(settings):
-    """The current key's digest is first; those under the fallbacks follow in their order."""
+    """The digest with the current key comes first, followed by those with the fallbacks."""
     settings.SECRET_KEY = "new"
     settings.SECRET_KEY_FALLBACKS = ["old", "older"]
     expected = [
@@ -263,7 +263,7 @@ def test_digests_after_rotation(settings):
 
 
 def test_digests_differ_by_purpose():
-    """Two tables' digests of one address cannot be joined."""
+    """Digests for different purposes differ, so their tables cannot be joined."""
     address = address_of("jane@example.com")
     assert address.digest("cooldown") != address.digest("suppression")
 
@@ -281,7 +281,7 @@ def test_digests_differ_by_purpose():
     ],
 )
 def test_spellings(typed, spellings):
-    """An ASCII value is looked up once; others in the forms in which hosts store it."""
+    """An ASCII address has one spelling to look up; others have those that hosts may store."""
     found = address_of(typed).spellings
     assert set(found) == spellings
     assert len(found) == len(spellings)
@@ -297,7 +297,7 @@ ALMOST = st.builds(
 
 @given(st.one_of(ANYTHING, ALMOST))
 def test_canonical_form_is_idempotent(text):
-    """Any text is an address whose canonical form is its own, or none; nothing is raised."""
+    """The canonical form of an address is its own canonical form; no input raises an error."""
     if (address := Address.parse(text)) is not None:
         again = address_of(address.canonical)
         assert again == address
@@ -306,13 +306,13 @@ def test_canonical_form_is_idempotent(text):
 
 @given(st.one_of(ANYTHING, ALMOST))
 def test_every_address_can_be_mailed(text):
-    """An address has a recipient with the same form, in an ASCII domain."""
+    """The recipient has the same canonical form and an ASCII domain."""
     if (address := Address.parse(text)) is not None:
         assert address_of(address.recipient) == address
         assert address.recipient.rpartition("@")[2].isascii()
 
 
-#: Quoted local parts, with and without need.
+#: Addresses with quoted local parts, whether the quotes are necessary or not.
 QUOTED = st.builds(
     '"{}"@example.com'.format,
     st.lists(
@@ -326,14 +326,14 @@ QUOTED = st.builds(
 
 
 class Session:
-    """The recipients that Django's SMTP backend sends to."""
+    """Records the recipients that Django's SMTP backend sends to."""
 
     def sendmail(self, sender, recipients, message):
         self.recipients = recipients
 
 
 def smtp_backend() -> Any:
-    """Django's SMTP backend, which since 6.1 wants to be asked for by name."""
+    """Return Django's SMTP backend, which since 6.1 is created from MAILERS."""
     if django.VERSION < (6, 1):
         return EmailBackend()
     with override_settings(
@@ -346,10 +346,10 @@ def smtp_backend() -> Any:
 @example('"a..b"@example.com')
 @example('"a.\\"."@example.com')
 def test_canonical_form_is_that_of_the_wire(text):
-    """The RCPT of Django's SMTP backend has the canonical form of the stored address."""
+    """Django's SMTP backend sends to an address with the same canonical form."""
     address = Address.parse(text)
     if address is None or not (recipient := address.recipient).isascii():
-        return  # That backend cannot carry it, and is not given it.
+        return  # Without SMTPUTF8 the backend does not support it, and never gets it.
     backend = smtp_backend()
     backend.connection = session = Session()
     backend.send_messages([EmailMessage("Subject", "Body", "site@site.example", [recipient])])

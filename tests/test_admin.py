@@ -1,4 +1,4 @@
-"""The admin: the pages, the effect of each permission, and the data that it never shows."""
+"""The admin: its pages, permissions and actions, and the data that it never shows."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 
 def staff(*permissions, **values):
-    """A browser logged in with these permissions."""
+    """Return a test client that is logged in with these permissions."""
     user: Any = UserFactory(is_staff=True, **values)
     for name in permissions:
         user.user_permissions.add(
@@ -53,30 +53,30 @@ def staff(*permissions, **values):
 
 @pytest.fixture
 def root():
-    """A superuser's browser."""
+    """A test client that is logged in as a superuser."""
     return staff(username="root", is_superuser=True)
 
 
 def waiting(name, **values):
-    """The confirmation of a new account that waits; ``values`` are written into it."""
+    """Create a pending account and return its confirmation, updated with ``values``."""
     user: Any = PendingFactory(username=name)
     Confirmation.objects.filter(account=user).update(**values)
     return Confirmation.objects.get(account=user)
 
 
 def delivery(confirmation=None, **values):
-    """A delivery that was asked for at noon, unless ``values`` say otherwise."""
+    """Create a sent delivery, requested at noon unless ``values`` differ."""
     values = {"state": "sent", "asked_at": NOON, "not_before": NOON, **values}
     return Delivery.objects.create(confirmation=confirmation, **values)
 
 
 def listed(response):
-    """The rows of a list, in order."""
+    """Return the rows of a list, in order."""
     return list(response.context["cl"].result_list)
 
 
 def addresses_in(response):
-    """The addresses of a list of confirmations, in order."""
+    """Return the addresses of a list of confirmations, in order."""
     return [row.address for row in listed(response)]
 
 
@@ -87,13 +87,13 @@ def press(browser, action, *rows, follow=False, **more):
 
 
 def said(response):
-    """The messages shown after an action."""
+    """Return the messages shown after an action."""
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
 class TestList:
     def test_pending_come_first_and_the_newest_request_first_among_them(self, root):
-        """Pending by request, newest first; then everything else, the same way."""
+        """Pending confirmations come first; both groups are sorted by the newest request."""
         waiting("old", requested_at=NOON)
         waiting("done", requested_at=NOON + timedelta(hours=3), state="confirmed")
         waiting("gone", requested_at=NOON + timedelta(hours=2), state="withdrawn")
@@ -106,13 +106,13 @@ class TestList:
         ]
 
     def test_it_takes_the_same_statements_for_any_number_of_rows(self, root):
-        """50 rows cost no statement more than 5."""
+        """50 rows take the same number of queries as 5."""
         counts = []
         for start, end in [(0, 5), (5, 50)]:
             for number in range(start, end):
                 delivery(waiting(f"waiting{number}"))
             for page in (CONFIRMATIONS, DELIVERIES):
-                # So that no page happens to read the database's clock.
+                # Otherwise one of the pages might have to read the database's clock.
                 database.forget()
                 database.now()
                 with CaptureQueriesContext(connection) as queries:
@@ -123,7 +123,7 @@ class TestList:
 
     @pytest.mark.parametrize("page", [CONFIRMATIONS, DELIVERIES, SUPPRESSIONS])
     def test_a_filtered_list_counts_the_table_once(self, root, page):
-        """Besides the count of the filtered rows, there is no second count of all rows."""
+        """Only the filtered rows are counted, not all rows as well."""
         with CaptureQueriesContext(connection) as queries:
             root.get(page, {"q": "pending@example.com"})
         counting = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
@@ -142,7 +142,7 @@ class TestList:
         ],
     )
     def test_filters(self, root, query, expected):
-        """State, client, last delivery and dates narrow the list."""
+        """The list can be filtered by state, client, last delivery and dates."""
         waiting("a", requested_at=NOON + timedelta(days=2))
         waiting("b", requested_at=NOON, state="confirmed", client="arcade")
         waiting("c", requested_at=NOON, client="", last_delivery_state="bounced", last_sent_at=NOON)
@@ -153,13 +153,13 @@ class TestList:
         [
             "wanted@ex",  # a part of the address
             "theusername",
-            "moved@example.org",  # the account's address of today
+            "moved@example.org",  # the account's current address
             "WANTED@Example.COM",
             "ｗanted@example.com",  # the canonical form is the same
         ],
     )
     def test_search(self, root, query):
-        """Addresses, old and new, in any spelling, and user names are found."""
+        """The search finds former and current addresses in any spelling, and user names."""
         user: Any = PendingFactory(username="theusername", email="wanted@example.com")
         user.email = "moved@example.org"
         user.save()
@@ -167,14 +167,14 @@ class TestList:
         assert addresses_in(root.get(CONFIRMATIONS, {"q": query})) == ["wanted@example.com"]
 
     def test_search_does_not_match_hidden_columns(self, root):
-        """The account's address of today is on no page: it is found as a whole alone."""
+        """The account's current address, which no page shows, is only found as a whole."""
         user = waiting("player").account
         user.email = "moved@example.org"
         user.save()
         assert addresses_in(root.get(CONFIRMATIONS, {"q": "moved@example.or"})) == []
 
     def test_search_knows_user_models_without_a_user_name(self, monkeypatch):
-        """The columns are the user model's own, and only those that exist."""
+        """Only columns that the user model has are searched."""
         model = SimpleNamespace(
             USERNAME_FIELD="login",
             get_email_field_name=lambda: "email",
@@ -190,7 +190,7 @@ class TestList:
 
 class TestPage:
     def test_rows_cannot_be_added_or_edited(self, root):
-        """Even a superuser only looks."""
+        """Confirmations are read-only, even for a superuser."""
         confirmation = waiting("player")
         page = f"{CONFIRMATIONS}{confirmation.pk}/change/"
         assert root.get(f"{CONFIRMATIONS}add/").status_code == 403
@@ -201,7 +201,7 @@ class TestPage:
         assert 'name="_save"' not in html
 
     def test_it_shows_the_newest_deliveries_newest_first(self, root, monkeypatch):
-        """50 of 51, beginning with the last that was asked for."""
+        """The page lists the 50 newest deliveries of the confirmation, newest first."""
         confirmation = waiting("player")
         for minute in range(51):
             delivery(
@@ -216,7 +216,7 @@ class TestPage:
         assert "of another" not in html
 
     def test_history_shows_the_state_of_each_delivery(self, root):
-        """State, reason, attempts, dialect, client, error and the provider's id are there."""
+        """Deliveries have state, reason, attempts, dialect, client, error and provider's id."""
         confirmation = waiting("player")
         delivery(
             confirmation,
@@ -247,7 +247,7 @@ class TestPage:
         }
 
     def test_history_needs_the_permission_to_view_deliveries(self):
-        """The history takes the permission to view deliveries."""
+        """Deliveries are only shown with the permission to view them."""
         confirmation = waiting("player")
         delivery(confirmation, message_id="<1@site.example>")
         page = f"{CONFIRMATIONS}{confirmation.pk}/change/"
@@ -259,7 +259,7 @@ class TestPage:
 
 class TestSecrets:
     def test_no_page_shows_a_secret(self, root):
-        """Digests, selectors, payloads, states and what callers typed are on no page."""
+        """No page shows digests, selectors, payloads, client states or the input of requests."""
         confirmation = waiting("player", selector="5ec2e7" * 5)
         sent = delivery(
             confirmation,
@@ -312,11 +312,11 @@ class TestSecrets:
                 assert secret not in html, (page, secret)
 
     def test_cooldowns_are_not_in_the_admin(self):
-        """There is nothing to see: a cooldown speaks of addresses by digest alone."""
+        """Cooldowns, which only contain digests, are not in the admin."""
         assert not admin.site.is_registered(Cooldown)
 
     def test_log_entry_has_the_row_and_the_action_alone(self, root):
-        """An entry names the row as lists do, and the action."""
+        """A log entry has the row's usual name and the action, and nothing else."""
         confirmation = waiting("player")
         press(root, "resend", confirmation)
         entry = LogEntry.objects.get()
@@ -332,7 +332,7 @@ ACTIONS = ["resend", "withdraw", "confirm"]
 class TestPermissions:
     @pytest.mark.parametrize("action", ACTIONS)
     def test_an_action_takes_its_own_permission(self, action):
-        """With the other two permissions and every Django one, it is not offered and not done."""
+        """An action requires its permission; the others, including Django's, are not enough."""
         confirmation = waiting("player")
         others = [f"{other}_confirmation" for other in ACTIONS if other != action]
         browser = staff("view_confirmation", "add_confirmation", "change_confirmation", *others)
@@ -346,7 +346,7 @@ class TestPermissions:
 
     @pytest.mark.parametrize("action", ACTIONS)
     def test_with_its_permission_an_action_is_done(self, action):
-        """View and the one permission are enough."""
+        """The permission to view and that of the action are enough."""
         confirmation = waiting("player")
         browser = staff("view_confirmation", f"{action}_confirmation")
         html = browser.get(CONFIRMATIONS).content.decode()
@@ -366,7 +366,7 @@ class TestPermissions:
 
     @pytest.mark.parametrize("action", ACTIONS)
     def test_an_action_takes_the_permission_to_view(self, action):
-        """With only one permission there is no list to act in, and nothing is done."""
+        """Without the permission to view, an action is not possible."""
         confirmation = waiting("player")
         browser = staff(f"{action}_confirmation")
         assert browser.get(CONFIRMATIONS).status_code == 403
@@ -376,12 +376,12 @@ class TestPermissions:
 
     @pytest.mark.parametrize("page", [CONFIRMATIONS, DELIVERIES, SUPPRESSIONS])
     def test_staff_without_permissions_see_nothing(self, page):
-        """The lists take a permission to view."""
+        """Each list requires a permission to view it."""
         assert staff().get(page).status_code == 403
 
     @pytest.mark.parametrize("rows", [CONFIRMATIONS, DELIVERIES])
     def test_nothing_is_deleted_alone(self, root, rows):
-        """A row that is gone would confirm an account, lift a block or kill a link."""
+        """Rows cannot be deleted: that might confirm or unblock an account, or break a link."""
         confirmation = waiting("player")
         row = {CONFIRMATIONS: confirmation, DELIVERIES: delivery(confirmation)}[rows]
         page = f"{rows}{row.pk}/"
@@ -394,7 +394,7 @@ class TestPermissions:
         assert (Confirmation.objects.count(), Delivery.objects.count()) == (1, 1)
 
     def test_deleting_an_account_takes_djangos_permissions(self):
-        """Its confirmation and its deliveries go along, each with the permission for it."""
+        """Deleting a user also requires the permissions to delete confirmations and deliveries."""
         confirmation = waiting("player")
         delivery(confirmation)
         page = f"/admin/auth/user/{confirmation.account_id}/delete/"
@@ -408,14 +408,14 @@ class TestPermissions:
 
     @pytest.mark.parametrize("action", ACTIONS)
     def test_the_page_has_a_button_for_each_permitted_action(self, action):
-        """One permission, one button."""
+        """A confirmation's page has a button for each action that is permitted."""
         confirmation = waiting("player")
         browser = staff("view_confirmation", f"{action}_confirmation")
         html = browser.get(f"{CONFIRMATIONS}{confirmation.pk}/change/").content.decode()
         assert re.findall(r'name="action" value="(\w+)"', html) == [action]
 
     def test_page_of_a_confirmed_account_has_no_button(self, root):
-        """Actions are for pending confirmations."""
+        """The page of a confirmation that is not pending has no buttons."""
         confirmation = waiting("player", state="confirmed")
         html = root.get(f"{CONFIRMATIONS}{confirmation.pk}/change/").content.decode()
         assert 'name="action"' not in html
@@ -423,7 +423,7 @@ class TestPermissions:
 
 class TestActions:
     def test_resend_counts_each_result(self, root):
-        """The message counts each kind, and only what was sent is in the log."""
+        """The message counts each result; only what was queued is logged."""
         ready = waiting("ready")
         cooling = waiting("cooling")
         press(root, "resend", cooling)
@@ -437,19 +437,19 @@ class TestActions:
         assert Delivery.objects.filter(confirmation=ready, state="queued").count() == 1
 
     def test_an_account_without_an_address_is_not_suppressed(self):
-        """The address may be taken away while staff press."""
+        """An account that lost its address during the action does not count as suppressed."""
         confirmation = waiting("player")
         get_user_model().objects.update(email="")
         assert actions.suppressed_since(confirmation) == []
 
     def test_a_message_that_staff_sent_again_arrives(self, root):
-        """The courier carries it like any other."""
+        """A message that staff resend is sent to the account's address."""
         press(root, "resend", waiting("player"))
         engine.drain()
         assert [message.to for message in mail.outbox] == [["player@example.com"]]
 
     def test_resend_goes_the_way_of_the_newest_delivery(self, root):
-        """Client, dialect and redirect are those that the person's own request had."""
+        """Client, dialect and redirect are those of the newest delivery."""
         confirmation = waiting("player", client="game")
         delivery(confirmation, client="game", dialect=FIRST)
         delivery(
@@ -464,12 +464,12 @@ class TestActions:
         assert (queued.client, queued.dialect, queued.redirect) == ("arcade", SECOND, "1")
 
     def test_the_first_resend_goes_in_the_name_of_the_confirmations_client(self, root):
-        """Nothing was sent before, so there is nothing to repeat."""
+        """If there is no delivery yet, the confirmation's client is used."""
         press(root, "resend", waiting("player", client="arcade"))
         assert Delivery.objects.get().client == "arcade"
 
     def test_withdraw_kills_the_link_and_spares_confirmed_accounts(self, root):
-        """A link that was sent before is dead; a confirmed account stays confirmed."""
+        """A withdrawal invalidates the link; a confirmed account stays confirmed."""
         confirmation, done = waiting("player"), waiting("done", state="confirmed")
         press(root, "resend", confirmation)
         engine.drain()
@@ -482,7 +482,7 @@ class TestActions:
         assert done.state == "confirmed"
 
     def test_confirm_by_hand_is_a_confirmation_like_any_other(self, root):
-        """The host's receivers hear of it, and it has its time."""
+        """A confirmation by staff sends the signal and stores the time."""
         confirmation, gone = waiting("player"), waiting("gone", state="withdrawn")
         heard = []
         receiver = lambda **values: heard.append(values["user"].username)  # noqa: E731
@@ -498,7 +498,7 @@ class TestActions:
         assert LogEntry.objects.get().change_message == "Confirmed by hand."
 
     def test_action_without_a_log_entry_is_rolled_back(self, root, monkeypatch):
-        """The action and its entry are one transaction."""
+        """The action and its log entry are one transaction."""
 
         def fail(*args, **kwargs):
             raise RuntimeError("no log")
@@ -511,7 +511,7 @@ class TestActions:
         assert confirmation.state == "pending"
 
     def test_a_selection_over_all_pages_is_gone_through_in_pieces(self, root, monkeypatch):
-        """None is missed although each withdrawal takes a row out of the filtered list."""
+        """All selected rows are processed, though each withdrawal removes one from the filter."""
         monkeypatch.setattr(actions, "ROWS_AT_ONCE", 2)
         rows = [waiting(f"player{number}") for number in range(5)]
         with CaptureQueriesContext(connection) as queries:
@@ -530,7 +530,7 @@ class TestActions:
         assert len(pieces) == 4
 
     def test_a_button_leads_back_to_its_page(self, root):
-        """It is the list's action, pressed elsewhere."""
+        """A button on a confirmation's page runs the list's action and returns to that page."""
         confirmation = waiting("player")
         page = f"{CONFIRMATIONS}{confirmation.pk}/change/"
         html = root.get(page).content.decode()
@@ -544,7 +544,7 @@ class TestActions:
 
 class TestSuppressed:
     def test_suppressed_addresses_are_reported(self, root):
-        """Nothing is queued for a suppressed address: staff read how many, and since when."""
+        """Nothing is queued for suppressed addresses; the message has their number and date."""
         digest = address_of("ann@example.com").digest("suppression")
         Suppression.objects.create(digest=digest, why="bounced", since=NOON)
         rows = [waiting("ann"), waiting("ben")]
@@ -559,13 +559,13 @@ class TestSuppressed:
 
 class TestDeliveries:
     def test_ignored_requests_are_listed_with_the_reason(self, root):
-        """No account matched, so there is no address; the reason is shown in words."""
+        """The list shows the reason of an ignored request."""
         delivery(state="ignored", reason="unknown", dialect="a dialect")
         html = root.get(DELIVERIES).content.decode()
         assert "no matching account" in html.split("<tbody>")[1]
 
     def test_the_list_is_newest_first_and_to_look_at_only(self, root):
-        """No adding, no editing."""
+        """Deliveries are sorted by the newest request, and read-only."""
         old = delivery()
         new = delivery(asked_at=NOON + timedelta(hours=1))
         assert listed(root.get(DELIVERIES)) == [new, old]
@@ -583,7 +583,7 @@ class TestDeliveries:
         ],
     )
     def test_search(self, root, query):
-        """By Message-ID, by the provider's id and by address in any spelling."""
+        """Deliveries are found by Message-ID, provider's id and address in any spelling."""
         found = delivery(
             waiting("wanted"), message_id="<4b1d@site.example>", provider_id="provider-77"
         )
@@ -602,7 +602,7 @@ class TestDeliveries:
         ],
     )
     def test_filters(self, root, query):
-        """State, reason, dialect, client and date narrow the list."""
+        """The list can be filtered by state, reason, dialect, client and date."""
         found = delivery(
             state="failed",
             reason="refused",
@@ -615,7 +615,7 @@ class TestDeliveries:
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES, SUPPRESSIONS])
     def test_each_choice_of_a_filter_has_a_text(self, root, path):
-        """No choice is a link without a word, which a screen reader could not name."""
+        """No link of a filter is without text, which a screen reader could not read out."""
         _, mark, filters = root.get(path).content.decode().partition('id="changelist-filter"')
         links = re.findall(r"<a [^>]*>(.*?)</a>", filters, re.DOTALL)
         assert mark
@@ -628,7 +628,7 @@ class TestSuppressions:
         return browser.post(f"{SUPPRESSIONS}add/", {"address": address, **more})
 
     def test_by_hand_keeps_only_the_digest_and_stops_the_courier(self, root):
-        """Nothing of the address is written, neither in the row nor in the log."""
+        """A suppression by staff stores only a digest, logs no address, and prevents messages."""
         confirmation = waiting("player")
         self.suppress(root, "Player@Example.com", detail="asked us by phone")
         row = Suppression.objects.get()
@@ -644,7 +644,7 @@ class TestSuppressions:
         assert Delivery.objects.get().state == "suppressed"
 
     def test_lifting_lets_mail_go_out_again_and_is_logged(self, root):
-        """Deleting the row lifts the suppression."""
+        """Deleting the row lifts the suppression, and is logged."""
         self.suppress(root, "player@example.com")
         LogEntry.objects.all().delete()
         row = Suppression.objects.get()
@@ -655,7 +655,7 @@ class TestSuppressions:
         assert len(mail.outbox) == 1
 
     def test_lifting_takes_the_permission_to_delete(self):
-        """View and add are not enough."""
+        """Lifting a suppression requires the permission to delete."""
         row = Suppression.objects.create(digest="0" * 64, why="bounced", since=NOON)
         page = f"{SUPPRESSIONS}{row.pk}/delete/"
         browser = staff("view_suppression", "add_suppression")
@@ -665,13 +665,13 @@ class TestSuppressions:
         assert not Suppression.objects.exists()
 
     def test_adding_takes_the_permission_to_add(self):
-        """View and delete are not enough."""
+        """Adding a suppression requires the permission to add."""
         browser = staff("view_suppression", "delete_suppression")
         assert self.suppress(browser, "player@example.com").status_code == 403
         assert not Suppression.objects.exists()
 
     def test_a_row_cannot_be_changed(self, root):
-        """A suppression exists or is lifted; its row is read-only."""
+        """Suppressions cannot be edited, only added and deleted."""
         row = Suppression.objects.create(digest="0" * 64, why="bounced", since=NOON)
         page = f"{SUPPRESSIONS}{row.pk}/change/"
         assert root.get(page).status_code == 200
@@ -686,7 +686,7 @@ class TestSuppressions:
         ],
     )
     def test_invalid_form_is_explained(self, root, typed, complaint):
-        """One address, and one that is not suppressed yet."""
+        """The form explains an invalid address, and one that is already suppressed."""
         self.suppress(root, "known@example.com")
         assert complaint in self.suppress(root, typed).content.decode()
         assert Suppression.objects.count() == 1
@@ -702,13 +702,13 @@ class TestSuppressions:
         ],
     )
     def test_search_is_by_the_whole_address(self, root, typed, found):
-        """A digest says nothing of parts."""
+        """Suppressions are only found by the whole address, since only digests are stored."""
         self.suppress(root, "player@example.com")
         self.suppress(root, "other@example.com")
         assert len(listed(root.get(SUPPRESSIONS, {"q": typed}))) == found
 
     def test_search_finds_rows_from_before_a_change_of_key(self, root, settings):
-        """SECRET_KEY_FALLBACKS are tried as well."""
+        """Suppressions stored under an earlier key are found with SECRET_KEY_FALLBACKS."""
         self.suppress(root, "player@example.com")
         user = get_user_model().objects.get(username="root")
         settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
@@ -720,11 +720,11 @@ class TestSuppressions:
 
 
 class TestPaused:
-    """The notice on the lists while sending is paused."""
+    """The warning on the lists while sending is paused."""
 
     @pytest.fixture
     def paused(self, clock):
-        """A queue that rests, since the mail server does not know our password."""
+        """Pause sending, as after a login that the mail server refused."""
         delivery(
             waiting("ann"),
             state="queued",
@@ -736,7 +736,7 @@ class TestPaused:
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
     def test_lists_say_why_sending_is_paused(self, clock, root, paused, path):
-        """Both lists say why nothing is sent, once, and when it is tried again."""
+        """Both lists show once why sending is paused, and until when."""
         text = (
             "Sending is paused until Jan. 1, 2030, 6:01 a.m.: the e-mail settings do not work "
             "(SMTPAuthenticationError 535)."
@@ -748,7 +748,7 @@ class TestPaused:
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
     def test_a_budget(self, clock, root, pending, path, change):
-        """A budget that is used up is a reason as well."""
+        """The lists warn if the hourly budget is used up."""
         change(HOURLY_BUDGET=1)
         engine.start(pending)
         assert "Sending is paused" not in root.get(path).content.decode()
@@ -759,7 +759,7 @@ class TestPaused:
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
     def test_a_share_of_the_budget(self, clock, root, pending, path, change):
-        """While first messages are still sent, staff see that others wait."""
+        """The lists warn if only the share reserved for first messages is left."""
         change(HOURLY_BUDGET=3)
         engine.start(pending)
         send_due()
@@ -769,11 +769,11 @@ class TestPaused:
 
     @pytest.mark.parametrize("path", [CONFIRMATIONS, DELIVERIES])
     def test_no_warning_without_a_pause(self, root, path):
-        """Without a pause, the lists show no warning."""
+        """The lists have no warning if sending is not paused."""
         assert "messagelist" not in root.get(path).content.decode()
 
     def test_action_shows_the_warning_once(self, clock, root, paused):
-        """After an action the list that follows has the warning, and has it once."""
+        """The list shown after an action has the warning once."""
         row = waiting("ben")
         data = {"action": "withdraw", "_selected_action": [row.pk]}
         page = root.post(CONFIRMATIONS, data, follow=True).content.decode()
@@ -781,7 +781,7 @@ class TestPaused:
         assert "Withdrawn: 1." in page
 
 
-#: Models whose rows the admin shows, and their lists.
+#: The models in the admin and the URLs of their lists.
 LISTS = {Confirmation: CONFIRMATIONS, Delivery: DELIVERIES, Suppression: SUPPRESSIONS}
 #: The fields that each list's query string may filter by: the key and its filters.
 KEYS = {"pk", "id", "pk__in", "id__in"}
@@ -801,11 +801,11 @@ LOOKUPS += ["__gte", "__lt", "__range", "__isnull", "__year", "__length__gt"]
 
 
 class TestLookUps:
-    """A query string asks for nothing that no page offers."""
+    """Query strings can only filter and sort by columns that the pages offer."""
 
     @pytest.mark.parametrize("model", LISTS, ids=lambda model: model.__name__)
     def test_of_every_column(self, model, rf):
-        """Of every column, related ones too, each look-up is refused but for the listed ones."""
+        """Only the listed look-ups are allowed, for all columns including related ones."""
         site = admin.site._registry[model]
         names = [f.name for f in model._meta.get_fields()]
         names += [f"confirmation__{f.name}" for f in Confirmation._meta.get_fields()]
@@ -829,7 +829,7 @@ class TestLookUps:
         ],
     )
     def test_by_a_viewer(self, path):
-        """Staff who may only look get Django's refusal: no row, and no row's absence."""
+        """A refused look-up gets a 400, which does not reveal whether rows match."""
         models = ("confirmation", "delivery", "suppression", "user")
         viewer = staff(*(f"view_{model}" for model in models))
         waiting("ann")
@@ -838,7 +838,7 @@ class TestLookUps:
 
     @pytest.mark.parametrize("model", LISTS, ids=lambda model: model.__name__)
     def test_order(self, model, rf, root):
-        """A list is ordered by columns that it shows, and by no other."""
+        """A list can only be sorted by columns that it shows."""
         site = admin.site._registry[model]
         request = root.get(LISTS[model]).wsgi_request
         assert site.get_sortable_by(request) == site.get_list_display(request)

@@ -1,4 +1,4 @@
-"""Sending through every backend of anymail, over real HTTP to a server on this machine."""
+"""Sending through all of anymail's backends, over HTTP to a local server."""
 
 import json
 import re
@@ -32,19 +32,19 @@ from .factories import UserFactory
 pytestmark = [
     pytest.mark.django,
     pytest.mark.django_db,
-    # Anymail says so of SendGrid, and still brings it.
+    # Anymail warns that it no longer officially supports SendGrid.
     pytest.mark.filterwarnings("ignore::anymail.exceptions.AnymailWarning"),
 ]
 
 LOCMEM = "django.core.mail.backends.locmem.EmailBackend"
 
 
-# A provider on this machine
+# A local provider
 
 
 @dataclass
 class Request:
-    """Return the request that the provider received."""
+    """A request that the provider received."""
 
     path: str
     headers: Any
@@ -52,7 +52,7 @@ class Request:
 
     @property
     def data(self):
-        """The body as JSON, or the fields of a form."""
+        """The decoded JSON or form data."""
         if self.body.startswith(b"{"):
             return json.loads(self.body)
         return parse_qs(self.body.decode(), strict_parsing=True)
@@ -72,12 +72,12 @@ class Answer:
 
 
 class Api:
-    """A provider's API: it keeps what it is sent, and answers what the test laid out."""
+    """A provider's API, which stores requests and responds as the test prescribes."""
 
     def __init__(self):
         self.requests: list[Request] = []
         self.answer = Answer(500)
-        #: Set when handlers that wait may go.
+        #: Set at the end, so that waiting handlers return.
         self.over = threading.Event()
         api = self
 
@@ -101,7 +101,7 @@ class Api:
         return f"http://127.0.0.1:{self.server.server_port}/v0"
 
     def reply(self, handler):
-        """Say what was laid out; a callable does as it likes with the connection."""
+        """Send the prescribed response, or let a callable handle the connection."""
         if callable(self.answer):
             self.answer(handler)
             return
@@ -122,7 +122,7 @@ class Api:
 
 @pytest.fixture
 def api():
-    """A provider's API on this machine."""
+    """A local server with a provider's API."""
     made = Api()
     yield made
     made.stop()
@@ -130,16 +130,16 @@ def api():
 
 @dataclass
 class Provider:
-    """One of anymail's backends: its settings and how its API takes a message well."""
+    """One of anymail's backends: its settings, and its API's response to an accepted message."""
 
     settings: dict
     accepts: Answer
     provider_id: str
 
 
-#: Return whether anymail is older than version 14.
+#: Whether anymail is older than version 14.
 OLD = int(anymail.__version__.partition(".")[0]) < 14
-#: The backends of the anymail that is installed: older ones have fewer.
+#: The backends of the installed version of anymail; older versions have fewer.
 HERE = {module.name for module in iter_modules(anymail.backends.__path__)}
 
 PROVIDERS = {
@@ -287,7 +287,7 @@ OTHERS = {"amazon_ses", "base", "base_requests", "console", "sendinblue", "test"
 
 
 def use(settings, name, url, **more):
-    """Send through one of anymail's backends, on any Django."""
+    """Configure one of anymail's backends, for any version of Django."""
     backend = f"anymail.backends.{name}.EmailBackend"
     if django.VERSION >= (6, 1):
         settings.MAILERS = {"default": {"BACKEND": backend}}
@@ -299,20 +299,20 @@ def use(settings, name, url, **more):
 
 @pytest.fixture(params=sorted(HERE & set(PROVIDERS)))
 def provider(request, settings, api):
-    """Each of anymail's providers in turn, which takes every message."""
+    """Each of anymail's providers, which accepts every message."""
     use(settings, request.param, api.url)
     api.answer = PROVIDERS[request.param].accepts
     return request.param
 
 
 def queued(user, **given):
-    """A delivery for ``user`` that is due."""
+    """Queue a message for ``user`` and return the delivery."""
     start(user, **given)
     return Delivery.objects.latest("pk")
 
 
 def readable(value, delivery):
-    """``value`` with what differs from run to run replaced by its name."""
+    """Return ``value`` with placeholders for the parts that differ between runs."""
     if isinstance(value, dict):
         return {key: readable(one, delivery) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -330,7 +330,7 @@ def readable(value, delivery):
 
 
 def leaves(value):
-    """Every value within dicts and lists."""
+    """Return all values within nested dicts and lists."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -341,7 +341,7 @@ def leaves(value):
 # Requests to each provider
 
 SUBJECT = "Please confirm your e-mail address"
-#: The path and the whole of the message as each API takes it; none of it is left out.
+#: The path and the complete data of the request to each API.
 SENT: dict[str, tuple[str, Any]] = {
     "brevo": (
         "/v0/smtp/email",
@@ -361,7 +361,7 @@ SENT: dict[str, tuple[str, Any]] = {
             "tags": ["confirmation"],
         },
     ),
-    # It takes neither metadata nor, from most accounts, headers.
+    # MailerSend does not support metadata, or, for most accounts, headers.
     "mailersend": (
         "/v0/email",
         {
@@ -391,7 +391,7 @@ SENT: dict[str, tuple[str, Any]] = {
             "o:tracking-opens": ["no"],
         },
     ),
-    # It refuses messages that bring a Message-ID.
+    # Mailjet refuses messages with a Message-ID.
     "mailjet": (
         "/v0/send",
         {
@@ -448,7 +448,7 @@ SENT: dict[str, tuple[str, Any]] = {
             },
         },
     ),
-    # It takes no metadata.
+    # Postal does not support metadata.
     "postal": (
         "/v0/api/v1/send/message",
         {
@@ -598,13 +598,13 @@ SENT: dict[str, tuple[str, Any]] = {
 
 
 def test_every_provider_is_here():
-    """Every backend of anymail is in these tests."""
+    """The tables above contain all of anymail's backends."""
     assert sorted(HERE - set(PROVIDERS) - OTHERS) == []
     assert set(SENT) == set(PROVIDERS)
 
 
 def test_sent(provider, api, pending):
-    """One request, one recipient: with what the provider takes, and without what it does not."""
+    """A message is one request with one recipient and only fields that the provider supports."""
     delivery = queued(pending)
     assert send_due() == Tally(sent=1)
     delivery.refresh_from_db()
@@ -614,7 +614,7 @@ def test_sent(provider, api, pending):
 
 
 def test_providers_id(provider, api, pending):
-    """The provider's id of the message is kept, for reports that come without metadata."""
+    """The provider's id of the message is stored, for delivery reports without metadata."""
     delivery = queued(pending)
     send_due()
     delivery.refresh_from_db()
@@ -627,7 +627,7 @@ def test_providers_id(provider, api, pending):
 
 
 def test_providers_id_of_another_spelling(settings, api):
-    """The id is found if the provider answers with another spelling of the recipient."""
+    """The id is stored even if the provider spells the recipient differently."""
     use(settings, "mandrill", api.url)
     api.answer = Answer(
         200, [{"email": "pending@xn--bcher-kva.example", "status": "sent", "_id": "abc123"}]
@@ -646,15 +646,15 @@ def test_a_comma_makes_no_second_recipient(provider, api):
     sent = {leaf for leaf in leaves(request.data) if "@example.com" in str(leaf)}
     told = {str(leaf) for leaf in sent if "token=" not in leaf}
     assert told
-    # Before 14 anymail quotes the name twice for some providers, which is one mailbox, too.
+    # For some providers anymail before 14 quotes twice, which is still a single mailbox.
     doubled = {'"\\"a,b\\""@example.com'} if OLD else set()
     assert told <= {'"a,b"@example.com'} | doubled
     assert delivery.confirmation
 
 
 @pytest.mark.skipif("scaleway" not in HERE, reason="this anymail does not have it")
-def test_an_address_that_the_provider_cannot_carry(settings, api):
-    """It fails alone, with the reason, and no other message waits for it."""
+def test_an_address_that_the_provider_does_not_support(settings, api):
+    """Only the message to that address fails, with the reason."""
     use(settings, "scaleway", api.url)
     api.answer = PROVIDERS["scaleway"].accepts
     umlaut = queued(UserFactory.create(email="jürgen@example.com"))
@@ -668,14 +668,14 @@ def test_an_address_that_the_provider_cannot_carry(settings, api):
 
 @pytest.mark.parametrize("address", ["a,b@example.com", "a@example.com,b@example.com", "a,b"])
 def test_two_addresses_are_none(address):
-    """A text that reads as two addresses is invalid: no message is ever queued for it."""
+    """A string that could be parsed as two addresses is refused; no message is queued."""
     with pytest.raises(ValueError, match="not an address"):
         start(UserFactory.create(email=address))
     assert not Delivery.objects.exists()
 
 
 def test_no_user_text_in_a_header(provider, api, pending):
-    """Neither user name nor what the caller handed in comes into any header or variable."""
+    """No header or variable contains the user name or the caller's input."""
     pending.username = "evil\r\nBcc: evil@example.com"
     pending.first_name = pending.last_name = "evil"
     pending.save()
@@ -698,7 +698,7 @@ KEYS = {
 
 @pytest.mark.parametrize("name", sorted(KEYS))
 def test_idempotency_key(name, settings, api, pending, clock):
-    """Every attempt at a message has the same UUID as its key; another message has another."""
+    """All attempts to send a message have the same key, a UUID; other messages have another."""
     use(settings, name, api.url)
     api.answer = Answer(500, {"message": "Try again"})
     queued(pending)
@@ -735,7 +735,7 @@ def test_idempotency_key(name, settings, api, pending, clock):
     ],
 )
 def test_a_key_that_the_provider_knows(name, answer, settings, api, pending):
-    """A provider that had the message from an earlier attempt has accepted it."""
+    """If the provider already knows the key, the message counts as sent."""
     use(settings, name, api.url)
     api.answer = answer
     delivery = queued(pending)
@@ -745,7 +745,7 @@ def test_a_key_that_the_provider_knows(name, answer, settings, api, pending):
 
 
 def test_a_batch_shares_the_connection(provider, api, settings):
-    """One TCP connection serves the messages of a batch."""
+    """All messages of a batch are sent over one TCP connection."""
     peers = set()
 
     def note(handler):
@@ -894,14 +894,14 @@ REFUSED = [
 
 
 def outcomes(*cases):
-    """Parameters of a provider and its answer, named after both."""
+    """Parametrize a test by provider and response."""
     return pytest.mark.parametrize(
         ("name", "answer"), cases, ids=[f"{name}-{answer.status}" for name, answer in cases]
     )
 
 
 def after(settings, api, name, answer, pending):
-    """The delivery after one attempt that was answered so."""
+    """Make one attempt, with this response, and return the delivery."""
     use(settings, name, api.url)
     api.answer = answer
     delivery = queued(pending)
@@ -913,7 +913,7 @@ def after(settings, api, name, answer, pending):
 
 @outcomes(*NOT_ACCEPTED)
 def test_not_accepted(name, answer, settings, api, pending, clock):
-    """Too much for the provider, or its own failure: again later, and the code says why."""
+    """After a rate limit or server error the message is retried, and the code is stored."""
     delivery = after(settings, api, name, answer, pending)
     assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.NOT_ACCEPTED)
     assert (delivery.attempts, delivery.doubts) == (1, 0)
@@ -923,7 +923,7 @@ def test_not_accepted(name, answer, settings, api, pending, clock):
 
 @outcomes(*CONFIGURATION)
 def test_configuration(name, answer, settings, api, pending):
-    """Keys and domains that the provider does not know pause the queue, and burn no attempt."""
+    """Wrong keys and domains pause sending without using up an attempt."""
     queued(UserFactory.create())
     delivery = after(settings, api, name, answer, pending)
     first = Delivery.objects.exclude(pk=delivery.pk).get()
@@ -937,7 +937,7 @@ def test_configuration(name, answer, settings, api, pending):
 
 @outcomes(*REFUSED)
 def test_refused(name, answer, settings, api, pending):
-    """A message that the provider will never take has failed, and staff can see why."""
+    """A permanent refusal fails the delivery, with reason and error class."""
     delivery = after(settings, api, name, answer, pending)
     assert (delivery.state, delivery.reason) == (DeliveryState.FAILED, Reason.REFUSED)
     assert delivery.error_class in {"AnymailRequestsAPIError", "AnymailRecipientsRefused"}
@@ -945,17 +945,17 @@ def test_refused(name, answer, settings, api, pending):
 
 
 def hang(api):
-    """Say nothing until the test is over."""
+    """Return a handler that does not respond until the test is over."""
     return lambda handler: api.over.wait(30)
 
 
 def drop(handler):
-    """Close the connection instead of answering."""
+    """Close the connection without a response."""
     handler.close_connection = True
 
 
 def break_off(handler):
-    """Close the connection within the answer."""
+    """Close the connection in the middle of the response."""
     handler.send_response(200)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", "100")
@@ -965,7 +965,7 @@ def break_off(handler):
 
 
 def mumble(handler):
-    """Answer well, in words that anymail cannot read."""
+    """Respond with a success that anymail cannot parse."""
     body = b"<html>OK</html>"
     handler.send_response(200)
     handler.send_header("Content-Type", "text/html")
@@ -977,7 +977,7 @@ def mumble(handler):
 @pytest.mark.parametrize("name", ["brevo", "mailgun", "postmark", "resend"])
 @pytest.mark.parametrize("fault", ["hang", "drop", "break_off", "mumble"])
 def test_ambiguous(name, fault, settings, api, pending, clock):
-    """A request without a readable response gets one identical repeat, then it is unknown."""
+    """Without a readable response the request is repeated once; then the state is unknown."""
     use(settings, name, api.url, REQUESTS_TIMEOUT=0.3)
     api.answer = {"hang": hang(api), "drop": drop, "break_off": break_off, "mumble": mumble}[fault]
     delivery = queued(pending)
@@ -995,23 +995,23 @@ def test_ambiguous(name, fault, settings, api, pending, clock):
     assert send_due() == Tally()
 
 
-# No answer at all
+# No connection
 
 
 def refusing(settings, api, pending):
-    """A port without a listener."""
+    """Use a port on which no server listens."""
     api.stop()
     use(settings, "postmark", api.url)
 
 
 def nameless(settings, api, pending):
-    """No such name (RFC 6761)."""
+    """Use a host name that does not exist (RFC 6761)."""
     use(settings, "postmark", "http://api.invalid/")
 
 
 @pytest.mark.parametrize("where", [refusing, nameless])
 def test_never_connected(where, settings, api, pending):
-    """Without a connection nothing can have been sent."""
+    """If there was no connection, the attempt is not ambiguous."""
     where(settings, api, pending)
     delivery = queued(pending)
     send_due()
@@ -1029,7 +1029,7 @@ def test_never_connected(where, settings, api, pending):
     ids=["url", "key"],
 )
 def test_settings_that_cannot_work(given, settings, api, pending):
-    """Settings that are wrong in themselves pause the queue."""
+    """Invalid settings of the provider pause sending."""
     use(settings, "postmark", api.url, **given)
     if None in given.values():
         settings.ANYMAIL = {k: v for k, v in settings.ANYMAIL.items() if v is not None}
@@ -1039,8 +1039,8 @@ def test_settings_that_cannot_work(given, settings, api, pending):
     assert (delivery.reason, delivery.attempts) == (Reason.CONFIGURATION, 0)
 
 
-def test_a_sender_that_is_no_address(settings, api, pending, change):
-    """The sender is the same for all: no recipient is to blame."""
+def test_a_sender_that_is_not_an_address(settings, api, pending, change):
+    """An invalid FROM_EMAIL pauses sending, since it affects all messages."""
     use(settings, "postmark", api.url)
     change(FROM_EMAIL="the site")
     delivery = queued(pending)
@@ -1051,7 +1051,7 @@ def test_a_sender_that_is_no_address(settings, api, pending, change):
 
 
 def test_untrusted_certificate(settings, api, pending, tmp_path):
-    """A server that cannot prove who it is gets no message and no key, and the queue pauses."""
+    """If the server's certificate is not trusted, nothing is transmitted and sending pauses."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -1085,7 +1085,7 @@ def test_untrusted_certificate(settings, api, pending, tmp_path):
 
 @pytest.mark.skipif(bool(find_spec("boto3")), reason="the provider's own package is installed")
 def test_a_provider_whose_package_is_missing(settings, api, pending):
-    """A backend that lacks its package pauses the queue."""
+    """A backend whose package is not installed pauses sending."""
     use(settings, "amazon_ses", api.url)
     delivery = queued(pending)
     assert send_due().paused
@@ -1101,7 +1101,7 @@ def test_a_provider_whose_package_is_missing(settings, api, pending):
 class TestMailers:
     @pytest.fixture
     def mailers(self, settings, api):
-        """Two mailers: the default one keeps in memory, the other is a provider."""
+        """Two mailers: the default one stores messages in memory, the other is a provider."""
         settings.MAILERS = {
             "default": {"BACKEND": LOCMEM},
             "transactional": {"BACKEND": "anymail.backends.postmark.EmailBackend"},
@@ -1110,20 +1110,20 @@ class TestMailers:
         api.answer = PROVIDERS["postmark"].accepts
 
     def test_the_default(self, mailers, api, pending):
-        """Without MAILER the default one sends."""
+        """Without MAILER messages are sent through the default mailer."""
         queued(pending)
         assert send_due() == Tally(sent=1)
         assert (len(mail.outbox), len(api.requests)) == (1, 0)
 
     def test_another(self, mailers, api, pending, change):
-        """MAILER names the one that sends."""
+        """Messages are sent through the mailer that MAILER names."""
         change(MAILER="transactional")
         queued(pending)
         assert send_due() == Tally(sent=1)
         assert (len(mail.outbox), len(api.requests)) == (0, 1)
 
     def test_one_that_is_not_there(self, mailers, pending, change):
-        """A mailer that the site does not have is a matter of the settings."""
+        """A MAILER that is not in MAILERS pauses sending."""
         change(MAILER="nowhere")
         delivery = queued(pending)
         assert send_due().paused
@@ -1133,7 +1133,7 @@ class TestMailers:
 
 @pytest.mark.skipif(django.VERSION >= (6, 1), reason="MAILERS takes the place of EMAIL_BACKEND")
 def test_email_backend(settings, api, pending, change):
-    """Before Django 6.1 EMAIL_BACKEND sends, regardless of MAILER."""
+    """Before Django 6.1 EMAIL_BACKEND is used, regardless of MAILER."""
     change(MAILER="transactional")
     use(settings, "postmark", api.url)
     api.answer = PROVIDERS["postmark"].accepts

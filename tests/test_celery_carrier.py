@@ -1,4 +1,4 @@
-"""The carrier over Celery: one publication for many wakes, tried again until one succeeds."""
+"""The Celery carrier: it publishes one task for many wakes, and retries until it succeeds."""
 
 import logging
 import threading
@@ -14,13 +14,13 @@ from .factories import PendingFactory, queued
 
 pytestmark = pytest.mark.database
 
-#: Seconds for anything to happen, on a machine that is busy with something else.
+#: Time limit in seconds, with a wide margin for busy machines.
 DEADLINE = 60
 
 
 @pytest.fixture
 def apps(monkeypatch):
-    """Celery's own application alone, as in a process that loads none of the site's."""
+    """Forget all Celery applications, as in a process that does not load the site's."""
     monkeypatch.setattr(_state, "_apps", set())
     monkeypatch.setattr(_state, "default_app", None)
     monkeypatch.setattr(_state._tls, "current_app", None)
@@ -28,7 +28,7 @@ def apps(monkeypatch):
 
 @pytest.fixture
 def carrier(monkeypatch, apps, caplog):
-    """A carrier that rests for a moment only."""
+    """A carrier that retries almost at once."""
     monkeypatch.setattr(celery, "RETRY_SECONDS", 0.01)
     caplog.set_level(logging.WARNING, "resend_confirmation")
     made = CeleryCarrier()
@@ -37,7 +37,7 @@ def carrier(monkeypatch, apps, caplog):
 
 
 class Broker:
-    """Publications, the first of which go as a test says."""
+    """A broker whose first publications behave as the test prescribes."""
 
     def __init__(self, *first):
         self.first = list(first)
@@ -51,12 +51,12 @@ class Broker:
 
 
 def refuse():
-    """The result of publishing while the broker is down."""
+    """Fail as if the broker were down."""
     raise ConnectionRefusedError
 
 
 def test_tried_again(carrier, monkeypatch, caplog):
-    """Publications fail until the broker is back: one line then, and one now; no wake is lost."""
+    """The carrier retries until the broker is available; failure and recovery are logged once."""
     Celery("site", broker="memory://")
     broker = Broker(refuse, refuse, refuse)
     monkeypatch.setattr(celery, "publish", broker.publish)
@@ -72,7 +72,7 @@ def test_tried_again(carrier, monkeypatch, caplog):
 
 @pytest.mark.parametrize("late", [refuse, lambda: None])
 def test_hangs(carrier, monkeypatch, caplog, late):
-    """A publication that does not end is given up at the next wake after its time, for good."""
+    """A publication that hangs is abandoned at a later wake, and its result is ignored."""
     Celery("site", broker="memory://")
     end = threading.Event()
     hanging = threading.Event()
@@ -102,7 +102,7 @@ def test_hangs(carrier, monkeypatch, caplog, late):
 
 
 def test_w035_no_broker(carrier, monkeypatch, caplog):
-    """W035: no application with a broker is loaded, which the log says once as an error, too."""
+    """W035: no application with a broker is loaded; this is also logged as an error, once."""
     (message,) = carrier.check()
     assert message.id == "resend_confirmation.W035"
     monkeypatch.setattr(celery, "publish", Broker().publish)
@@ -113,8 +113,8 @@ def test_w035_no_broker(carrier, monkeypatch, caplog):
 
 
 def test_applications(carrier):
-    """The site's application is found from every thread, though Celery knows it in its own."""
-    # It is made once a task is looked up, and is the application of all other threads.
+    """The site's application is found from other threads too."""
+    # Without a site's application Celery creates a default one, which other threads keep.
     assert celery.application().main == "default"
     site = Celery("site", broker="memory://")
     assert carrier.check() == []
@@ -127,7 +127,7 @@ def test_applications(carrier):
 
 @pytest.mark.parametrize(("options", "name"), [({}, "celery"), ({"queue": "mail"}, "mail")])
 def test_queue(apps, options, name):
-    """The option ``queue`` names the queue that the task is published to, or else Celery does."""
+    """The task is published to the option ``queue``, by default to Celery's default queue."""
     site = Celery("site", broker="memory://")
     carrier = CeleryCarrier(**options)
     carrier.wake()
@@ -138,8 +138,8 @@ def test_queue(apps, options, name):
     assert message.headers["task"] == "resend_confirmation.drain"
 
 
-def test_stopped_while_the_broker_is_away(carrier, monkeypatch):
-    """A process that ends does not wait for a broker that is away."""
+def test_stopped_while_the_broker_is_down(carrier, monkeypatch):
+    """A process that exits does not wait for a broker that is down."""
     Celery("site", broker="memory://")
     monkeypatch.setattr(celery, "RETRY_SECONDS", DEADLINE)
     refused = threading.Event()
@@ -159,7 +159,7 @@ def test_stopped_while_the_broker_is_away(carrier, monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_task():
-    """The task sends everything that is due."""
+    """The task sends all due messages."""
     for _ in range(2):
         queued(PendingFactory.create())
     celery.drain()

@@ -1,4 +1,4 @@
-"""System checks: each problem has a separate id."""
+"""System checks: each problem is reported with its id."""
 
 import sys
 from importlib import import_module
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django
 
 BASE = "https://site.example"
 
-#: Every key of the setting.
+#: All keys of the setting.
 KEYS = [
     "ACCOUNTS",
     "AUTHORIZATION_CODE_ISSUER",
@@ -52,26 +52,26 @@ KEYS = [
     "TRUSTED_PROXIES",
 ]
 
-#: A URLconf that mounts nothing of ours.
+#: A URLconf without our URLs.
 urlpatterns: list = []
 
 
 def without_dialects():
-    """Setup for W001 and W002: the ids that the test site's first client has at its dialects."""
+    """Return the test site's first client with its ids, but without a signing key."""
     ours: dict[str, Any] = django_settings.RESEND_CONFIRMATION
     client = ours["CLIENTS"][0]
     return {name: client[name] for name in ("name", "ids", "redirects")}
 
 
 def run_checks(**given):
-    """As in Django, but for dialects that no client can call: W033 has separate tests."""
+    """Run the checks, leaving out W033 (no client has an id), which is tested elsewhere."""
     found = registry.run_checks(**given)
     return [message for message in found if message.id != "resend_confirmation.W033"]
 
 
 @pytest.fixture
 def ids(settings):
-    """The ids of what the checks say of a value of the setting, in order: they run in none."""
+    """Return a function that runs the checks with these settings and returns the sorted ids."""
 
     def run(deploy=False, **given):
         settings.RESEND_CONFIRMATION = {
@@ -91,14 +91,14 @@ def ids(settings):
 
 
 def test_smallest_useful_setting(settings):
-    """A BASE_URL and one client are enough for the dialects that name no client."""
+    """A BASE_URL and a client with a name are enough, except for dialects that need ids."""
     settings.RESEND_CONFIRMATION = {"BASE_URL": BASE, "CLIENTS": [{"name": "default"}]}
     found = registry.run_checks(tags=["resend_confirmation"])
     assert [message.id for message in found] == ["resend_confirmation.W033"] * 2
 
 
 def test_e001_mistyped_key(ids):
-    """E001: a key that does not exist, in addition to other errors."""
+    """E001: a key does not exist. Other errors are reported as well."""
     assert ids(BASEURL=BASE) == ["E001"]
     assert ids(BASEURL=BASE, BASE_URL="") == ["E001", "E003"]
 
@@ -113,7 +113,7 @@ def test_e001_mistyped_key(ids):
     ],
 )
 def test_e001_hint(settings, key, hint):
-    """E001: the hint has the key that was meant, or all there are."""
+    """E001: the hint suggests a similar key, or lists all keys."""
     clients = [{"name": "default"}]
     settings.RESEND_CONFIRMATION = {"BASE_URL": BASE, "CLIENTS": clients, key: BASE}
     (message,) = run_checks(tags=["resend_confirmation"])
@@ -121,12 +121,12 @@ def test_e001_hint(settings, key, hint):
 
 
 def test_e002_wrong_value(ids):
-    """E002: each value of the wrong kind."""
+    """E002: a value has the wrong type; each one is reported."""
     assert ids(COOLDOWN="a minute") == ["E002"]
     assert ids(COOLDOWN="a minute", QUIET="acme") == ["E002", "E002"]
 
 
-def test_e002_no_dict(settings):
+def test_e002_not_a_dict(settings):
     """E002: the setting is not a dict."""
     settings.RESEND_CONFIRMATION = "https://site.example"
     found = run_checks(tags=["resend_confirmation"])
@@ -134,12 +134,12 @@ def test_e002_no_dict(settings):
 
 
 def test_e003_base_url(ids):
-    """E003: without BASE_URL there is no link."""
+    """E003: BASE_URL is missing, so links cannot be built."""
     assert ids(BASE_URL="") == ["E003"]
 
 
 def test_e003_and_e004_without_the_setting(settings):
-    """A host that only installed the app is told of both things that it must write."""
+    """Without the setting the checks report the two keys that are required."""
     del settings.RESEND_CONFIRMATION
     found = run_checks(tags=["resend_confirmation"])
     assert [message.id for message in found] == [
@@ -149,12 +149,12 @@ def test_e003_and_e004_without_the_setting(settings):
 
 
 def test_e004_no_clients(ids):
-    """E004: without clients every request is refused."""
+    """E004: without clients all requests are refused."""
     assert ids(CLIENTS=[]) == ["E004"]
 
 
 def test_e005_wrong_client(ids):
-    """E005: each entry that is not a client."""
+    """E005: an entry is not a valid client; each one is reported."""
     assert ids(CLIENTS=[{"name": "a"}, {}, {"name": "b", "id": 5}]) == ["E005", "E005"]
     assert [message.msg for message in run_checks(tags=["resend_confirmation"])] == [
         "CLIENTS: client number 2: it needs a 'name'",
@@ -163,7 +163,7 @@ def test_e005_wrong_client(ids):
 
 
 def test_e006_two_clients_of_a_name(ids):
-    """E006: a stored row names its client, so names are unique."""
+    """E006: two clients have the same name, which stored rows refer to."""
     assert ids(CLIENTS=[{"name": "a"}, {"name": "b"}, {"name": "a"}]) == ["E006"]
 
 
@@ -179,30 +179,30 @@ def test_e006_two_clients_of_a_name(ids):
     ],
 )
 def test_e007_dotted_paths(ids, given):
-    """E007: a dotted path that leads nowhere."""
+    """E007: a dotted path cannot be imported."""
     assert ids(**given) == ["E007"]
 
 
 def test_e007_and_the_carriers_own_checks(ids):
-    """E007: a carrier that cannot be loaded is reported once, and has no checks of its own."""
+    """E007: a carrier that cannot be loaded is reported once, also with deployment checks."""
     found = ids(deploy=True, CARRIER="nowhere.Carrier")
     assert [id_ for id_ in found if id_[0] == "E" or id_ == "W015"] == ["E007"]
 
 
 def only_message():
-    """The one thing that the checks say."""
+    """Return the only message of the checks."""
     (message,) = run_checks(tags=["resend_confirmation"])
     return message
 
 
 def tasks(queue):
-    """Return CARRIER for a queue of the default backend."""
+    """Return the value of CARRIER for tasks in ``queue``."""
     return {"BACKEND": "tasks", "OPTIONS": {"queue": queue}}
 
 
 def test_e007_a_queue_that_is_not_there(ids, monkeypatch):
-    """E007: a queue that the backend of tasks lacks is found here, not by the first message."""
-    # An import that succeeded had a queue.
+    """E007: the task backend does not have the queue."""
+    # The queue is only looked up when the module is imported.
     monkeypatch.setattr(import_module("resend_confirmation.deliveries.wake"), "_carriers", {})
     monkeypatch.delitem(sys.modules, "resend_confirmation.carriers.tasks", raising=False)
     monkeypatch.delattr("resend_confirmation.carriers.tasks", raising=False)
@@ -212,7 +212,7 @@ def test_e007_a_queue_that_is_not_there(ids, monkeypatch):
 
 
 def test_e007_an_option_that_is_not_there(ids):
-    """E007: an option that the carrier does not take is found before the first message."""
+    """E007: the carrier does not accept the option."""
     assert ids(CARRIER={"BACKEND": "thread", "OPTIONS": {"queue": "mail"}}) == ["E007"]
     assert only_message().hint == (
         "OPTIONS are keyword arguments of the carrier's class, which does not accept these."
@@ -221,7 +221,7 @@ def test_e007_an_option_that_is_not_there(ids):
 
 @pytest.mark.parametrize("carrier", ["celery", "tasks"])
 def test_e007_an_extra_that_is_not_installed(ids, monkeypatch, carrier):
-    """E007: for a built-in carrier without its extra, the hint names the extra."""
+    """E007: if a built-in carrier lacks its extra, the hint names the extra."""
     monkeypatch.setattr(import_module("resend_confirmation.deliveries.wake"), "_carriers", {})
     monkeypatch.delitem(sys.modules, f"resend_confirmation.carriers.{carrier}", raising=False)
     monkeypatch.delattr(f"resend_confirmation.carriers.{carrier}", raising=False)
@@ -255,7 +255,7 @@ def test_e007_an_extra_that_is_not_installed(ids, monkeypatch, carrier):
     ],
 )
 def test_e007_suggests_a_valid_value(ids, given, hint):
-    """E007: the names there are, or that a path has a dot."""
+    """E007: the hint lists the built-in names, or shows a dotted path."""
     assert ids(**given) == ["E007"]
     assert only_message().hint == hint
 
@@ -271,7 +271,7 @@ def test_e007_suggests_a_valid_value(ids, given, hint):
     ],
 )
 def test_e022_app_of_an_extra(change, given, app):
-    """E022: a bridge to a package whose app is not installed says which one is missing."""
+    """E022: an integration's app is not in INSTALLED_APPS."""
     change(**given)
     ((name, path),) = given.items()
     found = run_checks(tags=["resend_confirmation"])
@@ -281,13 +281,13 @@ def test_e022_app_of_an_extra(change, given, app):
 
 
 def test_e008_pages_not_mounted(ids, settings):
-    """E008: without the confirm pages messages have no link."""
+    """E008: the confirm pages are not mounted, so messages cannot link to them."""
     settings.ROOT_URLCONF = "tests.test_checks"
     assert ids() == ["E008"]
 
 
 def test_e008_mounted_anywhere(ids, settings):
-    """The host chooses the path of the confirm pages."""
+    """The confirm pages may be mounted at any path."""
     settings.ROOT_URLCONF = "tests.test_checks"
     urlpatterns.append(path("a/b/", include("resend_confirmation.views")))
     try:
@@ -297,7 +297,7 @@ def test_e008_mounted_anywhere(ids, settings):
 
 
 def test_e009_names_the_client(ids):
-    """E009: which client has the URL."""
+    """E009: the message names the client that has the URL."""
     ids(CLIENTS=[{"name": "a"}, {"name": "b", "redirects": ["https:///callback"]}])
     (message,) = run_checks(tags=["resend_confirmation"])
     assert message.msg == "CLIENTS: client 'b': 'https:///callback' has no host"
@@ -305,7 +305,7 @@ def test_e009_names_the_client(ids):
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "/callback"])
 def test_e009_unusable_url(ids, url):
-    """E009: a redirect or page that is not allowed as a target."""
+    """E009: the URL of a redirect or page is not allowed."""
     assert ids(CLIENTS=[{"name": "a", "redirects": [url]}]) == ["E009"]
     assert ids(CLIENTS=[{"name": "a", "pages": {"failed": url}}, {}]) == ["E005", "E009"]
     assert ids(CLIENTS=[{"name": "a", "redirects": ["mygame://done"]}]) == []
@@ -313,7 +313,7 @@ def test_e009_unusable_url(ids, url):
 
 @pytest.fixture
 def lacks(ids):
-    """The ids of what dialects miss in clients, which is a matter of production."""
+    """Return a function that returns the ids of deployment checks for dialects' needs."""
 
     def run(**given):
         assert ids(**given) == []
@@ -323,14 +323,14 @@ def lacks(ids):
 
 
 def test_w001_no_issuer_of_codes(lacks):
-    """W001: a client of a dialect that lands with codes, without an issuer."""
+    """W001: a client's dialect redirects with authorization codes, but there is no issuer."""
     client = without_dialects() | {"signing": {"key": "a secret"}}
     assert lacks(CLIENTS=[client]) == ["W001"]
     assert lacks(CLIENTS=[client], AUTHORIZATION_CODE_ISSUER="secrets.token_hex") == []
 
 
 def test_w002_no_key_to_sign_with(lacks):
-    """W002: a client of a dialect that hands out signed tokens, without a key to sign with."""
+    """W002: a client's dialect redirects with signed tokens, but the client has no key."""
     client = without_dialects()
     assert lacks(CLIENTS=[client], AUTHORIZATION_CODE_ISSUER="secrets.token_hex") == ["W002"]
     signing = client | {"signing": {"key": "a secret"}}
@@ -338,7 +338,7 @@ def test_w002_no_key_to_sign_with(lacks):
 
 
 def test_w012_no_redirect(lacks):
-    """W012: what a dialect hands over after the click needs an address to be handed to."""
+    """W012: a client's dialect redirects after confirming, but the client has no redirect."""
     client = without_dialects() | {"redirects": [], "signing": {"key": "a secret"}}
     code = {"AUTHORIZATION_CODE_ISSUER": "secrets.token_hex"}
     assert lacks(CLIENTS=[client], **code) == ["W012", "W012"]
@@ -348,7 +348,7 @@ def test_w012_no_redirect(lacks):
 
 
 def test_e016_databases(ids, settings):
-    """E016: each model of ours that is not written where users are."""
+    """E016: a model is stored in another database than users; each one is reported."""
     settings.DATABASE_ROUTERS = ["tests.host_projects.routing.ApartRouter"]
     assert ids() == ["E016", "E016", "E016", "E016"]
     texts = {message.msg for message in run_checks(tags=["resend_confirmation"])}
@@ -357,7 +357,7 @@ def test_e016_databases(ids, settings):
 
 @pytest.mark.parametrize("name", ["PeopleRouter", "CopyRouter"])
 def test_e016_together(ids, settings, name):
-    """Together they may be in any database, and be read from a copy of it."""
+    """Any database is allowed if users are stored there too, and a replica for reading."""
     settings.DATABASE_ROUTERS = [f"tests.host_projects.routing.{name}"]
     assert ids() == []
 
@@ -375,7 +375,7 @@ def test_e016_together(ids, settings, name):
     ],
 )
 def test_w017_prefix_twice(ids, settings, forced, base, found):
-    """W017: links have FORCE_SCRIPT_NAME by themselves."""
+    """W017: BASE_URL repeats FORCE_SCRIPT_NAME, which links contain anyway."""
     settings.FORCE_SCRIPT_NAME = forced
     assert ids(BASE_URL=base) == found
 
@@ -391,13 +391,13 @@ def test_w017_prefix_twice(ids, settings, forced, base, found):
     ids=["ids", "keys", "QUIET", "THROTTLE"],
 )
 def test_w013_unknown_dialect(ids, given):
-    """W013: a dialect that is not mounted is probably a typo."""
+    """W013: a setting names a dialect that is not mounted."""
     assert "acme" not in mounted_dialects()
     assert ids(**given) == ["W013"]
 
 
 def test_w013_known_dialects(ids):
-    """Names of dialects that are mounted are right wherever they stand."""
+    """W013 is not reported for dialects that are mounted."""
     name = min(mounted_dialects())
     client = {"name": "a", "ids": {name: 1}, "keys": {name: ["a key"]}, "redirects": ["app://a"]}
     assert ids(CLIENTS=[client], QUIET=[name], THROTTLE={name: None, "default": "5/m"}) == []
@@ -405,7 +405,7 @@ def test_w013_known_dialects(ids):
 
 
 class Issuer:
-    """An issuer of codes that reads its own id from a client."""
+    """An issuer of authorization codes that reads an id from a client."""
 
     id_names = ("acme-codes",)
 
@@ -417,11 +417,11 @@ issue_code = Issuer()
 
 
 def test_w013_ids_of_the_issuer(ids):
-    """W013: an id that the issuer of codes reads is a dialect's no more than it is mistyped."""
+    """W013 is not reported for an id that the issuer of authorization codes reads."""
     client = {"name": "a", "ids": {"acme-codes": "57"}}
     issuer = {"AUTHORIZATION_CODE_ISSUER": "tests.test_checks.issue_code"}
     assert ids(CLIENTS=[client], **issuer) == []
-    # Only while it is the issuer, and its own names alone; it reads no keys.
+    # This only applies to ids, to the issuer's own names, and if the issuer is configured.
     assert ids(CLIENTS=[client]) == ["W013"]
     assert ids(CLIENTS=[client], AUTHORIZATION_CODE_ISSUER="secrets.token_hex") == ["W013"]
     assert ids(CLIENTS=[{"name": "a", "ids": {"acme-kodes": "57"}}], **issuer) == ["W013"]
@@ -430,14 +430,14 @@ def test_w013_ids_of_the_issuer(ids):
 
 
 def test_e010_one_id_twice(ids):
-    """E010: an id at a dialect is one client's, be it written as a number or as text."""
+    """E010: two clients have the same id for a dialect; 5 and "5" are the same."""
     first, second = ({"name": name, "ids": {"acme": id_}} for name, id_ in [("a", 5), ("b", "5")])
     assert ids(CLIENTS=[first, second]) == ["E010", "W013", "W013"]
     assert ids(CLIENTS=[first, second | {"ids": {"acme": 6}}]) == ["W013", "W013"]
 
 
 def test_e011_one_host_twice(ids):
-    """E011: a host name is one client's, in capitals too."""
+    """E011: two clients have the same host; case does not matter."""
     clients = [
         {"name": "a", "hosts": ["a.example", "A.example"]},
         {"name": "b", "hosts": ["b.example"]},
@@ -447,7 +447,7 @@ def test_e011_one_host_twice(ids):
 
 
 def test_e024_two_defaults(ids):
-    """E024: requests that name no client are one client's."""
+    """E024: more than one client is marked as default."""
     first, second = {"name": "a", "default": True}, {"name": "b", "default": True}
     assert ids(CLIENTS=[first, {"name": "c"}]) == []
     assert ids(CLIENTS=[{"name": "c"}, second, first]) == ["E024"]
@@ -465,19 +465,19 @@ def test_e024_two_defaults(ids):
     ],
 )
 def test_e012_longer_than_a_column(ids, client, found):
-    """E012: a name or a redirect's id that a row has no room for would fail when it is stored."""
+    """E012: a client's name or a redirect's id is longer than its database column."""
     assert ids(CLIENTS=[client]) == found
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "", "HS1", "hs256", "ES256", None, 5])
 def test_e005_algorithm_of_a_client(ids, algorithm):
-    """E005: a ready-made ``Client`` signs with an algorithm that is known to be sound, too."""
+    """E005: a ``Client`` instance has an unknown signing algorithm."""
     signing = Signing(key="a secret of 32 bytes or more than that", algorithm=algorithm)
     assert ids(CLIENTS=[Client(name="a", signing=signing)]) == ["E005"]
 
 
 def pem(key, format_=serialization.PrivateFormat.PKCS8):
-    """A private key as text."""
+    """Return a private key in PEM format."""
     no_password = serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, format_, no_password).decode()
 
@@ -505,7 +505,7 @@ PUBLIC = (
     ],
 )
 def test_e014_key_that_cannot_sign(ids, algorithm, key, found, settings):
-    """E014: the key fits the algorithm, and is not the public half."""
+    """E014: the key does not fit the algorithm, or is a public key; it is not shown."""
     assert ids(CLIENTS=[{"name": "a", "signing": {"key": key, "algorithm": algorithm}}]) == found
     said = " ".join(str(message) for message in run_checks(tags=["resend_confirmation"]))
     assert str(key) not in said
@@ -513,14 +513,14 @@ def test_e014_key_that_cannot_sign(ids, algorithm, key, found, settings):
 
 @pytest.mark.skipif(django.VERSION < (6, 1), reason="Django has no MAILERS before 6.1")
 def test_e015_mailer(ids, settings):
-    """E015: MAILER names an entry of MAILERS."""
+    """E015: MAILER is not an entry of MAILERS."""
     assert ids(MAILER="nobody") == ["E015"]
     settings.MAILERS = {**settings.MAILERS, "nobody": {}}
     assert ids(MAILER="nobody") == []
 
 
 def test_e015_before_mailers(ids, settings):
-    """Before Django has MAILERS the name has no effect, and is not an error."""
+    """E015 is not reported if Django is too old for MAILERS."""
     if django.VERSION >= (6, 1):
         del settings.MAILERS
         assert ids(MAILER="nobody") == ["E015"]
@@ -539,7 +539,7 @@ def test_e015_before_mailers(ids, settings):
     ],
 )
 def test_e023_mail_backend(ids, settings, backend, why, monkeypatch):
-    """E023: a mail backend that cannot be imported is found here, not by the first message."""
+    """E023: the e-mail backend cannot be imported."""
     monkeypatch.setitem(sys.modules, "tests.failing_backend", FailingModule("failing_backend"))
     through(settings, backend)
     assert ids() == ["E023"]
@@ -551,7 +551,7 @@ def test_e023_mail_backend(ids, settings, backend, why, monkeypatch):
 
 
 class FailingModule(ModuleType):
-    """A module whose backend cannot be had, as anymail's without what it needs."""
+    """A module whose backend raises ImproperlyConfigured, as anymail's without its extras."""
 
     def __getattr__(self, name):
         raise ImproperlyConfigured("this module needs what is not there")
@@ -559,7 +559,7 @@ class FailingModule(ModuleType):
 
 @pytest.mark.skipif(django.VERSION < (6, 1), reason="Django has no MAILERS before 6.1")
 def test_e023_another_mailer(ids, settings):
-    """E023: what counts is the entry that MAILER names; SMTP is Django's default."""
+    """E023: only the entry that MAILER names is checked; without BACKEND it is Django's SMTP."""
     settings.MAILERS = {**settings.MAILERS, "bare": {}, "other": {"BACKEND": "nowhere.Backend"}}
     assert ids() == []
     assert ids(MAILER="bare") == []
@@ -569,7 +569,7 @@ def test_e023_another_mailer(ids, settings):
 
 
 def test_w015_a_check_that_fails(ids, monkeypatch, settings):
-    """W015: a check that fails itself stops nothing, says so, and tells no secret."""
+    """W015: a check fails. The others still run, and the message has no secret."""
 
     def reverse(*args):
         raise RuntimeError("postgres://root:secret@db.example")
@@ -582,13 +582,13 @@ def test_w015_a_check_that_fails(ids, monkeypatch, settings):
 
 
 def test_no_urls_at_all(ids, settings):
-    """A host without any URLs is told of the pages alone."""
+    """Without ROOT_URLCONF only E008 is reported."""
     del settings.ROOT_URLCONF
     assert ids() == ["E008"]
 
 
 def test_clients_of_a_callable(settings):
-    """Clients of a callable are looked at where the database may be asked, and there alone."""
+    """Clients from a callable are only checked in database checks."""
     settings.RESEND_CONFIRMATION = {"BASE_URL": BASE, "CLIENTS": "tests.test_checks.twins"}
     assert run_checks(tags=["resend_confirmation"], databases=[]) == []
     asked = run_checks(tags=["resend_confirmation"], databases=["default"])
@@ -599,22 +599,22 @@ def test_clients_of_a_callable(settings):
 
 
 def twins():
-    """Two clients with one host, as a host's table may have them."""
+    """Return two clients with the same host."""
     return [{"name": "a", "hosts": ["a.example"]}, {"name": "b", "hosts": ["a.example"]}]
 
 
 def nameless():
-    """A client without a name."""
+    """Return a client without a name."""
     return [{"hosts": ["a.example"]}]
 
 
-#: Clients as a host's table has them.
+#: Stands for a callable that reads clients from a table.
 table = Mock(return_value=[{"name": "a"}])
 
 
 @pytest.mark.parametrize("code", [None, "tests.test_checks.issuer_with_checks"])
-def test_a_callable_is_left_alone(settings, code):
-    """Without database checks no check calls it, those for production and codes included."""
+def test_a_callable_is_not_called(settings, code):
+    """Without database checks no check calls the callable, including deployment checks."""
     table.reset_mock()
     settings.RESEND_CONFIRMATION = {
         "BASE_URL": BASE,
@@ -630,14 +630,14 @@ def test_a_callable_is_left_alone(settings, code):
 
 
 class IssuerWithChecks(Issuer):
-    """One that has something to say of each client."""
+    """An issuer with a check and a database check."""
 
     def check(self, client: Client) -> list[CheckMessage]:
-        """The id without these settings."""
+        """Return a warning about the settings."""
         return [checks.Warning("It is night", id="shop.W001")]
 
     def check_rows(self, client: Client) -> list[CheckMessage]:
-        """The id without these tables."""
+        """Return a warning about rows."""
         return [checks.Warning("It is dark", id="shop.W002")]
 
 
@@ -646,31 +646,31 @@ issuer_with_checks = IssuerWithChecks()
 
 @pytest.mark.django_db
 def test_no_statement(settings, django_assert_num_queries):
-    """Checks ask the database nothing, those for production included."""
+    """Checks do not query the database, including deployment checks."""
     with django_assert_num_queries(0):
         run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
 
 
 def test_clients_that_cannot_be_read_yet(change):
-    """A callable that fails, for want of its table say, does not stop the checks."""
+    """A callable that fails does not stop the checks."""
     change(CLIENTS="tests.test_checks.no_table_yet")
     assert run_checks(tags=["resend_confirmation"], databases=["default"]) == []
 
 
 def no_table_yet():
-    """A host's callable before its first migration."""
+    """Fail as a host's callable might before the first migration."""
     raise RuntimeError("no such table")
 
 
 def test_bound(settings):
-    """``manage.py check`` runs the checks: a bad setting stops it."""
+    """``manage.py check`` runs the checks and fails on an error."""
     settings.RESEND_CONFIRMATION = {"BASE_URL": "", "CLIENTS": [{"name": "default"}]}
     with pytest.raises(CommandError, match=r"\(resend_confirmation\.E003\)"):
         call_command("check")
 
 
 def test_test_site_is_sound(capsys):
-    """``manage.py check`` has nothing to say of the test site."""
+    """``manage.py check`` reports nothing about the test site."""
     call_command("check")
     assert "no issues" in capsys.readouterr().out
 
@@ -687,7 +687,7 @@ def test_test_site_is_sound(capsys):
     ],
 )
 def test_w027_a_host_that_is_not_allowed(ids, settings, base, client, found):
-    """W027: the host of a link must be one that Django answers."""
+    """W027: the host of links is not in ALLOWED_HOSTS."""
     settings.ALLOWED_HOSTS = ["site.example", "xn--bcher-kva.example"]
     assert ids(BASE_URL=base, CLIENTS=[{"name": "default", **client}]) == found
 
@@ -706,7 +706,7 @@ def test_w027_a_host_that_is_not_allowed(ids, settings, base, client, found):
         "https://-site.example",
     ],
 )
-def test_e002_no_base(ids, settings, base):
-    """E002, and E009 for a client's: what no link can begin with."""
+def test_e002_invalid_base_url(ids, settings, base):
+    """E002, or E009 for a client: a link cannot begin with this base URL."""
     assert ids(BASE_URL=base) == ["E002"]
     assert ids(CLIENTS=[{"name": "default", "base_url": base}]) == ["E009"]

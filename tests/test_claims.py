@@ -1,4 +1,4 @@
-"""Claims: one courier has a row, until it has written what became of it or its lease is over."""
+"""Claims: a courier leases a row until it has stored the result or the lease expires."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +34,7 @@ from .mailers import ScriptedBackend, killed, through
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
-#: With the deadline of 30 s that is the default.
+#: Twice the default SEND_DEADLINE of 30 s.
 LEASE = timedelta(seconds=60)
 
 
@@ -54,7 +54,7 @@ def states():
 
 @pytest.fixture(params=["as the database can", "conditional", "skipping locked rows"])
 def way(request, monkeypatch):
-    """Each way of claiming that the database in use can go."""
+    """Both ways to claim a row, if the database supports them."""
     can_skip = connection.features.has_select_for_update_skip_locked
     assert claims._skips_locked() is can_skip
     assert can_skip is (connection.vendor != "sqlite")
@@ -67,7 +67,7 @@ def way(request, monkeypatch):
 
 @pytest.fixture
 def told():
-    """The calls of ``delivery_changed``."""
+    """The calls of receivers of ``delivery_changed``."""
     heard = []
 
     def listen(sender, **given):
@@ -82,7 +82,7 @@ def told():
 
 
 def test_exclusive(way):
-    """A row claimed by one courier is not claimed by another."""
+    """A row is claimed by one courier only."""
     pks = [queued(UserFactory.create()).pk for _ in range(4)]
     claimed = [claims.claim(owner) for owner in ("one", "two", "one", "two", "three")]
     assert [made and made.delivery.pk for made in claimed] == [*pks, None]
@@ -92,7 +92,7 @@ def test_exclusive(way):
 
 
 def test_exclusive_in_a_race(way):
-    """Couriers that claim at the same moment each get different rows, and together all."""
+    """Concurrent couriers claim each row exactly once."""
     pks = {queued(UserFactory.create()).pk for _ in range(20)}
 
     def claim_all(place):
@@ -110,7 +110,7 @@ def test_exclusive_in_a_race(way):
 
 
 def test_a_lost_race(monkeypatch):
-    """A candidate that was taken by another courier is skipped, and the next one tried."""
+    """If another courier has taken the candidate, the next row is claimed."""
     monkeypatch.setattr(claims, "_skips_locked", lambda: False)
     first, second = (queued(UserFactory.create()).pk for _ in range(2))
     take = claims._take
@@ -126,7 +126,7 @@ def test_a_lost_race(monkeypatch):
 
 
 def test_the_longest_due_first(clock, way):
-    """The row that has waited longest is next, and none before its time."""
+    """The most overdue row is claimed first, and no row before it is due."""
     pks = [queued(UserFactory.create()).pk for _ in range(3)]
     for pk, minutes in zip(pks, [-1, -3, 1], strict=True):
         Delivery.objects.filter(pk=pk).update(not_before=clock.now + timedelta(minutes=minutes))
@@ -135,7 +135,7 @@ def test_the_longest_due_first(clock, way):
 
 
 def test_claim_raises_attempts_and_starts_a_lease(pending, clock, way):
-    """A claim raises the attempts and starts a lease of twice the deadline of a send."""
+    """A claim increments the attempts and starts a lease of twice the send deadline."""
     queued(pending)
     Delivery.objects.update(handed_at=clock.now)
     claims.claim("one")
@@ -146,7 +146,7 @@ def test_claim_raises_attempts_and_starts_a_lease(pending, clock, way):
 
 @pytest.mark.parametrize("skips", [False, True])
 def test_never_in_a_transaction(pending, monkeypatch, skips):
-    """A claim that could be rolled back after the message went out is refused."""
+    """A claim in a transaction is refused, since it could be rolled back after the send."""
     monkeypatch.setattr(claims, "_skips_locked", lambda: skips)
     queued(pending)
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
@@ -155,7 +155,7 @@ def test_never_in_a_transaction(pending, monkeypatch, skips):
 
 
 def test_deleted_as_it_was_claimed(monkeypatch):
-    """A row whose account is deleted within the claim is passed over."""
+    """A row that is deleted with its account during the claim is skipped."""
     gone, stays = (queued(UserFactory.create()) for _ in range(2))
     take = claims._take
 
@@ -170,7 +170,7 @@ def test_deleted_as_it_was_claimed(monkeypatch):
 
 
 def test_owners():
-    """No two rounds have one name, and each fits its column."""
+    """Owners of leases are unique and fit their column."""
     owners = {claims.new_owner() for _ in range(1000)}
     assert len(owners) == 1000
     assert max(map(len, owners)) <= 64
@@ -180,7 +180,7 @@ def test_owners():
 
 
 def test_a_lease_that_runs(pending, clock):
-    """While a lease runs the row is not claimed; afterwards it is due again."""
+    """A row is not claimed before its lease has expired, and is due again afterwards."""
     queued(pending)
     claims.claim("slow")
     clock.move(seconds=60)
@@ -193,7 +193,7 @@ def test_a_lease_that_runs(pending, clock):
 
 @pytest.mark.parametrize("lengthen", [claims.hand_over, claims.heartbeat])
 def test_lengthened(pending, clock, lengthen):
-    """Handing the message over, and each heartbeat of a send, start the lease over."""
+    """The hand-over and each heartbeat renew the lease."""
     queued(pending)
     made = claimed("one")
     clock.move(seconds=40)
@@ -206,7 +206,7 @@ def test_lengthened(pending, clock, lengthen):
 
 @pytest.mark.parametrize("successor", ["", "quick"], ids=["waiting again", "with another"])
 def test_fenced(pending, clock, told, successor):
-    """A courier that lost its lease writes nothing any more, and sends no signal."""
+    """A courier that lost its lease cannot change the row, and sends no signal."""
     queued(pending)
     slow = claimed("slow")
     clock.move(seconds=61)
@@ -225,7 +225,7 @@ def test_fenced(pending, clock, told, successor):
 
 
 def test_lost_before_the_hand_over(pending, clock, monkeypatch):
-    """A courier that lost its lease while it wrote the message does not send it."""
+    """A courier that lost its lease before the hand-over does not send the message."""
     queued(pending)
     write = message.write
 
@@ -240,18 +240,18 @@ def test_lost_before_the_hand_over(pending, clock, monkeypatch):
     assert states() == [DeliveryState.QUEUED]
 
 
-# Couriers that died
+# Couriers that were killed
 
 
 def die(clock):
-    """One round whose process is killed while it sends; its lease is over afterwards."""
+    """Simulate a courier that is killed during a send, and wait until its lease expires."""
     with killed():
         send_due()
     clock.move(seconds=61)
 
 
 def test_killed_once(pending, clock, script):
-    """A killed courier's delivery is sent once more, as the same message."""
+    """If a courier is killed during a send, the identical message is sent once more."""
     queued(pending)
     die(clock)
     assert states() == [DeliveryState.SENDING]
@@ -264,7 +264,7 @@ def test_killed_once(pending, clock, script):
 
 
 def test_killed_before_the_hand_over(pending, clock):
-    """A courier that died before handing the message over leaves nothing ambiguous."""
+    """If a courier is killed before the hand-over, the result is not ambiguous."""
     queued(pending)
     claims.claim("killed")
     clock.move(seconds=61)
@@ -277,7 +277,7 @@ def test_killed_before_the_hand_over(pending, clock):
 
 
 def test_killed_again_and_again(pending, clock, script, told):
-    """A message whose couriers keep dying over its send ends unknown after six attempts."""
+    """If couriers are killed during six sends of a message, its state is unknown."""
     queued(pending)
     for _ in range(6):
         die(clock)
@@ -293,7 +293,7 @@ def test_killed_again_and_again(pending, clock, script, told):
 
 
 def test_killed_again_and_again_before_the_hand_over(pending, clock, told):
-    """A row that ends its couriers before anything is sent has failed after six attempts."""
+    """If couriers are killed six times before the hand-over, the delivery has failed."""
     queued(pending)
     for attempt in range(1, 7):
         assert claimed("killed").delivery.attempts == attempt
@@ -306,12 +306,12 @@ def test_killed_again_and_again_before_the_hand_over(pending, clock, told):
     assert Confirmation.objects.get().last_delivery_state == DeliveryState.FAILED
 
 
-# The mark
+# Storing the result
 
 
 @pytest.fixture
 def cut(monkeypatch):
-    """Cut the database session as often as the test says, each time the row is written."""
+    """The errors with which the next updates of the row lose their database session."""
     monkeypatch.setattr(database, "FIRST_WAIT", 0.001)
     held = claims._held
     errors: list[Exception] = []
@@ -328,7 +328,7 @@ def cut(monkeypatch):
 
 
 def cut_after_the_hand_over(monkeypatch, cut, errors):
-    """Have the session cut when the backend has the message."""
+    """Lose the database session after the backend has accepted the message."""
 
     class CutAfter:
         def pop(self, place):
@@ -342,7 +342,7 @@ def cut_after_the_hand_over(monkeypatch, cut, errors):
 
 @pytest.mark.parametrize("error", [*DatabaseError.__subclasses__(), InterfaceError])
 def test_marked_over_errors_of_the_database(pending, cut, script, monkeypatch, error):
-    """Even if the database raises an error while marking, the message is sent once and marked."""
+    """If storing the result fails, it is retried, and the message is not sent again."""
     queued(pending)
     cut_after_the_hand_over(monkeypatch, cut, [error("no") for _ in range(3)])
     assert send_due() == Tally(sent=1)
@@ -355,7 +355,7 @@ def test_marked_over_errors_of_the_database(pending, cut, script, monkeypatch, e
 @pytest.mark.parametrize("lengthen", [claims.hand_over, claims.heartbeat])
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError, InternalError])
 def test_a_lease_lengthened_over_cut_sessions(pending, cut, lengthen, error):
-    """A lease is lengthened on a new session, and the mark is tried for as long as it lasts."""
+    """Renewing a lease is retried on a new session."""
     queued(pending)
     made = claimed("one")
     before = made.lease_ends
@@ -376,7 +376,7 @@ def test_a_lease_lengthened_over_cut_sessions(pending, cut, lengthen, error):
     ids=["long", "NUL", "half a pair", "long in code points"],
 )
 def test_provider_id_is_cut_to_its_column(pending, settings, monkeypatch, said, kept):
-    """A provider's id is fitted to its column, and the message goes out once."""
+    """A provider's id that does not fit its column is adapted, and still matches reports."""
     through(settings, "anymail.backends.test.EmailBackend")
     monkeypatch.setattr(AnymailBackend, "get_esp_message_id", lambda self, message: said)
     queued(pending)
@@ -391,7 +391,7 @@ def test_provider_id_is_cut_to_its_column(pending, settings, monkeypatch, said, 
 
 @pytest.mark.parametrize("error", [DataError("no"), ValueError("no")])
 def test_mark_leaves_out_a_value_that_the_database_refuses(pending, monkeypatch, caplog, error):
-    """A mark that is refused for what a mail server said is written without it."""
+    """If the database refuses a mail server's text, the result is stored without it."""
     queued(pending)
     made = claimed("one")
     update = QuerySet.update
@@ -409,7 +409,7 @@ def test_mark_leaves_out_a_value_that_the_database_refuses(pending, monkeypatch,
 
 
 def test_told_once(pending, cut, told):
-    """A mark that had to be repeated is told once."""
+    """If storing the result is retried, the signal is sent once."""
     queued(pending)
     made = claimed("one")
     told.clear()
@@ -421,21 +421,21 @@ def test_told_once(pending, cut, told):
 
 
 def test_marked_until_the_lease_ends(pending, cut, monkeypatch):
-    """A database that stays away is given up when the lease is over, not before."""
+    """Storing the result is retried until the lease expires."""
     monkeypatch.setattr(claims, "lease", lambda: timedelta(seconds=0.4))
     queued(pending)
     made = claimed("one")
     cut.extend([OperationalError("no route to host")] * 10_000)
     with pytest.raises(OperationalError, match="no route to host"):
         claims.mark(made, DeliveryState.SENT)
-    # Tried again, and given up long before the errors ran out.
+    # There were retries, but not as many as there were errors left.
     assert 1 < 10_000 - len(cut) < 10_000
     cut.clear()
     assert states() == [DeliveryState.SENDING]
 
 
-def test_an_error_that_no_new_session_mends(pending, monkeypatch):
-    """Only lost sessions are worth another try."""
+def test_an_error_that_is_not_retried(pending, monkeypatch):
+    """Only errors of lost sessions are retried."""
     queued(pending)
     made = claimed("one")
     calls = []
@@ -451,7 +451,7 @@ def test_an_error_that_no_new_session_mends(pending, monkeypatch):
 
 
 def test_not_repeated_within_a_transaction(pending, cut):
-    """Within the caller's transaction there is no new session to retry on."""
+    """Nothing is retried in the caller's transaction, which ended with its session."""
     queued(pending)
     made = claimed("one")
     with transaction.atomic():
@@ -468,7 +468,7 @@ def test_not_repeated_within_a_transaction(pending, cut):
 
 
 def test_marks_and_tells_in_one_transaction(pending, monkeypatch):
-    """When the confirmation cannot be told, the row is not marked either, and both follow."""
+    """Delivery and confirmation are updated in one transaction, which is retried as a whole."""
     monkeypatch.setattr(database, "FIRST_WAIT", 0.001)
     queued(pending)
     made = claimed("one")
@@ -493,7 +493,7 @@ def test_marks_and_tells_in_one_transaction(pending, monkeypatch):
 
 @pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.BOUNCED])
 def test_a_webhook_that_is_faster(pending, clock, script, monkeypatch, state):
-    """A state that the provider reported before the mark stays; the mark adds what it knows."""
+    """A state that the provider reported first is kept; the courier adds time and count."""
     queued(pending)
     mark = claims.mark
 
@@ -511,7 +511,7 @@ def test_a_webhook_that_is_faster(pending, clock, script, monkeypatch, state):
 
 
 def test_facts_are_added_once(pending, clock):
-    """A repeated write of a message that was sent does not count it again."""
+    """Storing the facts of a sent message again does not count it again."""
     queued(pending)
     made = claimed("one")
     for _ in range(2):
@@ -519,7 +519,7 @@ def test_facts_are_added_once(pending, clock):
     assert (row().sent_at, Confirmation.objects.get().sends) == (clock.now, 1)
 
 
-# Sessions that are cut before the message is handed over
+# Sessions that are lost before the hand-over
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
@@ -527,7 +527,7 @@ def test_facts_are_added_once(pending, clock):
     ("module", "name"), [(links, "assign"), (message, "write"), (claims, "hand_over")]
 )
 def test_cut_before_the_hand_over(pending, monkeypatch, module, name, place):
-    """A session that is cut before anything was sent costs neither an attempt nor half a minute."""
+    """A session lost before the hand-over is replaced at once, without another attempt."""
     monkeypatch.setattr(database, "FIRST_WAIT", 0.001)
     queued(pending)
     original = getattr(module, name)
@@ -551,7 +551,7 @@ def test_cut_before_the_hand_over(pending, monkeypatch, module, name, place):
 
 
 def test_cut_while_the_link_is_written_down(pending, monkeypatch):
-    """The message and the row agree, for every point at which the session was cut."""
+    """If the session is lost while the link is stored, the message and the row still match."""
     monkeypatch.setattr(database, "FIRST_WAIT", 0.001)
     queued(pending)
     update = QuerySet.update
@@ -569,8 +569,8 @@ def test_cut_while_the_link_is_written_down(pending, monkeypatch):
     assert errors == []
 
 
-def test_a_database_that_stays_away(pending, clock, monkeypatch):
-    """After some seconds the message is put off like any that cannot be carried."""
+def test_a_database_that_stays_down(pending, clock, monkeypatch):
+    """If no new session succeeds, the message is retried later, until it is too late."""
     monkeypatch.setattr(database, "RECONNECT_SECONDS", 0)
     queued(pending)
 
@@ -581,7 +581,7 @@ def test_a_database_that_stays_away(pending, clock, monkeypatch):
     assert send_due() == Tally(unsent=1)
     found = row()
     assert (found.state, found.reason) == (DeliveryState.QUEUED, Reason.CRASHED)
-    # A table that is away is not the row's fault.
+    # An error of the database does not count as an attempt.
     assert found.attempts == 0
     clock.now = found.asked_at + timedelta(hours=24)
     assert send_due() == Tally(unsent=1)

@@ -1,4 +1,4 @@
-"""Classification: each exception that a mail backend raises, and what it means at which stage."""
+"""Classification of a mail backend's exceptions, depending on the stage."""
 
 import smtplib
 import socket
@@ -47,13 +47,13 @@ def over_http(status):
 
 
 class EndpointConnectionError(Exception):
-    """Stands for an error of Amazon's library, which the tests need not have."""
+    """Stands for an error of botocore, which need not be installed."""
 
     __module__ = "botocore.exceptions"
 
 
 class ReadTimeoutError(EndpointConnectionError):
-    """The same, once the request had gone out."""
+    """Stands for an error of botocore after the request was sent."""
 
     __module__ = "botocore.exceptions"
 
@@ -70,8 +70,8 @@ def ended():
     return error
 
 
-#: The exception; its class once the message was handed over, before that, and before there is a
-#: message; and the code.
+#: The exception; its class after the hand-over, before it, and while the backend is opened; and
+#: the code.
 TABLE = [
     (smtplib.SMTPRecipientsRefused({"a@b": (550, b"no")}), REFUSED, REFUSED, REFUSED, "550"),
     (smtplib.SMTPRecipientsRefused({"a@b": (450, b"")}), *[NOT_ACCEPTED] * 3, "450"),
@@ -131,7 +131,7 @@ TABLE = [
     ids=[f"{type(row[0]).__name__}-{row[4]}".rstrip("-") for row in TABLE],
 )
 def test_table(error, handed, begun, opening, code):
-    """An error is of one failure, and of its text, which quotes addresses, nothing is kept."""
+    """Each error has its class at each stage, and the stored result does not have its text."""
     failures = {Stage.HANDED_OVER: handed, Stage.BEGUN: begun, Stage.OPENING: opening}
     for stage, failure in failures.items():
         result = classify(error, stage)
@@ -141,7 +141,7 @@ def test_table(error, handed, begun, opening, code):
 
 
 def test_an_error_that_would_end_the_process():
-    """An exception of a backend that would end the process is an error of its message."""
+    """If a backend raises SystemExit, this counts as an error of the message."""
     for stage in Stage:
         assert classify(ended(), stage).error_class == "SystemExit"
     assert classify(ended(), Stage.HANDED_OVER).failure is AMBIGUOUS
@@ -154,13 +154,13 @@ def subclasses(parent):
 
 
 def test_every_error_of_smtplib_is_in_the_table():
-    """Every exception of smtplib has its row."""
+    """The table has every exception of smtplib."""
     known = {type(row[0]) for row in TABLE}
-    ours = {each for each in subclasses(smtplib.SMTPException) if each.__module__ == "smtplib"}
-    assert ours <= known
+    all_ = {each for each in subclasses(smtplib.SMTPException) if each.__module__ == "smtplib"}
+    assert all_ <= known
 
 
-# Real errors of real libraries
+# Errors of actual connections
 
 
 def connect_smtp():
@@ -185,12 +185,12 @@ def raised_by(work: Callable[[], object]) -> BaseException:
 
 @pytest.mark.parametrize("work", [connect_smtp, connect_http, ask_for_a_host])
 def test_refused_connection_is_not_ambiguous(work):
-    """Without a connection the message was not accepted, and nothing is ambiguous."""
+    """An error before there is a connection is not ambiguous."""
     assert classify(raised_by(work), Stage.HANDED_OVER).failure is NOT_ACCEPTED
 
 
-def test_http_that_breaks():
-    """An HTTP server that hangs up over a request may have accepted it."""
+def test_http_without_a_response():
+    """A request without a response is ambiguous."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(30)
 
@@ -198,7 +198,7 @@ def test_http_that_breaks():
         requests.post(f"http://127.0.0.1:{listener.getsockname()[1]}/", data=b"x", timeout=0.2)
 
     with listener:
-        # A socket that is never accepted: the kernel takes the connection and there is no reply.
+        # Nothing accepts the connection, so the kernel takes the data and there is no response.
         error = raised_by(post)
     assert isinstance(error, requests.ReadTimeout)
     assert classify(error, Stage.HANDED_OVER).failure is AMBIGUOUS

@@ -1,4 +1,4 @@
-"""Clients: how entries of CLIENTS are read, and how requests find theirs."""
+"""Clients: how CLIENTS is read, and how the client of a request is found."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -24,7 +24,7 @@ def default_name():
 
 @pytest.fixture
 def use(settings):
-    """Put a list of clients, or a way to one, into the settings."""
+    """Return a function that sets CLIENTS."""
 
     def put(entries):
         settings.RESEND_CONFIRMATION = settings_with(entries)
@@ -51,8 +51,8 @@ FULL = {
 }
 
 
-def test_everything_that_can_be_said(use):
-    """Each key of an entry is read; ids become strings and hosts lower case."""
+def test_all_keys(use):
+    """Each key of an entry is read; ids become strings, and hosts become lower case."""
     use([FULL])
     assert clients.default() == Client(
         name="arcade",
@@ -68,7 +68,7 @@ def test_everything_that_can_be_said(use):
 
 
 def test_smallest(use):
-    """A name is enough: confirmations are on, nothing is registered."""
+    """A name is enough: confirmation is required, and nothing is registered."""
     use([{"name": "default"}])
     client = clients.default()
     assert client is not None
@@ -77,15 +77,15 @@ def test_smallest(use):
 
 
 def test_redirects_with_ids(use):
-    """Redirects may be a dict, so that an id outlives a change of order."""
+    """Redirects may be a dict, so ids do not depend on the order."""
     use([{"name": "a", "redirects": {"web": URL, 7: "app://callback"}}])
     client = clients.by_name("a")
     assert client is not None
     assert client.redirects == [Redirect("web", URL), Redirect("7", "app://callback")]
 
 
-def test_signing_by_secret(use):
-    """A key alone signs with HS256."""
+def test_default_algorithm(use):
+    """A key without an algorithm signs with HS256."""
     use([{"name": "a", "signing": {"key": "secret"}}])
     client = clients.by_name("a")
     assert client is not None
@@ -93,7 +93,7 @@ def test_signing_by_secret(use):
 
 
 def test_secrets_are_not_shown():
-    """A client's repr, which lands in logs and error pages, holds neither key nor secret."""
+    """A client's repr, which may be logged, contains no key or secret."""
     client = Client(name="a", keys={"acme": ["key-1"]}, signing=Signing("hush"))
     assert "key-1" not in repr(client)
     assert "hush" not in repr(client)
@@ -207,7 +207,7 @@ PROBLEMS = {
 
 @pytest.mark.parametrize(("entry", "text"), PROBLEMS.values(), ids=PROBLEMS)
 def test_problems(use, entry, text):
-    """A wrong entry is named by the check and refused by the registry."""
+    """An invalid entry is reported by the check and refused by the registry."""
     assert str(clients.problem_of(entry)) == text
     use([entry])
     with pytest.raises(ImproperlyConfigured) as raised:
@@ -236,8 +236,8 @@ def test_problems(use, entry, text):
         ),
     ],
 )
-def test_a_wrong_entry_is_named(use, entry, text):
-    """By its name, or by its place where it has none: a site may have many."""
+def test_an_invalid_entry_is_named(use, entry, text):
+    """An error names the client, or its position if it has no name."""
     use([{"name": "game"}, {"name": "arcade"}, entry])
     with pytest.raises(ImproperlyConfigured) as raised:
         clients.registry()
@@ -245,7 +245,7 @@ def test_a_wrong_entry_is_named(use, entry, text):
 
 
 def test_ids_of_each_kind(use):
-    """A table may have its ids as UUIDs; what they are written as is what callers send."""
+    """An id may be a UUID, which is compared by its usual spelling."""
     use([{"name": "a", "ids": {"acme": UUID("40DB2EA4-5D42-11E6-A3FF-005056A0E04A")}}])
     client = clients.by_id("acme", "40db2ea4-5d42-11e6-a3ff-005056a0e04a")
     assert client is not None
@@ -293,7 +293,7 @@ UNUSABLE = {
     ids=["redirects", "pages", "a Client"],
 )
 def test_unusable_urls(use, url, entry):
-    """A target that is unsafe for browsers is refused by the registry, even when registered."""
+    """A URL that is unsafe for browsers cannot be registered."""
     use([entry(url)])
     with pytest.raises(ImproperlyConfigured):
         clients.registry()
@@ -313,7 +313,7 @@ def test_unusable_urls(use, url, entry):
     ],
 )
 def test_usable_urls(use, url):
-    """All other absolute URLs may be registered, custom schemes too."""
+    """All other absolute URLs can be registered, including custom schemes."""
     use([{"name": "a", "redirects": [url], "pages": {"confirmed": url}}])
     client = clients.default()
     assert client is not None
@@ -321,19 +321,19 @@ def test_usable_urls(use, url):
 
 
 def test_no_problem():
-    """A good entry has no problem, as a dict or as a Client."""
+    """A valid entry has no problem, as a dict or as a Client."""
     assert clients.problem_of(FULL) is None
     assert clients.problem_of(Client(name="a")) is None
 
 
 def test_default_is_the_marked_one(use):
-    """The client marked as default is it, wherever it stands."""
+    """The client that is marked as default is the default client."""
     use([{"name": "a"}, {"name": "b", "default": True}])
     assert default_name() == "b"
 
 
-def test_default_is_else_the_first(use):
-    """Without a marked client the first is the default, and without clients there is none."""
+def test_default_is_otherwise_the_first(use):
+    """Without a mark the first client is the default; without clients there is no default."""
     use([{"name": "a"}, {"name": "b"}])
     assert default_name() == "a"
     use([])
@@ -341,7 +341,7 @@ def test_default_is_else_the_first(use):
 
 
 def test_by_host(use):
-    """A host name finds its client in any case, and no host but its own."""
+    """A client is found by its hosts in any case, but not by their subdomains."""
     use([{"name": "a", "hosts": ["a.example"]}, {"name": "b", "hosts": ["B.example"]}])
     found = [clients.by_host(host) for host in ("A.Example", "b.example")]
     assert [client.name for client in found if client] == ["a", "b"]
@@ -350,7 +350,7 @@ def test_by_host(use):
 
 
 def test_by_name(use):
-    """A stored name finds its client while it exists, exactly."""
+    """A client is found by its exact name."""
     use([{"name": "a"}])
     assert clients.by_name("a") is clients.default()
     assert clients.by_name("a") is not None
@@ -360,7 +360,7 @@ def test_by_name(use):
 
 @pytest.fixture
 def keyed(use):
-    """Two clients of one dialect; the first has two keys, the second none."""
+    """Two clients of a dialect: the first has two keys, the second has none."""
     use(
         [
             {"name": "a", "ids": {"acme": "A1"}, "keys": {"acme": ["k1", "k2"], "other": ["k3"]}},
@@ -389,7 +389,7 @@ def keyed(use):
     ],
 )
 def test_by_id(keyed, dialect, id_, key, name):
-    """An id finds its client at its own dialect; a key that is given must be one of its keys."""
+    """A client is found by dialect and id; a key in the request must be one of the client's."""
     client = clients.by_id(dialect, id_, key)
     assert (client.name if client else None) == name
 
@@ -431,13 +431,13 @@ NEAR_MISSES = [
 
 @pytest.mark.parametrize("typed", NEAR_MISSES)
 def test_near_misses(typed):
-    """A redirect is allowed when it equals a registered one, character for character."""
+    """A redirect that differs from the registered one in any character is refused."""
     client = Client(name="a", redirects=[Redirect("0", URL)])
     assert clients.find_redirect(client, typed) is Refusal.REDIRECT_NOT_ALLOWED
 
 
 def test_exact_match():
-    """The registered redirect itself is found, among several and with its query or scheme."""
+    """A redirect that equals a registered one is found."""
     redirects = [
         Redirect("0", URL),
         Redirect("1", "https://game.example/b?keep=1"),
@@ -460,13 +460,13 @@ def test_exact_match():
     ],
 )
 def test_no_redirect_named(registered, typed, found):
-    """Unnamed, the only redirect is meant; of several none, unless the dialect cannot name one."""
+    """Without a redirect in the request the only one is used; with several it is required."""
     redirects = [Redirect(str(place), url) for place, url in enumerate(registered)]
     assert clients.find_redirect(Client(name="a", redirects=redirects), typed) == found
 
 
 def test_redirect_by_id():
-    """A remembered id finds what is registered now, and nothing once it is not."""
+    """A stored id finds a redirect only while it is registered."""
     client = Client(name="a", redirects=[Redirect("web", URL)])
     assert clients.redirect_by_id(client, "web") == Redirect("web", URL)
     assert clients.redirect_by_id(client, "0") is None
@@ -477,7 +477,7 @@ TABLE = [{"name": "from a table"}]
 
 
 def from_a_table():
-    """A callable for CLIENTS of a host that keeps its clients in a table."""
+    """Return clients as a host's callable might, from a table."""
     return TABLE
 
 
@@ -488,7 +488,7 @@ def test_dotted_path(use):
 
 
 def test_callable(use):
-    """CLIENTS may be a callable, asked each time, so that a new row is seen at once."""
+    """CLIENTS may be a callable, which is called each time."""
     rows = [[{"name": "a"}], [{"name": "b"}]]
     use(lambda: rows.pop(0))
     assert default_name() == "a"
@@ -502,14 +502,14 @@ def test_callable_that_returns_clients(use):
 
 
 def test_callable_that_returns_nothing_usable(use):
-    """A callable that returns no list is a mistake of the host's."""
+    """A callable that does not return a list is an error."""
     use(lambda: None)
     with pytest.raises(ImproperlyConfigured, match="takes a list of dicts"):
         clients.registry()
 
 
 def test_one_registry_per_list(use):
-    """The same list is indexed once; another list is indexed again."""
+    """A list is indexed once; another list is indexed separately."""
     use([{"name": "a"}])
     first = clients.registry()
     assert clients.registry() is first

@@ -1,4 +1,4 @@
-"""The package's clock: the database's where it has one, this machine's for SQLite."""
+"""The package's clock: the database's, or for SQLite the machine's."""
 
 import re
 import threading
@@ -31,7 +31,7 @@ LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def unread(monkeypatch):
-    """A clock that was not read before, as in a new process."""
+    """Forget earlier readings, as in a new process."""
     database.forget()
     yield
     database.forget()
@@ -39,13 +39,13 @@ def unread(monkeypatch):
 
 @pytest.fixture
 def clock_of_the_database(monkeypatch):
-    """A statement for SQLite as well, whose clock is this machine's."""
+    """Use an SQL statement for SQLite as well."""
     seconds = "SELECT (julianday('now') - 2440587.5) * 86400"
     monkeypatch.setitem(database._SQL, "sqlite", seconds)
 
 
 class Uptime:
-    """A machine's uptime that goes only when told to."""
+    """An uptime that a test sets."""
 
     def __init__(self):
         self.seconds = 1000.0
@@ -56,33 +56,33 @@ class Uptime:
 
 @pytest.fixture
 def uptime(monkeypatch):
-    """This machine's own uptime."""
+    """The machine's uptime, which the test sets."""
     made = Uptime()
     monkeypatch.setattr(database, "_uptime", made)
     return made
 
 
 def test_now():
-    """It is the time: servers and tests run on one machine here."""
+    """The clock shows the current time, since the databases run on this machine."""
     assert abs(database.now() - datetime.now(UTC)) < timedelta(seconds=5)
     assert database.now().utcoffset() == timedelta(0)
 
 
 def test_time_is_the_database_clock(monkeypatch):
-    """Django's clock moves nothing that is stored or compared."""
+    """The clock does not depend on ``timezone.now``."""
     monkeypatch.setattr(timezone, "now", lambda: LONG_AGO)
     assert database.now().year > 2020
 
 
-def test_goes_on():
-    """Two looks, one after the other, are in order."""
+def test_monotonic():
+    """The clock does not go back."""
     looks = [database.now() for _ in range(100)]
     assert looks == sorted(looks)
 
 
 @needs_clock
 def test_statements(uptime, django_assert_num_queries):
-    """The database is asked once in half a minute; in between this machine's uptime counts."""
+    """The database is queried every 30 s; in between the uptime is added."""
     with django_assert_num_queries(1):
         first = database.now()
     uptime.seconds += 29.5
@@ -90,13 +90,13 @@ def test_statements(uptime, django_assert_num_queries):
         assert database.now() == first + timedelta(seconds=29.5)
     uptime.seconds += 1
     with django_assert_num_queries(1):
-        # Nothing like half a minute has passed for the database.
+        # Much less than 30 s have passed for the database.
         assert timedelta(0) <= database.now() - first < timedelta(seconds=10)
 
 
 @pytest.mark.skipif(not HAS_CLOCK, reason="SQLite has no sessions")
 def test_a_time_zone_of_the_session():
-    """The session's time zone moves nothing."""
+    """The clock does not depend on the session's time zone."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET TIME ZONE 'Asia/Tokyo'")
@@ -114,7 +114,7 @@ def test_a_time_zone_of_the_session():
 
 @needs_clock
 def test_a_cut_session(uptime, monkeypatch):
-    """When the database cannot be asked the last reading is carried on; the first must succeed."""
+    """If the database cannot be queried, the last reading is continued; the first must succeed."""
 
     def cut():
         raise OperationalError("terminated")
@@ -131,7 +131,7 @@ def test_a_cut_session(uptime, monkeypatch):
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 def test_naive(settings, zone):
-    """A site without time zones gets the time as it stores it."""
+    """With USE_TZ = False the time is naive, as Django stores it."""
     settings.USE_TZ = False
     settings.TIME_ZONE = zone
     found = database.now()
@@ -141,7 +141,7 @@ def test_naive(settings, zone):
 
 @needs_clock
 def test_all_threads_share_a_reading(django_assert_num_queries):
-    """A process reads the database's clock once, not once for each thread."""
+    """All threads of a process share one reading of the database's clock."""
     database.now()
     heard = []
     thread = threading.Thread(target=lambda: heard.append(database.now()))
@@ -153,7 +153,7 @@ def test_all_threads_share_a_reading(django_assert_num_queries):
 
 @needs_clock
 def test_due_for_every_process(uptime, monkeypatch):
-    """A row that one process calls due now is due for another, however long their readings took."""
+    """A slow reading does not make a row due later in another process."""
     asked = database.now()
     database.forget()
     execute = BaseDatabaseWrapper.cursor
@@ -169,7 +169,7 @@ def test_due_for_every_process(uptime, monkeypatch):
 
 @needs_clock
 def test_uptime():
-    """The uptime that bridges two readings goes on while the process sleeps."""
+    """The uptime between two readings also counts time in which the process sleeps."""
     first = database.now()
     time.sleep(0.05)
     assert timedelta(seconds=0.04) < database.now() - first < timedelta(seconds=60)
@@ -199,7 +199,7 @@ def command():
 @pytest.mark.parametrize("how", [ask_and_carry, ask_quietly_and_carry, command])
 @pytest.mark.parametrize("minutes", [-10, 10])
 def test_a_process_whose_clock_is_wrong(how, minutes, pending, monkeypatch):
-    """One that is behind or ahead, then one that is right: one message in a cooldown."""
+    """A process whose clock is wrong does not shorten or extend the cooldown."""
     wrong, right = timedelta(minutes=minutes), timezone.now
     with monkeypatch.context() as process:
         process.setattr(timezone, "now", lambda: right() + wrong)
@@ -214,7 +214,7 @@ def test_a_process_whose_clock_is_wrong(how, minutes, pending, monkeypatch):
 
 
 def test_statements_of_a_request(pending):
-    """Between two readings the clock costs a request no statement."""
+    """A request does not query the clock if there is a recent reading."""
     database.now()
     with CaptureQueriesContext(connection) as asked:
         assert ask() is Outcome.SENT
@@ -222,7 +222,7 @@ def test_statements_of_a_request(pending):
 
 
 PACKAGE = Path(resend_confirmation.__file__).parent
-#: The clock itself; what other services and people compare with their own; counts in a cache.
+#: Django's clock is right for times that an OAuth server compares, and for counts in a cache.
 BY_DJANGOS_CLOCK = {
     "contrib/oauth_toolkit.py",
     "database.py",
@@ -231,9 +231,9 @@ BY_DJANGOS_CLOCK = {
 
 
 def test_nothing_else_reads_this_machines_clock():
-    """No moment of this machine is stored or compared with a stored one.
+    """No other module of the package reads the machine's clock.
 
-    Vendors' dialects may compare theirs with those of the vendor.
+    Dialects may, for times that are compared with a vendor's.
     """
     reads = re.compile(r"timezone\.now|datetime\.(utc)?now|time\.time\(|date\.today|Now\(\)")
     found = {

@@ -1,4 +1,4 @@
-"""``manage.py resend_confirmation``: what it prints, what it does, and how it exits."""
+"""``manage.py resend_confirmation``: its effects, output and exit codes."""
 
 import json
 import os
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Ran:
-    """Return a call's output and its exit code."""
+    """A call of the command, with its output and exit code."""
 
     def __init__(self, *arguments):
         out, err = StringIO(), StringIO()
@@ -54,7 +54,7 @@ class Ran:
 
 
 def waiting(name, **values):
-    """A new account that waits; ``values`` are written into its confirmation."""
+    """Create a pending account and update its confirmation with ``values``."""
     user: Any = PendingFactory(username=name)
     Confirmation.objects.filter(account=user).update(**values)
     return user
@@ -62,7 +62,7 @@ def waiting(name, **values):
 
 @pytest.fixture
 def script(settings):
-    """The errors that the mail backend raises, call by call; None is success."""
+    """The errors that the mail backend raises, one for each call; None is success."""
     through(settings, "tests.mailers.ScriptedBackend")
     ScriptedBackend.script.clear()
     ScriptedBackend.seen.clear()
@@ -71,7 +71,7 @@ def script(settings):
 
 class TestSend:
     def test_an_address_or_a_user_name_is_enough(self, pending):
-        """The message is queued, and drained it arrives."""
+        """The message is queued, and sent by the next drain."""
         ran = Ran("send", "PENDING@example.com")
         assert (ran.lines, ran.code) == (["PENDING@example.com: queued"], 0)
         engine.drain()
@@ -82,7 +82,7 @@ class TestSend:
     def test_each_identity_gets_its_line_and_one_failure_is_exit_code_1(
         self, pending, confirmed, blocked
     ):
-        """Those that can be sent are sent all the same."""
+        """The output has a line for each identity; failures do not stop the others."""
         ran = Ran("send", "pending", "confirmed", "blocked", "nobody", "a\udcffb")
         assert ran.lines == [
             "pending: queued",
@@ -96,7 +96,7 @@ class TestSend:
         assert Delivery.objects.count() == 1
 
     def test_the_cooldown_holds(self, pending):
-        """The second time within a minute says how long to wait."""
+        """A second call within a minute prints how long to wait."""
         Ran("send", "pending")
         ran = Ran("send", "pending")
         assert ran.code == 1
@@ -108,14 +108,14 @@ class TestSend:
         assert Delivery.objects.count() == 1
 
     def test_accounts_that_share_an_address_all_get_their_message(self):
-        """One identity, one unit of the cooldown, a message for each."""
+        """All accounts of a shared address are queued, within one slot of the cooldown."""
         for name in ("one", "two"):
             PendingFactory(username=name, email="shared@example.com")
         assert Ran("send", "shared@example.com").code == 0
         assert Delivery.objects.filter(state="queued").count() == 2
 
     def test_a_client_without_confirmation_is_refused(self, pending):
-        """The client does not require confirmation."""
+        """Nothing is queued if the client does not require confirmation."""
         ran = Ran("send", "pending", "--client", "kiosk")
         assert (ran.lines, ran.code) == (["pending: the client does not require confirmation"], 1)
 
@@ -134,15 +134,15 @@ class TestSend:
             (["--pending", "--limit", "0"], "'0' is not a positive integer"),
         ],
     )
-    def test_senseless_arguments_are_refused(self, pending, arguments, complaint):
-        """The complaint says what would; nothing is sent."""
+    def test_invalid_arguments_are_refused(self, pending, arguments, complaint):
+        """The error says which arguments are allowed; nothing is queued."""
         ran = Ran("send", *arguments)
         assert ran.code == 1
         assert complaint in ran.complaint
         assert not Delivery.objects.exists()
 
     def test_dry_run_only_reports(self, pending, confirmed):
-        """Neither a delivery nor a cooldown is written, and nothing is a failure."""
+        """A dry run creates no delivery or cooldown, and its exit code is 0."""
         ran = Ran("send", "pending", "confirmed", "--dry-run")
         assert ran.lines == ["pending: would be queued", "confirmed: already confirmed"]
         assert ran.code == 0
@@ -151,7 +151,7 @@ class TestSend:
 
 
 class TestSuppressed:
-    """An address that gets no more messages is named at once, and nothing is queued."""
+    """Nothing is queued for a suppressed address, and the output says so."""
 
     @pytest.fixture(autouse=True)
     def suppressed(self, pending):
@@ -160,7 +160,7 @@ class TestSuppressed:
 
     @pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=repr)
     def test_one(self, options):
-        """With since when; not queued is exit code 1, but for a dry run."""
+        """The output has the date; the exit code is 1, except for a dry run."""
         ran = Ran("send", "pending@example.com", *options)
         assert ran.lines == ["pending@example.com: suppressed since 2026-01-01 12:00+00:00"]
         assert ran.code == (0 if options else 1)
@@ -168,7 +168,7 @@ class TestSuppressed:
         assert not Cooldown.objects.exists()
 
     def test_a_caller(self):
-        """A caller is told nothing of it."""
+        """The response to a request does not reveal a suppression."""
         body = json.dumps({"email": "pending@example.com"})
         path = "/auth/send-email-confirmation"
         assert Client().post(path, body, content_type="application/json").status_code == 200
@@ -177,7 +177,7 @@ class TestSuppressed:
 
     @pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=repr)
     def test_all(self, options):
-        """In bulk with how many, and since when the first of them is."""
+        """A bulk resend prints the number of suppressed addresses and the first date."""
         waiting("other")
         ran = Ran("send", "--pending", *options)
         queued = "would be queued" if options else "queued"
@@ -188,19 +188,19 @@ class TestSuppressed:
         assert Delivery.objects.count() == (0 if options else 1)
 
 
-#: Control characters of both sets, what turns the direction of text, a line break, no UTF-8.
+#: C0 and C1 control characters, a bidirectional override, a line break and invalid UTF-8.
 HOSTILE = "x\x1b[2J\n\x9b31mann: queued\u202e\x00\x7f\udcff"
-WRITTEN_OUT = r"x\x1b[2J\n\x9b31mann: queued\u202e\x00\x7f\udcff"
+ESCAPED = r"x\x1b[2J\n\x9b31mann: queued\u202e\x00\x7f\udcff"
 
 
 class TestPrinting:
-    """Text typed by others cannot control a terminal or forge a line."""
+    """User input cannot control the terminal or forge a line of output."""
 
     @pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=repr)
     def test_identities(self, options):
-        """Each identity is one line, with what is not printed written out."""
+        """Each identity is one line, with unprintable characters escaped."""
         (line,) = Ran("send", HOSTILE, *options).lines
-        assert line == f"{WRITTEN_OUT}: not a valid address or user name"
+        assert line == f"{ESCAPED}: not a valid address or user name"
 
     @pytest.mark.parametrize(
         "arguments",
@@ -218,17 +218,17 @@ class TestPrinting:
         ids=ascii,
     )
     def test_complaints(self, arguments, capsys):
-        """Errors about arguments escape what was typed, too."""
+        """Error messages about arguments escape their values as well."""
         with pytest.raises((CommandError, SystemExit)) as raised:
             Command().run_from_argv(["manage.py", "resend_confirmation", *arguments])
         text = "".join([*capsys.readouterr(), str(raised.value)])
-        assert WRITTEN_OUT[:10] in text
+        assert ESCAPED[:10] in text
         assert [c for c in text if not c.isprintable() and c != "\n"] == []
         assert not any(line.startswith("ann: queued") for line in text.splitlines())
 
 
 class Unknown(ConfirmationStore):
-    """A site that marks pending accounts in its own field."""
+    """A store in which all active accounts are pending, with or without a confirmation."""
 
     def standing(self, user, state):
         return Standing.PENDING
@@ -239,7 +239,7 @@ class Unknown(ConfirmationStore):
 
 class TestPending:
     def test_pending_accounts_get_a_message(self, pending, confirmed, blocked):
-        """No other account is written to, and none twice; progress goes to stderr."""
+        """Each pending account gets one message and no other does; progress goes to stderr."""
         waiting("other")
         ran = Ran("send", "--pending")
         assert (ran.lines, ran.code) == (["queued: 2"], 0)
@@ -250,8 +250,8 @@ class TestPending:
             "pending@example.com",
         ]
 
-    def test_a_second_run_goes_on_where_the_first_stopped(self):
-        """--limit counts messages, and the cooldown holds back those that were served."""
+    def test_a_second_run_continues(self):
+        """A second run within the cooldown skips the accounts that the first one queued."""
         for name in ("one", "two", "three"):
             waiting(name)
         assert Ran("send", "--pending", "--limit", "2").lines == ["queued: 2"]
@@ -271,8 +271,8 @@ class TestPending:
             (["--newer-than", "3660d"], ["middle", "new", "old"]),
         ],
     )
-    def test_the_time_of_the_request_narrows_it(self, arguments, names):
-        """By how long ago the confirmation was requested."""
+    def test_filter_by_time(self, arguments, names):
+        """Accounts can be filtered by how long ago the confirmation was requested."""
         now = timezone.now()
         waiting("old", requested_at=now - timedelta(hours=3))
         waiting("middle", requested_at=now - timedelta(hours=1))
@@ -284,13 +284,13 @@ class TestPending:
         assert sorted(served) == names
 
     def test_a_dry_run_of_a_store_that_lists_too_much(self, confirmed, change):
-        """An account that a list of the store's has although it is not pending is told as such."""
+        """If the store's list contains an account that is not pending, this is reported."""
         change(ACCOUNTS="tests.account_stores.test_contract.Generous")
         ran = Ran("send", "--pending", "--dry-run")
         assert ran.lines == ["already confirmed: 1"]
 
     def test_dry_run_only_reports(self, pending):
-        """It knows of cooldowns that run, and takes none."""
+        """A bulk dry run reports current cooldowns, and starts none."""
         waiting("other")
         Ran("send", "pending")
         ran = Ran("send", "--pending", "--dry-run")
@@ -299,8 +299,8 @@ class TestPending:
         assert Delivery.objects.count() == 1
         assert Cooldown.objects.count() == 1
 
-    def test_accounts_are_read_in_pieces(self, monkeypatch):
-        """No statement reads more accounts than a piece has, however many wait."""
+    def test_accounts_are_read_in_batches(self, monkeypatch):
+        """No query reads more accounts than a batch has."""
         monkeypatch.setattr(accounts, "_USERS_AT_ONCE", 2)
         monkeypatch.setattr(send, "ACCOUNTS_AT_ONCE", 2)
         for number in range(5):
@@ -319,7 +319,7 @@ class TestPending:
         assert sum("LIMIT 2" in sql for sql in reads) == 4
 
     def test_accounts_unknown_to_our_tables_are_sent_to_as_well(self, settings):
-        """If the site's own mark means pending, a row is created with the first message."""
+        """For a pending account without a confirmation one is created with its first message."""
         settings.RESEND_CONFIRMATION = {
             **settings.RESEND_CONFIRMATION,
             "ACCOUNTS": f"{__name__}.Unknown",
@@ -332,7 +332,7 @@ class TestPending:
 
 class TestDrain:
     def test_it_sends_until_nothing_is_due(self):
-        """Round after round; the counts are those of all rounds."""
+        """The command repeats rounds until nothing is due, and prints the total counts."""
         for name in ("one", "two", "three"):
             waiting(name)
         Ran("send", "--pending")
@@ -341,7 +341,7 @@ class TestDrain:
         assert len(mail.outbox) == 3
 
     def test_once_is_one_round(self):
-        """The rest stays due."""
+        """With ``--once`` only one round is sent, and the rest stays due."""
         for name in ("one", "two", "three"):
             waiting(name)
         Ran("send", "--pending")
@@ -349,12 +349,12 @@ class TestDrain:
         assert Delivery.objects.filter(state="queued").count() == 1
 
     def test_nothing_due_is_no_failure(self):
-        """A cron job at rest is silent about errors."""
+        """If nothing is due, the exit code is 0."""
         ran = Ran("drain")
         assert (ran.lines, ran.code) == (["resolved: 0, sent: 0, not sent: 0"], 0)
 
     def test_quiet_requests_are_resolved_and_sent(self, pending):
-        """A request without a matching account is resolved, and is not a failure."""
+        """A request without a matching account is not a failure."""
         now = timezone.now()
         for identity in ("pending@example.com", "nobody@example.com"):
             Delivery.objects.create(
@@ -364,7 +364,7 @@ class TestDrain:
         assert (ran.lines, ran.code) == (["resolved: 2, sent: 1, not sent: 0"], 0)
 
     def test_unsent_message_is_exit_code_1(self, pending, monkeypatch):
-        """The message stays for the next attempt."""
+        """If a message could not be sent, the exit code is 1 and it stays queued."""
 
         def refuse(self, messages):
             raise ConnectionRefusedError
@@ -381,7 +381,7 @@ class TestDrain:
         assert Delivery.objects.get().state == "queued"
 
     def test_skipped_message_is_exit_code_0(self, pending):
-        """An account confirmed while the message waited gets none, and the exit code is 0."""
+        """If the account has been confirmed, no message is sent and the exit code is 0."""
         Ran("send", "pending")
         Confirmation.objects.update(state="confirmed")
         ran = Ran("drain")
@@ -390,7 +390,7 @@ class TestDrain:
         assert Delivery.objects.get().state == "abandoned"
 
     def test_settings_that_do_not_work_are_exit_code_3(self, clock, script):
-        """The queue is paused, and stays so for the next run; what was sent before is counted."""
+        """If the e-mail settings do not work, the exit code is 3, also during the pause."""
         script.extend([None, smtplib.SMTPAuthenticationError(535, b"wrong password")])
         for name in ("one", "two", "three"):
             waiting(name)
@@ -409,7 +409,7 @@ class TestDrain:
         assert (ran.code, ran.lines) == (0, ["resolved: 0, sent: 2, not sent: 0"])
 
     def test_a_budget_that_is_used_up_is_no_failure(self, clock, change):
-        """A delayed message is sent in the next hour."""
+        """If the budget is used up, the exit code is 0; the rest is sent in the next hour."""
         change(HOURLY_BUDGET=2)
         for name in ("one", "two", "three"):
             waiting(name)
@@ -423,7 +423,7 @@ class TestDrain:
 
 class TestPrune:
     def test_it_deletes_and_counts(self, clock):
-        """Rows are deleted in batches, each of which is reported."""
+        """Rows are deleted in batches, with progress after each one."""
         for _ in range(5):
             Delivery.objects.create(state="ignored", asked_at=clock.now, not_before=clock.now)
         clock.move(days=8)
@@ -433,7 +433,7 @@ class TestPrune:
         assert not Delivery.objects.exists()
 
     def test_nothing_to_delete_is_no_failure(self):
-        """The output says that nothing was deleted."""
+        """If nothing is deleted, the exit code is 0."""
         ran = Ran("prune")
         assert (ran.lines, ran.progress, ran.code) == (["deleted: 0"], [], 0)
 
@@ -441,7 +441,7 @@ class TestPrune:
 class TestStatus:
     @pytest.fixture
     def rows(self, pending, confirmed, blocked):
-        """Deliveries due and not due, one left behind, and three confirmations."""
+        """Deliveries that are due or not, one with an expired lease, and three confirmations."""
         now = timezone.now()
         waiting("done", state="confirmed")
         hour = timedelta(hours=1)
@@ -462,7 +462,7 @@ class TestStatus:
             )
 
     def test_json_has_every_state_and_stable_keys(self, rows):
-        """The count of due rows includes those of dead couriers, not those with a valid lease."""
+        """The JSON has all states; rows with an expired lease count as due."""
         found = json.loads("\n".join(Ran("status", "--json").lines))
         assert 90 <= found.pop("oldest_due_seconds") < 120
         assert found == {
@@ -491,13 +491,13 @@ class TestStatus:
         }
 
     def test_an_idle_outbox_has_no_oldest_row(self):
-        """null, and not 0: nothing is due."""
+        """If nothing is due, ``oldest_due_seconds`` is null, not 0."""
         found = json.loads("\n".join(Ran("status", "--json").lines))
         assert found["oldest_due_seconds"] is None
         assert found["due"] == 0
 
     def test_the_text_says_the_same(self, rows):
-        """For eyes."""
+        """The text has the same figures as the JSON."""
         lines = [" ".join(line.split()) for line in Ran("status").lines]
         assert "queued 2" in lines
         assert "unresolved requests: 1" in lines
@@ -506,12 +506,12 @@ class TestStatus:
         assert [line for line in lines if line.startswith("due now: 3, the oldest for ")]
 
     def test_it_takes_few_statements(self, rows, django_assert_max_num_queries):
-        """The number of queries is fixed: one more if the database has a clock."""
+        """The number of queries does not depend on the number of rows."""
         with django_assert_max_num_queries(6):
             Ran("status", "--json")
 
     def test_a_paused_queue_says_why(self, pending, clock, script):
-        """The backend's error, when it was last seen, and when the next message is tried."""
+        """The output has the reason of the pause, the backend's error, and start and end."""
         script.append(smtplib.SMTPAuthenticationError(535, b"wrong password"))
         Ran("send", "pending")
         Ran("drain")
@@ -532,7 +532,7 @@ class TestStatus:
         assert json.loads("\n".join(Ran("status", "--json").lines))["paused"] is False
 
     def test_the_budget(self, clock, change):
-        """The used part of this hour's budget, and that the rest waits for the next hour."""
+        """The output shows how much of the hourly budget is used, and what waits."""
         change(HOURLY_BUDGET=2)
         assert json.loads("\n".join(Ran("status", "--json").lines))["budget"] == {
             "limit": 2,
@@ -565,12 +565,12 @@ class TestStatus:
 
 class TestArguments:
     def test_a_subcommand_is_required(self):
-        """Nothing is done by default."""
+        """Without a subcommand the command fails."""
         assert "SUBCOMMAND" in Ran().complaint
 
     @pytest.mark.parametrize("subcommand", ["send", "drain", "work", "prune", "status"])
     def test_each_subcommand_explains_itself(self, subcommand, capsys):
-        """--help prints the description and ends well."""
+        """``--help`` prints the description, and the exit code is 0."""
         with pytest.raises(SystemExit) as exit_:
             call_command("resend_confirmation", subcommand, "--help")
         assert exit_.value.code == 0
@@ -584,19 +584,19 @@ class TestArguments:
         }[subcommand] in text
 
     @pytest.mark.parametrize("poll", ["0", "-1", "soon", "1e9", "0.0"])
-    def test_a_rest_that_makes_no_sense_is_refused(self, poll):
-        """A process that never rests would hold the database busy."""
+    def test_an_invalid_interval_is_refused(self, poll):
+        """``--poll`` must be a reasonable number above 0, to spare the database."""
         ran = Ran("work", "--poll", poll)
         assert ran.code == 1
         assert "poll" in ran.complaint
 
-    def test_a_rest_of_half_a_second(self):
-        """Fractions of a second are taken."""
+    def test_an_interval_of_half_a_second(self):
+        """``--poll`` accepts fractions of a second."""
         parser = Command().create_parser("manage.py", "resend_confirmation")
         assert parser.parse_args(["work", "--poll", "0.5"]).poll == 0.5
 
 
-#: Django's own options as they are typed, and what becomes of each.
+#: Django's common options, with the name and value of the parsed argument.
 COMMON = [
     (["-v", "0"], "verbosity", 0),
     (["--verbosity=3"], "verbosity", 3),
@@ -613,20 +613,20 @@ class TestCommonOptions:
     @pytest.mark.parametrize("subcommand", ["send", "drain", "work", "prune", "status"])
     @pytest.mark.parametrize(("typed", "name", "value"), COMMON)
     def test_before_and_after_the_subcommand(self, subcommand, typed, name, value):
-        """A crontab may use either of the two places."""
+        """Django's common options are accepted before and after the subcommand."""
         parser = Command().create_parser("manage.py", "resend_confirmation")
         for arguments in ([*typed, subcommand], [subcommand, *typed]):
             assert getattr(parser.parse_args(arguments), name) == value
 
     def test_the_later_one_counts_and_the_others_stay(self):
-        """Options before the subcommand count even if none follow it."""
+        """The later option wins; options before the subcommand are kept."""
         parser = Command().create_parser("manage.py", "resend_confirmation")
         found = parser.parse_args(["-v", "0", "--traceback", "drain", "--limit", "5", "-v", "2"])
         assert (found.verbosity, found.traceback, found.limit) == (2, True, 5)
         assert (found.settings, found.no_color, found.skip_checks) == (None, False, False)
 
     def test_they_have_their_effect(self, clock):
-        """Without a word about how far it is; the result is printed."""
+        """With ``-v 0`` there is no progress, only the result."""
         Delivery.objects.create(state="ignored", asked_at=clock.now, not_before=clock.now)
         clock.move(days=8)
         ran = Ran("prune", "--batch", "2", "-v", "0")
@@ -643,7 +643,7 @@ class TestCommonOptions:
         ],
     )
     def test_settings_and_path_are_found_by_django(self, tmp_path, arguments):
-        """Django reads both before it knows the command, wherever they stand."""
+        """``--settings`` and ``--pythonpath`` work in any position."""
         unset = {"DJANGO_SETTINGS_MODULE", "PYTHONPATH"}
         end = ["--pythonpath", str(ROOT), "--skip-checks", "--no-color", "-v", "0"]
         ran = subprocess.run(
@@ -659,7 +659,7 @@ class TestCommonOptions:
         assert ran.stderr.startswith("CommandError: No dialect 'acme' is mounted. Known: ")
 
     def test_help_has_them_last(self, capsys):
-        """As with every command of Django's."""
+        """The help lists Django's common options last, as for other commands."""
         with pytest.raises(SystemExit):
             call_command("resend_confirmation", "drain", "--help")
         text = capsys.readouterr().out
@@ -669,7 +669,7 @@ class TestCommonOptions:
 class TestSignals:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_prune_ends_with_its_batch(self, clock, monkeypatch, number):
-        """A signal ends it after a batch, with the count and the exit code of shells."""
+        """A signal stops it after the current batch, with the count and a shell's exit code."""
         for _ in range(5):
             Delivery.objects.create(state="ignored", asked_at=clock.now, not_before=clock.now)
         clock.move(days=8)
@@ -688,7 +688,7 @@ class TestSignals:
         assert signal.getsignal(number) is before
 
     def test_send_ends_between_two(self, monkeypatch):
-        """A signal ends it after the identity at hand, and says what became of it."""
+        """A signal stops it after the current identity, whose result is printed."""
         send_one = send.send
 
         def send_with_a_signal(identity, options):
@@ -700,7 +700,7 @@ class TestSignals:
         assert (ran.lines, ran.code) == (["ann: no matching account"], 130)
 
     def test_ignored_signal_stays_ignored(self, monkeypatch):
-        """Under nohup SIGHUP is ignored, by a command too."""
+        """A signal that is ignored, such as SIGHUP under nohup, stays ignored."""
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             with stopping.stop_on_signals() as stop:
@@ -711,7 +711,7 @@ class TestSignals:
 
     @pytest.mark.database
     def test_outside_of_the_main_thread(self):
-        """A command in another thread of a process leaves its signals alone."""
+        """A command in another thread does not change the process's signal handlers."""
         seen = []
 
         def heed():
@@ -725,7 +725,7 @@ class TestSignals:
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_work_until_a_signal(self, monkeypatch, number):
-        """It prints each round that did something, and pauses once; a signal ends it with 0."""
+        """``work`` prints rounds with results, and a pause once; a signal stops it with 0."""
         rounds = [Tally(sent=2), Tally(), *[Tally(paused=True)] * 2, *[Tally()] * 2]
 
         def drain(stopping, note):
@@ -758,7 +758,7 @@ class TestSignals:
         )
 
     def test_a_courier_that_ends_by_itself(self, monkeypatch, caplog):
-        """Its error is logged, and the others end too, so that a supervisor starts the command."""
+        """If a courier fails, the others stop and the exit code is 1, so a supervisor restarts it."""
         begun, stopped = threading.Event(), []
 
         def drain(stopping, note):
@@ -776,7 +776,7 @@ class TestSignals:
         assert caplog.messages == ["A courier ended (RuntimeError)"]
 
     def test_work_without_threads(self, monkeypatch):
-        """If no thread can be started it ends, and its supervisor is notified."""
+        """If a thread cannot be started, the command ends with exit code 1."""
 
         def fail(self):
             raise RuntimeError("can't start new thread")

@@ -1,4 +1,4 @@
-"""A limit of every database: an error that is true when the answer to COMMIT is lost."""
+"""Ambiguous commits: the connection is lost before the response to COMMIT arrives."""
 
 import json
 import select
@@ -25,11 +25,11 @@ pytestmark = [
 ]
 
 
-class Deaf:
-    """Forwards to a database; cuts the connection in place of the answer to the next COMMIT."""
+class Proxy:
+    """A proxy of a database that can drop the connection instead of the response to COMMIT."""
 
     def __init__(self, target):
-        self.target, self.is_deaf = target, False
+        self.target, self.drops_commit = target, False
         self._is_the_answer = False
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
@@ -49,35 +49,35 @@ class Deaf:
                 for one in ready:
                     data = one.recv(65536)
                     if not data or (one is far and self._is_the_answer):
-                        # It has committed, and says so; the site never hears of it.
-                        self.is_deaf = self._is_the_answer = False
+                        # The database has committed, but the site does not get the response.
+                        self.drops_commit = self._is_the_answer = False
                         return
                     if one is near and data.rstrip(b"\0").endswith(b"COMMIT"):
-                        self._is_the_answer = self.is_deaf
+                        self._is_the_answer = self.drops_commit
                     (far if one is near else near).sendall(data)
 
     def close(self):
-        # Wakes the thread that waits in accept.
+        # End the thread that waits in accept.
         with suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
 
 
 @pytest.fixture
-def deaf(pending, monkeypatch):
-    """The site's connection leads through a way that loses the answer to one COMMIT."""
-    ours = connections["default"]
-    known = ours.settings_dict
-    way = Deaf((known["HOST"] or "127.0.0.1", int(known["PORT"])))
-    ours.close()
+def proxy(pending, monkeypatch):
+    """The proxy through which the site connects to its database."""
+    wrapper = connections["default"]
+    known = wrapper.settings_dict
+    made = Proxy((known["HOST"] or "127.0.0.1", int(known["PORT"])))
+    wrapper.close()
     options = {**known["OPTIONS"]}
     if connection.vendor == "postgresql":
         options["sslmode"] = "disable"
-    changed = {**known, "HOST": "127.0.0.1", "PORT": way.port, "OPTIONS": options}
-    monkeypatch.setattr(ours, "settings_dict", changed)
-    yield way
-    ours.close()
-    way.close()
+    changed = {**known, "HOST": "127.0.0.1", "PORT": made.port, "OPTIONS": options}
+    monkeypatch.setattr(wrapper, "settings_dict", changed)
+    yield made
+    wrapper.close()
+    made.close()
 
 
 def post(path, **body):
@@ -90,29 +90,29 @@ def post(path, **body):
     [("/auth/send-email-confirmation", "queued"), ("/accounts/resend-confirmation", "asked")],
     ids=["candid", "quiet"],
 )
-def test_a_request(deaf, path, state):
-    """FAILED, although the row is there: neither side can know; its message follows."""
-    deaf.is_deaf = True
+def test_a_request(proxy, path, state):
+    """The response is an error although the row was committed; its message is sent later."""
+    proxy.drops_commit = True
     assert post(path, email="pending@example.com") == 500
-    assert not deaf.is_deaf
+    assert not proxy.drops_commit
     assert [row.state for row in Delivery.objects.all()] == [state]
     assert (engine.drain().sent, Delivery.objects.get().state) == (1, "sent")
 
 
-def test_a_sign_up(deaf):
-    """A sign-up reports a failure, although its confirmation is pending."""
+def test_a_sign_up(proxy):
+    """``start`` raises an error although the confirmation was committed."""
     user = UserFactory.create(username="new")
-    deaf.is_deaf = True
+    proxy.drops_commit = True
     with pytest.raises(DatabaseError):
         start(user)
     assert Confirmation.objects.get(account=user).state == "pending"
     assert Delivery.objects.get().state == "queued"
 
 
-def test_a_press(pending, deaf):
-    """A press reports an error, and the next one that the address is already confirmed."""
+def test_a_press(pending, proxy):
+    """The first press is an error; after the next the address is already confirmed."""
     token = linked(pending)
-    deaf.is_deaf = True
+    proxy.drops_commit = True
     browser = Client(raise_request_exception=False)
     assert browser.post("/confirm/", {"token": token}).status_code == 500
     assert Confirmation.objects.get().state == "confirmed"

@@ -1,4 +1,4 @@
-"""Settings: one dict, typed, with defaults, parsed once per dict and read when asked for."""
+"""Settings: a dict with typed keys and defaults, which is parsed once."""
 
 from dataclasses import FrozenInstanceError
 from datetime import timedelta
@@ -42,8 +42,8 @@ def test_defaults(settings, name, value):
     assert getattr(conf.get(), name) == value
 
 
-def test_no_dict_at_all(settings):
-    """A host without the setting gets the defaults, and the checks tell it the rest."""
+def test_without_the_setting(settings):
+    """Without RESEND_CONFIRMATION the defaults apply."""
     del settings.RESEND_CONFIRMATION
     assert conf.get() == conf.Settings()
 
@@ -88,7 +88,7 @@ GOOD = [
 
 @pytest.mark.parametrize(("name", "value", "read"), GOOD)
 def test_values(settings, name, value, read):
-    """A host's own value is read into its type."""
+    """A host's value is converted to the key's type."""
     settings.RESEND_CONFIRMATION = {name: value}
     assert getattr(conf.get(), name) == read
     assert list(conf.problems({name: value})) == []
@@ -173,7 +173,7 @@ BAD = [
 
 @pytest.mark.parametrize(("name", "value", "text"), BAD)
 def test_wrong_values(settings, name, value, text):
-    """A value of the wrong kind is a problem for the check, and raises where it is read."""
+    """An invalid value is reported by the check, and raises an error when it is read."""
     (problem,) = conf.problems({name: value})
     assert problem.key == name
     assert problem.known
@@ -184,7 +184,7 @@ def test_wrong_values(settings, name, value, text):
 
 
 def test_mistyped_key(settings):
-    """A key that does not exist is a problem for the check, and otherwise left alone."""
+    """An unknown key is reported by the check, and otherwise ignored."""
     settings.RESEND_CONFIRMATION = {"COOLDOWNS": 5, "BACKLOG": 30}
     (problem,) = conf.problems(settings.RESEND_CONFIRMATION)
     assert (problem.key, problem.known) == ("COOLDOWNS", False)
@@ -249,7 +249,7 @@ MOVED = [
 
 @pytest.mark.parametrize(("name", "value", "hint"), MOVED)
 def test_moved(name, value, hint):
-    """E001 says the new form of a key that moved, with the host's own value in it."""
+    """The hint of E001 has the new form of a key that moved, with the host's value."""
     settings = {"BASE_URL": "https://site.example", "CLIENTS": [{"name": "a"}], name: value}
     with override_settings(RESEND_CONFIRMATION=settings):
         (message,) = check_settings()
@@ -261,13 +261,13 @@ def test_moved(name, value, hint):
 
 
 def test_every_moved_key_is_tested():
-    """The table above has every key that moved."""
+    """The table above has all keys that moved."""
     assert {name for name, *_ in MOVED} == set(conf.MOVED)
 
 
 @pytest.mark.parametrize("raw", [[], "x", 5, {("a", "b")}])
-def test_no_dict(settings, raw):
-    """Anything but a dict is a problem."""
+def test_not_a_dict(settings, raw):
+    """A value that is not a dict is an error."""
     assert list(conf.problems(raw)) == [conf.Problem(None, "RESEND_CONFIRMATION takes a dict")]
     settings.RESEND_CONFIRMATION = raw
     with pytest.raises(ImproperlyConfigured, match="takes a dict"):
@@ -275,7 +275,7 @@ def test_no_dict(settings, raw):
 
 
 def test_parsed_once(settings):
-    """The same dict is parsed once, so that a request parses nothing; an equal one is another."""
+    """A dict is parsed once, not for each request; an equal dict is parsed separately."""
     settings.RESEND_CONFIRMATION = {"BACKLOG": 5}
     first = conf.get()
     assert conf.get() is first
@@ -284,7 +284,7 @@ def test_parsed_once(settings):
 
 
 def test_override_settings():
-    """``override_settings`` works, and ends."""
+    """``override_settings`` works, and its effect ends with it."""
     before = conf.get().BACKLOG
     with override_settings(RESEND_CONFIRMATION={"BACKLOG": 5}):
         between = conf.get().BACKLOG
@@ -293,7 +293,7 @@ def test_override_settings():
 
 
 def test_frozen():
-    """Settings cannot be changed in place."""
+    """Settings are immutable."""
     with pytest.raises(FrozenInstanceError):
         conf.get().BACKLOG = 5  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
@@ -309,7 +309,7 @@ def test_frozen():
     ],
 )
 def test_is_quiet(settings, quiet, acme, other):
-    """QUIET silences the dialects it lists, or all."""
+    """QUIET lists the quiet dialects, or is "all"."""
     settings.RESEND_CONFIRMATION = {"QUIET": quiet}
     assert (conf.get().is_quiet("acme"), conf.get().is_quiet("other")) == (acme, other)
 
@@ -324,6 +324,6 @@ def test_is_quiet(settings, quiet, acme, other):
     ],
 )
 def test_throttle(settings, throttle, acme, other):
-    """A dialect has its own rate, else the default's, else no limit."""
+    """THROTTLE has a rate for each dialect, with an optional default."""
     settings.RESEND_CONFIRMATION = {"THROTTLE": throttle}
     assert (conf.get().throttle("acme"), conf.get().throttle("other")) == (acme, other)

@@ -1,4 +1,4 @@
-"""The courier: what goes into the mail, over which link, and what becomes of what does not."""
+"""The courier: messages, their links, retries and failures."""
 
 import re
 import smtplib
@@ -36,7 +36,7 @@ NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
 def again(user, **given):
-    """Another delivery for ``user`` that is due, regardless of the cooldown."""
+    """Queue another message for ``user``, regardless of the cooldown."""
     Cooldown.objects.all().delete()
     return queued(user, **given)
 
@@ -61,7 +61,7 @@ def column(name):
 
 
 def test_sent(pending, clock):
-    """A message goes to one recipient, and the row and the confirmation say so."""
+    """A message is sent to one recipient, and delivery and confirmation are updated."""
     delivery = queued(pending)
     assert send_due() == Tally(sent=1)
     (letter,) = mail.outbox
@@ -80,7 +80,7 @@ def test_sent(pending, clock):
 
 
 def test_headers(pending, settings):
-    """A message says that a machine wrote it, and its id is on our host."""
+    """A message is marked as auto-generated, and its Message-ID has our host."""
     queued(pending)
     send_due()
     written = mail.outbox[0].message()
@@ -102,7 +102,7 @@ def test_parts(pending):
 
 
 def test_from(pending, change):
-    """FROM_EMAIL is the sender where it is set."""
+    """FROM_EMAIL is the sender if it is set."""
     change(FROM_EMAIL="accounts@site.example")
     queued(pending)
     send_due()
@@ -110,10 +110,10 @@ def test_from(pending, change):
 
 
 def test_language_and_time_zone(clock):
-    """A message is in its own language and in the recipient's time."""
+    """A message is in the delivery's language and the account's time zone."""
     queued(UserFactory.create(), language="de", time_zone="Asia/Tokyo")
     queued(UserFactory.create())
-    # Written by another machine, which knew it.
+    # A time zone that this machine does not know.
     Confirmation.objects.filter(time_zone="").update(time_zone="no/where")
     send_due()
     german, plain = mail.outbox
@@ -124,7 +124,7 @@ def test_language_and_time_zone(clock):
 
 
 def test_nothing_typed_reaches_the_message(db):
-    """A user name and an address cannot put anything into subject or text."""
+    """A user name or address cannot add text to the subject or the message."""
     user = UserFactory.create(username="https://evil.example/", email="a@example.com")
     queued(user, client="game")
     Delivery.objects.update(client_state="evil", payload="evil")
@@ -142,14 +142,14 @@ def test_nothing_typed_reaches_the_message(db):
     ],
 )
 def test_recipient(stored, recipient):
-    """The message goes to the address as stored, its domain in IDNA 2008."""
+    """The message is sent to the address as stored, with its domain in IDNA 2008."""
     queued(UserFactory.create(email=stored))
     send_due()
     assert mail.outbox[0].to == [recipient]
 
 
 def test_several_accounts(clock):
-    """Accounts of one address get one message each, in turn, with separate links."""
+    """Accounts with the same address get one message each, with separate links."""
     for _ in range(3):
         again(UserFactory.create(email="shared@example.com"))
     for _ in range(3):
@@ -159,14 +159,14 @@ def test_several_accounts(clock):
 
 
 def test_limit():
-    """A round carries no more than asked for, the longest due first."""
+    """A round sends at most ``limit`` messages, the most overdue first."""
     pks = [queued(UserFactory.create()).pk for _ in range(3)]
     assert send_due(2) == Tally(sent=2)
     assert set(Delivery.objects.filter(state="sent").values_list("pk", flat=True)) == set(pks[:2])
 
 
 def test_not_yet_due(pending, clock):
-    """A later delivery waits."""
+    """A delivery is not sent before it is due."""
     queued(pending)
     Delivery.objects.update(not_before=NOON + timedelta(seconds=1))
     assert send_due() == Tally()
@@ -178,7 +178,7 @@ def test_not_yet_due(pending, clock):
 
 
 def test_same_message_over_retries(pending, clock, script):
-    """Every attempt carries the same link and the same Message-ID."""
+    """All attempts have the same link and Message-ID."""
     queued(pending)
     script.extend([ConnectionRefusedError(), smtplib.SMTPConnectError(421, b"busy"), None])
     for _ in range(3):
@@ -191,7 +191,7 @@ def test_same_message_over_retries(pending, clock, script):
 
 
 def test_same_link_over_a_change_of_key(pending, clock, script, settings):
-    """A retry after the key was rotated carries the link of the first attempt."""
+    """A retry after a rotation of the key has the link of the first attempt."""
     queued(pending)
     script.extend([ConnectionRefusedError(), None])
     send_due()
@@ -204,7 +204,7 @@ def test_same_link_over_a_change_of_key(pending, clock, script, settings):
 
 
 def test_link_of_a_lost_key(pending, clock, script, settings):
-    """A retry is given up if its link cannot be created any more."""
+    """If the key is lost, a retry is given up, since its link cannot be created."""
     queued(pending)
     script.append(ConnectionRefusedError())
     send_due()
@@ -215,7 +215,7 @@ def test_link_of_a_lost_key(pending, clock, script, settings):
 
 
 def test_reuse(pending, clock):
-    """Within the first half of a link's life another message repeats it."""
+    """In the first half of a link's lifetime another message repeats it."""
     queued(pending)
     send_due()
     clock.move(hours=11, minutes=59)
@@ -251,7 +251,7 @@ def test_next_after_half(pending, clock):
     ],
 )
 def test_next_for_another_landing(pending, landing):
-    """A link is repeated only where it leads to the same place."""
+    """A link is only repeated if it leads to the same redirect."""
     queued(pending)
     send_due()
     Delivery.objects.filter(pk=again(pending).pk).update(**landing)
@@ -261,7 +261,7 @@ def test_next_for_another_landing(pending, landing):
 
 
 def test_newest(pending, change):
-    """Under ``newest`` every message has a new link."""
+    """With the policy ``newest`` every message has a new link."""
     change(LINK_POLICY="newest")
     queued(pending)
     send_due()
@@ -272,7 +272,7 @@ def test_newest(pending, change):
 
 
 def test_no_reuse_after_a_restart(pending, clock):
-    """A link from before a withdrawal is not repeated, and the new one has a whole life."""
+    """A link from before a withdrawal is not repeated, and the new one has a full lifetime."""
     queued(pending)
     send_due()
     clock.move(hours=1)
@@ -285,7 +285,7 @@ def test_no_reuse_after_a_restart(pending, clock):
 
 
 def test_no_reuse_under_a_new_key(pending, clock, settings):
-    """A link that the current key does not make is not repeated; the new one has a whole life."""
+    """A link of a former key is not repeated, and the new one has a full lifetime."""
     queued(pending)
     send_due()
     clock.move(hours=1)
@@ -299,7 +299,7 @@ def test_no_reuse_under_a_new_key(pending, clock, settings):
 
 
 def test_no_secret_in_the_tables(pending):
-    """Neither token nor text of a message is in any row."""
+    """No row contains the token or the text of a message."""
     queued(pending)
     send_due()
     token = token_in(mail.outbox[0])
@@ -314,7 +314,7 @@ def test_no_secret_in_the_tables(pending):
 
 
 def test_schedule(pending, clock, script):
-    """A message that is not accepted is retried after 30 s, 2, 10, 30 min and 2 h, then failed."""
+    """A message is retried after 30 s, 2, 10 and 30 min and 2 h; then it has failed."""
     delivery = queued(pending)
     script.extend([ConnectionRefusedError()] * 6)
     waits = []
@@ -347,13 +347,13 @@ def test_never_past_half_of_the_links_life(pending, clock, script, change):
         send_due()
         clock.move(minutes=2.5)
     delivery.refresh_from_db()
-    # After 30 s and 2 min come 10, and the half is over after 5.
+    # The next attempt would be after 10 min, but half of the lifetime is 5 min.
     assert (delivery.attempts, delivery.state) == (3, DeliveryState.FAILED)
     assert delivery.reason == Reason.TOO_LATE
 
 
 def test_no_retry_past_half_of_the_rest_of_a_reused_link(pending, clock, script):
-    """A link that has 13 of its 24 hours left when it is asked for again is tried for 6.5."""
+    """A message that repeats a link with 13 hours left is retried for 6.5 hours."""
     queued(pending)
     send_due()
     clock.move(hours=11)
@@ -374,7 +374,7 @@ def test_no_retry_past_half_of_the_rest_of_a_reused_link(pending, clock, script)
     "error", [smtplib.SMTPSenderRefused(550, b"", "a@b.example"), ConnectionRefusedError()]
 )
 def test_a_link_that_is_late(pending, clock, script, hours, error):
-    """A message that waited too long for its first attempt has a new link, with a full lifetime."""
+    """A message whose first attempt is late gets a new link with a full lifetime."""
     queued(pending)
     script.extend([error, None])
     send_due()
@@ -387,7 +387,7 @@ def test_a_link_that_is_late(pending, clock, script, hours, error):
 
 
 def test_late_and_tried_again(pending, clock, script):
-    """A new link is retried for half of its own lifetime."""
+    """A message with a new link is retried for half of that link's lifetime."""
     queued(pending)
     script.extend([smtplib.SMTPSenderRefused(550, b"", "a@b.example"), ConnectionRefusedError()])
     send_due()
@@ -400,7 +400,7 @@ def test_late_and_tried_again(pending, clock, script):
 
 
 def test_late_and_left_by_a_courier_that_died(pending, clock):
-    """A delivery left by a courier before the hand-over gets a new link if that is late."""
+    """A late delivery gets a new link if its courier was killed before the hand-over."""
     queued(pending)
     claim = claims.claim("killed")
     assert claim
@@ -414,7 +414,7 @@ def test_late_and_left_by_a_courier_that_died(pending, clock):
 
 
 def test_late_after_an_ambiguous_attempt(pending, clock, script):
-    """A message that may have been sent is repeated unchanged, or not at all."""
+    """A late message that may have been sent is not repeated with a new link."""
     queued(pending)
     script.append(DeadlineExceeded())
     send_due()
@@ -425,7 +425,7 @@ def test_late_after_an_ambiguous_attempt(pending, clock, script):
 
 
 def test_jitter(clock, script):
-    """Messages that failed together are not tried again together."""
+    """Messages that failed at the same time are retried at different times."""
     for _ in range(10):
         queued(UserFactory.create())
     script.extend([ConnectionRefusedError()] * 10)
@@ -436,7 +436,7 @@ def test_jitter(clock, script):
 
 
 def test_ambiguous(pending, clock, script):
-    """A message that may have been accepted is repeated once, identical; then it stays unknown."""
+    """A message that may have been accepted is repeated once, unchanged; then it is unknown."""
     queued(pending)
     script.extend([DeadlineExceeded(), DeadlineExceeded()])
     assert send_due() == Tally(unsent=1)
@@ -458,7 +458,7 @@ def test_ambiguous(pending, clock, script):
 
 
 def test_an_ambiguous_attempt_then_an_accepted_one(pending, clock, script):
-    """When the repeat is accepted the message is sent, and the row counts the ambiguous attempt."""
+    """If the repeat is accepted, the message is sent; the ambiguous attempt stays counted."""
     queued(pending)
     script.append(DeadlineExceeded())
     send_due()
@@ -470,7 +470,7 @@ def test_an_ambiguous_attempt_then_an_accepted_one(pending, clock, script):
 
 
 def test_asked_to_stop(script):
-    """A courier that is to stop ends the message at hand and claims no other."""
+    """A courier that is asked to stop finishes the current message and claims no other."""
     for _ in range(3):
         queued(UserFactory.create())
     assert send_due(is_stopping=lambda: bool(ScriptedBackend.seen)) == Tally(sent=1)
@@ -479,7 +479,7 @@ def test_asked_to_stop(script):
 
 
 def test_accepted_after_all(pending, clock, script):
-    """A later success leaves no trace of the failure."""
+    """A successful retry clears the error of the first attempt."""
     delivery = queued(pending)
     script.append(ConnectionRefusedError())
     send_due()
@@ -491,7 +491,7 @@ def test_accepted_after_all(pending, clock, script):
 
 
 def test_silent_backend(pending, settings):
-    """A backend that raised nothing and returned 0 may still have sent the message."""
+    """If a backend returns 0 without an error, the result is ambiguous."""
     through(settings, "tests.mailers.LosingBackend")
     delivery = queued(pending)
     assert send_due() == Tally(unsent=1)
@@ -500,22 +500,22 @@ def test_silent_backend(pending, settings):
 
 
 def test_a_backend_that_cannot_be_made(pending, settings, caplog):
-    """With a backend that cannot be imported the message stays, and the queue rests."""
+    """If the backend cannot be imported, the message stays queued and sending is paused."""
     through(settings, "nowhere.EmailBackend")
     delivery = queued(pending)
     assert send_due() == Tally(unsent=1, paused=True)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.QUEUED, Reason.CONFIGURATION)
-    # Django 6.1 has a separate error for it.
+    # Django 6.1 raises its own error.
     error = "InvalidMailer" if django.VERSION >= (6, 1) else "ModuleNotFoundError"
     assert caplog.messages == [f"The e-mail settings do not work ({error}); sending is paused"]
 
 
-# A real SMTP server
+# SMTP
 
 
 class Mailbox:
-    """The commands that an SMTP server received, and its replies."""
+    """An SMTP server's handler, which records commands and has replies set by the tests."""
 
     def __init__(self):
         self.recipients = []
@@ -544,7 +544,7 @@ def over_smtp(settings, port):
 
 @pytest.fixture
 def mailbox(settings):
-    """An SMTP server on this machine, and Django's own backend that speaks to it."""
+    """A local SMTP server, to which Django's backend sends."""
     box = Mailbox()
     controller = Server(box)
     controller.start()
@@ -554,7 +554,7 @@ def mailbox(settings):
 
 
 def test_smtp(mailbox):
-    """Over SMTP each message has one recipient, and one connection serves a batch."""
+    """Each message has one recipient, and a batch is sent over one connection."""
     addressed = [
         "a@example.com",
         "Pending.Upper@Example.com",
@@ -575,7 +575,7 @@ def test_smtp(mailbox):
 
 
 def test_smtp_refuses_the_recipient(mailbox):
-    """5xx on RCPT is for good; the others of the batch are sent."""
+    """5xx after RCPT is permanent; the rest of the batch is sent."""
     for name in ("one", "two", "three"):
         queued(UserFactory.create(username=name))
     mailbox.answers["two@example.com"] = "550 no such user"
@@ -592,7 +592,7 @@ def test_smtp_refuses_the_recipient(mailbox):
 
 
 def test_smtp_puts_the_recipient_off(mailbox, pending):
-    """4xx on RCPT, such as greylisting, is tried again later."""
+    """4xx after RCPT, such as greylisting, is retried."""
     mailbox.answers["pending@example.com"] = "451 greylisted"
     delivery = queued(pending)
     assert send_due() == Tally(unsent=1)
@@ -605,7 +605,7 @@ def test_smtp_puts_the_recipient_off(mailbox, pending):
 
 
 def test_smtp_refuses_the_message(mailbox, pending):
-    """5xx after DATA is for good, as RFC 5321 says of every 5xx."""
+    """5xx after DATA is permanent, as every 5xx in RFC 5321."""
     mailbox.data_answer = "554 looks like spam"
     delivery = queued(pending)
     assert send_due() == Tally(unsent=1)
@@ -615,7 +615,7 @@ def test_smtp_refuses_the_message(mailbox, pending):
 
 
 def test_no_smtp_server(settings, pending):
-    """With no server at all the message stays."""
+    """Without a server the message stays queued."""
     over_smtp(settings, free_port())
     delivery = queued(pending)
     assert send_due() == Tally(unsent=1)
@@ -625,7 +625,7 @@ def test_no_smtp_server(settings, pending):
 
 
 def test_smtp_cannot_carry_a_local_part_beyond_ascii(mailbox, pending):
-    """A local part that Django's backend would turn into another mailbox is not sent at all."""
+    """A message to a local part that Django's backend would change is not sent."""
     queued(UserFactory.create(email="gr\u00fc\u00dfe@example.com"))
     queued(pending)
     assert send_due() == Tally(sent=1, unsent=1)
@@ -634,7 +634,7 @@ def test_smtp_cannot_carry_a_local_part_beyond_ascii(mailbox, pending):
     assert mailbox.recipients == ["pending@example.com"]
 
 
-# Changes in between
+# Changes between request and send
 
 
 def suppress(user):
@@ -675,7 +675,7 @@ def lose_the_address(user):
 )
 @pytest.mark.parametrize("tried", [False, True], ids=["at once", "after a failure"])
 def test_account_changed_before_the_send(pending, clock, script, meanwhile, state, reason, tried):
-    """Changes since the request are read right before each attempt, and end it."""
+    """The account is read again before each attempt, and changes may end the delivery."""
     delivery = queued(pending)
     if tried:
         script.append(ConnectionRefusedError())
@@ -692,7 +692,7 @@ def test_account_changed_before_the_send(pending, clock, script, meanwhile, stat
 
 
 def test_suppressed_under_an_old_key(pending, settings):
-    """A suppression outlives a rotation of the key."""
+    """A suppression stays effective after a rotation of the key."""
     suppress(pending)
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another"
@@ -702,15 +702,15 @@ def test_suppressed_under_an_old_key(pending, settings):
 
 
 def test_deleted_account(pending):
-    """An account that is deleted takes its deliveries along."""
+    """If an account is deleted, so are its deliveries."""
     queued(pending)
     pending.delete()
     assert send_due() == Tally()
     assert not Delivery.objects.exists()
 
 
-def test_deleted_while_carried(pending, monkeypatch):
-    """An account that is deleted between the claim and the send gets no message."""
+def test_deleted_after_the_claim(pending, monkeypatch):
+    """An account that is deleted between claim and send gets no message."""
     queued(pending)
     claim = claims.claim
 
@@ -724,7 +724,7 @@ def test_deleted_while_carried(pending, monkeypatch):
     assert mail.outbox == []
 
 
-# Poison
+# Rows that cannot be processed
 
 
 def test_poison(clock, monkeypatch, caplog):
@@ -755,7 +755,7 @@ def test_poison(clock, monkeypatch, caplog):
 
 @pytest.fixture
 def told(at_once):
-    """The arguments of each ``delivery_changed``."""
+    """The arguments of each ``delivery_changed`` signal."""
     heard = []
 
     def listen(sender, **given):
@@ -768,7 +768,7 @@ def told(at_once):
 
 
 def test_delivery_changed(pending, clock, script, told):
-    """Hosts hear what became of a delivery each time its row was written, without a secret."""
+    """The signal is sent for each change of a delivery's state."""
     delivery = queued(pending)
     told.clear()
     script.extend([ConnectionRefusedError(), None])
@@ -784,7 +784,7 @@ def test_delivery_changed(pending, clock, script, told):
 
 
 def test_delivery_changed_without_a_message(pending, confirmed, clock, told):
-    """Hosts hear of requests that were ignored and deliveries that were given up."""
+    """The signal is also sent for ignored requests and abandoned deliveries."""
     client = clients.default()
     for identity in ("pending", "pending", "confirmed"):
         engine.resend(ResendRequest(identity=identity, client=client, quiet=CONCEALED))
@@ -803,7 +803,7 @@ def test_delivery_changed_without_a_message(pending, confirmed, clock, told):
 
 
 def test_a_receiver_that_fails(pending, caplog):
-    """A receiver that fails does not keep the message from being marked as sent."""
+    """A receiver that fails does not affect the delivery's state."""
 
     def fail(sender, **given):
         raise RuntimeError

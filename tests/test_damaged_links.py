@@ -1,4 +1,4 @@
-"""Links as mail programs leave them: a genuine one opens, a random one never does."""
+"""Links that mail programs have damaged."""
 
 import logging
 import secrets
@@ -23,13 +23,13 @@ ALPHABET = string.ascii_letters + string.digits + "-_"
 
 @pytest.fixture
 def token(pending):
-    """The token in pending@example.com's message."""
+    """The token of the message to pending@example.com."""
     start(pending)
     engine.drain()
     return str(mail.outbox[0].body).partition("token=")[2][: tokens.LENGTH]
 
 
-#: The text after the page's path: t is the token, a and b are its two parts.
+#: The text after the page's path. ``t`` is the token, ``a`` and ``b`` are its two parts.
 DAMAGED = [
     "?token={t}.",
     "?token={t}%3E",
@@ -76,7 +76,7 @@ DAMAGED = [
 
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_damaged_links_open(token, client, damage):
-    """A genuine link opens in spite of what a program did to it, and its button confirms."""
+    """A damaged link opens the page, whose form has the correct token."""
     damaged = damage.format(t=token, a=token[:20], b=token[20:])
     response = client.get(f"/confirm/{damaged}")
     assert response.status_code == 200
@@ -87,7 +87,7 @@ def test_damaged_links_open(token, client, damage):
 @settings(max_examples=examples(25))
 @given(data=st.data())
 def test_any_character_outside_the_alphabet(token, data):
-    """Characters that no token has may stand anywhere in one, in every way to send it."""
+    """Characters that tokens do not contain are ignored, wherever they are inserted."""
     text = list(token)
     for _ in range(data.draw(st.integers(1, 4))):
         junk = data.draw(
@@ -106,7 +106,7 @@ def test_any_character_outside_the_alphabet(token, data):
 @settings(max_examples=examples(25))
 @given(data=st.data())
 def test_a_random_token_never_opens(token, data):
-    """A token that was never sent is foreign in any spelling, and so is a genuine one cut short."""
+    """Random and truncated tokens stay foreign."""
     dress = data.draw(st.sampled_from(DAMAGED))
     random = secrets.token_urlsafe(32)
     assert engine.inspect(dress.format(t=random, a=random, b="")).verdict is Verdict.FOREIGN
@@ -127,7 +127,7 @@ def test_a_random_token_never_opens(token, data):
     ],
 )
 def test_damaged_token_is_read_alike_when_posted(token, client, path, body, status):
-    """The button's form and a vendor's own call read a damaged token alike."""
+    """The button's form and a vendor's confirm call accept a damaged token too."""
     body = {name: value.replace("T", token) for name, value in body.items()}
     kind = "application/json" if path.startswith("/accounts") else None
     response = client.post(path, body, **({"content_type": kind} if kind else {}))
@@ -137,12 +137,12 @@ def test_damaged_token_is_read_alike_when_posted(token, client, path, body, stat
 
 @pytest.mark.parametrize("query", ["confirmation=%20T.", "x=1&amp;confirmation=3DT"])
 def test_vendor_link_redirects_with_the_token_alone(token, client, query):
-    """A vendor's own link leads on to our page with the token alone."""
+    """A vendor's link redirects to our page with only the token."""
     response = client.get(f"/auth/email-confirmation?{query.replace('T', token)}")
     assert response["Location"] == f"https://site.example/confirm/?token={token}"
 
 
 def test_renewal_of_a_damaged_link(token, clock):
-    """An expired link is renewed by a damaged token as well."""
+    """A damaged token can renew an expired link."""
     clock.move(hours=25)
     assert engine.renew(f" {token}.") is not None

@@ -1,4 +1,4 @@
-"""The hard deadline: work that blocks for ever is cut off from outside, and its thread is free."""
+"""The wall-clock deadline: work that hangs is aborted from another thread."""
 
 import contextlib
 import gc
@@ -16,13 +16,13 @@ from resend_confirmation.deadline import DeadlineExceeded, JobEnded, NotStarted,
 
 pytestmark = pytest.mark.database
 
-#: Nothing in these tests lasts so long unless it hangs.
+#: Time limit in seconds: a test that takes longer hangs.
 LONG = 30.0
 NAME = "resend-confirmation-deadline"
 
 
 def busy():
-    """The workers that have a job, of this test or of an earlier one."""
+    """Return the worker threads that have a job."""
     workers = {thread for thread in threading.enumerate() if thread.name == NAME}
     return workers - set(deadline._idle)
 
@@ -35,28 +35,28 @@ def wait_until_idle():
 
 
 class Pipe:
-    """Work that waits for a byte which never comes, and a way to close it from outside."""
+    """Work that waits for a byte, and an abort that closes the connection."""
 
     def __init__(self):
-        self.ours, self.theirs = socket.socketpair()
+        self.near, self.far = socket.socketpair()
         self.aborted = 0
 
     def read(self):
-        if not self.ours.recv(1):
+        if not self.near.recv(1):
             raise ConnectionResetError("closed from outside")
 
     def close(self):
         self.aborted += 1
-        self.ours.shutdown(socket.SHUT_RDWR)
+        self.near.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
 def pipe():
-    """A pipe, closed afterwards."""
+    """A pipe that is closed after the test."""
     made = Pipe()
     yield made
-    made.ours.close()
-    made.theirs.close()
+    made.near.close()
+    made.far.close()
 
 
 def no_abort():
@@ -64,7 +64,7 @@ def no_abort():
 
 
 def test_returns():
-    """Work that ends in time gives its result, from another thread."""
+    """The result of work that ends in time is returned; it ran in another thread."""
     here = threading.get_ident()
     there = run_with_timeout(LONG, threading.get_ident, abort=no_abort)
     assert there != here
@@ -72,7 +72,7 @@ def test_returns():
 
 
 def test_raises():
-    """An exception of the work is raised, with the frames of the work."""
+    """An exception of the work is raised with its traceback."""
 
     def work():
         raise ZeroDivisionError
@@ -84,7 +84,7 @@ def test_raises():
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
 def test_work_that_would_end_the_process(error):
-    """An exception that would end a process is an error of the work, and ends nothing."""
+    """SystemExit and KeyboardInterrupt in the work are raised as JobEnded."""
 
     def work():
         raise error
@@ -95,7 +95,7 @@ def test_work_that_would_end_the_process(error):
 
 
 def test_no_thread_for_the_work(monkeypatch):
-    """If no thread can be started the work was not begun, and the error says so."""
+    """If no thread can be started, NotStarted is raised."""
     monkeypatch.setattr(deadline, "_idle", deque())
 
     def fail(self):
@@ -107,7 +107,7 @@ def test_no_thread_for_the_work(monkeypatch):
 
 
 def test_given_up(pipe):
-    """Work that hangs is aborted once when its time is over, and its thread is free again."""
+    """Work that hangs is aborted once after the deadline, and its thread becomes idle."""
     started = time.monotonic()
     with pytest.raises(DeadlineExceeded) as caught:
         run_with_timeout(0.2, pipe.read, abort=pipe.close)
@@ -117,23 +117,23 @@ def test_given_up(pipe):
     wait_until_idle()
 
 
-def test_given_up_although_bytes_drip(pipe):
-    """A byte now and then, which renews every time-out of a socket, does not renew the deadline."""
+def test_given_up_although_bytes_arrive(pipe):
+    """Bytes that arrive slowly extend a socket's timeout, but not the deadline."""
     over = threading.Event()
 
     def drip():
-        # The abort may come between two drips: the connection is closed by then.
+        # The abort may close the connection between two bytes.
         with contextlib.suppress(BrokenPipeError):
             for _ in range(1000):
                 if over.wait(0.02):
                     return
-                pipe.theirs.send(b".")
-        # Ends work that was not aborted, so that the test fails and does not hang.
-        pipe.theirs.close()
+                pipe.far.send(b".")
+        # End work that was not aborted, so that the test fails instead of hanging.
+        pipe.far.close()
 
     def read_for_ever():
         while True:
-            pipe.ours.settimeout(LONG)
+            pipe.near.settimeout(LONG)
             pipe.read()
 
     dripper = threading.Thread(target=drip)
@@ -148,7 +148,7 @@ def test_given_up_although_bytes_drip(pipe):
 
 
 def test_work_that_cannot_be_aborted(monkeypatch):
-    """When the abort does not help the caller goes on without the work."""
+    """If the abort has no effect, the caller does not wait for the work."""
     monkeypatch.setattr(deadline, "ABORT_SECONDS", 0.05)
     release = threading.Event()
     with pytest.raises(DeadlineExceeded) as caught:
@@ -160,7 +160,7 @@ def test_work_that_cannot_be_aborted(monkeypatch):
 
 
 def test_an_abort_that_fails(pipe):
-    """An abort that fails hides nothing of what happened."""
+    """An error in the abort does not hide DeadlineExceeded."""
 
     def abort():
         pipe.close()
@@ -172,7 +172,7 @@ def test_an_abort_that_fails(pipe):
 
 
 def test_ended_at_the_last_moment():
-    """Work that succeeds as it is aborted has succeeded, and is not ambiguous."""
+    """If the work succeeds despite the abort, its result is returned."""
     release = threading.Event()
 
     def work():
@@ -183,7 +183,7 @@ def test_ended_at_the_last_moment():
 
 
 def test_heartbeats():
-    """A heartbeat is sent while the work lasts, in the caller's thread, and not for quick work."""
+    """Heartbeats are called in the caller's thread during long work, but not for short work."""
     beats = []
     go_on = threading.Event()
 
@@ -198,7 +198,7 @@ def test_heartbeats():
 
 
 def test_a_heartbeat_that_fails(pipe):
-    """A heartbeat that fails does not leave the work running without a deadline."""
+    """If a heartbeat fails, the deadline still applies."""
 
     def heartbeat():
         raise OSError("no database")
@@ -210,7 +210,7 @@ def test_a_heartbeat_that_fails(pipe):
 
 
 def test_interrupted(monkeypatch):
-    """An exception raised in the caller's wait, as by a signal's handler, waits for the work."""
+    """An exception in the caller's wait, as from a signal handler, is raised after the work."""
     go_on, waits, reached = threading.Event(), [], []
 
     class Interrupted(threading.Event):
@@ -232,14 +232,14 @@ def test_interrupted(monkeypatch):
     assert reached == ["the end of the work"]
 
 
-def test_threads_are_used_again():
-    """One thread works for all calls that come one after the other."""
+def test_threads_are_reused():
+    """Consecutive calls use one thread."""
     seen = {run_with_timeout(LONG, threading.get_ident) for _ in range(20)}
     assert len(seen) == 1
 
 
 def test_an_idle_thread_keeps_nothing():
-    """The work and its result are gone when the call is over, although the thread lives on."""
+    """An idle thread keeps no reference to the work or its result."""
 
     class Result:
         pass
@@ -255,7 +255,7 @@ def test_an_idle_thread_keeps_nothing():
 
 
 def test_work_left_to_its_thread():
-    """Without an abort the caller goes on at once when the time is over."""
+    """Without an abort the caller does not wait after the deadline."""
     release = threading.Event()
     started = time.monotonic()
     with pytest.raises(DeadlineExceeded):
@@ -267,7 +267,7 @@ def test_work_left_to_its_thread():
 
 
 def test_connections_that_cannot_be_closed(monkeypatch):
-    """A database connection that cannot be closed changes no result, and the thread is free."""
+    """An error while closing database connections does not affect the result."""
 
     def fail():
         raise OSError("already gone")

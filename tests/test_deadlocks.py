@@ -1,4 +1,4 @@
-"""Work that the database ends because of a deadlock is run again, a few times."""
+"""Work that fails because of a deadlock is retried."""
 
 import pytest
 from django.db import OperationalError, transaction
@@ -11,7 +11,7 @@ DEADLOCK = OperationalError(1213, "Deadlock found when trying to get lock")
 
 
 class Work:
-    """Work that raises the errors of a test, call by call."""
+    """Work that raises the given errors, one for each call."""
 
     def __init__(self, *errors):
         self.errors = list(errors)
@@ -28,15 +28,15 @@ def run(work):
     return database.retry_on_deadlock(work)("ann")
 
 
-def test_again():
-    """Its result is that of the run that the database let through."""
+def test_retried():
+    """The result of the first successful run is returned."""
     work = Work(*[DEADLOCK] * 4)
     assert run(work) == "done for ann"
     assert work.calls == 5
 
 
 def test_given_up():
-    """After five runs the error is raised."""
+    """After five deadlocks the error is raised."""
     work = Work(*[DEADLOCK] * 5)
     with pytest.raises(OperationalError, match="Deadlock found"):
         run(work)
@@ -44,7 +44,7 @@ def test_given_up():
 
 
 def test_another_error():
-    """An error that is not a deadlock is raised at once."""
+    """Another error is not retried."""
     work = Work(OperationalError(2013, "Lost connection"))
     with pytest.raises(OperationalError, match="Lost connection"):
         run(work)
@@ -52,7 +52,7 @@ def test_another_error():
 
 
 def test_in_a_transaction():
-    """Only the caller can repeat the caller's transaction."""
+    """Nothing is retried within the caller's transaction."""
     work = Work(DEADLOCK)
     with pytest.raises(OperationalError, match="Deadlock found"), transaction.atomic():
         run(work)

@@ -1,4 +1,4 @@
-"""The design's rules that a machine can watch over."""
+"""Rules of the design that can be tested."""
 
 import ast
 import re
@@ -25,7 +25,7 @@ GENERATED = PACKAGE / "migrations"
 
 def offenders(paths, find):
     """Return what a rule finds in each file that breaks it."""
-    # The package may be an installed wheel, elsewhere than the tests.
+    # The package may be installed outside of the repository.
     base = PACKAGE if all(path.is_relative_to(PACKAGE) for path in paths) else ROOT
     found = {str(path.relative_to(base)): find(path) for path in paths}
     return {path: faults for path, faults in found.items() if faults}
@@ -40,7 +40,7 @@ FILES = sorted(
 
 
 def vendor_of(path):
-    """Return the vendor of a file: a vendor has a module or a package of that name."""
+    """Return the vendor in whose module or package the file is."""
     place = path.relative_to(PACKAGE).parts
     name = place[1].removesuffix(".py") if place[0] == "dialects" else ""
     return name if name in VENDORS else None
@@ -61,15 +61,14 @@ def vendors_in(path):
 
 
 def test_vendors_names():
-    """No file of the package but a vendor's own dialect says a vendor's name."""
+    """Only a vendor's dialect contains the vendor's name."""
     assert len(NEUTRAL) > 100
     assert offenders(NEUTRAL, vendors_in) == {}
 
 
-#: The folders in which each file is about one vendor: its dialect, or its published clients.
+#: The folders of tests of one vendor each, of its dialect or published clients.
 FOLDERS = ("dialects", "vendor_clients")
-#: The test site mounts the dialects and names their clients; the others need whole settings, or
-#: apps of other packages, together with a real dialect.
+#: Other files that need real dialects: the test site, and tests of complete settings.
 SITE = {
     TESTS / "settings.py",
     TESTS / "urls.py",
@@ -84,21 +83,21 @@ NEUTRAL_TESTS = sorted(
 
 
 def test_vendors_names_in_tests():
-    """Tests that name a vendor are in a separate folder for vendors."""
+    """Other tests do not name a vendor."""
     assert len(NEUTRAL_TESTS) > 100
     assert offenders(NEUTRAL_TESTS, vendors_in) == {}
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_vendors_do_not_name_each_other(vendor):
-    """A dialect does not speak of another vendor."""
+    """A dialect does not name another vendor."""
     words = " ".join(path.read_text("utf-8") for path in FILES if vendor_of(path) == vendor).lower()
     assert vendor in words
     assert [other for other in VENDORS if other != vendor and other in words] == []
 
 
 def test_docstrings():
-    """Every module opens with a sentence."""
+    """The docstring of every module starts with a sentence."""
 
     def find(path):
         docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
@@ -113,7 +112,7 @@ def test_sizes():
 
 
 def test_imports_stand_at_the_top():
-    """No function imports anything, but for ``ready``, which must."""
+    """Only ``ready`` imports within a function, which Django requires."""
 
     def find(path):
         functions = [
@@ -131,12 +130,12 @@ def test_imports_stand_at_the_top():
     assert offenders(MODULES, find) == {}
 
 
-#: Fixtures and calls whose result only a database server can prove.
+#: Fixtures and calls that need to be tested on database servers.
 DATABASE = re.compile(r"transaction=True|\bcursor\(\)|\.raw\(|\bThread\(|ThreadPoolExecutor\(")
 
 
 def unmarked(path):
-    """Return the tests and helpers that touch the database's own ways without saying so."""
+    """Return the tests and helpers that match ``DATABASE`` without the marker."""
     tree = ast.parse(path.read_text("utf-8"))
     marks = [
         ast.unparse(node)
@@ -163,9 +162,9 @@ def unmarked(path):
 
 
 def test_database_tests_are_marked():
-    """Tests that commit, write SQL by hand or have threads run on the database servers too."""
+    """Tests with commits, SQL or threads are marked to run on the database servers too."""
     found = offenders(sorted(TESTS.rglob("test_*.py")), unmarked)
-    # Threads that have no database: servers, and one that makes a link.
+    # Threads without a database: servers, and one that builds a link.
     assert found == {
         "tests/dialects/test_fuzz.py": ["wsgi", "asgi"],
         "tests/test_docs.py": ["gateway"],
@@ -176,7 +175,7 @@ def test_database_tests_are_marked():
 
 
 def test_floors():
-    """Imports go down only: the contracts of import-linter hold."""
+    """The contracts of import-linter hold: a layer only imports lower ones."""
     linter = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
     if linter is None:
         pytest.skip("import-linter is not installed")
@@ -188,12 +187,12 @@ def test_floors():
 
 @pytest.mark.django_db
 def test_migrations():
-    """The migrations say what the models say."""
+    """The migrations match the models."""
     call_command("makemigrations", "resend_confirmation", check=True, dry_run=True)
 
 
 def test_texts_of_exceptions_are_not_logged():
-    """No module logs an exception but through ``failures``, which leaves its text out."""
+    """Exceptions are only logged through ``failures``, which omits their text."""
 
     def find(path):
         tree = ast.parse(path.read_text("utf-8"))

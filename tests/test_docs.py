@@ -1,4 +1,4 @@
-"""The documentation says what the code says: names, tables, links, and examples that run."""
+"""The documentation matches the code: names, tables, links and examples."""
 
 import argparse
 import ast
@@ -54,7 +54,7 @@ ROOT_PAGES = [
 ]
 PAGES = sorted([*DOCS.rglob("*.md"), *ROOT_PAGES])
 
-#: Modules of vendors, by name; every other module of ``dialects`` is what they stand on.
+#: Modules of vendors, by name; the other module of ``dialects`` is their base.
 VENDORS = {
     module.name: import_module(f"{dialects.__name__}.{module.name}")
     for module in iter_modules(dialects.__path__)
@@ -69,27 +69,27 @@ DIALECTS = {
 
 
 def page(path: str) -> str:
-    """A page's text."""
+    """Return a page's text."""
     return (REPO / path).read_text(encoding="utf-8")
 
 
 def without_code(text: str) -> str:
-    """The text with its fenced blocks left out."""
+    """Return the text without its fenced blocks."""
     return re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """The fenced blocks of a language."""
+    """Return the fenced blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def headings(text: str) -> list[str]:
-    """The headings, without their marks."""
+    """Return the headings, without their marks."""
     return re.findall(r"^#+ (.+)$", without_code(text), flags=re.MULTILINE)
 
 
 def section(text: str, heading: str) -> str:
-    """Return the text below a heading, up to the next of its level or above."""
+    """Return the text below a heading, up to the next heading of its level or above."""
     found = re.search(rf"^(#+) {re.escape(heading)}$", text, flags=re.MULTILINE)
     assert found, f"there is no heading {heading!r}"
     rest = text[found.end() :]
@@ -99,25 +99,25 @@ def section(text: str, heading: str) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of every row of every table, without rules; headers are rows like others."""
+    """Return the cells of all rows of all tables, including headers."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     return [row for row in cells if not set("".join(row)) <= set("-: ")]
 
 
 def first_cells(text: str) -> set[str]:
-    """Return the texts in backticks in the first cell of any row."""
+    """Return the texts in backticks in the first cell of each row."""
     return {name for row in rows(text) for name in re.findall(r"`([^`]+)`", row[0])}
 
 
 def slug(heading: str) -> str:
-    """The anchor of a heading, as code forges make it."""
+    """Return the anchor that code forges give to a heading."""
     text = re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", heading).lower()
     return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
 
 
 def anchors(text: str) -> set[str]:
-    """Every anchor of a page; a repeated heading gets a number."""
+    """Return all anchors of a page; a repeated heading gets a number."""
     found: list[str] = []
     for name in map(slug, headings(text)):
         count = found.count(name)
@@ -126,7 +126,7 @@ def anchors(text: str) -> set[str]:
 
 
 def relative(path: Path) -> str:
-    """A page's name for a test's id."""
+    """Return a page's name for a test's id."""
     return str(path.relative_to(REPO))
 
 
@@ -135,7 +135,7 @@ def relative(path: Path) -> str:
 
 @pytest.mark.parametrize("path", PAGES, ids=relative)
 def test_links_resolve(path):
-    """Every link to another page or heading leads there."""
+    """All links to pages and headings resolve."""
     text = path.read_text(encoding="utf-8")
     broken = []
     for target in re.findall(r"]\(([^)\s]+)\)", without_code(text)):
@@ -150,7 +150,7 @@ def test_links_resolve(path):
 
 
 def test_every_page_is_listed():
-    """Every page of docs is linked from one of the two indexes."""
+    """All pages are linked from one of the two indexes."""
     listed = {
         (index.parent / target).resolve()
         for index in (DOCS / "index.md", DOCS / "dialects/index.md")
@@ -163,7 +163,7 @@ def test_every_page_is_listed():
 
 @pytest.mark.parametrize("path", PAGES, ids=relative)
 def test_blocks_are_well_formed(path):
-    """Python blocks compile, JSON blocks parse, and every fence is closed."""
+    """Python blocks compile, JSON blocks parse, and all fences are closed."""
     text = path.read_text(encoding="utf-8")
     assert len(re.findall(r"^ *```", text, flags=re.MULTILINE)) % 2 == 0
     for block in blocks(text, "python"):
@@ -174,7 +174,7 @@ def test_blocks_are_well_formed(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=relative)
 def test_settings_in_examples_are_right(path):
-    """No example has a setting or a client that the system checks would refuse."""
+    """The settings and clients of all examples pass the system checks."""
     for block in blocks(path.read_text(encoding="utf-8"), "python"):
         for node in ast.parse(block).body:
             if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
@@ -202,8 +202,8 @@ def test_imports_in_examples_exist(path):
     assert missing == []
 
 
-def test_vendors_stand_in_their_place():
-    """Outside the dialects' pages, the README and the changelog no vendor is named."""
+def test_vendors_are_only_named_on_their_pages():
+    """Vendors are only named on dialects' pages, in the README and in the changelog."""
     assert VENDORS
     elsewhere = [p for p in PAGES if DOCS / "dialects" not in p.parents and p not in ROOT_PAGES[:2]]
     found = [
@@ -219,7 +219,7 @@ def test_vendors_stand_in_their_place():
 
 
 def test_settings_have_headings():
-    """Every setting has its heading, and every heading names a setting."""
+    """Every setting has a heading, and every heading is a setting."""
     text = page("docs/reference/settings.md")
     written = {name for name in headings(text) if name.isupper()}
     assert written == set(conf.Settings.__dataclass_fields__)
@@ -227,7 +227,7 @@ def test_settings_have_headings():
 
 @pytest.mark.parametrize("name", conf.Settings.__dataclass_fields__)
 def test_settings_defaults(name, settings):
-    """The default on the page is the one in force, and the example is accepted."""
+    """The default on the page is that of the code, and the example is accepted."""
     text = section(page("docs/reference/settings.md"), name)
     default = re.search(r"^\* Default: `(.+)`$", text, flags=re.MULTILINE)
     example = re.search(r"^\* Example: `(.+)`$", text, flags=re.MULTILINE)
@@ -244,7 +244,7 @@ def test_settings_defaults(name, settings):
 
 
 def test_client_keys_have_rows():
-    """Every key of a client has its row, with an example that is accepted."""
+    """Every key of a client has a row with a valid example."""
     text = page("docs/reference/settings.md")
     table = [row for row in rows(text[text.index("\n## Clients") :]) if len(row) == 5][1:]
     assert {row[0].strip("`") for row in table} == set(clients.Client.__dataclass_fields__)
@@ -255,7 +255,7 @@ def test_client_keys_have_rows():
 
 
 def test_pages_of_a_client_are_named():
-    """The verdicts for which a client may have a page stand in the row of 'pages'."""
+    """The row of "pages" lists the verdicts for which a client may have a page."""
     (row,) = (r for r in rows(page("docs/reference/settings.md")) if r[0] == "`pages`")
     assert set(re.findall(r"`(\w+)`", row[1])) == clients.PAGES
 
@@ -264,19 +264,19 @@ def test_pages_of_a_client_are_named():
     ("heading", "enum"), [("Outcomes", Outcome), ("Refusals", Refusal)], ids=["outcome", "refusal"]
 )
 def test_endings_have_rows(heading, enum):
-    """Every outcome and refusal has its row, with its value."""
+    """Every outcome and refusal has a row with its value."""
     table = rows(section(page("docs/reference/endings.md"), heading))[1:]
     assert {(row[0], row[1]) for row in table} == {(f"`{e.name}`", f"`{e.value}`") for e in enum}
 
 
 def test_verdicts_have_rows():
-    """Every verdict has its row."""
+    """Every verdict has a row."""
     text = section(page("docs/reference/endings.md"), "Verdicts")
     assert first_cells(text) == {verdict.name for verdict in Verdict}
 
 
 def test_kinds_have_rows():
-    """Every way of being wrong has its row."""
+    """Every kind of invalid input has a row."""
     text = section(page("docs/reference/endings.md"), "Narrower rows")
     assert first_cells(text) == {kind.value for kind in Fault}
 
@@ -290,21 +290,21 @@ def test_kinds_have_rows():
     ],
 )
 def test_states_have_rows(heading, states):
-    """Every state and reason of a row has its line."""
+    """Every state and reason has a row."""
     text = section(page("docs/reference/models.md"), heading)
     assert first_cells(text) == {state.value for state in states if state.value}
 
 
 @pytest.mark.parametrize("model", list(apps.get_app_config("resend_confirmation").get_models()))
 def test_fields_have_rows(model):
-    """Every field of a model has its row."""
+    """Every field of a model has a row."""
     text = section(page("docs/reference/models.md"), model.__name__)
     fields = {field.name for field in model._meta.concrete_fields} - {"id"}
     assert fields <= first_cells(text)
 
 
 def test_checks_have_headings():
-    """Every check id of the package has its heading, and every heading names a check."""
+    """Every check id has a heading, and every heading is a check id."""
     ids = {
         found
         for path in PACKAGE.rglob("*.py")
@@ -322,7 +322,7 @@ THREATS = [row for row in rows(page("docs/explanation/threats.md")) if row[2] !=
 
 @pytest.mark.parametrize("row", THREATS, ids=lambda row: row[0])
 def test_threats_are_proven(row):
-    """Every threat names its tests, and each of them exists."""
+    """Every threat lists tests, and all of them exist."""
     _, defence, proof = row
     assert defence
     nodes = [cell.strip("`") for cell in proof.split(", ")]
@@ -330,10 +330,10 @@ def test_threats_are_proven(row):
 
 
 def node_exists(node: str) -> bool:
-    """Return whether a test, named by its file or by a directory, exists."""
+    """Return whether the test exists in the file or directory."""
     place, *inside, name = node.split("::")
     if inside:
-        # A class inherits tests, from the contract for one.
+        # A class may inherit the test, for example from a contract.
         found_in: Any = import_module(place.removesuffix(".py").replace("/", "."))
         return callable(getattr(getattr(found_in, inside[0], None), name, None))
     path = REPO / place
@@ -350,27 +350,27 @@ def test_security_is_linked():
 
 
 def test_signals_have_headings():
-    """Every signal has its heading."""
+    """Every signal has a heading."""
     names = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
     assert names
     assert set(headings(page("docs/reference/signals.md"))) == names | {"Signals"}
 
 
 def test_carriers_have_rows():
-    """Every carrier has its row and its heading."""
+    """Every carrier has a row and a heading."""
     text = page("docs/how-to/carriers.md")
     assert first_cells(text) == set(CARRIERS)
     assert set(CARRIERS) <= set(headings(text))
 
 
 def test_carriers_of_the_setting():
-    """The setting's own section names every carrier that has a short name."""
+    """The section of the setting lists all carriers that have a short name."""
     text = section(page("docs/reference/settings.md"), "CARRIER")
     assert set(re.findall(r'`"(\w+)"`', text.partition("\n* Takes")[0])) == set(CARRIERS)
 
 
 def test_floors_equal_the_contract():
-    """The table of floors is import-linter's contract, from the highest floor to the lowest."""
+    """The table of layers matches import-linter's contract, from top to bottom."""
     text = section(page("docs/explanation/design-decisions.md"), "Imports go down only")
     written = [set(re.findall(r"`(\w+)`", row[1])) for row in rows(text)[1:]]
     contracts = tomllib.loads(page("pyproject.toml"))["tool"]["importlinter"]["contracts"]
@@ -379,7 +379,7 @@ def test_floors_equal_the_contract():
 
 
 def test_services_have_rows():
-    """Every service that a marker of the tests needs has its row in the README."""
+    """Every service that tests need has a row in the README."""
     markers = tomllib.loads(page("pyproject.toml"))["tool"]["pytest"]["ini_options"]["markers"]
     needed = {name for name, _, what in (m.partition(": ") for m in markers) if "needs" in what}
     text = section(page("README.md"), "Run the tests")
@@ -389,21 +389,21 @@ def test_services_have_rows():
 
 
 def subcommands() -> dict[str, argparse.ArgumentParser]:
-    """The parsers of the command, by name."""
+    """Return the parsers of the subcommands, by name."""
     parser = Command().create_parser("manage.py", "resend_confirmation")
     (action,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     return action.choices
 
 
 def test_subcommands_have_headings():
-    """Every subcommand has its heading."""
+    """Every subcommand has a heading."""
     written = set(headings(page("docs/reference/command.md")))
     assert written == set(subcommands()) | {"Command"}
 
 
 @pytest.mark.parametrize("name", sorted(subcommands()))
 def test_options_have_rows(name):
-    """Every option of a subcommand has its row."""
+    """Every option of a subcommand has a row."""
     own = {
         option
         for action in subcommands()[name]._actions
@@ -433,13 +433,13 @@ def test_options_have_rows(name):
     ],
 )
 def test_api_is_named(heading, names):
-    """Every public name of Python's side stands in its section."""
+    """Every public name of the Python API is in its section."""
     text = section(page("docs/reference/api.md"), heading)
     assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
 
 
 def test_functions_of_the_api_exist():
-    """Every function of the engine on the page exists."""
+    """All functions of the engine on the page exist."""
     text = section(page("docs/reference/api.md"), "More of the engine")
     named = {cell.partition("(")[0] for cell in first_cells(text)}
     assert named
@@ -451,14 +451,14 @@ def test_functions_of_the_api_exist():
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_vendors_have_pages(vendor):
-    """Every vendor's module has its page of the same name, with the usual sections."""
+    """Every vendor's module has a page of the same name, with the usual sections."""
     names = headings(page(f"docs/dialects/{vendor}.md"))
     usual = ["Request", "Answers", "After the click", "Settings for its clients", "CORS"]
     assert [name for name in [*usual, "The vendor's clients"] if name not in names] == []
 
 
 def written_key(cell: str) -> object:
-    """The key of a table's row as a dialect writes it: an ending, or narrower."""
+    """Return the key of a table's row as in a dialect's code: an ending, or narrower."""
     found = re.fullmatch(r"`(\w+)`(?: \((\w+)(?:, (\w+))?\))?", cell)
     assert found, cell
     ending = next(ending for ending in ENDINGS if ending.name == found[1])
@@ -468,7 +468,7 @@ def written_key(cell: str) -> object:
 
 
 def written_answer(row: list[str]) -> object:
-    """The answer in a row: status, code and text, or quiet."""
+    """Return the answer in a row: status, code and text, or quiet."""
     _, status, code, text, _ = row
     if status == "quiet":
         assert not code + text
@@ -477,13 +477,13 @@ def written_answer(row: list[str]) -> object:
 
 
 def vendor_of(view: type[ResendView]) -> str:
-    """The name of a vendor's module, which may be a package."""
+    """Return the name of a vendor's module, which may be a package."""
     return view.__module__.removeprefix(f"{dialects.__name__}.").partition(".")[0]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_answers_equal_the_code(dialect):
-    """A dialect's table on its page is its table in the code, row by row, each with a source."""
+    """The table on a dialect's page matches that in the code, and each row has a source."""
     view = DIALECTS[dialect]
     path = f"docs/dialects/{vendor_of(view)}.md"
     table = rows(section(page(path), dialect))
@@ -496,7 +496,7 @@ def test_answers_equal_the_code(dialect):
 
 
 def test_matrix_equals_the_code():
-    """The matrix has a column for each dialect and the status of each ending."""
+    """The matrix has a column for each dialect, with the status of each ending."""
     header, *table = rows(section(page("docs/dialects/index.md"), "Matrix"))
     columns = [cell.strip("`") for cell in header[1:]]
     assert sorted(columns) == sorted(DIALECTS)
@@ -509,21 +509,21 @@ def test_matrix_equals_the_code():
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_dialects_are_listed(dialect):
-    """Every dialect stands in the README, the list and the changelog, with its path."""
+    """Every dialect is in the README, the list and the changelog, with its path."""
     module = VENDORS[vendor_of(DIALECTS[dialect])]
     (pattern,) = (p for p in module.urlpatterns if p.name == dialect)
     path = re.sub(r"<\w+:", "<", str(pattern.pattern))
     for name in ("README.md", "docs/dialects/index.md"):
         (row,) = (r for r in rows(page(name)) if r[0] != "Ending" and r[1] == f"`{dialect}`")
         assert re.findall(r"`(?:POST )?([^`]+)`", row[2]) == [path]
-    # The last row is that of the list, which has the module as well.
+    # The last row is from the list, which also has the module.
     assert row[3] == f"`{module.__name__}`"
     assert f"* **{dialect}**: `POST {path}`" in page("CHANGELOG.md")
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/how-to/install.md"])
 def test_whether_it_can_be_had_from_pypi(name):
-    """While the changelog has nothing released, the pages say so and install from a clone."""
+    """While the changelog has no release, the pages say so and install from a clone."""
     is_released = re.search(r"^## \d+\.\d+\.\d+ — \d{4}-", page("CHANGELOG.md"), re.MULTILINE)
     text = page(name)
     assert ("is not released yet" in text) is not bool(is_released)
@@ -536,7 +536,7 @@ def test_whether_it_can_be_had_from_pypi(name):
 
 @pytest.mark.parametrize("last", ["demo", "pytest"])
 def test_readme_commands_are_one_line(last):
-    """Each of the two commands is one line, and installs an extra that exists."""
+    """Both commands are one line and install an extra that exists."""
     (line,) = re.findall(rf"^python3 -m venv .* {last}(?: -.*)?$", page("README.md"), re.MULTILINE)
     (extra,) = re.findall(r"'\.\[(\w+)]'", line)
     project = tomllib.loads(page("pyproject.toml"))["project"]
@@ -545,7 +545,7 @@ def test_readme_commands_are_one_line(last):
 
 @pytest.mark.django_db
 def test_readme_request(client):
-    """The README's request is answered as it says."""
+    """The README's request gets the response that it shows."""
     text = page("README.md").partition("\n## One request\n")[2].partition("\n## ")[0]
     (asked,) = re.findall(r"-d '(.+)'$", text, flags=re.MULTILINE)
     PendingFactory.create(email=json.loads(asked)["email"])
@@ -555,7 +555,7 @@ def test_readme_request(client):
 
 
 def test_promises_are_proven():
-    """Every promise of the README names tests or benchmarks that exist."""
+    """Every promise of the README lists tests or benchmarks that exist."""
     table = rows(section(page("README.md"), "What it promises"))[1:]
     named = [name for row in table for name in re.findall(r"`([^`]+)`", row[2])]
     assert len(named) >= len(table) > 5
@@ -563,9 +563,9 @@ def test_promises_are_proven():
 
 
 def test_source_distribution_is_complete():
-    """The sdist has every page, and all files that tox copies to test the wheel."""
+    """The sdist has all pages, and the files that tox copies to test the wheel."""
     build = tomllib.loads(page("pyproject.toml"))["tool"]["hatch"]["build"]["targets"]
-    # Hatch adds the one that says what to include.
+    # Hatch always includes pyproject.toml.
     included = {path.removeprefix("/") for path in build["sdist"]["include"]} | {"pyproject.toml"}
     copied = set(re.findall(r"\{tox_root}/(\S+)", page("tox.ini")))
     assert {"tests", "docs"} <= copied
@@ -575,10 +575,10 @@ def test_source_distribution_is_complete():
 @pytest.mark.server
 @pytest.mark.django
 def test_readme_site_passes_its_checks(tmp_path):
-    """A new project with nothing but the README's lines hears what they say, and migrates."""
+    """In a new project the README's lines pass the checks that it mentions, and migrate."""
     project = NewProject(tmp_path)
     in_settings, in_urls, at_sign_up = blocks(page("README.md"), "python")
-    # Some sites have tuples, and a list cannot be added to one.
+    # INSTALLED_APPS may be a tuple.
     project.append("settings.py", "INSTALLED_APPS = tuple(INSTALLED_APPS)", in_settings)
     project.append("urls.py", "urlpatterns = tuple(urlpatterns)", in_urls)
     project.write("accounts.py", at_sign_up)
@@ -597,13 +597,13 @@ def test_readme_site_passes_its_checks(tmp_path):
     project.manage("shell", "-c", sign_up)
 
 
-#: The package that a host would write by the how-to, whose own tests run with ours.
+#: The host's package of the how-to, whose tests are part of this suite.
 SHOP = Path(__file__).parent / "custom_dialects" / "shop"
 HOW_TO_ADD = "docs/how-to/add-a-dialect.md"
 
 
 def test_how_to_shows_what_is_tested():
-    """The how-to's code is that of the host's package: whole files, and the end of one."""
+    """The how-to's code matches the host's package: whole files, and the end of one."""
     acme, its_test, urls, targeted, second = blocks(page(HOW_TO_ADD), "python")
     assert acme == (SHOP / "acme.py").read_text("utf-8")
     assert its_test == (SHOP / "test_acme.py").read_text("utf-8")
@@ -617,7 +617,7 @@ def test_how_to_shows_what_is_tested():
 
 
 def module_of(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A module with ``source``, importable while the test runs."""
+    """Make a module with ``source`` importable during the test."""
     module = ModuleType(name)
     monkeypatch.setitem(sys.modules, name, module)
     exec(compile(source, name, "exec"), vars(module))
@@ -625,11 +625,11 @@ def module_of(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> Module
 
 
 def test_store_of_the_how_to(db, settings, monkeypatch):
-    """The account store that the how-to shows finds, confirms and lists by the host's field."""
+    """The how-to's account store finds, confirms and lists by the host's field."""
     (source,) = (
         b for b in blocks(page("docs/how-to/account-stores.md"), "python") if "FieldStore" in b
     )
-    # Django's user has no such field; one of its flags stands in.
+    # Django's user lacks the how-to's field, so another flag is used.
     module_of("shop_stores", source.replace("email_is_confirmed", "is_staff"), monkeypatch)
     settings.RESEND_CONFIRMATION = {
         **settings.RESEND_CONFIRMATION,
@@ -653,7 +653,7 @@ EMAIL_BACKENDS = "docs/reference/email-backends.md"
 
 
 def test_providers_are_named():
-    """Every provider that a tweak is for has its row, and no other; each answer is named."""
+    """The table lists exactly the providers with special code, and their responses."""
     text = section(page(EMAIL_BACKENDS), "Providers")
     assert first_cells(text) == set(anymail_options._ESP_TWEAKS)
     for (_, status), code in anymail_options._DUPLICATE_RESPONSES.items():
@@ -661,7 +661,7 @@ def test_providers_are_named():
 
 
 class Gateway(BaseHTTPRequestHandler):
-    """The gateway of the page's example: answers as the test says, or hangs up or stays silent."""
+    """The gateway of the page's example, which responds, hangs up or hangs as a test prescribes."""
 
     answers: ClassVar[list[int | None]] = []
     requests: ClassVar[list[tuple[str, str, Message]]] = []
@@ -682,12 +682,12 @@ class Gateway(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_):
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def gateway(settings, monkeypatch):
-    """Make the site send through the backend that the page shows, to a gateway that answers."""
+    """Configure the page's e-mail backend, and start its gateway."""
     (source,) = blocks(page(EMAIL_BACKENDS), "python")
     module_of("shop_gateway", source, monkeypatch)
     through(settings, "shop_gateway.GatewayBackend")
@@ -713,7 +713,7 @@ def gateway(settings, monkeypatch):
     ],
 )
 def test_backend_of_the_page(status, state, reason, gateway, pending):
-    """The backend that the page shows is classified as the page says, by each answer."""
+    """The gateway's responses are classified as the page says."""
     gateway.answers[:] = [status]
     delivery = queued(pending)
     engine.drain()
@@ -725,7 +725,7 @@ def test_backend_of_the_page(status, state, reason, gateway, pending):
 
 
 def test_backend_of_the_page_over_a_batch(gateway, pending, change):
-    """Messages share a connection, and one that was not answered is repeated with its key."""
+    """Messages share a connection, and a repeat after a lost response has the same key."""
     change(SEND_DEADLINE=1)
     gateway.answers[:] = [202, 202, None, 202]
     for each in (UserFactory.create(), UserFactory.create(), pending):
@@ -741,7 +741,7 @@ def test_backend_of_the_page_over_a_batch(gateway, pending, change):
 
 
 def test_backend_of_the_page_without_a_gateway(gateway, pending, settings):
-    """A gateway that cannot be reached leaves nothing ambiguous."""
+    """If the gateway cannot be reached, the result is not ambiguous."""
     settings.MAIL_GATEWAY = f"127.0.0.1:{free_port()}"
     delivery = queued(pending)
     engine.drain()

@@ -1,4 +1,4 @@
-"""The gate before the mail server: one message to an address in a cooldown, of any origin."""
+"""The gate before each send: one message to an address within a cooldown, of any origin."""
 
 import smtplib
 from collections import Counter
@@ -34,7 +34,7 @@ def ask(identity=ADDRESS, quiet=frozenset()):
 
 @pytest.fixture
 def carried(clock):
-    """Drain every ten seconds for some minutes; return when messages went out."""
+    """Return a function that drains every 10 s for some minutes and returns the times of sends."""
 
     def carry(minutes):
         times = []
@@ -52,11 +52,11 @@ def gaps(times):
     return [later - earlier for earlier, later in pairwise(times)]
 
 
-# A confirmation
+# One account
 
 
-def test_five_starts_with_a_courier_at_work(clock, carried):
-    """One message now, one a cooldown later; those in between are superseded."""
+def test_five_starts_with_a_running_courier(clock, carried):
+    """The first and the last message are sent, a cooldown apart; the others are superseded."""
     user = UserFactory.create(email=ADDRESS)
     start(user)
     engine.drain()
@@ -72,8 +72,8 @@ def test_five_starts_with_a_courier_at_work(clock, carried):
     assert Confirmation.objects.get().last_delivery_state == DeliveryState.SENT
 
 
-def test_five_starts_before_a_courier_comes(clock, carried):
-    """The newest has the slot of the first and goes at once, alone."""
+def test_five_starts_before_a_courier_runs(clock, carried):
+    """Only the newest message is sent, at once, since it takes over the first one's slot."""
     user = UserFactory.create(email=ADDRESS)
     for _ in range(5):
         start(user)
@@ -83,7 +83,7 @@ def test_five_starts_before_a_courier_comes(clock, carried):
 
 
 def test_requests_of_an_outage(pending, clock, script, carried):
-    """Messages requested while the mail server was away are sent once it is back, once."""
+    """Of the messages requested during an outage of the mail server, only one is sent after it."""
     script.extend([ConnectionRefusedError()] * 5)
     for _ in range(5):
         ask("pending")
@@ -92,12 +92,12 @@ def test_requests_of_an_outage(pending, clock, script, carried):
     times = carried(30)
     assert len(times) == 1
     assert Counter(Delivery.objects.values_list("state", flat=True)) == {"sent": 1, "superseded": 4}
-    # Those that were superseded cost the hour nothing.
+    # Superseded messages do not count.
     assert Cooldown.objects.get().hour_count == 1
 
 
 def test_an_ambiguous_attempt_that_was_superseded(pending, clock, script):
-    """A message that may have been sent ends as unknown and is not repeated."""
+    """If a newer message supersedes an ambiguous one, that is unknown and is not repeated."""
     script.append(TimeoutError("lost"))
     ask("pending")
     first = claims.claim("killed")
@@ -115,7 +115,7 @@ def test_an_ambiguous_attempt_that_was_superseded(pending, clock, script):
 
 
 def test_a_courier_that_was_killed(clock, script):
-    """While it is unknown whether a message went out another account's waits; its repeat may go."""
+    """After an ambiguous send the repeat is sent, and another account's message waits."""
     one, two = (PendingFactory.create(email=ADDRESS) for _ in range(2))
     accounts = {a.user.pk: a for a in find_accounts(ADDRESS)}
     engine.send_to(accounts[one.pk])
@@ -138,7 +138,7 @@ def test_a_courier_that_was_killed(clock, script):
 
 
 def test_refused_message_delays_no_other(clock, script):
-    """The next may leave at once when nothing went out."""
+    """If a message is refused, the next one can be sent at once."""
     one, two = (PendingFactory.create(email=ADDRESS) for _ in range(2))
     script.append(smtplib.SMTPRecipientsRefused({ADDRESS: (550, b"no")}))
     for account in find_accounts(ADDRESS):
@@ -148,7 +148,7 @@ def test_refused_message_delays_no_other(clock, script):
     assert one != two
 
 
-# Addresses that accounts share
+# Accounts that share an address
 
 
 def by_dialect(accounts, users):
@@ -181,7 +181,7 @@ def by_admin(accounts, users):
     "how", [by_dialect, by_quiet_dialect, by_start, by_command, by_bulk, by_admin]
 )
 def test_accounts_that_share_an_address(how, clock, carried):
-    """However they were asked for, one message leaves in each cooldown; each can be confirmed."""
+    """Each account gets a message, one in each cooldown, however they were requested."""
     users = [PendingFactory.create(email=ADDRESS) for _ in range(3)]
     how(find_accounts(ADDRESS), users)
     assert Delivery.objects.exclude(reason=Reason.TURN).count() == 1
@@ -196,7 +196,7 @@ def test_accounts_that_share_an_address(how, clock, carried):
 
 
 def test_the_newest_account_first(clock, carried):
-    """The last sign-up is sent first, then the others, newest first."""
+    """Messages are sent to the newest account first."""
     users = [PendingFactory.create(email=ADDRESS) for _ in range(4)]
     ask()
     carried(10)
@@ -205,7 +205,7 @@ def test_the_newest_account_first(clock, carried):
 
 
 def test_renewed(clock, carried):
-    """The page of an expired link obeys the same slots."""
+    """A renewal of an expired link uses the same slots."""
     for _ in range(2):
         PendingFactory.create(email=ADDRESS)
     ask()
@@ -217,7 +217,7 @@ def test_renewed(clock, carried):
 
 
 def test_many_accounts(clock, carried):
-    """Thirty accounts get no more than one would: five messages an hour, twelve a day."""
+    """30 accounts that share an address get 5 messages an hour and 12 a day, like one account."""
     for _ in range(10):
         start(UserFactory.create(email=ADDRESS))
     for _ in range(20):
@@ -239,7 +239,7 @@ def test_many_accounts(clock, carried):
 
 
 def test_requests_without_an_account_delay_a_sign_up_by_one_gap(clock, carried):
-    """A stranger who used up the day of an address does not keep its first message waiting."""
+    """Requests before the sign-up delay its message by at most one gap of the cooldown."""
     for _ in range(12):
         ask("new@example.com", quiet=CONCEALED)
         engine.drain()

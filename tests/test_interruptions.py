@@ -1,4 +1,4 @@
-"""Interruptions from outside, such as a signal, wait until the current message is finished."""
+"""Signals during a send take effect after the current message."""
 
 import signal
 import threading
@@ -27,7 +27,7 @@ LONG = 30.0
 
 
 class SoftLimitError(Exception):
-    """The exception that a task queue raises in the middle of a task."""
+    """An exception like that of a task queue's soft time limit."""
 
 
 def refuse(number, frame):
@@ -36,7 +36,7 @@ def refuse(number, frame):
 
 @contextmanager
 def handled(number, handler):
-    """``handler`` for a signal, and what was there before afterwards."""
+    """Set a signal's handler, and restore the previous one afterwards."""
     before = signal.signal(number, handler)
     try:
         yield
@@ -46,19 +46,19 @@ def handled(number, handler):
 
 
 class Interrupted(EmailBackend):
-    """Sends slowly, with an alarm in the middle."""
+    """Raises SIGALRM in the main thread during each send."""
 
     def send_messages(self, messages):
         sent = super().send_messages(messages)
         came = threading.Event()
-        # The main thread waits for this one.
+        # The main thread waits for this thread.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
         came.wait(0.2)
         return sent
 
 
 class Slow(EmailBackend):
-    """Sends for as long as a timer runs."""
+    """Sends as soon as the timer has expired."""
 
     def send_messages(self, messages):
         until = time.monotonic() + LONG
@@ -69,7 +69,7 @@ class Slow(EmailBackend):
 
 @pytest.fixture
 def interrupted(db, settings):
-    """Two messages due, through a backend that is interrupted over each."""
+    """Queue two messages for a backend that raises SIGALRM during each send."""
     through(settings, "tests.test_interruptions.Interrupted")
     for _ in range(2):
         queued(UserFactory.create())
@@ -81,8 +81,8 @@ def states():
 
 @pytest.mark.parametrize("drain", [engine.drain, lambda: engine.drain_all(threading.Event())])
 def test_a_handler_that_raises(interrupted, drain, monkeypatch):
-    """The message under way is marked, no other is begun, and the caller sees the exception."""
-    # They would close the test's own connection.
+    """The current message is sent and stored, no other is started, and the exception is raised."""
+    # The real functions would close the test's connection.
     monkeypatch.setattr(loop, "close_old_connections", lambda: None)
     monkeypatch.setattr(loop, "connections", SimpleNamespace(close_all=lambda: None))
     with handled(signal.SIGALRM, refuse), pytest.raises(SoftLimitError):
@@ -93,7 +93,7 @@ def test_a_handler_that_raises(interrupted, drain, monkeypatch):
 
 @pytest.mark.parametrize("seconds", [0.05, 0.5])
 def test_a_timer(pending, settings, seconds):
-    """A limit that comes in the middle of a slow send ends the work after the message."""
+    """A time limit that expires during a slow send takes effect after it."""
     through(settings, "tests.test_interruptions.Slow")
     queued(pending)
     with handled(signal.SIGALRM, refuse):
@@ -109,7 +109,7 @@ def test_a_timer(pending, settings, seconds):
 
 
 def test_a_handler_that_returns(interrupted):
-    """A handler that raises nothing is called between two messages, and the work goes on."""
+    """A handler that returns is called after the current message, and the round continues."""
     seen = []
     with handled(signal.SIGALRM, lambda number, frame: seen.append((number, states()))):
         engine.drain()
@@ -121,7 +121,7 @@ def test_a_handler_that_returns(interrupted):
 
 
 def test_in_the_middle_of_a_mark(pending, monkeypatch):
-    """A signal that comes while the row is written does not keep it from being written."""
+    """A signal while the result is stored takes effect afterwards."""
     queued(pending)
     held = claims._held
 
@@ -136,7 +136,7 @@ def test_in_the_middle_of_a_mark(pending, monkeypatch):
 
 
 def test_the_second_time():
-    """A second request to stop does not wait."""
+    """A second signal takes effect at once."""
     reached = []
 
     def ask_twice():
@@ -152,7 +152,7 @@ def test_the_second_time():
 
 
 def test_raised_in_the_wait_itself():
-    """An exception in a wait that does not come from a signal is raised when the work has ended."""
+    """An exception raised while waiting for the work is raised after it."""
     reached: list[object] = []
     go_on = threading.Event()
 
@@ -175,7 +175,7 @@ def test_raised_in_the_wait_itself():
 
 
 def test_the_second_time_with_a_handler_that_returns():
-    """It is called for both requests, and again for the one that the context still holds."""
+    """After a second signal the handler is called for both, and at the end for the first again."""
     seen = []
     with handled(signal.SIGINT, lambda number, frame: seen.append(number)), Held():
         signal.raise_signal(signal.SIGINT)
@@ -186,7 +186,7 @@ def test_the_second_time_with_a_handler_that_returns():
 
 
 def test_a_signal_that_would_end_the_process(monkeypatch):
-    """Without a handler of Python's, it takes effect at the end of the context."""
+    """A signal with the default action takes effect at the end of the context."""
     raised = []
     send = signal.raise_signal
     monkeypatch.setattr(

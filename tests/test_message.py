@@ -1,4 +1,4 @@
-"""Contents of a message: its origin, its number, and its language."""
+"""Contents of a message: its host, number and language."""
 
 import re
 from urllib.parse import urlsplit
@@ -22,20 +22,20 @@ pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 @pytest.fixture(autouse=True)
 def restored_language():
-    """LocaleMiddleware leaves its choice in the thread."""
+    """Deactivate the language that LocaleMiddleware left active."""
     yield
     translation.deactivate()
 
 
 def carried():
-    """The newest message and the link in it."""
+    """Send queued messages; return the newest one and its link."""
     engine.drain()
     letter = mail.outbox[-1]
     (link,) = re.findall(r"https?://\S+/confirm/\?\S+", str(letter.body))
     return letter, link
 
 
-# Origin
+# Host
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def carried():
 )
 @pytest.mark.parametrize("whose", ["site", "client"])
 def test_base_url(pending, change, base, host, page, whose):
-    """Link, text and Message-ID have the host as in URLs, the site's or the client's own."""
+    """Link, text and Message-ID have the host of the site's or client's base URL, in ASCII."""
     change(**{"BASE_URL": base} if whose == "site" else {})
     change(CLIENTS=[{"name": "a", **({"base_url": base} if whose == "client" else {})}])
     start(pending, client="a")
@@ -75,7 +75,7 @@ def test_script_name_without_a_slash(pending, settings):
 
 
 def test_headers(pending, change, clock):
-    """No program answers a message, Gmail can sort complaints, and people's answers have a way."""
+    """Headers prevent automatic replies, identify the client to Gmail, and set Reply-To."""
     change(REPLY_TO="Help <help@site.example>")
     start(pending)
     letter, _ = carried()
@@ -91,7 +91,7 @@ def test_headers(pending, change, clock):
 
 
 def test_second_message(pending, clock):
-    """A resend says which message it is, in its subject and text, so that Gmail folds neither."""
+    """Subject and text of a resend have its number, so that Gmail does not collapse it."""
     start(pending, time_zone="Asia/Tokyo")
     first, _ = carried()
     clock.move(minutes=90)
@@ -111,7 +111,7 @@ BLANKS = ["\t", "\r", "\n", " ", " \r\n\t"]
 @pytest.mark.parametrize("blanks", BLANKS, ids=repr)
 @pytest.mark.parametrize("before", [True, False])
 def test_blanks_around_an_address(pending, blanks, before):
-    """Characters that a keyboard adds around an address are removed, in every call."""
+    """Whitespace around an address is removed, in requests, the command and ``start``."""
     typed = f"{blanks}pending@example.com" if before else f"pending@example.com{blanks}"
     for quiet in (frozenset(), CONCEALED):
         Cooldown.objects.all().delete()
@@ -131,7 +131,7 @@ def test_blanks_around_an_address(pending, blanks, before):
     ]
 
 
-# In which language
+# Language
 
 
 GERMAN = "Bitte bestätigen Sie Ihre E-Mail-Adresse"
@@ -139,7 +139,7 @@ ENGLISH = "Please confirm your e-mail address"
 SPANISH = "Por favor, confirme su dirección de correo electrónico"
 FRENCH = "Veuillez confirmer votre adresse e-mail"
 PORTUGUESE = "Por favor, confirme seu endereço de e-mail"
-#: A page is asked for by a browser of yet another language.
+#: The browser that opens the page prefers another language.
 BROWSER = {"accept-language": "pt-BR, en;q=0.5"}
 
 
@@ -159,7 +159,7 @@ BROWSER = {"accept-language": "pt-BR, en;q=0.5"}
 @pytest.mark.parametrize("quiet", [frozenset(), CONCEALED], ids=["candid", "quiet"])
 @pytest.mark.parametrize("middleware", [True, False])
 def test_language(settings, sign_up, call, browser, subject, lang, quiet, middleware):
-    """The call's language goes first, then the account's, then the browser's; the page's is it."""
+    """The language is that of the call, account or browser, in this order; the page keeps it."""
     settings.LANGUAGES = [(code, code) for code in ("de", "en", "es", "fr", "pt-br")]
     if middleware:
         settings.MIDDLEWARE = ["django.middleware.locale.LocaleMiddleware", *settings.MIDDLEWARE]
@@ -183,12 +183,12 @@ def test_language(settings, sign_up, call, browser, subject, lang, quiet, middle
 
 
 def of(header):
-    """The value that a dialect reads from a header."""
+    """Return the value that a dialect reads from the header."""
     return accepted_language(RequestFactory().get("/", headers={"accept-language": header}))
 
 
 def test_renewal_keeps_the_language(clock, client):
-    """A new link, the page that announces it and a dead link's field stay in the language."""
+    """A renewal keeps the language, in the page and the message."""
     start(UserFactory.create(), language="de", time_zone="Asia/Tokyo")
     token = carried()[1].partition("token=")[2]
     ready = client.get("/confirm/", {"token": token}, headers=BROWSER).content.decode()
@@ -201,7 +201,7 @@ def test_renewal_keeps_the_language(clock, client):
 
 @pytest.mark.parametrize("middleware", [True, False])
 def test_foreign_pages_are_the_browsers(settings, client, middleware):
-    """A link that was never sent is answered in the browser's language."""
+    """The page of an unknown link is in the browser's language."""
     if middleware:
         settings.MIDDLEWARE = ["django.middleware.locale.LocaleMiddleware", *settings.MIDDLEWARE]
     page = client.get("/confirm/", {"token": "x" * 43}, headers=BROWSER)

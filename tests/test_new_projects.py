@@ -1,4 +1,4 @@
-"""How-tos followed literally: each in a new project that has nothing else."""
+"""How-tos, each followed literally in a new project."""
 
 import os
 import re
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.django, pytest.mark.server]
 
 MAILERS = django.VERSION >= (6, 1)
 
-#: The smallest useful setting, for how-tos that leave it as it is.
+#: The minimal setting, for how-tos that do not show it.
 SMALLEST = """
 RESEND_CONFIRMATION = {
     "BASE_URL": "https://site.example",
@@ -34,7 +34,7 @@ def project(tmp_path: Path) -> NewProject:
 
 
 def test_openapi(project):
-    """The command of the how-to writes the document, and nothing in it is wrong or guessed."""
+    """The how-to's command writes the OpenAPI document without warnings."""
     in_settings, in_urls, *_ = blocks(page("docs/how-to/openapi.md"), "python")
     command, _ = blocks(page("docs/how-to/openapi.md"), "console")
     project.append("settings.py", in_settings, SMALLEST)
@@ -49,7 +49,7 @@ CODES = "docs/how-to/issue-authorization-codes.md"
 
 
 def test_authorization_codes(project):
-    """No check complains before the first migration; then only of the Application yet to be."""
+    """After the how-to's steps the checks only report that the Application is missing."""
     in_settings, *_ = blocks(page(CODES), "python")
     _, migrate = blocks(page(CODES), "console")
     project.append("settings.py", in_settings)
@@ -71,7 +71,7 @@ def test_authorization_codes(project):
     assert "resend_confirmation.W02" not in project.manage("check", "--database", "default")
 
 
-#: Keeps messages in the folder ``sent``.
+#: Stores messages in the folder ``sent``.
 TO_FILES = """
 MAILERS = {
     "default": {
@@ -93,7 +93,7 @@ start(User.objects.create_user("ann", "ann@example.com"))
 
 
 def test_carrier_tasks(project):
-    """Signing up enqueues a task; the worker runs it, and the message is sent by it alone."""
+    """A sign-up enqueues a task, and the how-to's worker sends the message."""
     text = page("docs/how-to/carriers.md")
     tasks = text[text.index("## tasks") : text.index("## celery")]
     settings, apps_before = blocks(tasks, "python")
@@ -110,7 +110,7 @@ def test_carrier_tasks(project):
     project.manage("shell", "-c", SIGN_UP)
     sent = project.folder / "sent"
     assert not sent.exists()
-    # As it says, but until there is nothing left to do.
+    # The how-to's command, with options to exit when the queue is empty.
     project.run(*worker.split()[1:], "--batch", "--no-startup-delay")
     (message,) = sent.iterdir()
     assert "To: ann@example.com" in message.read_text("utf-8")
@@ -118,7 +118,7 @@ def test_carrier_tasks(project):
 
 @pytest.mark.redis
 def test_carrier_celery(project, monkeypatch):
-    """Signing up publishes a task to the site's broker; the worker of the how-to sends."""
+    """A sign-up publishes a task, and the how-to's worker sends the message."""
     text = page("docs/how-to/carriers.md")
     settings, application, init, _ = blocks(
         text[text.index("## celery") : text.index("## none")], "python"
@@ -136,13 +136,13 @@ def test_carrier_celery(project, monkeypatch):
     project.append("__init__.py", init)
     assert "(resend_confirmation.W035)" not in project.ask("manage.py", "check", "--deploy").stderr
     project.manage("shell", "-c", SIGN_UP)
-    # A worker that ends once the queue is empty.
+    # A worker that exits after the task.
     project.run("-c", WORKER)
     (message,) = (project.folder / "sent").iterdir()
     assert "To: ann@example.com" in message.read_text("utf-8")
 
 
-#: The how-to's worker, until the first task is done.
+#: The how-to's worker, which stops after the first task.
 WORKER = """
 from celery.signals import task_postrun
 from shop import celery_app

@@ -1,4 +1,4 @@
-"""The observed progress of a message decides its result, and not the exception's class."""
+"""The result of a send depends on the observed progress, not on the exception's class."""
 
 import pickle
 import smtplib
@@ -38,7 +38,7 @@ S = DeliveryState
 
 
 def drain_to_the_end():
-    """Carry as often as the schedule has it, without the waits."""
+    """Make all scheduled attempts without waiting."""
     for _ in range(8):
         engine.drain()
         Delivery.objects.filter(state="queued").update(not_before=Delivery.objects.get().asked_at)
@@ -51,7 +51,7 @@ def ending():
 
 @pytest.fixture
 def talker(settings):
-    """Make a mail server that says what it is told, which the site sends through."""
+    """Return a function that starts a mail server with given replies and configures it."""
     made = []
 
     def make(backend=SMTP, **said):
@@ -65,11 +65,11 @@ def talker(settings):
         server.stop()
 
 
-# Backends of sites
+# A site's backends
 
 
 class Archiving(SMTPBackend):
-    """Sends, then archives and fails."""
+    """Sends, then fails to archive."""
 
     error: BaseException | None = None
 
@@ -99,7 +99,7 @@ class Closing(SMTPBackend):
 
 
 class Forgetful(LocmemBackend):
-    """Cannot be observed: sends, then fails."""
+    """Sends without a session that could be observed, then fails."""
 
     error: BaseException | None = None
 
@@ -110,7 +110,7 @@ class Forgetful(LocmemBackend):
 
 
 class Wrapping(BaseEmailBackend):
-    """Sends by a backend that it makes for each message, then fails."""
+    """Sends through another backend, which it creates each time, then fails."""
 
     inner = SMTP
     error: BaseException | None = None
@@ -127,7 +127,7 @@ class Wrapping(BaseEmailBackend):
 
 
 class Queueing(BaseEmailBackend):
-    """Stores messages for another process, as packages that queue do."""
+    """Stores messages for another process, as packages with a mail queue do."""
 
     stored: ClassVar[list[bytes]] = []
 
@@ -144,7 +144,7 @@ class Filtering(SMTPBackend):
 
 
 def never_connected(text):
-    """The exception that requests raises without a listener."""
+    """Return the exception that requests raises if the connection is refused."""
     return requests.ConnectionError(
         MaxRetryError(HTTPConnectionPool("x"), "/", NewConnectionError(HTTPConnection("x"), text))
     )
@@ -173,7 +173,7 @@ NAMES = [type(each).__name__ for each in ERRORS]
 
 @pytest.mark.parametrize("error", ERRORS, ids=NAMES)
 def test_smtp_has_taken_it(pending, talker, monkeypatch, error):
-    """A message that the server answered 250 is sent, once, even if an error follows."""
+    """A message that the server accepted (250) is sent, even if an error follows."""
     server = talker("tests.test_observers.Archiving")
     monkeypatch.setattr(Archiving, "error", error)
     queued(pending)
@@ -182,7 +182,7 @@ def test_smtp_has_taken_it(pending, talker, monkeypatch, error):
 
 
 def test_a_session_that_the_backend_opens(pending, talker):
-    """Sessions that a backend opens by itself are observed too."""
+    """Sessions that a backend opens itself are observed too."""
     server = talker("tests.test_observers.Reconnecting")
     queued(pending)
     drain_to_the_end()
@@ -212,7 +212,7 @@ AMBIGUOUS = [*ERRORS[1:9], *ERRORS[11:]]
 
 @pytest.mark.parametrize("error", AMBIGUOUS, ids=[type(each).__name__ for each in AMBIGUOUS])
 def test_nothing_is_known(pending, settings, monkeypatch, error):
-    """An exception of a backend that cannot be observed is ambiguous: one repeat, then unknown."""
+    """An exception in a backend that cannot be observed is ambiguous."""
     through(settings, "tests.test_observers.Forgetful")
     monkeypatch.setattr(Forgetful, "error", error)
     queued(pending)
@@ -222,7 +222,7 @@ def test_nothing_is_known(pending, settings, monkeypatch, error):
 
 @pytest.mark.parametrize("error", AMBIGUOUS, ids=[type(each).__name__ for each in AMBIGUOUS])
 def test_a_wrapped_backend_has_sent(pending, talker, monkeypatch, error):
-    """A backend that sends by another one, and then fails, sends at most one copy."""
+    """If a backend sends through another one and then fails, the result is ambiguous."""
     server = talker("tests.test_observers.Wrapping")
     monkeypatch.setattr(Wrapping, "error", error)
     queued(pending)
@@ -231,7 +231,7 @@ def test_a_wrapped_backend_has_sent(pending, talker, monkeypatch, error):
 
 
 def test_a_wrapped_backend_without_a_server(pending, talker):
-    """A backend whose own inner one gets no connection has sent nothing, which is not ambiguous."""
+    """If the inner backend cannot connect, the result is not ambiguous."""
     talker("tests.test_observers.Wrapping").stop()
     queued(pending)
     drain_to_the_end()
@@ -240,7 +240,7 @@ def test_a_wrapped_backend_without_a_server(pending, talker):
 
 @pytest.mark.parametrize("error", ERRORS[1:], ids=NAMES[1:])
 def test_a_wrapped_provider_has_taken_it(pending, settings, monkeypatch, error):
-    """The status that a provider's backend wrote on the message counts inside another one."""
+    """The status that an inner provider's backend set on the message counts."""
     through(settings, "tests.test_observers.Wrapping")
     monkeypatch.setattr(Wrapping, "inner", "anymail.backends.test.EmailBackend")
     monkeypatch.setattr(Wrapping, "error", error)
@@ -250,7 +250,7 @@ def test_a_wrapped_provider_has_taken_it(pending, settings, monkeypatch, error):
 
 
 def test_a_backend_that_queues(pending, settings, monkeypatch):
-    """A message that a backend stores is sent as far as is known, and keeps its Message-ID."""
+    """A message that a backend stores counts as sent, and has its Message-ID when it is."""
     through(settings, "tests.test_observers.Queueing")
     monkeypatch.setattr(Queueing, "stored", [])
     delivery = queued(pending)
@@ -266,14 +266,14 @@ def test_a_backend_that_queues(pending, settings, monkeypatch):
 
 
 def test_filtered(pending, talker):
-    """A message of which the server got nothing was not accepted."""
+    """A message that never reached the server was not accepted."""
     server = talker("tests.test_observers.Filtering")
     queued(pending)
     engine.drain()
     assert (server.bodies, ending()) == ([], (S.QUEUED, Reason.NOT_ACCEPTED, 0))
 
 
-# The server's replies, and their time
+# The server's replies and their timing
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_filtered(pending, talker):
     ids=str,
 )
 def test_session_that_ends_after_the_body_is_ambiguous(pending, talker, said, state, copies):
-    """Only a session that ends between the body and its answer is ambiguous."""
+    """Only a session that ends between the body and its reply is ambiguous."""
     server = talker(**said)
     queued(pending)
     drain_to_the_end()
@@ -314,7 +314,7 @@ def test_session_that_ends_after_the_body_is_ambiguous(pending, talker, said, st
     ids=str,
 )
 def test_a_session_that_hangs(pending, talker, change, said, state, copies):
-    """The server's reply before the deadline decides; closing the session changes nothing."""
+    """At the deadline the last reply decides, even if the session cannot be closed."""
     change(SEND_DEADLINE=1)
     server = talker(**said)
     queued(pending)
@@ -323,7 +323,7 @@ def test_a_session_that_hangs(pending, talker, change, said, state, copies):
 
 
 def test_a_backend_that_hangs_after_it_sent(pending, talker, change):
-    """A close that hangs after the message was accepted makes nothing ambiguous."""
+    """If closing the session hangs after the message was accepted, it is sent."""
     change(SEND_DEADLINE=1)
     server = talker("tests.test_observers.Closing", quit="")
     queued(pending)
@@ -332,7 +332,7 @@ def test_a_backend_that_hangs_after_it_sent(pending, talker, change):
 
 
 def test_no_failure_after_an_ambiguous_attempt(pending, talker):
-    """A message that may have been sent does not end as failed when its repeat is refused."""
+    """If the repeat of an ambiguous message is refused, its state is unknown, not failed."""
     server = talker(body=None)
     queued(pending)
     engine.drain()
@@ -345,7 +345,7 @@ def test_no_failure_after_an_ambiguous_attempt(pending, talker):
 
 
 class Answering(AnymailBackend):  # type: ignore[misc]
-    """Raises where a test says so."""
+    """Raises an error at the stage that a test sets."""
 
     where: str = ""
     error: Exception = RuntimeError()
@@ -386,7 +386,7 @@ class Answering(AnymailBackend):  # type: ignore[misc]
 def test_provider_failure_during_the_request_is_ambiguous(
     pending, settings, monkeypatch, where, error, state, copies
 ):
-    """An exception before the request, or after a good answer, is not ambiguous."""
+    """An exception before the request or after an accepting response is not ambiguous."""
     through(settings, "tests.test_observers.Answering")
     monkeypatch.setattr(Answering, "where", where)
     monkeypatch.setattr(Answering, "error", error)
@@ -422,7 +422,7 @@ def test_a_provider_that_refused(pending, settings, monkeypatch):
 
 @pytest.mark.parametrize("most", [1, 10])
 def test_a_session_for_few_messages(talker, most):
-    """A server that ends sessions after some messages costs connections, and no attempt."""
+    """If the server ends sessions after some messages, new ones are opened without a failure."""
     server = talker()
     server.most = most
     for _ in range(2 * most + 3):
@@ -433,7 +433,7 @@ def test_a_session_for_few_messages(talker, most):
 
 
 def test_put_off_on_a_new_session(talker):
-    """A message that is put off on a new session too is tried later."""
+    """A message that is also deferred in a new session is retried later."""
     server = talker()
     for _ in range(2):
         queued(UserFactory.create())
@@ -444,11 +444,11 @@ def test_put_off_on_a_new_session(talker):
     assert Delivery.objects.get(state=S.QUEUED).attempts == 1
 
 
-# Sessions of other kinds, and messages that were given up
+# Other sessions, and messages that were given up
 
 
 class Foreign(SMTPBackend):
-    """Has a session that is not one of smtplib's, and fails once it has sent."""
+    """Has a session of another library than smtplib, and fails after the send."""
 
     sent: ClassVar[list[Any]] = []
     connection: Any = None
@@ -466,7 +466,7 @@ class Foreign(SMTPBackend):
 
 
 def test_a_session_of_another_library(pending, settings, monkeypatch):
-    """A session that cannot be observed leaves the message ambiguous."""
+    """If the session cannot be observed, the result is ambiguous."""
     monkeypatch.setattr(Foreign, "sent", [])
     through(settings, "tests.test_observers.Foreign", host="127.0.0.1")
     queued(pending)
@@ -475,7 +475,7 @@ def test_a_session_of_another_library(pending, settings, monkeypatch):
 
 
 class Reopening(SMTPBackend):
-    """Opens and tries another session when one breaks, then fails."""
+    """Opens another session after an error, and raises that error."""
 
     connection: Any
 
@@ -498,7 +498,7 @@ class Reopening(SMTPBackend):
     ],
 )
 def test_a_session_that_breaks_while_it_is_written_to(pending, talker, monkeypatch, text, expected):
-    """Only a break in the body is ambiguous; a reply of the next session is not one to the body."""
+    """Only an error during the body is ambiguous; replies in the next session do not count."""
     talker("tests.test_observers.Reopening")
     send = smtplib.SMTP.send
 
@@ -514,7 +514,7 @@ def test_a_session_that_breaks_while_it_is_written_to(pending, talker, monkeypat
 
 
 def test_a_reply_after_the_end():
-    """The reply to a message that was given up is ignored: it may be half a line."""
+    """A reply after the message was given up is ignored, since it may be incomplete."""
     transcript = Transcript()
     transcript.note_sending("mail FROM:<a@b.example>")
     transcript.is_over = True
@@ -523,7 +523,7 @@ def test_a_reply_after_the_end():
 
 
 def test_a_request_after_the_end(settings):
-    """A provider is not asked any more for a message that was given up."""
+    """After a message was given up, no request is made to the provider."""
     backend = AnymailBackend()
     observer = observe(backend)
     observer.end()
@@ -533,7 +533,7 @@ def test_a_request_after_the_end(settings):
 
 
 def test_a_backend_without_a_time_out(talker, settings):
-    """A silent server does not block a thread for ever: the time-out is twice the deadline."""
+    """A backend without a timeout gets twice the deadline, so a thread cannot block forever."""
     server = talker()
     through(settings, SMTP, host="127.0.0.1", port=server.port, timeout=None)
     with Connection() as connection:

@@ -9,8 +9,8 @@ pytestmark = [pytest.mark.server, pytest.mark.django]
 
 @pytest.mark.parametrize("name", ["test_oauth_toolkit", "test_paths", "test_tokens"])
 def test_other_packages(name):
-    """They pass with the other packages installed, warnings being errors there too."""
-    # The other databases are this process's.
+    """The tests in ``other_packages`` pass, with warnings as errors."""
+    # This process uses the other databases.
     assert_passes(
         "tests.other_packages.settings", f"tests/other_packages/{name}.py", TEST_DATABASE="sqlite"
     )

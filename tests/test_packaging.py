@@ -1,4 +1,4 @@
-"""The metadata of a built package: absolute links, one address and one version."""
+"""The metadata of a built package: links, URLs and version."""
 
 import re
 import tomllib
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def metadata_with(repository):
-    """The metadata that hatchling builds for a repository that is published there."""
+    """Return the metadata that hatchling builds for a repository with this URL."""
     config = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
     config["tool"]["hatch"]["metadata"]["hooks"]["custom"]["repository"] = repository
     return ProjectMetadata(str(REPO), PluginManager(), config).core
@@ -27,12 +27,12 @@ def metadata_with(repository):
 
 @pytest.fixture(scope="module")
 def built():
-    """The metadata of a repository at an invented address."""
+    """The metadata for a repository with an invented URL."""
     return metadata_with("https://forge.example/team/project/")
 
 
 def test_no_link_is_relative(built):
-    """Each link of the description leads to a web page or to one of its headings."""
+    """All links of the description are absolute or to one of its headings."""
     targets = re.findall(r"]\(([^)\s]+)\)", built.readme)
     assert [t for t in targets if not t.startswith(("https://", "#"))] == []
     assert "](https://forge.example/team/project/blob/main/docs/index.md#how-to)" in built.readme
@@ -47,7 +47,7 @@ def test_files_of_links_exist(built):
 
 
 def test_urls(built):
-    """The project's URLs are made of the same address."""
+    """The project's URLs are built from the repository's URL."""
     assert built.urls == {
         "Changelog": "https://forge.example/team/project/blob/main/CHANGELOG.md",
         "Documentation": "https://forge.example/team/project/blob/main/docs/index.md",
@@ -56,8 +56,8 @@ def test_urls(built):
     }
 
 
-def test_address_stands_in_one_place():
-    """No other file of the repository has the placeholder."""
+def test_url_is_in_one_file():
+    """Only pyproject.toml contains the placeholder for the repository's URL."""
     placeholder = "https://example.com/" + "OWNER"
     files = [
         *REPO.glob("*.md"),
@@ -70,6 +70,6 @@ def test_address_stands_in_one_place():
 
 
 def test_version():
-    """The version of the metadata is the package's."""
+    """The metadata's version is that of the package."""
     found = ProjectMetadata(str(REPO), PluginManager())
     assert found.version == resend_confirmation.__version__

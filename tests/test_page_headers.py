@@ -1,4 +1,4 @@
-"""The headers of every page behind the link, in full, in each of its states."""
+"""All headers of the link's pages, in each state."""
 
 import re
 
@@ -19,7 +19,7 @@ NEW = "/confirm/new/"
 STYLE = "/confirm/style.css"
 FOREIGN = "x" * 43
 
-#: On every page and every refusal of one.
+#: Headers of all pages, also of responses with status 405.
 GUARDED = {
     "Cache-Control": "no-store",
     "Content-Type": "text/html; charset=utf-8",
@@ -28,7 +28,7 @@ GUARDED = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex",
 }
-#: The sources allowed to load: our stylesheet. Nothing inline, no frame around it, no other form.
+#: Only our stylesheet may be loaded; nothing inline, no frames, no forms to other sites.
 POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "form-action 'self'"
@@ -39,14 +39,14 @@ NOTHING = "default-src 'none'; frame-ancestors 'none'"
 
 @pytest.fixture(params=["host", "bare"])
 def host(request, settings):
-    """Parts that the host adds: its middlewares, or nothing."""
+    """Install the host's middleware, or none, and return the headers that it adds."""
     settings.MIDDLEWARE = MIDDLEWARE if request.param == "host" else []
     return OF_THE_HOST if request.param == "host" else {}
 
 
 @pytest.fixture
 def browser(confirmed):
-    """A logged-in browser with its CSRF cookie."""
+    """A test client that is logged in and has a CSRF cookie."""
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(confirmed)
     browser.cookies["csrftoken"] = "x" * 32
@@ -55,7 +55,7 @@ def browser(confirmed):
 
 @pytest.fixture
 def token(pending, clock):
-    """The token in pending@example.com's message, which leads to the game's address."""
+    """The token of the message to pending@example.com, with a redirect to the game."""
     start(pending, client="game", redirect="https://game.example/callback")
     engine.drain()
     found = re.search(r"\?token=([A-Za-z0-9_-]{43})", str(mail.outbox[0].body))
@@ -143,7 +143,7 @@ def renewed_foreign(browser, token, clock):
     return browser.post(NEW, {"token": FOREIGN})
 
 
-#: Each state of a page, its status, its policy and what it has beyond the others.
+#: The states of the pages, with status, policy and further headers.
 STATES = [
     (ready, (200, LANDING, {})),
     (ready_head, (200, LANDING, {})),
@@ -167,13 +167,13 @@ STATES = [
 
 
 def headers(response):
-    """All headers but the length, which is the body's business."""
+    """Return all headers except Content-Length."""
     return {name: value for name, value in response.items() if name != "Content-Length"}
 
 
 @pytest.mark.parametrize(("visit", "expected"), STATES)
 def test_states(visit, expected, browser, token, clock, host):
-    """Every state of the pages has these headers and no other, no cookie, and no session."""
+    """Each state has exactly these headers, sets no cookie and does not change the session."""
     status, policy, more = expected
     before = list(Session.objects.values())
     response = visit(browser, token, clock)
@@ -195,7 +195,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("path", "method", "allowed"), REFUSED)
 def test_refused_methods(path, method, allowed, browser, token, host):
-    """A page that is asked by a wrong method refuses as guarded as it shows itself."""
+    """A 405 has the same headers as a page."""
     response = browser.generic(method, f"{path}?token={token}")
     assert response.status_code == 405
     more = {"Content-Security-Policy": POLICY, "Allow": allowed}
@@ -210,7 +210,7 @@ STYLED = {name: value for name, value in GUARDED.items() if name != "X-Robots-Ta
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_style(method, browser, host):
-    """The stylesheet is the same for all visitors, and the only response that may be cached."""
+    """The stylesheet may be cached."""
     response = browser.generic(method, STYLE)
     assert response.status_code == 200
     kept = {"Cache-Control": "public, max-age=3600", "Content-Type": "text/css; charset=utf-8"}
@@ -220,14 +220,14 @@ def test_style(method, browser, host):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
 def test_style_refused(method, browser, host):
-    """A response other than the stylesheet is not cached."""
+    """A 405 of the stylesheet's URL may not be cached."""
     response = browser.generic(method, STYLE)
     assert response.status_code == 405
     assert headers(response) == STYLED | host | {"Allow": "GET, HEAD"}
 
 
 def test_pages_load_nothing_inline(browser, token, clock):
-    """No page has a script, an inline style, or anything from elsewhere."""
+    """No page has a script or inline style, or loads anything except our stylesheet."""
     for visit, *_ in STATES:
         mail.outbox.clear()
         text = visit(browser, token, clock).content.decode()

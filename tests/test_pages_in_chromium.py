@@ -1,4 +1,4 @@
-"""The confirm pages in a real browser: the button works under the policy that guards it."""
+"""The confirm pages in Chromium."""
 
 import re
 from datetime import timedelta
@@ -22,14 +22,14 @@ pytestmark = [pytest.mark.database, pytest.mark.chromium, pytest.mark.django_db(
 
 
 def complaints(browser):
-    """Return the console's messages, except for an icon that the client's site does not have."""
+    """Return the console's messages, except about a missing icon of the client's site."""
     messages = [entry["message"] for entry in browser.get_log("browser")]
     return [message for message in messages if "/favicon.ico" not in message]
 
 
 @pytest.fixture
 def browser(chromium):
-    """The browser, which must not have complained when the test is over."""
+    """The browser, whose console must be empty after the test."""
     chromium.get_log("browser")
     yield chromium
     assert complaints(chromium) == []
@@ -37,7 +37,7 @@ def browser(chromium):
 
 @pytest.fixture
 def landing(live_server, change):
-    """A registered address on another origin, at which something answers."""
+    """A registered redirect to another origin."""
     here = urlsplit(live_server.url)
     assert here.hostname == "localhost"
     address = f"http://127.0.0.1:{here.port}/confirm/style.css?landed=1"
@@ -66,7 +66,7 @@ def heading(browser):
 
 
 def press(browser, text):
-    """Press the page's button of that text, and wait until it has gone."""
+    """Press the button with that text, and wait for the next page."""
     (button,) = [b for b in browser.find_elements(By.TAG_NAME, "button") if b.text == text]
     page = browser.find_element(By.TAG_NAME, "html")
     button.click()
@@ -86,7 +86,7 @@ def state():
 
 
 def test_confirm(browser, landing, pending, tmp_path):
-    """The button confirms, and the browser follows to another origin, past the policy."""
+    """The button confirms, and the policy allows the redirect to another origin."""
     browser.get(link_for(pending, redirect=landing))
     browser.save_screenshot(str(tmp_path / "ready.png"))
     assert heading(browser) == "Confirm your e-mail address"
@@ -98,7 +98,7 @@ def test_confirm(browser, landing, pending, tmp_path):
 
 
 def test_style(browser, landing, pending):
-    """The stylesheet is applied under the policy, and the button is as wide as a thumb."""
+    """The policy allows the stylesheet, and the button is large enough for a thumb."""
     browser.get(link_for(pending, redirect=landing))
     button = browser.find_element(By.TAG_NAME, "button")
     assert button.value_of_css_property("background-color") == "rgba(20, 83, 45, 1)"
@@ -106,7 +106,7 @@ def test_style(browser, landing, pending):
 
 
 def test_used(browser, landing, pending, tmp_path):
-    """A used link ends well, with a way on."""
+    """The page of a used link has a link to the redirect."""
     link = link_for(pending, redirect=landing)
     Confirmation.objects.update(state=ConfirmationState.CONFIRMED)
     browser.get(link)
@@ -119,7 +119,7 @@ def test_used(browser, landing, pending, tmp_path):
 
 @pytest.mark.usefixtures("landing")
 def test_end_on_our_own_page(browser, change, pending):
-    """Without a landing address the button leads to our own thanks."""
+    """Without a redirect the button ends on our own page."""
     change(CLIENTS=[{"name": "default"}])
     browser.get(link_for(pending))
     press(browser, "Confirm my address")
@@ -127,7 +127,7 @@ def test_end_on_our_own_page(browser, change, pending):
 
 
 def test_expired(chromium, landing, pending, tmp_path):
-    """The expired page's button sends a link that works."""
+    """The button on the page of an expired link sends a new link, which works."""
     link = link_for(pending, redirect=landing)
     past = timezone.now() - timedelta(seconds=1)
     Delivery.objects.update(link_expires_at=past)
@@ -141,12 +141,12 @@ def test_expired(chromium, landing, pending, tmp_path):
     press(chromium, "Confirm my address")
     WebDriverWait(chromium, 30).until(lambda _: chromium.current_url == landing)
     assert state() == ConfirmationState.CONFIRMED
-    # A browser notes the expired page's own status; it must have nothing else to say.
+    # The console has the expired page's status, and nothing else.
     assert [text for text in complaints(chromium) if "410 (Gone)" not in text] == []
 
 
 class Listener(BaseHTTPRequestHandler):
-    """A client's site, which keeps what browsers tell it."""
+    """A client's site, which records paths and Referer headers."""
 
     heard: ClassVar[list[tuple[str, str | None]]] = []
 
@@ -160,12 +160,12 @@ class Listener(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def elsewhere():
-    """Another site; its address, and what it has heard."""
+    """Start another site; return its URL and the recorded requests."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
     thread = Thread(target=server.serve_forever)
     thread.start()
@@ -177,7 +177,7 @@ def elsewhere():
 
 
 def test_no_referer(browser, live_server, change, pending, elsewhere):
-    """Neither the button's redirect nor a click on a link tells another site where it came from."""
+    """No Referer is sent after the button's redirect or a click on a link."""
     address, heard = elsewhere
     change(
         BASE_URL=live_server.url, CLIENTS=[{"name": "default", "redirects": [f"{address}/landed"]}]
@@ -190,7 +190,7 @@ def test_no_referer(browser, live_server, change, pending, elsewhere):
     browser.find_element(By.LINK_TEXT, "Continue").click()
     WebDriverWait(browser, 30).until(lambda _: browser.title == "Landed")
     browser.get(link)
-    # A link of a host's own template, which has no rel.
+    # A link as in a host's template, without ``rel``.
     browser.execute_script(
         "const a = document.createElement('a'); a.textContent = 'Elsewhere'; a.href = arguments[0];"
         "document.querySelector('main').append(a);",
@@ -203,12 +203,12 @@ def test_no_referer(browser, live_server, change, pending, elsewhere):
 
 @pytest.mark.usefixtures("landing")
 def test_scanner_with_scripts(browser, pending):
-    """A scanner that opens the page, runs scripts and waits until all is quiet confirms nothing."""
+    """A scanner that opens the page and runs scripts confirms nothing."""
     link = link_for(pending)
     before = list(Delivery.objects.values()), list(Confirmation.objects.values())
     browser.get(link)
     browser.set_script_timeout(30)
-    # Until nothing was loaded for half a second, which is what scanners call idle.
+    # Wait until nothing was loaded for half a second, as scanners do.
     loaded = browser.execute_async_script(
         """
         const done = arguments[arguments.length - 1];
@@ -235,7 +235,7 @@ def test_scanner_with_scripts(browser, pending):
 
 @pytest.mark.parametrize("rel", ["prefetch", "prerender"])
 def test_prefetch_by_a_page(browser, landing, pending, elsewhere, rel):
-    """A page that has the link fetched ahead confirms nothing."""
+    """Prefetching the link confirms nothing."""
     link = link_for(pending, redirect=landing)
     browser.get(elsewhere[0])
     browser.execute_script(
@@ -250,7 +250,7 @@ def test_prefetch_by_a_page(browser, landing, pending, elsewhere, rel):
 
 
 def test_another_frame(browser, landing, pending, elsewhere):
-    """A page cannot be framed, so that the button cannot be clickjacked."""
+    """The page cannot be framed, which prevents clickjacking."""
     link = link_for(pending, redirect=landing)
     browser.get(elsewhere[0])
     browser.execute_script(
@@ -269,7 +269,7 @@ APP = "app://login.example"
 
 @pytest.mark.usefixtures("landing")
 def test_an_apps_scheme(browser, live_server, change, pending, tmp_path):
-    """Without the app, the page says thank you, and its link has all that the app needs."""
+    """If the app is not installed, the page after the press has a link to it."""
     change(BASE_URL=live_server.url, CLIENTS=[{"name": "default", "redirects": [APP]}])
     browser.get(link_for(pending, redirect=APP))
     press(browser, "Confirm my address")
@@ -281,7 +281,7 @@ def test_an_apps_scheme(browser, live_server, change, pending, tmp_path):
 
 @pytest.mark.usefixtures("landing")
 def test_not_me(browser, pending):
-    """The link of the message leads to the button that withdraws; a click on it does."""
+    """The message's link with ``#not-me`` shows the button, which withdraws."""
     link = link_for(pending)
     browser.get(f"{link}#not-me")
     assert state() == ConfirmationState.PENDING
@@ -296,7 +296,7 @@ def asks():
 
 @pytest.mark.usefixtures("landing")
 def test_reload_and_back(chromium, pending):
-    """Neither a reload of the page behind a form nor the way back asks for anything."""
+    """Reloading the page after a form, or going back, sends no further request."""
     link = link_for(pending)
     Delivery.objects.update(link_expires_at=timezone.now() - timedelta(seconds=1))
     Cooldown.objects.all().delete()

@@ -1,4 +1,4 @@
-"""The queue as a whole: it rests while the settings do not work, and keeps to the hourly budget."""
+"""Pauses of the queue: e-mail settings that do not work, and the hourly budget."""
 
 import smtplib
 from collections import Counter
@@ -27,15 +27,15 @@ def column(name):
     return list(Delivery.objects.order_by("pk").values_list(name, flat=True))
 
 
-# Settings that do not work
+# E-mail settings that do not work
 
 
 def wrong_password():
     return smtplib.SMTPAuthenticationError(535, b"5.7.8 bad credentials")
 
 
-def test_the_queue_rests(clock, script, caplog):
-    """After a refused log-in nothing is tried for a minute, by any courier."""
+def test_sending_is_paused(clock, script, caplog):
+    """After an authentication error nothing is sent for a minute."""
     first, second = (queued(UserFactory.create()) for _ in range(2))
     script.append(wrong_password())
     assert send_due() == Tally(unsent=1, paused=True)
@@ -48,8 +48,8 @@ def test_the_queue_rests(clock, script, caplog):
     assert column("state") == [DeliveryState.QUEUED, DeliveryState.QUEUED]
 
 
-def test_no_attempt_is_burnt(pending, clock, script):
-    """However long the settings are wrong, the message has all of its attempts left."""
+def test_no_attempt_is_used_up(pending, clock, script):
+    """A pause does not use up attempts, however long it lasts."""
     queued(pending)
     script.extend([wrong_password() for _ in range(20)])
     for _ in range(20):
@@ -61,7 +61,7 @@ def test_no_attempt_is_burnt(pending, clock, script):
 
 
 def test_staff_see_why(pending, clock, script):
-    """The row that found the settings wrong shows that, and the end of the pause."""
+    """The delivery that failed has the reason, the error and the end of the pause."""
     delivery = queued(pending)
     script.append(wrong_password())
     send_due()
@@ -73,7 +73,7 @@ def test_staff_see_why(pending, clock, script):
 
 
 def test_resumes(clock, script):
-    """Once the settings work, all that waited goes out, and the row forgets the trouble."""
+    """When the settings work again, all queued messages are sent and the error is cleared."""
     for _ in range(3):
         queued(UserFactory.create())
     script.append(wrong_password())
@@ -85,8 +85,8 @@ def test_resumes(clock, script):
     assert column("error_class") == [""] * 3
 
 
-def test_the_last_to_rest(clock, script):
-    """Of several rows that found the settings wrong, the one with the longest pause is shown."""
+def test_the_longest_pause(clock, script):
+    """Of several deliveries that failed, the one with the longest pause is returned."""
     for _ in range(2):
         queued(UserFactory.create())
     script.extend([wrong_password(), wrong_password()])
@@ -100,7 +100,7 @@ def test_the_last_to_rest(clock, script):
 
 
 def test_an_unusable_mailer(pending, clock, settings):
-    """A backend that cannot be imported rests the queue, until it can be."""
+    """An e-mail backend that cannot be imported pauses sending."""
     through(settings, "nowhere.EmailBackend")
     queued(pending)
     assert send_due() == Tally(unsent=1, paused=True)
@@ -112,7 +112,7 @@ def test_an_unusable_mailer(pending, clock, settings):
 
 
 def test_the_life_of_the_link_begins_when_the_settings_work(pending, clock, settings):
-    """After a pause of two days, the message still has a valid link."""
+    """The link's lifetime starts when the message is sent, after a pause of two days."""
     through(settings, "nowhere.EmailBackend")
     queued(pending)
     send_due()
@@ -127,19 +127,19 @@ def test_the_life_of_the_link_begins_when_the_settings_work(pending, clock, sett
 
 @pytest.fixture
 def budget(change):
-    """Two messages an hour."""
+    """Set HOURLY_BUDGET to two messages."""
     change(HOURLY_BUDGET=2)
 
 
 def test_within_the_budget(clock, change):
-    """Without a budget, which is the default, everything goes out."""
+    """Without a budget, which is the default, all messages are sent."""
     for _ in range(5):
         queued(UserFactory.create())
     assert send_due() == Tally(sent=5)
 
 
 def test_over_the_budget(clock, budget):
-    """Beyond the budget messages are delayed by a minute each time, and no attempt is burnt."""
+    """Messages over the budget are delayed without using up an attempt."""
     for _ in range(3):
         queued(UserFactory.create())
     assert send_due() == Tally(sent=2, paused=True)
@@ -151,7 +151,7 @@ def test_over_the_budget(clock, budget):
 
 
 def test_delayed_and_not_dropped(clock, budget):
-    """Of seven messages and two an hour the last goes out in the fourth hour, with a live link."""
+    """With two messages an hour the seventh is sent in the fourth hour, with a valid link."""
     for _ in range(7):
         queued(UserFactory.create())
     sent = []
@@ -169,7 +169,7 @@ def test_delayed_and_not_dropped(clock, budget):
 
 
 def test_a_new_hour(clock, budget):
-    """An hour after the first message of the last budget there is a new one."""
+    """A new budget starts an hour after the previous one's first message."""
     for _ in range(3):
         queued(UserFactory.create())
     send_due()
@@ -180,7 +180,7 @@ def test_a_new_hour(clock, budget):
 
 
 def test_skipped_delivery_costs_no_budget(clock, budget):
-    """A delivery that is skipped takes nothing out of the budget."""
+    """A delivery that is skipped does not count."""
     skipped = queued(UserFactory.create())
     Confirmation.objects.filter(pk=skipped.confirmation_id).update(state="confirmed")
     for _ in range(2):
@@ -189,7 +189,7 @@ def test_skipped_delivery_costs_no_budget(clock, budget):
 
 
 def waiting(sends=0, **given):
-    """A delivery for an account that was written to so often, created by a request."""
+    """Queue a resend to a new account that has already got ``sends`` messages."""
     user = UserFactory.create()
     start(user, send=False)
     Confirmation.objects.filter(account=user).update(sends=sends)
@@ -199,13 +199,13 @@ def waiting(sends=0, **given):
 
 
 def count(name):
-    """Return how many messages of an hour were sent with a budget of so many, by origin."""
+    """Return the number of deliveries in a state, by origin and the account's messages."""
     rows = Delivery.objects.filter(state=name).values_list("origin", "confirmation__sends")
     return Counter((Origin(origin).name, sends) for origin, sends in rows)
 
 
-def test_strangers_keep_no_sign_up_waiting(clock, change, caplog):
-    """However many ask before it, a sign-up's message goes out in this hour; one warning."""
+def test_requests_do_not_delay_sign_ups(clock, change, caplog):
+    """A sign-up's message is sent in the same hour, despite earlier requests; one warning."""
     change(HOURLY_BUDGET=2)
     for _ in range(3):
         waiting()
@@ -235,7 +235,7 @@ def test_shares_of_the_budget(clock, change):
         queued(UserFactory.create())
     assert send_due() == Tally(sent=10, paused=True)
     assert count("sent") == {("REQUEST", 2): 6, ("REQUEST", 1): 2, ("SIGN_UP", 1): 2}
-    # Sign-ups were put off for a minute and come first; of the others each share has its rest.
+    # Delayed sign-ups come first; the others fill what is left of their shares.
     clock.move(hours=1)
     assert send_due() == Tally(sent=9)
     clock.move(hours=1)
@@ -244,7 +244,7 @@ def test_shares_of_the_budget(clock, change):
 
 @pytest.mark.parametrize(("limit", "shares"), [(1, (1, 1, 1)), (2, (2, 1, 1)), (20, (20, 16, 12))])
 def test_every_share_has_one(limit, shares):
-    """The smallest budget still has a message for every origin."""
+    """Even the smallest budget allows a message of every origin."""
     kinds = [(Origin.SIGN_UP, 0), (Origin.REQUEST, 0), (Origin.REQUEST, 1)]
     assert tuple(limit_for(limit, origin, sends) for origin, sends in kinds) == shares
     assert limit_for(limit, Origin.RUN, 0) == limit

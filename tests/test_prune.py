@@ -1,4 +1,4 @@
-"""Pruning: what is past its retention goes, in batches, and nothing that still matters."""
+"""Pruning of old rows, in batches."""
 
 from datetime import timedelta
 from threading import Event
@@ -23,7 +23,7 @@ DAY = timedelta(days=1)
 
 
 def delivery(clock, state="sent", age=timedelta(), **values):
-    """A delivery that was asked for so long ago."""
+    """Create a delivery that was requested ``age`` ago."""
     asked_at = clock.now - age
     return Delivery.objects.create(state=state, asked_at=asked_at, not_before=asked_at, **values)
 
@@ -47,7 +47,7 @@ def prune(batch=1000):
     ],
 )
 def test_ended(state, clock):
-    """A delivery that has ended is deleted 90 days after its request."""
+    """A delivery that has ended is pruned 90 days after its request."""
     delivery(clock, state, 90 * DAY + timedelta(seconds=1))
     kept = delivery(clock, state, 90 * DAY - timedelta(seconds=1))
     assert prune() == [1]
@@ -55,7 +55,7 @@ def test_ended(state, clock):
 
 
 def test_ignored(clock):
-    """Ignored requests go after seven days."""
+    """An ignored request is pruned after seven days."""
     delivery(clock, "ignored", 7 * DAY + timedelta(seconds=1))
     kept = delivery(clock, "ignored", 7 * DAY - timedelta(seconds=1))
     assert prune() == [1]
@@ -63,7 +63,7 @@ def test_ignored(clock):
 
 
 def test_retention(clock, change):
-    """Both times are settings."""
+    """RETENTION sets both times."""
     change(RETENTION={"ended": 3600, "ignored": 60})
     delivery(clock, "sent", timedelta(minutes=61))
     delivery(clock, "ignored", timedelta(minutes=2))
@@ -77,7 +77,7 @@ def test_retention(clock, change):
 
 @pytest.mark.parametrize("state", ["asked", "queued", "sending"])
 def test_on_its_way(state, clock):
-    """A delivery on its way stays, regardless of its age."""
+    """A delivery that has not ended is kept, regardless of its age."""
     delivery(clock, state, 1000 * DAY)
     assert prune() == []
     assert Delivery.objects.exists()
@@ -91,8 +91,8 @@ def test_every_state_is_decided():
     assert not from_pruning & kept
 
 
-def test_a_live_link(clock):
-    """A delivery whose link still works stays, since the link is known by it alone."""
+def test_a_valid_link(clock):
+    """A delivery is kept while its link is valid, since the link needs its row."""
     alive = delivery(clock, "delivered", 200 * DAY, link_expires_at=clock.now + DAY)
     delivery(clock, "delivered", 200 * DAY, link_expires_at=clock.now - DAY)
     assert prune() == [1]
@@ -102,7 +102,7 @@ def test_a_live_link(clock):
 
 
 def test_confirmations_stay(pending, clock):
-    """Confirmations and suppressions are not pruned and keep their values."""
+    """Confirmations and suppressions are not pruned."""
     start(pending)
     send_due()
     Suppression.objects.create(digest="x", why="bounced", since=clock.now)
@@ -111,13 +111,13 @@ def test_confirmations_stay(pending, clock):
     confirmation = Confirmation.objects.get()
     assert (confirmation.sends, confirmation.last_delivery_state) == (1, "sent")
     assert Suppression.objects.exists()
-    # It can be requested again.
+    # The account can get another message.
     start(pending)
     assert send_due().sent == 1
 
 
 def test_cooldowns(clock, change):
-    """Cooldowns are deleted when all of their windows are over, a long COOLDOWN among them."""
+    """Cooldowns are pruned when all of their windows have ended, including a long COOLDOWN."""
     cooldown.take("a@example.com")
     clock.move(hours=47)
     assert prune() == []
@@ -130,7 +130,7 @@ def test_cooldowns(clock, change):
 
 
 def test_cooldown_taken_concurrently(clock, monkeypatch):
-    """A cooldown that is taken between the query and the deletion is kept."""
+    """A cooldown that is taken between query and deletion is kept."""
     cooldown.take("a@example.com")
     clock.move(days=3)
     delete, taken = QuerySet.delete, []
@@ -146,7 +146,7 @@ def test_cooldown_taken_concurrently(clock, monkeypatch):
 
 
 def test_batches(clock):
-    """No statement deletes more rows than a batch has, and each is a separate transaction."""
+    """Each batch is deleted by a separate statement."""
     for _ in range(5):
         delivery(clock, "ignored", 8 * DAY)
     with CaptureQueriesContext(connection) as queries:
@@ -157,7 +157,7 @@ def test_batches(clock):
 
 @pytest.mark.django_db(transaction=True)
 def test_resumed(clock):
-    """If a run stops after a batch its work is kept; the next one continues from there."""
+    """Each batch is committed; if a run stops, the next run continues."""
     for _ in range(5):
         delivery(clock, "ignored", 8 * DAY)
     assert next(engine.prune(2)) == 2
@@ -184,7 +184,7 @@ def drain_all():
 
 
 def test_drained_and_pruned(clock):
-    """Every courier prunes as well: at once, and then every ten minutes, once for all couriers."""
+    """Couriers prune at the start and then every ten minutes."""
     delivery(clock, "ignored", 8 * DAY)
     drain_all()
     assert not Delivery.objects.exists()
@@ -198,7 +198,7 @@ def test_drained_and_pruned(clock):
 
 
 def test_a_bounded_batch(clock, monkeypatch):
-    """A round prunes only a few batches of many old rows; the next ones follow soon."""
+    """A round prunes only a few batches; the rest follows a minute later."""
     monkeypatch.setattr(retention, "MOST_BATCHES", 1)
     for _ in range(1100):
         delivery(clock, "ignored", 8 * DAY)
@@ -212,7 +212,7 @@ def test_a_bounded_batch(clock, monkeypatch):
 
 
 def test_pruning_that_fails_stops_no_courier(pending, clock, monkeypatch, caplog):
-    """An error of pruning is logged, and messages go out."""
+    """An error while pruning is logged, and messages are still sent."""
     monkeypatch.setattr(retention, "prune", mock.Mock(side_effect=RuntimeError("secret")))
     start(pending)
     drain_all()
@@ -223,20 +223,20 @@ def test_pruning_that_fails_stops_no_courier(pending, clock, monkeypatch, caplog
 
 @pytest.mark.django_db(transaction=True)
 def test_drain_all_prunes(clock):
-    """The function that the thread carrier, ``work`` and tasks call prunes."""
+    """``drain_all``, which thread carrier, ``work`` and tasks call, prunes too."""
     delivery(clock, "ignored", 8 * DAY)
     engine.drain_all(Event())
     assert not Delivery.objects.exists()
 
 
 def test_a_courier_that_is_to_stop():
-    """It ends after a batch, and leaves the others for later."""
+    """A courier that is asked to stop ends pruning after the current batch."""
     with mock.patch.object(retention, "prune", return_value=iter([1, 1, 1])):
         assert retention.sweep(lambda: True) == 1
 
 
 def test_the_first_turn_of_two_at_once(clock):
-    """Of two couriers that find no turn yet, one prunes."""
+    """If two couriers create the first turn at the same time, one of them prunes."""
     assert retention._take_turn(clock.now) is True
     with mock.patch.object(retention, "_turn", Cooldown.objects.none):
         assert retention._take_turn(clock.now) is False

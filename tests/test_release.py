@@ -1,4 +1,4 @@
-"""A slot of the cooldown is released if nothing was sent, once, and never if it may have been."""
+"""A slot of the cooldown is released once if nothing was sent, but not in case of doubt."""
 
 import smtplib
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ def released(delivery):
 
 
 def drain(clock, hours=9):
-    """Carry until nothing is left to do, as time goes by."""
+    """Drain every minute until no message is left."""
     for _ in range(hours * 60):
         engine.drain()
         if not Delivery.objects.filter(state__in=["queued", "sending"]).exists():
@@ -54,7 +54,7 @@ def drain(clock, hours=9):
 
 @pytest.mark.parametrize("how", [ask, ask_quietly])
 def test_a_failed_send(pending, clock, script, how):
-    """After a refusal by the server one may request again at once, with the full hourly limit."""
+    """After a refusal a new request is possible at once, and the hourly limit is unaffected."""
     script.append(GONE)
     assert how() is Outcome.SENT
     engine.drain()
@@ -71,7 +71,7 @@ def test_a_failed_send(pending, clock, script, how):
 
 
 def test_every_way_of_asking(clock, script):
-    """Slots of a sign-up, of staff and of the page of an expired link are released as well."""
+    """Slots taken by a sign-up, by staff and by a renewal are released as well."""
     script.extend([GONE, GONE, None, GONE])
     user = UserFactory.create(username="pending", email="pending@example.com")
     start(user)
@@ -91,7 +91,7 @@ def test_every_way_of_asking(clock, script):
 
 
 def test_the_day_is_not_released(pending, clock, script):
-    """An address that is refused each time is tried twelve times a day, not without end."""
+    """The daily count is not released: an address that always fails is tried 12 times a day."""
     script.extend([GONE] * 50)
     endings = []
     for _ in range(50):
@@ -103,7 +103,7 @@ def test_the_day_is_not_released(pending, clock, script):
 
 
 def test_confirmed_before_the_send(pending, clock):
-    """A message that was not needed any more costs nothing."""
+    """A message that is no longer needed releases its slot."""
     ask()
     withdraw(Confirmation.objects.get())
     engine.drain()
@@ -113,14 +113,14 @@ def test_confirmed_before_the_send(pending, clock):
 
 
 def spoil(pending):
-    """Changes that a faulty script of the host's may make to the rows."""
+    """Overwrite the addresses, as a faulty script of the host might."""
     Confirmation.objects.update(address="no address at all")
     pending.email = "no address at all"
     pending.save()
 
 
 def test_spoilt(pending, clock):
-    """A message whose address was overwritten with an invalid one ends, and blocks no others."""
+    """A message whose address is now invalid is abandoned, and others are still sent."""
     ask()
     spoil(pending)
     other = PendingFactory.create(username="other", email="other@example.com")
@@ -133,7 +133,7 @@ def test_spoilt(pending, clock):
 
 
 def test_spoilt_in_flight(pending, clock, script):
-    """So does one that is refused while its address is overwritten."""
+    """A message that is refused after its address became invalid ends too, and keeps its slot."""
     ask()
     claim = claims.claim("courier")
     assert claim is not None
@@ -144,7 +144,7 @@ def test_spoilt_in_flight(pending, clock, script):
 
 
 def test_suppressed(pending, clock):
-    """A message that was held back costs nothing, so that staff's lifting it helps at once."""
+    """A suppressed message releases its slot, so lifting the suppression has effect at once."""
     suppression.suppress(address_of("pending@example.com"), Suppression.Why.BY_HAND)
     assert ask() is Outcome.SENT
     engine.drain()
@@ -154,7 +154,7 @@ def test_suppressed(pending, clock):
 
 
 def test_while_it_is_tried_again(pending, clock, script):
-    """A message that is still to be repeated keeps its slot; superseded, it costs the hour none."""
+    """A message that will be retried keeps its slot, and releases it when it is superseded."""
     script.extend([ConnectionRefusedError()] * 2)
     ask()
     engine.drain()
@@ -172,7 +172,7 @@ def test_while_it_is_tried_again(pending, clock, script):
 
 
 def test_given_up_long_after(pending, clock, script):
-    """After a message was given up, another may be requested at once."""
+    """After a message was given up, a new request is possible at once."""
     script.extend([ConnectionRefusedError()] * 50)
     ask()
     drain(clock)
@@ -182,11 +182,11 @@ def test_given_up_long_after(pending, clock, script):
 
 @pytest.mark.parametrize("last", [GONE, smtplib.SMTPServerDisconnected("lost"), None])
 def test_ambiguous(pending, clock, script, last, settings):
-    """A message that may have been sent keeps its slot, however the repeat ended."""
+    """A message that may have been sent keeps its slot, whatever the result of the repeat."""
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": ["1/h"]}
     ask()
     before = Cooldown.objects.get()
-    # As a courier leaves it that was killed with the message handed over.
+    # The state after a courier was killed during the send.
     claim = claims.claim("killed")
     assert claim is not None
     assert claims.hand_over(claim)
@@ -201,7 +201,7 @@ def test_ambiguous(pending, clock, script, last, settings):
 
 
 def test_unknown(pending, clock, script):
-    """A message whose delivery is uncertain keeps its slot."""
+    """A message whose result is unknown keeps its slot."""
     script.extend([TimeoutError("lost")] * 9)
     ask()
     row = Cooldown.objects.get()
@@ -229,7 +229,7 @@ def test_once(pending, clock, script, settings, gap):
 
 
 def test_a_later_slot_stays(pending, clock, settings):
-    """A message releases its own slot, never one that was taken after it."""
+    """A message does not release a slot that was taken after its own."""
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"COOLDOWN": ["5/h", "12/d"]}
     ask()
     first = Delivery.objects.get()
@@ -241,7 +241,7 @@ def test_a_later_slot_stays(pending, clock, settings):
 
 
 def test_a_new_key(pending, clock, script, settings):
-    """A slot that was taken under the former key is released, too."""
+    """A slot that was taken under a former key is released too."""
     script.append(GONE)
     ask()
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]

@@ -1,4 +1,4 @@
-"""Resending: what the engine finds and writes, and what a refused request leaves untouched."""
+"""Resending: the engine's results, rows and signals for requests, sign-ups and staff."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
 class CountingCarrier:
-    """Notes that it was woken."""
+    """Counts its wakes."""
 
     wakes: ClassVar[list[int]] = []
 
@@ -50,7 +50,7 @@ class CountingCarrier:
 
 
 class BrokenCarrier:
-    """Cannot be woken, as one whose broker is down."""
+    """Fails, as if its broker were down."""
 
     def wake(self):
         raise OSError
@@ -58,7 +58,7 @@ class BrokenCarrier:
 
 @pytest.fixture
 def wakes(change):
-    """One item for each time that the carrier was woken."""
+    """A list with one item for each wake of the carrier."""
     CountingCarrier.wakes.clear()
     change(CARRIER="tests.test_resend.CountingCarrier")
     return CountingCarrier.wakes
@@ -74,12 +74,12 @@ def ask_quietly(identity, **given):
 
 
 def ask_half_quietly(identity):
-    """Through a dialect that conceals who is unknown and tells of the cooldown."""
+    """Ask through a dialect that conceals UNKNOWN but reveals the cooldown."""
     return ask(identity, quiet=frozenset({Outcome.UNKNOWN}))
 
 
 def rows():
-    """Everything that a request could have changed."""
+    """Return all rows that a request could change."""
     return [
         list(model.objects.order_by("pk").values()) for model in (Confirmation, Cooldown, Delivery)
     ]
@@ -89,7 +89,7 @@ def rows():
 
 
 def test_sent(pending, clock):
-    """A pending account gets a queued delivery, and its own address is known to the dialect."""
+    """For a pending account a message is queued, and the result has the account's address."""
     result = ask("PENDING@example.com", dialect="acme", client_state="s", payload="p")
     assert result == Result(Outcome.SENT, "PENDING@example.com", "pending@example.com")
     delivery = Delivery.objects.get()
@@ -111,7 +111,7 @@ def test_sent(pending, clock):
     ],
 )
 def test_refused(pending, confirmed, blocked, identity, outcome):
-    """An account that is not pending has its own ending, and nothing is written."""
+    """Other accounts have their own outcomes, and nothing is stored."""
     withdraw(Confirmation.objects.get(account=PendingFactory.create(username="withdrawn")))
     before = rows()
     assert ask(identity) == Result(outcome)
@@ -119,7 +119,7 @@ def test_refused(pending, confirmed, blocked, identity, outcome):
 
 
 def test_several_accounts(clock):
-    """Accounts that share an address each get a message, for one slot of the cooldown."""
+    """Accounts that share an address get a message each, in one slot of the cooldown."""
     users = [PendingFactory.create(email="shared@example.com") for _ in range(3)]
     UserFactory.create(email="shared@example.com")
     assert ask("shared@example.com").ending is Outcome.SENT
@@ -132,7 +132,7 @@ def test_several_accounts(clock):
 
 
 def test_one_pending_among_others():
-    """A pending account gets the message, even if others with the address do not need it."""
+    """Of the accounts with an address the pending one gets the message."""
     UserFactory.create(email="shared@example.com")
     UserFactory.create(email="shared@example.com", is_active=False)
     waiting = PendingFactory.create(email="shared@example.com")
@@ -146,7 +146,7 @@ def test_one_pending_among_others():
 
 
 def test_unknown_client(pending):
-    """Without a client no account is looked up."""
+    """Without a client the request is refused and nothing is stored."""
     before = rows()
     assert ask("pending", client=None) == Result(Refusal.UNKNOWN_CLIENT)
     assert ask_quietly("pending", client=None) == Result(Refusal.UNKNOWN_CLIENT)
@@ -154,14 +154,14 @@ def test_unknown_client(pending):
 
 
 def test_not_enabled(pending):
-    """A client that requires no confirmation ends as NOT_ENABLED."""
+    """A request for a client that does not require confirmation is NOT_ENABLED."""
     before = rows()
     assert ask("pending", client=clients.by_name("kiosk")) == Result(Refusal.NOT_ENABLED)
     assert rows() == before
 
 
 def test_not_enabled_and_quiet(pending):
-    """If the state is concealed, it looks like SENT and no message follows."""
+    """If NOT_ENABLED is concealed, the result is SENT, and no message is sent."""
     kiosk = clients.by_name("kiosk")
     assert ask_quietly("pending", client=kiosk).ending is Outcome.SENT
     engine.drain()
@@ -169,8 +169,8 @@ def test_not_enabled_and_quiet(pending):
     assert (delivery.state, delivery.reason) == (DeliveryState.IGNORED, Reason.NOT_ENABLED)
 
 
-def test_not_enabled_quiet_alone(pending):
-    """A dialect that conceals only this sends no message either."""
+def test_only_not_enabled_quiet(pending):
+    """If only NOT_ENABLED is concealed, no message is sent either."""
     quiet = frozenset({Refusal.NOT_ENABLED})
     result = ask("pending", client=clients.by_name("kiosk"), quiet=quiet)
     assert result.ending is Outcome.SENT
@@ -193,7 +193,7 @@ REDIRECTS = Client(name="game", redirects=[Redirect("0", "https://a"), Redirect(
 )
 @pytest.mark.parametrize("quiet", [frozenset(), CONCEALED])
 def test_redirect(pending, typed, ending, id_, quiet):
-    """A delivery remembers a registered redirect's id; what is not registered is refused."""
+    """A delivery stores the id of a registered redirect; another redirect is refused."""
     assert ask("pending", client=REDIRECTS, redirect=typed, quiet=quiet).ending is ending
     expected = [] if id_ is None else [id_]
     assert list(Delivery.objects.values_list("redirect", flat=True)) == expected
@@ -204,8 +204,8 @@ def test_redirect(pending, typed, ending, id_, quiet):
 
 @pytest.mark.parametrize("identity", ["pending", "confirmed", "blocked", "nobody", "pending@x"])
 def test_quiet(pending, confirmed, blocked, identity, django_assert_num_queries):
-    """A quiet request is one INSERT for every identity, and the answer has the typed text."""
-    # Two more, a savepoint, stand for BEGIN and COMMIT: the test holds the transaction.
+    """A quiet request is one INSERT for every identity, and the result has the given address."""
+    # Two more for a savepoint, which replaces BEGIN and COMMIT in the test's transaction.
     with django_assert_num_queries(3) as queries:
         result = ask_quietly(identity, dialect="acme")
     assert queries[1]["sql"].startswith("INSERT INTO")
@@ -226,7 +226,7 @@ def test_quiet(pending, confirmed, blocked, identity, django_assert_num_queries)
     ],
 )
 def test_resolved(pending, confirmed, blocked, identity, state, reason):
-    """The courier finds out who was meant, and erases what was typed."""
+    """The courier looks up the account and erases the identity."""
     ask_quietly(identity)
     assert engine.resolve() == 1
     delivery = Delivery.objects.get()
@@ -237,7 +237,7 @@ def test_resolved(pending, confirmed, blocked, identity, state, reason):
 
 
 def test_resolved_for_several_accounts():
-    """A quiet request queues the newest account's message; the others' wait, each for a slot."""
+    """For a shared address the newest account's message is queued, and the others wait."""
     users = [PendingFactory.create(email="shared@example.com") for _ in range(3)]
     ask_quietly("shared@example.com", dialect="acme", client_state="s")
     engine.resolve()
@@ -259,7 +259,7 @@ def test_resolved_for_several_accounts():
 
 
 def test_resolved_while_cooling_down(pending, clock):
-    """A quiet request too soon is ignored, and lengthens nothing."""
+    """A quiet request within the cooldown is ignored, and does not extend it."""
     ask_quietly("pending")
     engine.resolve()
     before = list(Cooldown.objects.values())
@@ -275,7 +275,7 @@ def test_resolved_while_cooling_down(pending, clock):
 
 
 def test_resolving_a_client_that_is_gone(pending, change, caplog):
-    """Requests of a client that was removed since are ignored; reason and log say why, once."""
+    """Requests of a client that was removed end with a reason and one line in the log."""
     for name in ("pending", "nobody", "pending"):
         ask_quietly(name, client=Client(name="old"))
     ask_quietly("pending")
@@ -302,7 +302,7 @@ def brought():
 
 
 def test_inputs_of_an_ignored_request_are_erased(pending, confirmed):
-    """A caller's inputs are erased as soon as it is known that no message follows."""
+    """The inputs of a request are erased when it is resolved without a message."""
     for name in ("nobody", "confirmed", "pending", "pending"):
         ask_quietly(name, **BROUGHT)
     engine.resolve()
@@ -315,7 +315,7 @@ def test_inputs_of_an_ignored_request_are_erased(pending, confirmed):
 
 
 def test_resolving_crashes(pending, clock, monkeypatch, caplog):
-    """A request that cannot be resolved is tried again as messages are, and stops nothing else."""
+    """A request that cannot be resolved is retried like a message, and does not stop others."""
     ask_quietly("poison")
     ask_quietly("pending")
 
@@ -329,7 +329,7 @@ def test_resolving_crashes(pending, clock, monkeypatch, caplog):
     for wait in (timedelta(seconds=30), *(timedelta(minutes=m) for m in (2, 10, 30, 120))):
         clock.move(seconds=wait.total_seconds() - 1)
         assert engine.resolve() == 0
-        # And up to a fifth more, by chance.
+        # The jitter adds up to a fifth.
         clock.move(seconds=wait.total_seconds() / 5 + 1)
         assert engine.resolve() == 1
     poison, good = Delivery.objects.order_by("pk")
@@ -339,7 +339,7 @@ def test_resolving_crashes(pending, clock, monkeypatch, caplog):
 
 
 def test_some_endings_quiet(pending):
-    """An ending that is quiet by itself is written down as SENT is, and sends nothing."""
+    """If only UNKNOWN is concealed, a request is stored as if it were SENT, with a cooldown."""
     quiet = frozenset({Outcome.UNKNOWN})
     assert ask("nobody@example.com", quiet=quiet) == Result(
         Outcome.SENT, "nobody@example.com", "nobody@example.com"
@@ -355,7 +355,7 @@ def test_some_endings_quiet(pending):
 
 
 def test_gap(pending, clock):
-    """Two messages are 60 seconds apart; a call in between gets the seconds left."""
+    """Messages are at least 60 s apart; a request in between gets the remaining seconds."""
     assert ask("pending").ending is Outcome.SENT
     for moved, left in ((0, 60), (20, 40), (39.5, 1)):
         clock.move(seconds=moved)
@@ -367,7 +367,7 @@ def test_gap(pending, clock):
 
 
 def test_refused_calls_cost_nothing(pending, clock):
-    """Repeated calls neither send a message nor delay the next one."""
+    """Refused requests do not extend the cooldown."""
     ask("pending")
     for _ in range(59):
         clock.move(seconds=1)
@@ -378,7 +378,7 @@ def test_refused_calls_cost_nothing(pending, clock):
 
 
 def test_per_hour(pending, clock):
-    """Five messages an hour, counted from the first; then the rest of that hour is waited for."""
+    """At most 5 messages are sent in an hour, counted from the first."""
     for _ in range(5):
         assert ask("pending").ending is Outcome.SENT
         clock.move(minutes=2)
@@ -391,7 +391,7 @@ def test_per_hour(pending, clock):
 
 
 def test_per_day(pending, clock):
-    """Twelve messages a day, counted from the first."""
+    """At most 12 messages are sent in a day, counted from the first."""
     for _ in range(12):
         assert ask("pending").ending is Outcome.SENT
         clock.move(minutes=30)
@@ -402,7 +402,7 @@ def test_per_day(pending, clock):
 
 
 def test_limits_hold_without_a_hint(clock):
-    """The limits are in the statement that takes a slot, not only in what was read before."""
+    """The statement that takes a slot enforces the limits itself."""
     granted = []
     for _ in range(24 * 12):
         if cooldown.take("jane@example.com") == 0:
@@ -414,7 +414,7 @@ def test_limits_hold_without_a_hint(clock):
 
 
 def test_no_limits(pending, clock, change):
-    """A limit of 0 means no limit."""
+    """An empty COOLDOWN means no limits."""
     change(COOLDOWN=[])
     endings = {ask("pending").ending for _ in range(20)}
     assert endings == {Outcome.SENT}
@@ -422,7 +422,7 @@ def test_no_limits(pending, clock, change):
 
 @pytest.mark.parametrize("how", [ask, ask_quietly])
 def test_one_slot_for_user_name_and_address(pending, clock, how):
-    """An account has one cooldown for its address, regardless of the identity used."""
+    """An account has one cooldown, whether requested by address or user name."""
     for identity in ("pending", "pending@example.com", "PENDING@EXAMPLE.COM", " pending "):
         how(identity)
     engine.resolve()
@@ -457,10 +457,10 @@ ORDERS = [("ann@example.com", "bob"), ("bob", "ann@example.com"), ("bob", "bob")
 @pytest.mark.parametrize("standing", ["pending", "confirmed", "just signed up"])
 @pytest.mark.parametrize("order", ORDERS)
 def test_no_name_is_linked_to_an_address(clock, quiet, standing, order):
-    """With UNKNOWN concealed and the cooldown revealed, the cooldown is that of the typed text.
+    """With UNKNOWN concealed and the cooldown revealed, the cooldown is that of the identity.
 
-    Requested by address and by name, in any order, an account gets the same answers as an unknown
-    one, with as many statements; its address is sent one message.
+    Requested by address and by name, in any order, an account gets the same results as an unknown
+    one, with the same number of queries.
     """
     told: dict[str, list[tuple[Any, ...]]] = {}
     for name, address in (("bob", "ann@example.com"), ("carl", "eve@example.com")):
@@ -488,7 +488,7 @@ def test_no_name_is_linked_to_an_address(clock, quiet, standing, order):
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_unreported_cooldown_applies(clock, order):
-    """One message in a cooldown, however an account was named."""
+    """The address gets one message in a cooldown, even if the results do not show it."""
     start(UserFactory.create(username="bob", email="ann@example.com"), send=False)
     for identity in order:
         ask_half_quietly(identity)
@@ -497,20 +497,20 @@ def test_unreported_cooldown_applies(clock, order):
 
 
 def test_a_flushed_cache_changes_nothing(pending, clock):
-    """The cooldown is in the database."""
+    """The cooldown does not depend on the cache."""
     assert ask("pending").ending is Outcome.SENT
     cache.clear()
     assert ask("pending").ending is Outcome.COOLING_DOWN
 
 
 def test_addresses_have_their_own(pending, clock):
-    """One address cools down without another."""
+    """Each address has its own cooldown."""
     PendingFactory.create(username="other")
     assert [ask(name).ending for name in ("pending", "other")] == [Outcome.SENT, Outcome.SENT]
 
 
 def test_row_of_the_cooldown_is_a_digest(pending):
-    """A cooldown's row holds a keyed digest alone."""
+    """A cooldown's row contains a digest instead of the address."""
     ask("pending")
     row = Cooldown.objects.values().get()
     assert "pending" not in str(row)
@@ -518,8 +518,8 @@ def test_row_of_the_cooldown_is_a_digest(pending):
 
 
 def test_statements(pending, clock, django_assert_num_queries):
-    """A candid request takes four statements the first time, three after, one when refused."""
-    # Savepoints stand for BEGIN and COMMIT here, since the test holds the transaction.
+    """A candid request takes four statements the first time, then three, and one if refused."""
+    # The second number is that of savepoints, which replace BEGIN and COMMIT in the test.
     with django_assert_num_queries(4 + 4):
         assert ask("pending").ending is Outcome.SENT
     with django_assert_num_queries(1 + 2):
@@ -535,13 +535,13 @@ def test_statements(pending, clock, django_assert_num_queries):
 
 
 class HostError(Exception):
-    """An error in the host's own code after ours."""
+    """An error in the host's code, after the call."""
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("how", [ask, ask_quietly])
 def test_rolled_back(pending, wakes, how):
-    """A rolled-back request sends nothing, wakes no courier and takes no cooldown."""
+    """After a rollback there is no message, wake or cooldown."""
 
     def work():
         with transaction.atomic():
@@ -558,7 +558,7 @@ def test_rolled_back(pending, wakes, how):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("how", [ask, ask_quietly])
 def test_woken_after_the_commit(pending, wakes, how):
-    """The carrier is woken when the host's transaction has committed, and not before."""
+    """The carrier is woken when the host's transaction is committed."""
     with transaction.atomic():
         how("pending")
         assert wakes == []
@@ -567,7 +567,7 @@ def test_woken_after_the_commit(pending, wakes, how):
 
 @pytest.mark.django_db(transaction=True)
 def test_refusals_do_not_wake_the_courier(pending, confirmed, wakes):
-    """A request that leads to no message wakes no courier."""
+    """A request without a message does not wake the carrier."""
     ask("confirmed")
     ask("nobody")
     assert wakes == []
@@ -575,7 +575,7 @@ def test_refusals_do_not_wake_the_courier(pending, confirmed, wakes):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_carrier_that_fails(pending, change, caplog):
-    """A carrier that cannot be woken is logged; the answer and the row stand."""
+    """If the carrier fails, this is logged; the result and the row are unaffected."""
     change(CARRIER="tests.test_resend.BrokenCarrier")
     assert ask("pending").ending is Outcome.SENT
     assert Delivery.objects.get().state == DeliveryState.QUEUED
@@ -586,7 +586,7 @@ def test_a_carrier_that_fails(pending, change, caplog):
 
 
 def test_backlog(clock, change, monkeypatch, caplog):
-    """Beyond the cap requests are dropped with the same answer, counted, and taken again later."""
+    """Beyond BACKLOG requests are dropped for a while and counted; the result is the same."""
     monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     seconds = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + seconds[0])
@@ -604,7 +604,7 @@ def test_backlog(clock, change, monkeypatch, caplog):
 
 
 def test_backlog_counts_unresolved_requests_alone(pending, clock, change, monkeypatch):
-    """Rows that were resolved do not fill the backlog."""
+    """Resolved requests do not count."""
     monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     change(BACKLOG=3)
     for _ in range(5):
@@ -617,7 +617,7 @@ def test_backlog_counts_unresolved_requests_alone(pending, clock, change, monkey
 
 
 def test_start(clock):
-    """Starting writes the confirmation and queues the first message."""
+    """``start`` creates the confirmation and queues the first message."""
     user = UserFactory.create(email="Jane@Example.com")
     confirmation = start(
         user,
@@ -639,20 +639,20 @@ def test_start(clock):
 
 
 def test_start_takes_the_slot(clock):
-    """A resend right after sign-up finds the cooldown taken."""
+    """``start`` takes a slot of the cooldown."""
     start(UserFactory.create(username="new"))
     assert ask("new").ending is Outcome.COOLING_DOWN
 
 
 def test_start_without_sending():
-    """``send=False`` writes the confirmation alone."""
+    """With ``send=False`` only the confirmation is created."""
     start(UserFactory.create(username="new"), send=False)
     assert not Delivery.objects.exists()
     assert not Cooldown.objects.exists()
 
 
 def test_start_within_a_cooldown(pending, clock):
-    """The sign-up's message is delayed until the cooldown ends, not dropped."""
+    """Within a cooldown the sign-up's message is delayed, not dropped."""
     ask("pending")
     clock.move(seconds=20)
     start(PendingFactory.create(username="second", email="pending@example.com"))
@@ -662,7 +662,7 @@ def test_start_within_a_cooldown(pending, clock):
     late.refresh_from_db()
     assert late.state == DeliveryState.QUEUED
     clock.move(seconds=40)
-    # The courier was late with the first: the distance is that of messages, not of requests.
+    # The first message was sent late, and the cooldown is between messages.
     assert engine.drain().sent == 0
     clock.move(seconds=20)
     assert engine.drain().sent == 1
@@ -670,7 +670,7 @@ def test_start_within_a_cooldown(pending, clock):
 
 @pytest.mark.parametrize("how", [ask_quietly, ask_half_quietly])
 def test_start_after_requests_without_an_account(clock, how):
-    """Requests for an address all day cannot delay its later sign-up by more than a minute."""
+    """Requests before the sign-up delay its message by at most a minute."""
     for _ in range(24 * 4):
         how("new@example.com")
         engine.resolve()
@@ -684,7 +684,7 @@ def test_start_after_requests_without_an_account(clock, how):
 
 @pytest.mark.parametrize("address", ["", "no address", "a,b@example.com", None])
 def test_start_without_an_address(address):
-    """An account without a usable address cannot be started."""
+    """``start`` raises an error for an account without a valid address."""
     user = UserFactory.create()
     user.email = address
     with pytest.raises(ValueError, match="not an address"):
@@ -703,7 +703,7 @@ def test_start_without_an_address(address):
     ],
 )
 def test_start_with_a_foreign_redirect(given):
-    """A redirect that the client did not register is refused, and nothing is written."""
+    """``start`` raises an error for a redirect that is not registered, and stores nothing."""
     user = UserFactory.create()
     with pytest.raises(ValueError, match=r"not registered|unknown client"):
         start(user, **given)
@@ -717,12 +717,12 @@ def test_start_with_a_foreign_redirect(given):
         {"language": "../de"},
         {"language": "d\0"},
         {"language": 5},
-        # Longer than a row has room for.
+        # Longer than the column.
         {"language": "de-1234567-1234567"},
     ],
 )
 def test_start_with_an_invalid_language(given):
-    """An invalid language code is refused, and nothing is written."""
+    """``start`` raises an error for an invalid language code, and stores nothing."""
     user = UserFactory.create()
     with pytest.raises(ValueError, match="is not a language code"):
         start(user, **given)
@@ -732,8 +732,8 @@ def test_start_with_an_invalid_language(given):
 @pytest.mark.parametrize(
     "time_zone", ["Europ/Berlin", "Europe", "../UTC", "/etc/passwd", "d\0", "\udcff", 5]
 )
-def test_start_in_a_time_zone_that_there_is_not(time_zone):
-    """A browser may know more of them than Python: the site's own is taken, and nothing fails."""
+def test_start_in_an_unknown_time_zone(time_zone):
+    """An unknown time zone is not stored, since browsers may know more of them than Python."""
     start(UserFactory.create(), time_zone=time_zone)
     assert Confirmation.objects.get().time_zone == ""
 
@@ -745,14 +745,14 @@ def test_start_in_a_time_zone_that_there_is_not(time_zone):
         ("", "", ("", "")),
         ("pt-br", "UTC", ("pt-br", "UTC")),
         ("de_AT", "Etc/GMT+5", ("de_AT", "Etc/GMT+5")),
-        # Not the site's, in the letter case of a browser.
+        # A language that the site does not have, spelled as by a browser.
         ("fil-PH", "UTC", ("fil-PH", "UTC")),
         ("fr-CH", "America/Argentina/Ushuaia", ("fr-CH", "America/Argentina/Ushuaia")),
         ("zh-Hant-TW", ZoneInfo("Asia/Taipei"), ("zh-Hant-TW", "Asia/Taipei")),
     ],
 )
 def test_start_as_a_stored_profile_says(language, time_zone, written):
-    """Without a language the site's own is used; a code that has a meaning is kept unchanged."""
+    """Valid language codes and time zones are stored unchanged."""
     start(UserFactory.create(), language=language, time_zone=time_zone)
     confirmation = Confirmation.objects.get()
     assert (confirmation.language, confirmation.time_zone) == written
@@ -772,14 +772,14 @@ def test_start_as_a_stored_profile_says(language, time_zone, written):
     ids=["None", "text", "number", "anonymous", "class", "Account"],
 )
 def test_start_without_an_account(account, name):
-    """It says what it takes, and what it was given."""
+    """``start`` raises an error with the type of a wrong argument."""
     with pytest.raises(TypeError, match=f"^start takes a user or an Account, not {name}$"):
         start(account)
     assert not Confirmation.objects.exists()
 
 
 def test_start_for_the_user_of_a_request():
-    """Becomes a user when it is evaluated."""
+    """``start`` accepts ``request.user``, which is a lazy object."""
     user = UserFactory.create()
     start(SimpleLazyObject(lambda: user))
     assert Confirmation.objects.get().account == user
@@ -789,14 +789,14 @@ def test_start_for_the_user_of_a_request():
     ("given", "redirect"), [({}, "0"), ({"client": "arcade"}, "0"), ({"client": "kiosk"}, "0")]
 )
 def test_start_without_a_redirect(given, redirect):
-    """A sign-up's message leads to the client's first redirect, as a resend's does."""
+    """Without a redirect the client's first one is used."""
     start(UserFactory.create(), **given)
     engine.drain()
     assert Delivery.objects.get().redirect == redirect
 
 
 def test_start_without_a_redirect_to_register(change):
-    """A client that registered none ends on our own page."""
+    """If the client has no redirect, the delivery has none."""
     change(CLIENTS=[{"name": "default"}])
     start(UserFactory.create())
     engine.drain()
@@ -804,7 +804,7 @@ def test_start_without_a_redirect_to_register(change):
 
 
 def test_start_again_while_pending(pending):
-    """Starting again for the same address keeps the one confirmation and its links."""
+    """A second ``start`` for the same address keeps the confirmation and its links."""
     before = Confirmation.objects.get()
     start(pending)
     after = Confirmation.objects.get()
@@ -812,7 +812,7 @@ def test_start_again_while_pending(pending):
 
 
 def test_start_again_for_another_client(pending):
-    """The message leads to the redirect of the client that was named this time."""
+    """A second ``start`` for another client uses that client's redirect."""
     assert Confirmation.objects.get().client == "game"
     start(pending, client="arcade", redirect="https://arcade.example/b?keep=1")
     delivery = Delivery.objects.get()
@@ -825,7 +825,7 @@ def test_start_again_for_another_client(pending):
 
 @pytest.mark.parametrize("state", [ConfirmationState.CONFIRMED, ConfirmationState.WITHDRAWN])
 def test_restart(pending, clock, state):
-    """Starting after the end makes it pending again, with new links."""
+    """``start`` makes a confirmed or withdrawn confirmation pending again, with new links."""
     Confirmation.objects.update(state=state, confirmed_at=timezone.now())
     before = Confirmation.objects.get()
     start(pending, client="arcade", language="de")
@@ -838,7 +838,7 @@ def test_restart(pending, clock, state):
 
 
 def test_start_for_a_new_address(pending):
-    """A changed address gets a separate confirmation."""
+    """``start`` for a new address creates another confirmation."""
     pending.email = "new@example.com"
     pending.save()
     start(pending)
@@ -847,7 +847,7 @@ def test_start_for_a_new_address(pending):
 
 
 def test_withdraw(pending):
-    """Withdrawing succeeds once, and replaces the selector from which links are made."""
+    """``withdraw`` succeeds once, and replaces the selector, which invalidates links."""
     before = Confirmation.objects.get()
     assert withdraw(before) is True
     after = Confirmation.objects.get()
@@ -857,7 +857,7 @@ def test_withdraw(pending):
 
 
 def test_withdraw_a_user(pending):
-    """A user is refused, and not mistaken for the row with the same key."""
+    """``withdraw`` refuses a user, instead of withdrawing the row with the same key."""
     Confirmation.objects.update(id=pending.pk)
     with pytest.raises(TypeError, match="the Confirmation that start returns"):
         withdraw(pending)
@@ -865,14 +865,14 @@ def test_withdraw_a_user(pending):
 
 
 def test_withdraw_a_confirmed_account(pending):
-    """A confirmed address stays confirmed."""
+    """``withdraw`` does not change a confirmed address."""
     Confirmation.objects.update(state=ConfirmationState.CONFIRMED)
     assert withdraw(Confirmation.objects.get()) is False
     assert Confirmation.objects.get().state == ConfirmationState.CONFIRMED
 
 
 def test_send_to(pending, confirmed, clock):
-    """Staff send within the same cooldown, and only to pending accounts."""
+    """``send_to`` respects the cooldown and only sends to pending accounts."""
     (account,) = find_accounts("pending")
     assert engine.send_to(account, client="game").ending is Outcome.SENT
     (account,) = find_accounts("pending")
@@ -883,8 +883,8 @@ def test_send_to(pending, confirmed, clock):
 
 
 @pytest.mark.parametrize("how", [ask, ask_quietly])
-def test_a_store_that_is_away(how, pending, clock, script, monkeypatch):
-    """Ten minutes without the account store lose neither a candid request nor a quiet one."""
+def test_a_store_that_is_down(how, pending, clock, script, monkeypatch):
+    """Requests survive an outage of the account store."""
     monkeypatch.setattr(database, "RECONNECT_SECONDS", 0)
     assert how("pending").ending is Outcome.SENT
     with monkeypatch.context() as away:
@@ -902,8 +902,8 @@ def test_a_store_that_is_away(how, pending, clock, script, monkeypatch):
     assert Delivery.objects.get().state == DeliveryState.SENT
 
 
-def test_a_store_that_stays_away(clock, monkeypatch):
-    """A quiet request is given up when a link of its would have expired, and not before."""
+def test_a_store_that_stays_down(clock, monkeypatch):
+    """A quiet request is retried for as long as a link would have been valid."""
     ask_quietly("pending")
     fail = mock.Mock(side_effect=OperationalError("no connection"))
     monkeypatch.setattr("resend_confirmation.accounts.ConfirmationStore.find", fail)
@@ -920,7 +920,7 @@ def test_a_store_that_stays_away(clock, monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_session_that_is_cut_while_resolving(pending, monkeypatch):
-    """The ask is looked up again at once, on a new session."""
+    """If the session is lost while resolving, the request is looked up again at once."""
     ask_quietly("pending")
     cuts = [OperationalError("terminated")]
 

@@ -1,4 +1,4 @@
-"""``delivery_changed``: each state of a delivery is told once it was written, and not before."""
+"""``delivery_changed``: it is sent for each state, after the commit."""
 
 import pytest
 from django.db import connection, transaction
@@ -22,14 +22,14 @@ FIND = "resend_confirmation.engine.resolution.find_accounts"
 
 @pytest.fixture
 def told():
-    """The signals: number, state and reason, in order."""
+    """The id, state and reason of each signal, in order."""
     heard = []
 
     def listen(sender, delivery_id, state, reason, **_):
         assert sender is Delivery
         assert isinstance(state, DeliveryState)
         assert isinstance(reason, Reason)
-        # A signal is sent after the row is written and committed.
+        # The signal is sent after the commit.
         assert not connection.in_atomic_block
         assert Delivery.objects.values_list("state").get(pk=delivery_id) == (state,)
         heard.append((delivery_id, state.value, reason.value))
@@ -40,13 +40,13 @@ def told():
 
 
 def ask(identity, quiet=frozenset()):
-    """Ask for ``identity`` as a dialect does; the ending."""
+    """Request a resend as a dialect does, and return the outcome."""
     request = ResendRequest(identity=identity, client=clients.default(), quiet=quiet)
     return engine.resend(request).ending
 
 
 def test_sign_up(pending, told):
-    """The first state is sent after the commit of the sign-up."""
+    """A sign-up's signal is sent after the commit."""
     with transaction.atomic():
         start(pending)
         assert told == []
@@ -55,7 +55,7 @@ def test_sign_up(pending, told):
 
 
 def test_rolled_back(pending, told):
-    """A change that was rolled back sends no signal."""
+    """After a rollback no signal is sent."""
     with transaction.atomic():
         start(pending)
         transaction.set_rollback(True)
@@ -63,7 +63,7 @@ def test_rolled_back(pending, told):
 
 
 def test_candid(pending, told):
-    """An answered request is announced as queued, then sending, then sent."""
+    """A candid request is queued, sending and sent."""
     assert ask("pending") is Outcome.SENT
     send_due()
     pk = Delivery.objects.get().pk
@@ -71,7 +71,7 @@ def test_candid(pending, told):
 
 
 def test_pretended(pending, told):
-    """A request that is only answered like SENT is announced as ignored, with the reason."""
+    """A request whose result only pretends to be SENT is asked, then ignored with a reason."""
     assert ask("nobody", frozenset({Outcome.UNKNOWN})) is Outcome.SENT
     engine.resolve()
     pk = Delivery.objects.get().pk
@@ -79,7 +79,7 @@ def test_pretended(pending, told):
 
 
 def test_quiet(pending, told):
-    """A quiet request is announced as asked, and as queued after its look-up."""
+    """A quiet request is asked, and queued after the look-up."""
     ask("pending", CONCEALED)
     engine.resolve()
     pk = Delivery.objects.get().pk
@@ -91,7 +91,7 @@ def test_quiet(pending, told):
     [("nobody", "unknown"), ("confirmed", "confirmed"), ("blocked", "blocked")],
 )
 def test_quiet_and_ignored(identity, reason, pending, confirmed, blocked, told):
-    """A quiet request without a message is announced as ignored, with the reason."""
+    """A quiet request without a message is asked, then ignored with a reason."""
     ask(identity, CONCEALED)
     engine.resolve()
     pk = Delivery.objects.get().pk
@@ -99,7 +99,7 @@ def test_quiet_and_ignored(identity, reason, pending, confirmed, blocked, told):
 
 
 def test_cooling_down(pending, told):
-    """A quiet request that came too soon is announced as ignored, never as queued."""
+    """A quiet request within the cooldown is asked, then ignored."""
     ask("pending", CONCEALED)
     engine.resolve()
     told.clear()
@@ -110,7 +110,7 @@ def test_cooling_down(pending, told):
 
 
 def test_accounts_that_share_an_address(told):
-    """A quiet request that becomes several deliveries announces each of them."""
+    """If a quiet request becomes several deliveries, there is a signal for each."""
     for name in ("one", "two"):
         start(UserFactory.create(username=name, email="shared@example.com"), send=False)
     ask("shared@example.com", CONCEALED)
@@ -122,7 +122,7 @@ def test_accounts_that_share_an_address(told):
 
 
 def test_requests_that_crash(pending, told, monkeypatch, clock):
-    """A request that cannot be looked up is announced as failed when it is given up."""
+    """A request that cannot be looked up is failed when it is given up."""
     monkeypatch.setattr(FIND, lambda identity: 1 / 0)
     ask("pending", CONCEALED)
     told.clear()
@@ -134,7 +134,7 @@ def test_requests_that_crash(pending, told, monkeypatch, clock):
 
 
 def test_attempts_at_looking_up_are_not_attempts_at_sending(pending, monkeypatch, clock):
-    """Attempts at the look-up do not use up attempts at sending."""
+    """Attempts to look up a request do not count as attempts to send."""
     monkeypatch.setattr(FIND, lambda identity: 1 / 0)
     ask("pending", CONCEALED)
     engine.resolve()
@@ -146,7 +146,7 @@ def test_attempts_at_looking_up_are_not_attempts_at_sending(pending, monkeypatch
 
 
 def test_a_courier_that_died(pending, told, clock):
-    """A delivery whose courier died is announced as queued again."""
+    """A delivery whose lease expired is queued again."""
     start(pending)
     assert claims.claim("one")
     told.clear()
@@ -156,7 +156,7 @@ def test_a_courier_that_died(pending, told, clock):
 
 
 def test_given_up(pending, told):
-    """A delivery whose confirmation was withdrawn is announced as abandoned."""
+    """A delivery whose confirmation was withdrawn is sending, then abandoned."""
     start(pending)
     withdraw(Confirmation.objects.get())
     told.clear()
@@ -167,7 +167,7 @@ def test_given_up(pending, told):
 
 @pytest.mark.parametrize("quiet", [frozenset(), CONCEALED], ids=["candid", "quiet"])
 def test_telling_costs_no_statement(quiet, pending):
-    """Requests take the same statements with a receiver and without."""
+    """A receiver does not change the number of queries of a request."""
     counts = []
     for listeners in ([], [lambda **_: None]):
         Cooldown.objects.all().delete()
@@ -182,7 +182,7 @@ def test_telling_costs_no_statement(quiet, pending):
 
 
 def test_a_receiver_that_fails(pending, caplog):
-    """A receiver that fails harms neither the request nor the message."""
+    """A receiver that fails affects neither the request nor the message."""
 
     def fail(**_):
         raise RuntimeError

@@ -1,4 +1,4 @@
-"""A typed address reaches its own account, from request to outbox, never a similar one."""
+"""A request reaches the account with that address in any spelling, but no similar address."""
 
 import pytest
 from django.core import mail
@@ -15,7 +15,7 @@ from .factories import PendingFactory, UserFactory, address_of
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
-#: The stored address, the typed one, and the one recipient of the message.
+#: The stored address, the typed address, and the recipient of the message.
 FOUND = {
     "capitals": ("jane@example.com", "JANE@EXAMPLE.COM", "jane@example.com"),
     "stored in capitals": ("JANE@EXAMPLE.COM", "jane@example.com", "JANE@EXAMPLE.COM"),
@@ -87,7 +87,7 @@ FOUND = {
     "ideographic full stop": ("jane@b.example", "jane@b\u3002example", "jane@b.example"),
 }
 
-#: The stored address of a similar account, and a typed one that only looks like it.
+#: The stored address, and a typed address that is only similar.
 LOOKALIKES = {
     "Cyrillic a": ("victim@paypal.example", "victim@p\u0430ypal.example"),
     "Cyrillic a before the @": ("anna@example.com", "\u0430nna@example.com"),
@@ -163,7 +163,7 @@ HOW = pytest.mark.parametrize("ask", [candid, quiet, half_quiet])
 @HOW
 @pytest.mark.parametrize(("stored", "typed", "recipient"), FOUND.values(), ids=FOUND)
 def test_found(ask, stored, typed, recipient):
-    """Another way of writing an address finds its account, and the message goes where stored."""
+    """Another spelling finds the account, and the message is sent to the stored address."""
     PendingFactory.create(username="owner", email=stored)
     PendingFactory.create(username="neighbour", email="somebody.else@example.com")
     ask(typed)
@@ -174,7 +174,7 @@ def test_found(ask, stored, typed, recipient):
 @HOW
 @pytest.mark.parametrize(("stored", "typed"), LOOKALIKES.values(), ids=LOOKALIKES)
 def test_neighbours(ask, stored, typed):
-    """A text that only looks like an address reaches neither its owner nor another account."""
+    """A similar address does not send any message."""
     PendingFactory.create(username="owner", email=stored)
     ask(typed)
     assert recipients() == []
@@ -182,14 +182,14 @@ def test_neighbours(ask, stored, typed):
 
 @HOW
 def test_two_that_look_alike(ask):
-    """Of accounts with addresses that a database may treat as equal, only one gets mail."""
+    """Of two addresses that a database may treat as equal, only the requested one gets mail."""
     for name, address in enumerate(["rene@example.com", "ren\u00e9@example.com"]):
         PendingFactory.create(username=str(name), email=address)
     ask("RENE\u0301@example.com")
     assert recipients() == [["ren\u00e9@example.com"]]
 
 
-#: Accounts found without a confirmation, by the host's own column alone.
+#: Spellings that are found without a confirmation, by the host's column.
 WITHOUT = {
     name: FOUND[name]
     for name in (
@@ -209,7 +209,7 @@ WITHOUT = {
 
 
 class Everybody(ConfirmationStore):
-    """A site that marks pending accounts in its own field, regardless of our rows."""
+    """A store in which all accounts are pending, with or without a confirmation."""
 
     def standing(self, user, state):
         return Standing.PENDING
@@ -218,7 +218,7 @@ class Everybody(ConfirmationStore):
 @HOW
 @pytest.mark.parametrize(("stored", "typed", "recipient"), WITHOUT.values(), ids=WITHOUT)
 def test_found_without_a_confirmation(ask, change, stored, typed, recipient):
-    """An account that never had a message is found by its spellings."""
+    """An account without a confirmation is found by other spellings."""
     change(ACCOUNTS=f"{__name__}.Everybody")
     UserFactory.create(username="owner", email=stored)
     ask(typed)
@@ -226,7 +226,7 @@ def test_found_without_a_confirmation(ask, change, stored, typed, recipient):
 
 
 def test_one_statement(django_assert_num_queries):
-    """However an address is spelt, looking it up is one statement."""
+    """Looking up an account takes one query, for any spelling."""
     PendingFactory.create(username="owner", email="jane@b\u00fccher.example")
     for typed in ("jane@xn--bcher-kva.example", "J\u00c4NE@B\u00dcCHER.example", "owner", "a@b.c"):
         with django_assert_num_queries(1):
@@ -234,7 +234,7 @@ def test_one_statement(django_assert_num_queries):
 
 
 def test_limits_are_the_mailbox_s():
-    """Two spellings of one mailbox share its cooldown and its suppression."""
+    """Spellings of the same mailbox share a cooldown."""
     for name, address in enumerate(
         ["mike@example.com", '"mike"@example.com', '"m\\ike"@EXAMPLE.com']
     ):
@@ -247,7 +247,7 @@ def test_limits_are_the_mailbox_s():
 
 @pytest.mark.parametrize("suppressed", ["mike@example.com", '"mike"@example.com'])
 def test_suppressed_in_another_spelling(suppressed):
-    """A suppression stops every spelling of its mailbox."""
+    """A suppression applies to all spellings of the mailbox."""
     digest = address_of(suppressed).digest("suppression")
     Suppression.objects.create(digest=digest, why="bounced", since=timezone.now())
     for name, address in enumerate(["mike@example.com", '"MIKE"@example.com']):
@@ -268,7 +268,7 @@ def test_suppressed_in_another_spelling(suppressed):
 )
 @pytest.mark.parametrize("again", [start, None], ids=["started again", "asked again"])
 def test_a_link_proves_the_spelling_that_it_went_to(change, before, after, again):
-    """A link to one spelling does not confirm another; the next message's does."""
+    """A link confirms only the spelling that it was sent to."""
     change(CLIENTS=[{"name": "site"}])
     user = UserFactory.create(username="owner", email=before)
     start(user)

@@ -1,4 +1,4 @@
-"""The table of states: which step is taken, and which is refused."""
+"""The state machine of deliveries: allowed and refused transitions."""
 
 from datetime import UTC, datetime
 from itertools import product
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 REPORTS = {S.DELIVERED, S.BOUNCED, S.COMPLAINED}
-#: The steps of a delivery without an ambiguous attempt.
+#: The transitions of a delivery without an ambiguous attempt.
 STEPS = {
     S.ASKED: {S.QUEUED, S.IGNORED, S.FAILED},
     S.QUEUED: {S.SENDING, S.SUPERSEDED},
@@ -25,7 +25,7 @@ STEPS = {
     S.DELIVERED: {S.BOUNCED, S.COMPLAINED},
     S.BOUNCED: {S.COMPLAINED},
 }
-#: After an ambiguous attempt the message may have been sent.
+#: The transitions of a delivery after an ambiguous attempt, which may get reports.
 IN_DOUBT = STEPS | {S.QUEUED: REPORTS | {S.SENDING, S.UNKNOWN}}
 
 
@@ -35,7 +35,7 @@ def row(state, doubts=0):
 
 @pytest.mark.parametrize(("doubts", "steps"), [(0, STEPS), (1, IN_DOUBT)])
 def test_steps(doubts, steps):
-    """Of all pairs of states, those of the table are steps, and a refused one changes nothing."""
+    """Exactly the table's transitions are allowed; others change nothing."""
     taken: dict[S, set[S]] = {}
     for before, to in product(S, set(S) - {S.ASKED}):
         delivery = row(before, doubts)
@@ -60,13 +60,13 @@ def test_steps(doubts, steps):
     ],
 )
 def test_endings(reason, first, later):
-    """A message that failed after an ambiguous attempt may have been sent."""
+    """After an ambiguous attempt the end is "unknown", since the message may have been sent."""
     assert states.ending(reason, doubts=0) == first
     assert states.ending(reason, doubts=1) == later
 
 
 def test_the_lease_ends():
-    """Only a claimed delivery has an owner, and only an ended one an end."""
+    """A transition from sending clears the lease, and a final one sets ``ended_at``."""
     delivery = row(S.QUEUED)
     assert states.move(delivery.pk, S.SENDING, lease_owner="one", lease_until=NOON)
     assert states.move(delivery.pk, S.SENT)

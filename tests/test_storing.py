@@ -1,4 +1,4 @@
-"""The stored requests of one network are bounded, and a full backlog drops its own first."""
+"""Limits of stored requests: for each network, and for the backlog."""
 
 import time
 
@@ -21,14 +21,14 @@ FLOOD = "2001:db8:1:{:x}::1"
 
 @pytest.fixture(autouse=True)
 def quiet(change, monkeypatch):
-    """A site whose dialects tell nothing, with a throttle that lets much through."""
+    """Make all dialects quiet, with a throttle that hardly limits."""
     forget_counts(monkeypatch)
     change(QUIET="all", THROTTLE="1000000/s")
 
 
 @pytest.fixture
 def seconds(monkeypatch):
-    """The monotonic clock, standing still until it is moved."""
+    """The monotonic clock, which the test sets."""
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
@@ -49,7 +49,7 @@ def stored():
 
 
 def test_a_day_of_one_network(change, seconds, caplog):
-    """However long one /48 asks, so many of its requests are stored; the answer stays the same."""
+    """The number of stored requests of a network is limited; the response is the same."""
     change(QUIET_REQUESTS_PER_NETWORK="5/d")
     answers = {post(f"a{n}@example.com", FLOOD.format(n)) for n in range(30)}
     assert len(answers) == 1
@@ -70,7 +70,7 @@ def test_a_day_of_one_network(change, seconds, caplog):
     [{"QUIET_REQUESTS_PER_NETWORK": None}, {"QUIET_REQUESTS_PER_NETWORK": "1/d", "THROTTLE": None}],
 )
 def test_no_bound(change, settings_):
-    """A host may lift the bound, and has lifted it where it wants no throttle."""
+    """There is no limit if it is None, or if THROTTLE is."""
     change(**settings_)
     for n in range(5):
         post(f"a{n}@example.com", "192.0.2.1")
@@ -78,7 +78,7 @@ def test_no_bound(change, settings_):
 
 
 def test_honest_request_during_a_flood(change, monkeypatch, caplog):
-    """With the backlog full a request of another network is stored and its message sent."""
+    """If one network fills the backlog, another network's request is stored and sent."""
     monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     change(BACKLOG=3)
     user = PendingFactory.create()
@@ -93,7 +93,7 @@ def test_honest_request_during_a_flood(change, monkeypatch, caplog):
 
 
 def test_a_flood_from_everywhere(change, monkeypatch, seconds, caplog):
-    """Beyond twice the cap everything is shed; later the door opens, and one line counts them."""
+    """Beyond twice BACKLOG all requests are dropped for a while, and counted in one line."""
     monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
     change(BACKLOG=3)
     for n in range(20):
@@ -108,8 +108,8 @@ def test_a_flood_from_everywhere(change, monkeypatch, seconds, caplog):
     ]
 
 
-def test_memory_of_late(rf, change):
-    """Each network is counted of late, also where nothing is full."""
+def test_counts_of_networks(rf, change):
+    """Requests are counted for each network separately."""
     caller = Caller(rf.post("/", REMOTE_ADDR="192.0.2.1"), "acme")
     assert [caller.count_below(2) for _ in range(4)] == [True, True, False, False]
     other = Caller(rf.post("/", REMOTE_ADDR="192.0.2.2"), "acme")

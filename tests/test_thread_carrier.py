@@ -1,4 +1,4 @@
-"""The thread carrier: one thread, started late, that outlives its own failures."""
+"""The thread carrier: one thread, started at the first wake, that survives errors."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ NAME = "resend-confirmation-courier"
 
 
 def wait_for(condition, seconds=30.0):
-    """Return once ``condition`` holds; fail when it does not in time."""
+    """Wait until ``condition`` is true, and fail if it takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
@@ -42,7 +42,7 @@ def couriers():
 
 
 class SharedCarrier:
-    """Wakes the test's own carrier, for CARRIER."""
+    """A value for CARRIER that wakes the test's carrier."""
 
     shared: ClassVar[list[ThreadCarrier]] = []
 
@@ -51,18 +51,18 @@ class SharedCarrier:
 
 
 class Ended(BaseException):
-    """Ends a carrier's thread, as nothing of its work does."""
+    """An exception that is not an ``Exception``."""
 
 
 def hurry(monkeypatch):
-    """Let the thread look often, and work at once."""
+    """Make the thread poll often, and drain at once."""
     monkeypatch.setattr(thread, "DELAY", (0.0, 0.0))
     monkeypatch.setattr(thread, "TICK", (0.001, 0.002))
 
 
 @pytest.fixture
 def drains(monkeypatch):
-    """The results of ``engine.drain``, call by call, in place of draining; and its calls."""
+    """Replace ``engine.drain``; return a list of its calls and a list of results to return."""
     hurry(monkeypatch)
     calls: list[int] = []
     script: list[object] = []
@@ -80,9 +80,9 @@ def drains(monkeypatch):
 
 @pytest.fixture
 def carrier(monkeypatch):
-    """A carrier, whose thread is ended after the test."""
+    """A carrier whose thread is stopped after the test."""
     hurry(monkeypatch)
-    # Output of a thread at its end does not fail the test.
+    # An exception that ends the thread does not fail the test.
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     made, before = ThreadCarrier(), couriers()
     yield made
@@ -92,7 +92,7 @@ def carrier(monkeypatch):
 
 
 def test_started_by_the_first_wake(drains, carrier):
-    """There is no thread before the first wake, and one after it."""
+    """The thread is started by the first wake."""
     before = len(couriers())
     assert carrier._thread is None
     carrier.wake()
@@ -102,7 +102,7 @@ def test_started_by_the_first_wake(drains, carrier):
 
 
 def test_one_thread(drains, carrier):
-    """However many wake it at once, one thread works."""
+    """Many concurrent wakes start only one thread."""
     before = len(couriers())
     wakers = [threading.Thread(target=carrier.wake) for _ in range(50)]
     for waker in wakers:
@@ -116,7 +116,7 @@ def test_one_thread(drains, carrier):
 
 
 def test_until_idle(drains, carrier):
-    """A wake drains until there is nothing left, and then waits for the next."""
+    """After a wake the thread drains until it is idle, and then waits for the next wake."""
     calls, script = drains
     script.extend([Tally(sent=100), Tally(unsent=1), Tally(resolved=1), Tally()])
     carrier.wake()
@@ -128,7 +128,7 @@ def test_until_idle(drains, carrier):
 
 
 class Waits(threading.Event):
-    """Notes how long it was to be waited for, and waits no more than a moment."""
+    """Records the timeouts of waits, and returns almost at once."""
 
     def __init__(self):
         super().__init__()
@@ -150,7 +150,7 @@ class Waits(threading.Event):
     ids=str,
 )
 def test_rests_between_rounds(drains, carrier, monkeypatch, first, rests):
-    """A request during a small round waits like those before it: none is processed at once."""
+    """After a small round the thread waits, so a request during it is not processed at once."""
     monkeypatch.setattr(thread, "DELAY", (7.0, 7.0))
     monkeypatch.setattr(thread, "TICK", (3.0, 3.0))
     carrier._stopping = waits = Waits()
@@ -161,7 +161,7 @@ def test_rests_between_rounds(drains, carrier, monkeypatch, first, rests):
 
 
 def test_looks_by_itself(drains, carrier, monkeypatch):
-    """Without a wake the thread looks now and then for what became due."""
+    """Without a wake the thread drains from time to time."""
     monkeypatch.setattr(thread, "IDLE", (0.01, 0.02))
     carrier.wake()
     wait_for(lambda: len(drains[0]) >= 5)
@@ -179,7 +179,7 @@ def test_survives_a_crash(drains, carrier, caplog):
 
 
 def test_never_blocks(drains, carrier):
-    """Waking returns while the courier is at work, and is not forgotten."""
+    """A wake returns at once during a drain, and leads to another drain."""
     calls, script = drains
     release = threading.Event()
 
@@ -190,7 +190,7 @@ def test_never_blocks(drains, carrier):
     script.append(work)
     carrier.wake()
     wait_for(lambda: len(calls) == 1)
-    # The work would fail, and another drain begin, if this waited for it.
+    # If a wake blocked, the drain would fail, and another one would start.
     for _ in range(1000):
         carrier.wake()
     assert len(calls) == 1
@@ -199,7 +199,7 @@ def test_never_blocks(drains, carrier):
 
 
 def test_thread_survives_exceptions(drains, carrier, caplog):
-    """An exception that would end a thread is logged, and the same thread drains again."""
+    """Even an exception that is not an ``Exception`` is logged, and the thread drains again."""
     calls, script = drains
     script.append(Ended())
     carrier.wake()
@@ -210,7 +210,7 @@ def test_thread_survives_exceptions(drains, carrier, caplog):
 
 
 def test_restarted_after_it_ended(drains, carrier):
-    """A thread that ended is replaced at the next wake."""
+    """A thread that has ended is replaced at the next wake."""
     carrier._thread = ended = threading.Thread(target=lambda: None)
     ended.start()
     ended.join()
@@ -222,7 +222,7 @@ def test_restarted_after_it_ended(drains, carrier):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_after_a_fork(drains, carrier):
-    """A child that was forked from a process with a courier starts another one."""
+    """A forked child starts its own thread."""
     carrier.wake()
     wait_for(lambda: len(drains[0]) == 1)
     held, release = threading.Event(), threading.Event()
@@ -232,7 +232,7 @@ def test_after_a_fork(drains, carrier):
             held.set()
             release.wait(30)
 
-    # As if another thread of the parent's were waking it at that moment.
+    # Another thread of the parent holds the lock during the fork.
     holder = threading.Thread(target=hold)
     holder.start()
     held.wait(30)
@@ -251,8 +251,8 @@ def test_after_a_fork(drains, carrier):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_carries_after_the_commit(carrier, change):
-    """A committed request is sent soon after, and an uncommitted one is not."""
+def test_sends_after_the_commit(carrier, change):
+    """The message is sent after the commit, not before."""
     SharedCarrier.shared[:] = [carrier]
     change(CARRIER="tests.test_thread_carrier.SharedCarrier")
     outbox = mail.outbox
@@ -267,7 +267,7 @@ def test_carries_after_the_commit(carrier, change):
 
 @pytest.mark.django_db(transaction=True)
 def test_leaves_no_connection_open(drains, carrier, monkeypatch):
-    """Between drains the thread holds no connection to the database."""
+    """Between drains the thread has no open database connection."""
     open_ones = []
 
     def work():
@@ -288,13 +288,13 @@ def test_leaves_no_connection_open(drains, carrier, monkeypatch):
 
 
 def test_jitter():
-    """The work starts at a random moment after the wake: the next request cannot feel it."""
+    """The delay after a wake is random, so later requests do not reveal it by their time."""
     for least, most in (thread.DELAY, thread.TICK):
         assert 0 < least < most
 
 
 class Made:
-    """A carrier that two threads begin to make at the same time."""
+    """A carrier that two threads create at the same time."""
 
     both = threading.Barrier(2, timeout=30)
 
@@ -306,7 +306,7 @@ class Made:
 
 
 def test_one_carrier_for_all_threads():
-    """The first wakes of a process, in several threads, are those of one carrier."""
+    """If several threads need the carrier first, they get the same one."""
     with ThreadPoolExecutor(2) as threads:
         backend = Backend("tests.test_thread_carrier.Made")
         one, other = threads.map(carrier_of, [backend, backend])
@@ -324,14 +324,14 @@ class Queues:
 
 
 def test_options_are_keyword_arguments():
-    """A carrier's class gets its OPTIONS as keyword arguments; other OPTIONS make another."""
+    """OPTIONS are keyword arguments of the carrier's class; other OPTIONS make another carrier."""
     name = "tests.test_thread_carrier.Queues"
     made = [carrier_of(Backend(name, {"queues": queues})) for queues in (["a"], ["b"])]
     assert [carrier.queues for carrier in made] == [["a"], ["b"]]  # type: ignore[attr-defined]
 
 
 def test_wake_does_not_drain(drains, carrier, monkeypatch):
-    """A wake only sets a flag: waking a waiting thread would show in the time of the request."""
+    """A wake only sets a flag, since notifying the thread would take a measurable time."""
     monkeypatch.setattr(thread, "TICK", (3600.0, 3600.0))
     carrier.wake()
     for _ in range(100):
@@ -351,7 +351,7 @@ def test_wake_does_not_drain(drains, carrier, monkeypatch):
     ],
 )
 def test_w036_server_without_threads(drains, monkeypatch, caplog, server, stands_still):
-    """W036: uWSGI without threads is logged as an error, once, at the first wake."""
+    """W036: uWSGI runs without threads. This is also logged once, at the first wake."""
     monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(**server))
     carrier = ThreadCarrier()
     carrier.wake()

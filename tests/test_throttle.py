@@ -1,4 +1,4 @@
-"""The throttle: which network a request comes from, and when there are too many of them."""
+"""The throttle: networks of callers, rates and the cache."""
 
 import logging
 import os
@@ -35,7 +35,7 @@ REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Writes no log."""
+    """A request handler without a log."""
 
     def log_message(self, *args):
         pass
@@ -75,12 +75,12 @@ NETWORKS = {
 
 @pytest.mark.parametrize(("peer", "expected"), NETWORKS.values(), ids=NETWORKS)
 def test_network(peer, expected):
-    """A network is an IPv4 address or an IPv6 /64; what is neither shares one count."""
+    """A network is an IPv4 address or an IPv6 /64; everything else shares one count."""
     assert network(request_from(peer)) == expected
 
 
 def test_no_peer_at_all():
-    """All callers of a server that names no peer share one count."""
+    """Without REMOTE_ADDR all callers share one count."""
     request = request_from()
     del request.META["REMOTE_ADDR"]
     assert network(request) == "unknown"
@@ -107,7 +107,7 @@ FORWARDED = {
 
 @pytest.mark.parametrize(("proxies", "header", "expected"), FORWARDED.values(), ids=FORWARDED)
 def test_forwarded(change, proxies, header, expected):
-    """Behind trusted proxies the hop that the outermost saw counts, from the right."""
+    """Behind trusted proxies the caller is determined from the right of X-Forwarded-For."""
     change(TRUSTED_PROXIES=proxies)
     assert network(request_from("10.0.0.1", header)) == expected
 
@@ -120,7 +120,7 @@ SEVERAL = [
 
 
 def test_several_headers_through_wsgi(change):
-    """A caller's own header before the proxy's is a lie like any other, through WSGI."""
+    """WSGI: several X-Forwarded-For headers are read as one, so a caller cannot forge it."""
     change(TRUSTED_PROXIES=2)
     seen = []
 
@@ -144,7 +144,7 @@ def test_several_headers_through_wsgi(change):
 
 
 def test_several_headers_through_asgi(change):
-    """And through ASGI, where every header comes alone."""
+    """ASGI: several X-Forwarded-For headers are read as one."""
     change(TRUSTED_PROXIES=2)
     headers = [(name.lower().encode(), value.encode()) for name, value in SEVERAL]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
@@ -154,14 +154,14 @@ def test_several_headers_through_asgi(change):
 
 @pytest.fixture
 def still(monkeypatch):
-    """A time that stands still, so that no window ends in the middle of a test."""
+    """The current time, which the test sets, so that no window ends during the test."""
     now = [1_900_000_000.0]
     monkeypatch.setattr(time, "time", lambda: now[0])
     return now
 
 
 def test_rate(change, still):
-    """The rate's number of calls pass; later ones get the seconds until the window ends."""
+    """Requests beyond the rate get the remaining seconds of the window."""
     change(THROTTLE="3/m")
     request = request_from()
     assert [throttle.check(request, "acme") for _ in range(3)] == [None, None, None]
@@ -179,7 +179,7 @@ def passed(name="acme", peers=("192.0.2.1",)):
 
 
 def test_dialects_count_together(change, still):
-    """Asking by many dialects gives a network no more calls than the highest rate."""
+    """All dialects together allow a network no more requests than the highest rate."""
     change(THROTTLE="5/m")
     names = ["acme", "other", "third"] * 4
     assert [passed(name) for name in names] == [1] * 5 + [0] * 7
@@ -189,7 +189,7 @@ def test_dialects_count_together(change, still):
 
 
 def test_the_highest_rate(change):
-    """All dialects together may have the most calls at once, in the period of the highest rate."""
+    """The rate of all dialects has the highest number, and the period of the highest rate."""
     change(THROTTLE="60/2m")
     assert conf.get().throttle_of_all() == "60/2m"
     change(THROTTLE={"a": "1000/d", "b": "100/m", "d": "2/10s", "e": None})
@@ -208,21 +208,21 @@ ALLOCATIONS = {
 
 @pytest.mark.parametrize(("peers", "expected"), ALLOCATIONS.values(), ids=ALLOCATIONS)
 def test_rotation_within_one_allocation(change, still, peers, expected):
-    """Changing the address within one subscriber's network gains little."""
+    """Changing the address within an allocation allows only a few more requests."""
     change(THROTTLE="5/m")
     assert passed(peers=peers) == expected
     assert passed(peers=["2001:db8:2::1", "198.51.100.1"]) == 2
 
 
 def test_one_network_uses_up_no_wider_one(change, still):
-    """Refused calls of one network are not held against others."""
+    """Refused requests do not count against the wider network."""
     change(THROTTLE="5/m")
     assert passed(peers=["192.0.2.1"] * 100) == 5
     assert passed(peers=["192.0.2.2"] * 5) == 5
 
 
 def test_across_the_edge_of_a_window(change, still):
-    """At any distance from the end of a window, five calls in ten seconds pass."""
+    """The window slides: any ten seconds allow five requests."""
     change(THROTTLE="5/10s")
     start = 1_900_000_000.0
     passing = []
@@ -234,7 +234,7 @@ def test_across_the_edge_of_a_window(change, still):
 
 
 def test_waiting_for_retry_after_is_enough(change, still):
-    """A caller that waits for Retry-After passes; a second earlier it does not."""
+    """A request is allowed after Retry-After seconds, but not a second earlier."""
     change(THROTTLE="3/m")
     for second in (0, 7, 31):
         still[0] = 1_900_000_000.0 + second
@@ -248,7 +248,7 @@ def test_waiting_for_retry_after_is_enough(change, still):
 
 
 def test_a_race(change, still):
-    """Of calls that are counted at the same time no more pass than the rate allows."""
+    """Concurrent requests do not exceed the rate."""
     change(THROTTLE="5/m")
     stale = throttle.counts = Memory(100)
     with mock.patch.object(stale, "get_many", return_value={}):
@@ -257,7 +257,7 @@ def test_a_race(change, still):
 
 
 def test_each_network_counts_alone(change, still):
-    """One network's calls are not held against another's; a /64 is one network."""
+    """Networks are counted separately; a /64 is one network."""
     change(THROTTLE="1/m")
     peers = ["192.0.2.1", "192.0.2.2", "2001:db8:1:2::1", "2001:db8:1:3::1"]
     assert [throttle.check(request_from(peer), "acme") for peer in peers] == [None] * 4
@@ -266,23 +266,23 @@ def test_each_network_counts_alone(change, still):
 
 
 def test_no_rate(change):
-    """Without a rate the cache is not even asked."""
+    """Without a rate there is no limit."""
     change(THROTTLE=None)
     assert [throttle.check(request_from(), "acme") for _ in range(100)] == [None] * 100
 
 
 def test_switched_off(change, settings):
-    """django-ratelimit's own switch turns the throttle off as well."""
+    """RATELIMIT_ENABLE = False disables the throttle as well."""
     settings.RATELIMIT_ENABLE = False
     change(THROTTLE="1/m")
     assert [throttle.check(request_from(), "acme") for _ in range(3)] == [None] * 3
 
 
-# A cache that is out of order
+# A cache that does not work
 
 
 class DeadCache(BaseCache):
-    """A cache whose server is gone, until it is back."""
+    """A cache whose server is down until ``works`` is set."""
 
     asked = 0
     works = False
@@ -301,7 +301,7 @@ class DeadCache(BaseCache):
 
 
 class SilentCache(LocMemCache):
-    """A cache that loses everything and says so, as memcached without a server."""
+    """A cache that stores nothing and reports it, as memcached without a server."""
 
     def add(self, *args, **kwargs):
         return False
@@ -312,7 +312,7 @@ class SilentCache(LocMemCache):
 
 @pytest.fixture
 def seconds(monkeypatch):
-    """The monotonic clock, standing still until it is moved."""
+    """The monotonic clock, which the test sets."""
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
@@ -320,7 +320,7 @@ def seconds(monkeypatch):
 
 @pytest.fixture
 def log(caplog):
-    """Our log, a list of messages."""
+    """Return a function that returns the package's log messages."""
     caplog.set_level(logging.WARNING, logger="resend_confirmation")
     return lambda: [r.getMessage() for r in caplog.records if r.name == "resend_confirmation"]
 
@@ -335,8 +335,8 @@ CACHES = {
 
 
 @pytest.mark.parametrize("case", CACHES.values(), ids=CACHES)
-def test_a_cache_out_of_order(settings, change, still, log, caplog, case):
-    """While the cache does not work, the process counts alone; one warning is logged."""
+def test_a_cache_that_does_not_work(settings, change, still, log, caplog, case):
+    """If the cache does not work, each process counts on its own; one warning is logged."""
     cache, opens, logged = case
     settings.CACHES = {"default": {"BACKEND": f"tests.test_throttle.{cache}"}}
     settings.RATELIMIT_FAIL_OPEN = opens
@@ -356,7 +356,7 @@ def test_a_cache_out_of_order(settings, change, still, log, caplog, case):
 
 
 def test_a_cache_that_does_not_exist(settings, change, log):
-    """An unknown cache name counts as a cache that does not work."""
+    """An unknown cache is treated like one that does not work."""
     settings.RATELIMIT_USE_CACHE = "nowhere"
     change(THROTTLE="1/m")
     assert throttle.check(request_from(), "acme") is None
@@ -365,7 +365,7 @@ def test_a_cache_that_does_not_exist(settings, change, log):
 
 
 def test_rests(settings, change, seconds, log, monkeypatch):
-    """A cache that failed is left alone for 5 seconds, then 10, and so on to a minute."""
+    """A cache that failed is not used for 5 s, then 10 s, and so on up to a minute."""
     settings.CACHES = {"default": {"BACKEND": "tests.test_throttle.DeadCache"}}
     monkeypatch.setattr(DeadCache, "asked", 0)
     monkeypatch.setattr(DeadCache, "works", False)
@@ -394,7 +394,7 @@ def test_rests(settings, change, seconds, log, monkeypatch):
 
 
 def test_memory_is_bounded():
-    """However many networks ask, a process keeps so many counts, those last read or begun."""
+    """The number of counts in memory is limited; the least recently used are dropped."""
     counts = Memory(3)
     for name in "abcade":
         counts.get_many([name])
@@ -403,13 +403,13 @@ def test_memory_is_bounded():
 
 
 def test_a_count_that_was_evicted():
-    """An evicted count cannot be incremented, as in Django's caches."""
+    """Incrementing a count that was dropped is a ValueError, as in Django's caches."""
     with pytest.raises(ValueError, match="gone"):
         Memory(3).incr("gone")
 
 
 def test_others_do_not_wait(settings, change, monkeypatch):
-    """While one request tries a cache that hangs, no other waits for it."""
+    """Only one request waits for a cache that hangs."""
     asked, free = [], Event()
 
     class HangingCache(BaseCache):
@@ -431,7 +431,7 @@ def test_others_do_not_wait(settings, change, monkeypatch):
     assert len(asked) == 1
 
 
-# Real caches
+# Redis and memcached
 
 
 def backend_at(url):
@@ -441,7 +441,7 @@ def backend_at(url):
 
 @pytest.fixture
 def real_redis():
-    """A real Redis, which holds no keys of ours afterwards."""
+    """A Redis server, without our keys after the test."""
     server = redis.Redis.from_url(REDIS_URL)
     try:
         server.ping()
@@ -455,21 +455,21 @@ def real_redis():
 
 @pytest.mark.redis
 def test_redis(real_redis, settings, change, still, log):
-    """Through Redis the processes of a site count together."""
+    """The throttle counts in Redis."""
     settings.CACHES = backend_at(REDIS_URL)
     change(THROTTLE="3/m")
     request = request_from()
     results = [throttle.check(request, "acme") for _ in range(5)]
     assert results[:3] == [None, None, None]
     assert [type(each) for each in results[3:]] == [Exceeded, Exceeded]
-    # Of the address and of its /24.
+    # One key for the address and one for its /24.
     assert len(list(real_redis.scan_iter(f"t{os.getpid()}:*"))) == 2
     assert log() == []
 
 
 @pytest.fixture
 def gate(real_redis):
-    """A way to Redis that can be shut."""
+    """A proxy of Redis that can be shut."""
     url = urlsplit(REDIS_URL)
     gate = Gate((url.hostname, url.port or 6379))
     gate.open()
@@ -478,7 +478,7 @@ def gate(real_redis):
 
 
 def post(times=1):
-    """The statuses of requests to a dialect."""
+    """Send requests to a dialect and return the statuses."""
     body, kind = {"user": "nobody@example.com"}, "application/json"
     return [Client().post("/user/confirmation", body, kind).status_code for _ in range(times)]
 
@@ -487,7 +487,7 @@ def post(times=1):
 @pytest.mark.django_db
 @pytest.mark.urls("shop.versioned")
 def test_redis_stops_and_comes_back(gate, settings, change, still, seconds, log):
-    """A Redis that stops costs no request its answer; it is used again when it is back."""
+    """If Redis stops, requests are still answered; it is used again when it is back."""
     database = urlsplit(REDIS_URL).path
     settings.CACHES = backend_at(f"redis://127.0.0.1:{gate.port}{database}")
     change(THROTTLE="4/m")
@@ -498,7 +498,7 @@ def test_redis_stops_and_comes_back(gate, settings, change, still, seconds, log)
     gate.open()
     assert post() == [429]
     seconds[0] += 5
-    # The fourth and the fifth that Redis has heard of.
+    # The fourth and fifth request that Redis counts.
     assert post(2) == [404, 429]
     assert log() == [BROKEN.format("ConnectionError"), WORKS]
 
@@ -507,7 +507,7 @@ def test_redis_stops_and_comes_back(gate, settings, change, still, seconds, log)
 @pytest.mark.django_db
 @pytest.mark.urls("shop.versioned")
 def test_redis_hangs(gate, settings, change, still, log, monkeypatch):
-    """A Redis that accepts and says nothing holds up one request, and no longer than a second."""
+    """If Redis hangs, only one request waits, until the time limit."""
     database = urlsplit(REDIS_URL).path
     settings.CACHES = backend_at(f"redis://127.0.0.1:{gate.port}{database}")
     monkeypatch.setattr(circuit_breaker, "CACHE_SECONDS", 0.2)
@@ -521,7 +521,7 @@ def test_redis_hangs(gate, settings, change, still, log, monkeypatch):
 
 @pytest.fixture
 def memcached():
-    """A real memcached for one test."""
+    """A memcached server for one test."""
     program = shutil.which("memcached")
     if program is None:
         unavailable("memcached is not installed")
@@ -543,7 +543,7 @@ def memcached():
 
 @pytest.mark.memcached
 def test_memcached(memcached, settings, change, still, log):
-    """Memcached counts as Redis does, and may stop like it."""
+    """The throttle counts in memcached, which may stop too."""
     process, port = memcached
     backend = "django.core.cache.backends.memcached.PyMemcacheCache"
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": f"127.0.0.1:{port}"}}

@@ -1,4 +1,4 @@
-"""Tokens: derived from a key, a selector, a generation and an address, and from nothing else."""
+"""Tokens: derived from key, selector, generation and address."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ SELECTOR = "0123456789abcdef0123456789abcdef"
 
 
 def by_hand(key: str, selector: str, generation: int, address: str) -> str:
-    """The formula of the design, with Django's derivation of a key from salt and secret."""
+    """Compute a token by the design's formula, with Django's derivation of the key."""
     derived = hashlib.sha256(("resend_confirmation.link" + key).encode()).digest()
     text = f"v1|{selector}|{generation}|{address}"
     mac = hmac.new(derived, text.encode(), hashlib.sha256).digest()
@@ -30,14 +30,14 @@ def test_formula(settings, address, generation):
 
 
 def test_form():
-    """A token is 43 characters that need no escaping in a URL."""
+    """A token has 43 characters that need no escaping in URLs."""
     made = tokens.make(SELECTOR, 1, "jane@example.com")
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}", made)
     assert tokens.LENGTH == 43
 
 
 def test_same_again():
-    """A token is the same each time, so that every attempt carries the same link."""
+    """Tokens are deterministic, so all attempts have the same link."""
     first = tokens.make(SELECTOR, 1, "jane@example.com")
     assert tokens.make(SELECTOR, 1, "jane@example.com") == first
 
@@ -52,7 +52,7 @@ def test_same_again():
     ids=["selector", "generation", "address"],
 )
 def test_changes(other):
-    """Another selector, generation or address makes another token, and the old one no match."""
+    """Another selector, generation or address has another token."""
     made = tokens.make(SELECTOR, 1, "jane@example.com")
     assert tokens.make(*other) != made
     assert tokens.matches(made, SELECTOR, 1, "jane@example.com")
@@ -60,7 +60,7 @@ def test_changes(other):
 
 
 def test_fallbacks(settings):
-    """A token made before the key was changed matches while the old key is a fallback."""
+    """A token of a former key matches as long as that key is a fallback."""
     settings.SECRET_KEY = "old"
     made = tokens.make(SELECTOR, 1, "jane@example.com")
     settings.SECRET_KEY = "new"
@@ -71,7 +71,7 @@ def test_fallbacks(settings):
 
 
 def test_make_all(settings):
-    """Under the current key first, then under each fallback."""
+    """``make_all`` returns the token of the current key first, then those of the fallbacks."""
     settings.SECRET_KEY = "new"
     settings.SECRET_KEY_FALLBACKS = ["old"]
     assert tokens.make_all(SELECTOR, 3, "jane@example.com") == [
@@ -81,7 +81,7 @@ def test_make_all(settings):
 
 
 def test_other_purposes_have_other_keys(settings):
-    """A token is not a MAC that the same secret gives under another salt."""
+    """A token is not an HMAC with the plain SECRET_KEY."""
     settings.SECRET_KEY = "a key"
     text = f"v1|{SELECTOR}|1|jane@example.com"
     plain = hmac.new(b"a key", text.encode(), hashlib.sha256).digest()
@@ -90,20 +90,20 @@ def test_other_purposes_have_other_keys(settings):
 
 
 def test_digest():
-    """The database keeps SHA-256 of a token, 64 hexadecimal digits."""
+    """The digest of a token is its SHA-256."""
     made = tokens.make(SELECTOR, 1, "jane@example.com")
     assert tokens.digest(made) == hashlib.sha256(made.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("text", ["", "\ud800", "\x00", "a" * 10_000])
 def test_digest_of_anything(text):
-    """Any text has a digest: what a browser sends cannot break a look-up."""
+    """Any text has a digest, so invalid input cannot make a look-up fail."""
     assert re.fullmatch(r"[0-9a-f]{64}", tokens.digest(text))
 
 
 @pytest.mark.parametrize(("times", "found"), [(3, True), (4, False)])
 def test_encoded_again_and_again(times, found):
-    """Percent-encoding is undone three times, so that a long text costs only so much."""
+    """Percent-encoding is decoded at most three times, which bounds the work."""
     token = "a" * 20 + "-" + "b" * 22
     text = f"token={token.replace('-', '%2D')}"
     for _ in range(times - 1):
@@ -112,7 +112,7 @@ def test_encoded_again_and_again(times, found):
 
 
 def test_new_selector():
-    """A selector is 32 hexadecimal digits, and never the same twice."""
+    """Selectors are unique, with 32 hexadecimal digits."""
     made = {tokens.new_selector() for _ in range(1000)}
     assert len(made) == 1000
     assert all(re.fullmatch(r"[0-9a-f]{32}", selector) for selector in made)

@@ -1,4 +1,4 @@
-"""Reports of mail providers, through anymail's own webhooks, and what they do to deliveries."""
+"""Delivery reports of mail providers, through anymail's webhooks."""
 
 import hashlib
 import hmac
@@ -34,8 +34,8 @@ SIGNING_KEY = "the webhook signing key"
 
 @pytest.fixture(autouse=True)
 def webhooks(settings, monkeypatch):
-    """Webhooks as a site secures them."""
-    # Its view asks for boto3 on being made, for another purpose than events.
+    """The settings of secured webhooks."""
+    # Amazon's view needs boto3 when it is created, but not for events.
     boto3 = "anymail.webhooks.amazon_ses._get_anymail_boto3_params"
     monkeypatch.setattr(boto3, lambda **_: ({}, {}))
     settings.ANYMAIL = {
@@ -88,7 +88,7 @@ RESEND_DATA = {
         {"name": "X-Tags", "value": '["confirmation"]'},
     ],
 }
-#: The id under which each provider took the message.
+#: The message's id at each provider.
 PROVIDER_IDS = {
     "postmark": "2706ee8a-737c-4285-b032-ccd317af53ed",
     "sendgrid": "de212213-bb66-4302-8f3f-20acdb7a104e",
@@ -97,7 +97,7 @@ PROVIDER_IDS = {
     "resend": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
     "amazon_ses": "00000138111222aa-33322211-cccc-cccc-cccc-ddddaaaa0680-000000",
 }
-#: Recorded events; PK stands for the number of our delivery.
+#: Recorded events. PK stands for the primary key of our delivery.
 EVENTS: dict[str, dict[str, Any]] = {
     "postmark": {
         "delivered": {
@@ -548,7 +548,7 @@ EVENTS: dict[str, dict[str, Any]] = {
 
 
 def numbered(value, pk):
-    """A recorded event about the delivery with that number."""
+    """Replace PK in a recorded event."""
     if isinstance(value, dict):
         return {key: numbered(one, pk) for key, one in value.items()}
     if isinstance(value, list):
@@ -557,7 +557,7 @@ def numbered(value, pk):
 
 
 def post(client, provider, data, secret=SECRET, **headers):
-    """Hand an event to a provider's webhook as that provider does; the response."""
+    """Post an event to the webhook as the provider does, and return the response."""
     if provider == "mailgun" and "signature" not in data:
         data = mailgun(data)
     if provider == "amazon_ses":
@@ -586,7 +586,7 @@ def post(client, provider, data, secret=SECRET, **headers):
 
 
 def report(client, provider, kind, delivery):
-    """A recorded event about ``delivery``, well received."""
+    """Post a recorded event about ``delivery``, and return the updated delivery."""
     response = post(client, provider, numbered(EVENTS[provider][kind], delivery.pk))
     assert response.status_code == 200
     delivery.refresh_from_db()
@@ -594,7 +594,7 @@ def report(client, provider, kind, delivery):
 
 
 def sent(user, provider):
-    """A delivery to ``user`` that ``provider`` took."""
+    """Send a message to ``user``, with an id of ``provider``, and return the delivery."""
     start(user)
     assert send_due() == Tally(sent=1)
     Delivery.objects.update(provider_id=PROVIDER_IDS[provider])
@@ -619,10 +619,10 @@ EXPECTED = {
 @providers
 @pytest.mark.parametrize("kind", sorted(EXPECTED))
 def test_events(provider, kind, client, pending, clock):
-    """An event moves its delivery, and only a hard bounce or a complaint suppresses."""
+    """An event updates its delivery; only a hard bounce or complaint suppresses the address."""
     state, reason, suppressed = EXPECTED[kind]
     if (provider, kind) == ("resend", "rejected"):
-        # It says 'bounced' of what it did not send.
+        # Resend reports a message that it did not send as bounced.
         reason = Reason.BOUNCED
     delivery = report(client, provider, kind, sent(pending, provider))
     assert (delivery.state, delivery.reason) == (state, reason)
@@ -645,7 +645,7 @@ def test_by_the_providers_id_alone(provider, client, pending):
 @providers
 @pytest.mark.parametrize("secret", [None, "user:wrong"])
 def test_without_the_secret(provider, secret, client, pending):
-    """A call without the secret is refused and changes nothing."""
+    """A request without the secret is refused and changes nothing."""
     delivery = sent(pending, provider)
     data = numbered(EVENTS[provider]["complained"], delivery.pk)
     assert post(client, provider, data, secret).status_code in {400, 401}
@@ -655,7 +655,7 @@ def test_without_the_secret(provider, secret, client, pending):
 
 
 def test_an_address_that_was_spoilt(client, pending):
-    """A spam report about a row whose address was overwritten is still recorded."""
+    """A complaint is stored even if the confirmation's address is now invalid."""
     delivery = sent(pending, "mailgun")
     Confirmation.objects.update(address="no address at all")
     assert report(client, "mailgun", "complained", delivery).state == DeliveryState.COMPLAINED
@@ -663,7 +663,7 @@ def test_an_address_that_was_spoilt(client, pending):
 
 
 def test_a_wrong_signature(client, pending):
-    """A call with the secret but without the signing key is refused as well."""
+    """A request with the secret but a wrong signature is refused as well."""
     delivery = sent(pending, "mailgun")
     data = mailgun(numbered(EVENTS["mailgun"]["complained"], delivery.pk), "another key")
     assert post(client, "mailgun", data).status_code == 400
@@ -673,7 +673,7 @@ def test_a_wrong_signature(client, pending):
 
 @providers
 def test_twice(provider, client, pending, clock):
-    """Providers repeat their reports: the second one changes nothing and sends no signal."""
+    """A repeated report changes nothing and sends no signal."""
     delivery = report(client, provider, "hard", sent(pending, provider))
     before = Delivery.objects.values().get()
     told = []
@@ -691,7 +691,7 @@ def test_twice(provider, client, pending, clock):
     "kinds", list(permutations(["delivered", "hard", "complained"])), ids="-".join
 )
 def test_any_order(provider, kinds, client, pending):
-    """For any order of delivered, bounced and complained, complained stays."""
+    """After delivered, bounced and complained in any order, the state is complained."""
     delivery = sent(pending, provider)
     for kind in kinds:
         report(client, provider, kind, delivery)
@@ -702,7 +702,7 @@ def test_any_order(provider, kinds, client, pending):
 
 @pytest.mark.parametrize("kinds", [("delivered", "hard"), ("hard", "delivered")], ids="-".join)
 def test_a_bounce_stays(kinds, client, pending):
-    """A message that bounced was not delivered, in either order of the reports."""
+    """After bounced and delivered in any order, the state is bounced."""
     delivery = sent(pending, "postmark")
     for kind in kinds:
         report(client, "postmark", kind, delivery)
@@ -711,7 +711,7 @@ def test_a_bounce_stays(kinds, client, pending):
 
 @providers
 def test_unknown_messages(provider, client, pending):
-    """An event about a message that is not ours is well received and ignored."""
+    """An event about an unknown message is accepted and ignored."""
     delivery = sent(pending, provider)
     Delivery.objects.update(provider_id="another")
     for pk in ("", "0", "-1", "x", "\u0663", "9" * 18, "9" * 400, delivery.pk + 1):
@@ -724,7 +724,7 @@ def test_unknown_messages(provider, client, pending):
 
 @providers
 def test_metadata_of_another_message(provider, client, pending):
-    """A number alone moves nothing: the provider's id or the recipient must agree."""
+    """The primary key is not enough: the provider's id or the recipient must match."""
     other = sent(UserFactory.create(), provider)
     Delivery.objects.update(provider_id="another")
     report(client, provider, "complained", other)
@@ -736,7 +736,7 @@ def test_metadata_of_another_message(provider, client, pending):
 
 
 def test_number_and_recipient_of_another_site(client, pending):
-    """Another site on the same provider's account may have the same number and recipient."""
+    """If the provider's id differs, primary key and recipient are not enough."""
     delivery = sent(pending, "postmark")
     Delivery.objects.update(provider_id="ours")
     report(client, "postmark", "complained", delivery)
@@ -746,7 +746,7 @@ def test_number_and_recipient_of_another_site(client, pending):
 
 @providers
 def test_before_the_mark(provider, client, pending, clock):
-    """A provider that is faster than the courier's mark is believed; the mark adds its facts."""
+    """A report that arrives before the courier has stored its result is kept."""
     start(pending)
     claim = claims.claim("courier")
     assert claim
@@ -759,7 +759,7 @@ def test_before_the_mark(provider, client, pending, clock):
 
 @pytest.mark.database
 def test_the_whole_race(client, pending, settings, monkeypatch):
-    """With the report first, the message counts as sent once, and its report stays."""
+    """If the report arrives during the send, its state is kept and the message is counted once."""
     start(pending)
     backend = "django.core.mail.backends.locmem.EmailBackend.send_messages"
 
@@ -777,7 +777,7 @@ def test_the_whole_race(client, pending, settings, monkeypatch):
 
 
 def test_a_report_settles_an_ambiguous_attempt(client, pending, clock):
-    """An ambiguous message that was to be repeated is not when its report arrives."""
+    """An ambiguous message is not repeated if its report arrives."""
     start(pending)
     Delivery.objects.update(doubts=1, attempts=1, reason=Reason.DOUBTFUL)
     delivery = report(client, "postmark", "delivered", Delivery.objects.get())
@@ -786,7 +786,7 @@ def test_a_report_settles_an_ambiguous_attempt(client, pending, clock):
 
 
 def test_event_of_a_copy_with_an_unknown_id(client, pending):
-    """After an ambiguous attempt the first copy's id is unknown; the recipient must agree."""
+    """After an ambiguous attempt another provider id is accepted if the recipient matches."""
     delivery = sent(pending, "postmark")
     Delivery.objects.update(doubts=1, provider_id="the second copy's")
     report(client, "postmark", "complained", delivery)
@@ -794,7 +794,7 @@ def test_event_of_a_copy_with_an_unknown_id(client, pending):
 
 
 def test_a_queued_message_has_no_reports(client, pending):
-    """A message that was not sent cannot have been delivered."""
+    """A report about a message that was not sent is ignored."""
     start(pending)
     delivery = report(client, "postmark", "delivered", Delivery.objects.get())
     assert delivery.state == DeliveryState.QUEUED
@@ -802,7 +802,7 @@ def test_a_queued_message_has_no_reports(client, pending):
 
 @pytest.mark.parametrize("state", ["asked", "ignored", "failed", "abandoned", "suppressed"])
 def test_ended_without_a_message(state, client, pending):
-    """A report does not change a delivery that ended without a message."""
+    """A report about a delivery without a message is ignored."""
     start(pending)
     Delivery.objects.update(state=state)
     delivery = report(client, "postmark", "complained", Delivery.objects.get())
@@ -810,7 +810,7 @@ def test_ended_without_a_message(state, client, pending):
 
 
 def test_a_suppression_stops_later_messages(client, pending):
-    """After a hard bounce the next delivery is suppressed; once lifted, the one after is sent."""
+    """After a hard bounce messages are suppressed, until the suppression is deleted."""
     report(client, "postmark", "hard", sent(pending, "postmark"))
     Cooldown.objects.all().delete()
     start(pending)
@@ -825,14 +825,14 @@ def test_a_suppression_stops_later_messages(client, pending):
 
 @pytest.mark.database
 def test_a_suppression_holds_no_address(client, pending):
-    """Of the address only its keyed digest is kept."""
+    """A suppression only contains the address's keyed digest."""
     report(client, "postmark", "hard", sent(pending, "postmark"))
     digest = address_of("pending@example.com").digest("suppression")
     assert Suppression.objects.values_list("digest", "detail").get() == (digest, "")
 
 
 def test_the_signal(client, pending, at_once):
-    """Each change of state is announced, with the reason."""
+    """Each change of state sends ``delivery_changed`` with the reason."""
     delivery = sent(pending, "postmark")
     told = []
 
@@ -851,7 +851,7 @@ def test_the_signal(client, pending, at_once):
 
 @pytest.mark.parametrize("kind", ["opened", "clicked", "deferred", "queued", "unsubscribed"])
 def test_events_of_no_interest(kind, pending, django_assert_num_queries):
-    """Opens, clicks and delays cost no statement."""
+    """Other events, such as opens and clicks, run no query."""
     delivery = sent(pending, "postmark")
     event = AnymailTrackingEvent(event_type=kind, metadata={"delivery": str(delivery.pk)})
     with django_assert_num_queries(0):
@@ -859,7 +859,7 @@ def test_events_of_no_interest(kind, pending, django_assert_num_queries):
 
 
 def test_events_without_an_id(pending):
-    """An event that names no message is not about one that has no provider's id either."""
+    """An event without an id does not match a delivery without a provider's id."""
     delivery = sent(pending, "postmark")
     Delivery.objects.update(provider_id="")
     event = AnymailTrackingEvent(event_type="complained", message_id="", recipient=pending.email)
@@ -869,13 +869,13 @@ def test_events_without_an_id(pending):
     assert suppressions() == []
 
 
-# Hard or soft
+# Hard and soft bounces
 
 
 @pytest.mark.parametrize(
     ("event", "lasting"),
     [
-        # The provider's own word decides.
+        # The provider's classification comes first.
         ({"esp_event": {"Type": "SoftBounce"}, "reject_reason": RejectReason.BOUNCED}, False),
         ({"esp_event": {"Type": "BadEmailAddress"}, "reject_reason": RejectReason.INVALID}, True),
         ({"esp_event": {"SuppressionReason": "HardBounce"}}, True),
@@ -888,7 +888,7 @@ def test_events_without_an_id(pending):
         ({"esp_event": {"msys": {"message_event": {"bounce_class": "22"}}}}, False),
         ({"esp_event": {"msys": {"message_event": {"bounce_class": "10"}}}}, True),
         ({"esp_event": {"delivery_info": {"delivery_status": "err_mailbox_full"}}}, False),
-        # Else the status of the recipient's mail server (RFC 3463).
+        # Otherwise the status of the recipient's mail server (RFC 3463) decides.
         ({"mta_response": "smtp; 550 5.1.1 <a@example.com> User unknown"}, True),
         ({"mta_response": "5.1.10 RESOLVER.ADR.RecipientNotFound"}, True),
         ({"mta_response": "550-5.2.1 The account is disabled"}, True),
@@ -899,25 +899,25 @@ def test_events_without_an_id(pending):
         # An IP address or a version is not mistaken for a status.
         ({"mta_response": "connect to 5.1.1.7 failed"}, False),
         ({"mta_response": "mta 15.1.1 says no"}, False),
-        # Else what anymail makes of it.
+        # Otherwise anymail's classification decides.
         ({"reject_reason": RejectReason.BOUNCED}, True),
         ({"reject_reason": RejectReason.INVALID}, True),
         ({"reject_reason": RejectReason.BLOCKED}, False),
         ({"reject_reason": RejectReason.SPAM}, False),
         ({"reject_reason": RejectReason.TIMED_OUT}, False),
         ({}, False),
-        # Words where none are expected.
+        # Values of unexpected types.
         ({"esp_event": {"Type": ["HardBounce"], "bounce": "Permanent", "data": None}}, False),
         ({"esp_event": ["HardBounce"]}, False),
     ],
     ids=str,
 )
 def test_lasting(event, lasting):
-    """A bounce is hard by the provider's word, the mail server's status, or anymail's reason."""
+    """A bounce is hard according to the provider, the mail server's status or anymail."""
     assert is_lasting(AnymailTrackingEvent(event_type=EventType.BOUNCED, **event)) is lasting
 
 
 def test_time_of_a_suppression(client, pending, clock):
-    """A suppression says since when."""
+    """A suppression has the time of the report."""
     report(client, "postmark", "hard", sent(pending, "postmark"))
     assert Suppression.objects.get().since == timezone.now() == clock.now

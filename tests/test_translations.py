@@ -1,4 +1,4 @@
-"""The catalogues, complete and sound; messages, pages and the admin in the reader's language."""
+"""The catalogues, and messages, pages and the admin in the reader's language."""
 
 import re
 from gettext import GNUTranslations
@@ -27,12 +27,12 @@ every_catalogue = pytest.mark.parametrize("locale", LOCALES)
 
 
 def texts(catalog):
-    """Every text and its translation, each as a tuple of its forms, without the header."""
+    """Return texts and translations, each as a tuple of its forms, without the header."""
     return {(text.context, *forms(text.id)): forms(text.string) for text in catalog if text.id}
 
 
 def forms(text):
-    """A text's forms, of which most have one, and one that is not translated has none."""
+    """Return the forms of a text: one, or several for a plural."""
     return (text or "",) if isinstance(text, str | None) else tuple(text)
 
 
@@ -50,7 +50,7 @@ def test_catalogues():
 
 
 def test_marked():
-    """Texts of modules and of templates are found, with what belongs to them."""
+    """Texts of modules and templates are found, with context and plural."""
     found = texts(marked())
     assert (None, "Please confirm your e-mail address") in found
     assert (None, "You are receiving this because this address was entered at %(site)s.") in found
@@ -64,7 +64,7 @@ def test_marked():
 
 @every_catalogue
 def test_every_text_is_translated(locale):
-    """A catalogue has each marked text, translated, and no others."""
+    """A catalogue has a translation for each marked text, and no other texts."""
     catalog = po(locale)
     found = texts(catalog)
     assert found.keys() == texts(marked()).keys()
@@ -76,13 +76,13 @@ def test_every_text_is_translated(locale):
 
 @every_catalogue
 def test_plural_forms(locale):
-    """A text with a plural has the forms of its language in the file, and no others."""
+    """Each text with a plural has the language's two forms in the file."""
     written = (folder(locale) / "django.po").read_text("utf-8")
     assert re.findall(r"^msgstr\[(\d)\]", written, re.MULTILINE) == ["0", "1"] * 2
 
 
 def placeholders(text):
-    """Placeholders of a text: ``%(name)s`` and ``{name}``, and a sign that begins neither."""
+    """Return the placeholders ``%(name)s`` and ``{name}``, and other percent signs."""
     percent = re.findall(r"%\(\w+\)[a-z]|%.?", text)
     return sorted(percent), sorted(str(name) for _, name, _, _ in Formatter().parse(text) if name)
 
@@ -97,13 +97,13 @@ def placeholders(text):
     ],
 )
 def test_placeholders_are_found(text, found):
-    """Every placeholder is found, and text that only looks like one."""
+    """All placeholders and percent signs are found."""
     assert placeholders(text) == found
 
 
 @every_catalogue
 def test_placeholders(locale):
-    """A translation has its text's placeholders, in each form."""
+    """A translation has the placeholders of its text in each form."""
     for (_, *text), said in texts(po(locale)).items():
         for form, original in zip(said, text, strict=True):
             assert placeholders(form) == placeholders(original)
@@ -111,7 +111,7 @@ def test_placeholders(locale):
 
 @every_catalogue
 def test_ends(locale):
-    """A translation ends as its text does: with the same mark, and no space."""
+    """A translation ends with the same punctuation as its text, and without whitespace."""
     for (_, *text), said in texts(po(locale)).items():
         for form, original in zip(said, text, strict=True):
             assert form == form.strip()
@@ -120,7 +120,7 @@ def test_ends(locale):
 
 @every_catalogue
 def test_compiled(locale):
-    """Django reads the translators' texts: nothing is missing, changed or left over."""
+    """The compiled catalogue has the same translations as its source."""
     expected: dict[Any, str] = {}
     for (context, text, *more), said in texts(po(locale)).items():
         key = f"{context}\x04{text}" if context else text
@@ -144,7 +144,7 @@ def test_compiled(locale):
     ],
 )
 def test_header(locale, plural):
-    """The header names the language and how it counts, and no person, date or machine."""
+    """The header has the language and its plural rule, but no person, date or machine."""
     path = folder(locale) / "django.po"
     head, _, _ = path.read_text("utf-8").partition("\n\n")
     assert head == (
@@ -162,7 +162,7 @@ def test_header(locale, plural):
 
 @every_catalogue
 def test_comments(locale):
-    """Only translators' hints and flags stand next to the texts, no places in files."""
+    """Comments are only hints for translators and flags, not locations."""
     lines = (folder(locale) / "django.po").read_text("utf-8").splitlines()[1:]
     comments = {line for line in lines if line.startswith("#")}
     assert comments == {
@@ -255,7 +255,7 @@ SENT = {
 
 @pytest.fixture
 def languages(settings):
-    """Set LANGUAGES and LANGUAGE_CODE."""
+    """Return a function that sets LANGUAGES and LANGUAGE_CODE."""
 
     def put(*codes, default="en"):
         settings.LANGUAGES = [(code, code) for code in codes]
@@ -266,7 +266,7 @@ def languages(settings):
 
 @pytest.fixture
 def letter(clock, db):
-    """A function: subject, text and HTML of the message in a language, to a user in Tokyo."""
+    """Return a function that sends a message in a language to a user in Tokyo."""
 
     def letter(language):
         start(UserFactory.create(), language=language, time_zone="Asia/Tokyo")
@@ -297,19 +297,19 @@ def letter(clock, db):
     ],
 )
 def test_message(asked, said, letter, languages):
-    """A message is in the recipient's language, all of it."""
+    """The whole message is in the recipient's language."""
     languages("de", "en", "es", "fr", "pt-br")
     subject, text, html = letter(asked)
     assert (subject, text) == SENT[said]
     assert f'<html lang="{said}">' in html
     assert f"<title>{subject}</title>" in html
     lines = text.splitlines()
-    # The instructions have other words if there are buttons.
+    # With buttons, the HTML part has other instructions.
     assert [line for line in lines if line not in unescape(html)] == [lines[-6], lines[-1]]
 
 
 def test_german_html(letter):
-    """The HTML part of a German message is German."""
+    """The HTML part of a German message is in German."""
     _, _, html = letter("de")
     assert re.sub(r' style="[^"]*"', "", html) == GERMAN_HTML
 
@@ -332,7 +332,7 @@ def test_language_without_a_catalogue(asked, letter, languages):
 
 
 def test_language_code_in_place_of_one_without_a_catalogue(letter, languages):
-    """Without a catalogue Django takes that of LANGUAGE_CODE: the message is of one piece."""
+    """Without a catalogue the whole message is in the language of LANGUAGE_CODE."""
     languages("de", "it", default="de")
     subject, text, html = letter("it")
     assert (subject, text) == SENT["de"]
@@ -340,7 +340,7 @@ def test_language_code_in_place_of_one_without_a_catalogue(letter, languages):
 
 
 def test_country(letter, languages):
-    """A country's dates and the ``lang`` for it stay where the language is ours."""
+    """A country's variant of a language keeps its date format and ``lang``."""
     languages("en-gb", "de", default="en-gb")
     _, text, html = letter("")
     assert "The link works until 2 Jan" in text
@@ -349,7 +349,7 @@ def test_country(letter, languages):
 
 @pytest.fixture
 def hebrew(tmp_path, settings, languages):
-    """A host that has a catalogue for a language that the package lacks."""
+    """A catalogue of the host for a language that the package does not have."""
     catalog = Catalog("he")
     catalog.add("en", "he", context="the language of these translations")
     catalog.add("Please confirm your e-mail address", "אשרו את הכתובת")
@@ -364,7 +364,7 @@ def hebrew(tmp_path, settings, languages):
 
 @pytest.mark.usefixtures("hebrew")
 def test_catalogue_of_the_host(letter):
-    """A catalogue in the host's LOCALE_PATHS is taken, with its dates and its direction."""
+    """A catalogue in LOCALE_PATHS is used, with the language's date format and direction."""
     subject, text, html = letter("he")
     assert subject == "אשרו את הכתובת"
     assert "2 בינואר 2030" in text
@@ -450,7 +450,7 @@ PAGES = {
 
 
 def said(page):
-    """The texts of a page between its marks, from its heading on."""
+    """Return the texts of a page's main element."""
     (main,) = re.findall(r"<main>(.*)</main>", page.content.decode(), flags=re.DOTALL)
     texts = [unescape(text).strip() for text in re.split(r"<[^>]+>", main) if text.strip()]
     return [re.sub(r"\w\*+\w", "NAME", text) for text in texts]
@@ -458,7 +458,7 @@ def said(page):
 
 @pytest.fixture
 def opened(settings, change, clock, db):
-    """A function: the page of a link in a state, for a browser that prefers a language."""
+    """Return a function that opens the page of a link in a state, with a browser's language."""
     settings.MIDDLEWARE = MIDDLEWARE
     change(CLIENTS=[{"name": "site"}])
 
@@ -492,7 +492,7 @@ def opened(settings, change, clock, db):
 
 @pytest.mark.parametrize("state", PAGES)
 def test_page(state, opened):
-    """A page is in the language that the browser asks for."""
+    """A page is in the browser's language."""
     page = opened(state, "de-AT, en;q=0.5")
     assert said(page) == PAGES[state]
     assert '<html lang="de">' in page.content.decode()
@@ -509,14 +509,14 @@ def test_page(state, opened):
     ],
 )
 def test_languages_of_pages(accepted, heading, opened, languages):
-    """Pages are in every language that the package has."""
+    """Pages are available in all languages of the package."""
     languages("de", "en", "es", "fr", "pt-br")
     assert said(opened("already", accepted))[0] == heading
 
 
 @pytest.mark.parametrize("accepted", ["it", "ar"])
 def test_page_without_a_catalogue(accepted, opened, languages):
-    """A page without a catalogue is English, and read from left to right."""
+    """Without a catalogue a page is in English, from left to right."""
     languages("en", "it", "ar")
     page = opened("already", accepted)
     assert said(page)[0] == "Already confirmed"
@@ -525,7 +525,7 @@ def test_page_without_a_catalogue(accepted, opened, languages):
 
 @pytest.mark.usefixtures("hebrew")
 def test_page_by_the_hosts_catalogue(opened):
-    """A catalogue in the host's LOCALE_PATHS is the pages' too."""
+    """Pages use a catalogue in LOCALE_PATHS too."""
     page = opened("already", "he")
     assert said(page)[0] == "אושר"
     assert '<html lang="he" dir="rtl">' in page.content.decode()
@@ -533,7 +533,7 @@ def test_page_by_the_hosts_catalogue(opened):
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_plural(locale):
-    """One second is one, and two are several."""
+    """Each language has the right form for 1, 2 and 3600."""
     one = "A link was sent a moment ago. Please try again in %(seconds)s second."
     many = "A link was sent a moment ago. Please try again in %(seconds)s seconds."
     words = {
@@ -553,7 +553,7 @@ def test_plural(locale):
 
 @pytest.mark.django_db
 def test_admin(settings):
-    """Staff read names, states and actions in their language."""
+    """The admin is in the language of staff."""
     settings.LANGUAGE_CODE = "de"
     PendingFactory.create(username="jane", email="jane@example.com")
     browser = Client()

@@ -1,6 +1,6 @@
-"""The cases of every dialect that comes with the package, from their vendors' test modules.
+"""The cases of the package's dialects, from their vendors' test modules.
 
-Each vendor's test module says what the contract needs to know in ``CASES``.
+Each vendor's test module lists its cases for the contract in ``CASES``.
 """
 
 import re
@@ -45,17 +45,17 @@ PACKAGE = "resend_confirmation.dialects."
 
 
 def package_dialects() -> list[type[ResendView]]:
-    """The dialects that come with the package, which the tests' site mounts."""
+    """Return the dialects of the package that are mounted by the test site."""
     return [v for v in mounted_dialects().values() if v.__module__.startswith(PACKAGE)]
 
 
 def module_of(view: type[ResendView]) -> str:
-    """The test module that a dialect must have: ``x.py`` has ``test_x.py``."""
+    """Return the name of a dialect's test module: ``test_x`` for ``x.py``."""
     return f"tests.dialects.test_{view.__module__.removeprefix(PACKAGE).partition('.')[0]}"
 
 
 def all_cases() -> list[Case]:
-    """Every case of every test module that a dialect of the package must have."""
+    """Return all cases of the package's dialects."""
     modules = dict.fromkeys(module_of(view) for view in package_dialects())
     return [case for module in modules for case in import_module(module).CASES]
 
@@ -66,12 +66,12 @@ def first_cases() -> list[Case]:
 
 
 def vendor_cases() -> list[Case]:
-    """Return the first case of each vendor: its other dialects differ in few of their answers."""
+    """Return the first case of each vendor: its other dialects have mostly the same answers."""
     return list({module_of(case.view): case for case in reversed(all_cases())}.values())[::-1]
 
 
 def way_on(response: Any) -> str:
-    """Return the browser's next URL after the button: a redirect, or the page's link to an app."""
+    """Return the URL after the button: that of the redirect, or of the page's link to an app."""
     if "Location" in response:
         return str(response["Location"])
     (found,) = re.findall(

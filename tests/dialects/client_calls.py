@@ -1,7 +1,7 @@
-"""The calls that a generated client makes to the example site, and what has to come of each.
+"""The calls that a generated client makes to the example site, and their expected results.
 
-Accounts and clients are those that the site is seeded with. Names of modules, models and arguments
-are the generator's, from the document's tags, operation ids and components.
+Accounts and clients are those of the demonstration. The generator derives the names of modules,
+models and arguments from the document's tags, operation ids and components.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ PROJECT = "40db2ea4-5d42-11e6-a3ff-005056a0e04a"
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a generated function, and the status, model and content that come of it."""
+    """A call of a generated function, with the expected status, model and content."""
 
     module: str
     body: tuple[str, dict[str, Any]] | tuple[()]
@@ -52,7 +52,7 @@ QUIVA_SUCCESS = {
         "remains unconfirmed, a reconfirmation message should have been sent."
     }
 }
-#: In their order: who is asked for twice has to wait, whether there is an account or none.
+#: The order matters: the second request for an identity is within the cooldown.
 CALLS = [
     Call(
         OAUTH2,
@@ -297,7 +297,7 @@ CALLS = [
         {"confirmation": "x" * 43},
     ),
 ]
-#: The recipients of those calls: one each.
+#: The recipients of the messages, one for each successful call.
 RECIPIENTS = {
     "Pending.Upper@Example.com",
     "number@example.com",

@@ -1,4 +1,4 @@
-"""Fixtures for asking a dialect, for getting it into each of its endings, and for looking after."""
+"""Fixtures to send requests to a dialect, to reach each ending, and to check the effects."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ from .mailbox import Mailbox
 
 
 def make_account(username: str, email: str, **given: Any) -> Any:
-    """An account of the test site's, or of a host's whose users have no user name."""
+    """Create an account, also on hosts whose users have no user name."""
     return UserFactory.create(username=username, email=email, **given)
 
 
@@ -29,13 +29,13 @@ def site(db, settings, monkeypatch) -> Site:
 
 @pytest.fixture
 def clock(site: Site) -> Clock:
-    """Both clocks that the package reads, standing still."""
+    """Both clocks that the package reads, which the test sets."""
     return site.clock
 
 
 @pytest.fixture(scope="module")
 def document() -> Any:
-    """The OpenAPI document as a site serves it, which is a valid one."""
+    """The OpenAPI document that the site serves, after validation."""
     response = Client().get("/schema/")
     assert response.status_code == 200
     loaded = yaml.safe_load(response.content)
@@ -45,43 +45,43 @@ def document() -> Any:
 
 @pytest.fixture
 def configure(site):
-    """Change some keys of the settings' dict."""
+    """Return a function that changes keys of RESEND_CONFIRMATION."""
     return site.configure
 
 
 @pytest.fixture
 def default_client(site):
-    """Make one of the test site's clients the one of requests that name none."""
+    """Return a function that makes one of the clients the default client."""
     return site.default_client
 
 
 @pytest.fixture
 def send(site):
-    """Ask as a server would hand the request on."""
+    """Return a function that sends a request as a server would pass it on."""
     return site.send
 
 
 @pytest.fixture
 def reply(site):
-    """Return the response to a request."""
+    """Return a function that returns the reply to a request."""
     return site.reply
 
 
 @pytest.fixture
 def delivered(site):
-    """The messages that went out since the last look."""
+    """Return a function that returns the messages sent since its last call."""
     return site.delivered
 
 
 @pytest.fixture
 def assert_unchanged(site):
-    """Within it nothing in the database may change, and no message may come of it."""
+    """Return a context manager that asserts unchanged rows and no message."""
     return site.assert_unchanged
 
 
 @pytest.fixture
 def press(site, client):
-    """Open the link of a message, where nothing may change, and press its button."""
+    """Return a function that opens the link of a message and presses the button."""
 
     def press(message):
         before = site.rows()
@@ -96,13 +96,13 @@ def press(site, client):
 
 @pytest.fixture
 def crash(site):
-    """Make a function of an object raise; its text must reach the log and never a caller."""
+    """Return a function that makes a function of an object raise an error."""
     return site.crash
 
 
 @pytest.fixture
 def arrange(site):
-    """Set the site up for an ending and return the request that leads to it."""
+    """Return a function that prepares the site for an ending and returns the request for it."""
     return site.arrange
 
 

@@ -1,8 +1,8 @@
-"""In what the operations of our document differ from the vendors', and why.
+"""Differences between the operations of our document and the vendors', with reasons.
 
-A row is the place in the operation, what the vendor's document says there, what ours says and the
-reason; None is silence, and what is silent has nothing below it either. What comes from a vendor's
-other documents, server or clients is called "seen" in the pages of docs/dialects.
+A row has the place in the operation, the vendor's value, our value and the reason. None means that
+the place does not exist. "Seen" means that the value comes from a vendor's other documents, server
+or clients, as described in docs/dialects.
 """
 
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 Deviations = list[tuple[str, Any, Any, str]]
 
 JSON = "content/application/json"
-NO_CREDENTIALS = "the page names no credentials, and none are needed whatever the host's API wants"
-GROUPED = "the page is in no group; viewers and generators sort operations by their tags"
-REQUIRED_BODY = "a field in it is required, so the body is"
+NO_CREDENTIALS = (
+    "the page names no credentials, and none are needed, even if the host's API needs some"
+)
+GROUPED = "the page is not in a group; viewers and generators group operations by their tags"
+REQUIRED_BODY = "one of its fields is required, so the body is too"
 
-_XSOLLA_TEXT = "the page says the fields of each answer alone; OpenAPI requires a description"
+_XSOLLA_TEXT = "the page only lists the fields of each answer; OpenAPI requires a description"
 XSOLLA: Deviations = [
     ("/security", None, [], NO_CREDENTIALS),
     ("/requestBody/required", None, True, REQUIRED_BODY),
@@ -31,13 +33,13 @@ XSOLLA: Deviations = [
         f"/requestBody/{JSON}/schema/properties/username/maxLength",
         None,
         255,
-        "our own limit: what is longer is nobody's name or address",
+        "our own limit: user names and addresses are not longer",
     ),
     (
         f"/requestBody/{JSON}/examples",
         None,
         {"Request": {"value": {"username": "john-email@email.com"}}},
-        "the field's example once more, as the whole request that viewers fill in",
+        "the field's example again, as a complete request that viewers can fill in",
     ),
     ("/responses/204/description", None, "The message is on its way.", _XSOLLA_TEXT),
     ("/responses/400/description", None, "Request has invalid parameters.", _XSOLLA_TEXT),
@@ -59,7 +61,7 @@ DEVIATIONS: dict[str, Deviations] = {
             "/operationId",
             None,
             "oauth-20-resend-account-confirmation-email",
-            "the page's text has none; seen in its address",
+            "the page's text has none; seen in its URL",
         ),
         ("/tags", None, ["xsolla-oauth2"], GROUPED),
         (
@@ -76,25 +78,25 @@ DEVIATIONS: dict[str, Deviations] = {
                 "authentication, or password reset confirmation. The parameter is required if "
                 "you have more than one redirect URI in your project settings."
             ),
-            "the vendor's staff can set nothing up here",
+            "the vendor's staff cannot set it up here",
         ),
         (
             "/parameters/query state/schema/minLength",
             None,
             9,
-            "the page's own sentence, 'Must be longer than 8 symbols', where machines read it",
+            "the page's sentence 'Must be longer than 8 symbols', in machine-readable form",
         ),
         (
             "/parameters/query state/schema/maxLength",
             None,
             512,
-            "our own limit: the value is kept until the link is used",
+            "our own limit: the value is stored until the link is used",
         ),
         (
             "/responses/409/description",
             None,
             "Not used: the answer for an account that is already confirmed has status 422.",
-            "the page says of no status what it is for, and an SDK has no case for 409",
+            "the page does not explain its statuses, and an SDK has no case for 409",
         ),
     ],
     "xsolla-jwt": [
@@ -103,14 +105,14 @@ DEVIATIONS: dict[str, Deviations] = {
             "/operationId",
             None,
             "jwt-resend-account-confirmation-email",
-            "the page's text has none; seen in its address",
+            "the page's text has none; seen in its URL",
         ),
         ("/tags", None, ["xsolla-jwt"], GROUPED),
         (
             "/parameters/query projectId/schema/minLength",
             None,
             1,
-            "an empty one names no project and is refused",
+            "an empty value does not name a project and is refused",
         ),
         (
             "/parameters/query login_url/description",
@@ -130,7 +132,7 @@ DEVIATIONS: dict[str, Deviations] = {
                 "confirmation. Must be identical to the Callback URL specified in the URL block "
                 "of Publisher Account. Required if there are several Callback URLs."
             ),
-            "here is no menu to go to, and nobody logs in, so that no login goes wrong",
+            "there is no such menu here, and no login that could fail",
         ),
         (
             "/parameters/query payload/description",
@@ -144,13 +146,13 @@ DEVIATIONS: dict[str, Deviations] = {
                 "Your custom data. The value of the parameter will be returned in the payload "
                 "claim of the user JWT. Recommended maximum length less than 500 characters."
             ),
-            "here it is available always: the host's accounts are a storage of its own",
+            "it is always available here: the host's accounts are a custom storage",
         ),
         (
             "/parameters/query payload/schema/maxLength",
             None,
             2000,
-            "our own limit: the value is kept until the link is used",
+            "our own limit: the value is stored until the link is used",
         ),
     ],
     "backendless": [
@@ -158,38 +160,38 @@ DEVIATIONS: dict[str, Deviations] = {
             "/operationId",
             None,
             "resend-email-confirmation",
-            "the page has none; generators name a function by it",
+            "the page has none; generators derive a function's name from it",
         ),
         ("/tags", None, ["backendless"], GROUPED),
         (
             "/parameters/path identity/schema",
             None,
             {"type": "string"},
-            "the page says no type; what stands in a path is text",
+            "the page has no type; a value in a path is a string",
         ),
         (
             "/parameters/path identity/example",
             "alice@yourmail.com",
             None,
-            "the same stands under 'examples', the form that drf-spectacular writes",
+            "it is under 'examples', as drf-spectacular writes it",
         ),
         (
             "/parameters/path identity/examples",
             None,
             {"Identity": {"value": "alice@yourmail.com"}},
-            "the page's example, in the form that drf-spectacular writes",
+            "the page's example, as drf-spectacular writes it",
         ),
         (
             f"/responses/400/{JSON}/schema/properties/message/type",
             None,
             "string",
-            "the page says no type; seen in the vendor's clients",
+            "the page has no type; seen in the vendor's clients",
         ),
         (
             f"/responses/400/{JSON}/schema/properties/code/type",
             None,
             "integer",
-            "the page says no type, only numbers; a client of the vendor's takes nothing else",
+            "the page has no type, only numbers; one of the vendor's clients requires a number",
         ),
         (
             f"/responses/400/{JSON}/examples/2002",
@@ -201,7 +203,7 @@ DEVIATIONS: dict[str, Deviations] = {
                     "code": 2002,
                 }
             },
-            "seen: of an application id or a key that nobody has",
+            "seen: the answer to an unknown application id or key",
         ),
         (
             "/responses/429",
@@ -222,7 +224,7 @@ DEVIATIONS: dict[str, Deviations] = {
                     }
                 },
             },
-            "seen: code and text are on the vendor's list of all errors; the status is ours",
+            "seen: code and text are in the vendor's list of errors; the status is ours",
         ),
     ],
     "strapi": [
@@ -230,7 +232,7 @@ DEVIATIONS: dict[str, Deviations] = {
             "/summary",
             None,
             "Send a confirmation email to user",
-            "the page's title is empty; its description fits",
+            "the page's title is empty; its description is used",
         ),
         ("/tags", None, ["strapi"], GROUPED),
         ("/security", None, [], NO_CREDENTIALS),
@@ -255,7 +257,7 @@ DEVIATIONS: dict[str, Deviations] = {
             f"/responses/200/{JSON}/example",
             {"foo": "string"},
             None,
-            "a placeholder of the vendor's generator: its server answers otherwise",
+            "a placeholder of the vendor's generator: its server has another answer",
         ),
         (
             f"/responses/200/{JSON}/schema",
@@ -290,22 +292,22 @@ DEVIATIONS: dict[str, Deviations] = {
                             "error": {"type": "string"},
                         },
                     },
-                    "the page's two keys, and the two that the vendor's server and clients use",
+                    "the page's two keys, and two more that the vendor's server and clients use",
                 ),
             ]
         ],
     ],
 }
 
-#: Answers of the vendor's document that ours has under another status, and why.
+#: Answers of the vendor's document that have another status in ours, with reasons.
 MOVED = {
-    "backendless": {"default": ("400", "the page says no status; seen in the vendor's clients")},
+    "backendless": {"default": ("400", "the page has no status; seen in the vendor's clients")},
 }
 
-#: Operations of which the vendors publish no such document; the golden file watches over them.
+#: Operations that the vendors have not documented; only the golden file covers them.
 UNDOCUMENTED = {
-    ("post", "/accounts/confirm-email"): "the vendor's API has it, its published pages do not",
-    ("get", "/auth/email-confirmation"): "the link of the vendor's messages, which nobody calls",
-    ("get", "/api/auth/email-confirmation"): "the link of the vendor's messages, as above",
-    ("post", "/api/auth/send-email-confirmation"): "the later generation, described in prose alone",
+    ("post", "/accounts/confirm-email"): "the vendor's API has it, but its published pages do not",
+    ("get", "/auth/email-confirmation"): "the link in the vendor's messages, not a call",
+    ("get", "/api/auth/email-confirmation"): "the link in the vendor's messages, as above",
+    ("post", "/api/auth/send-email-confirmation"): "the later generation, only described in prose",
 }

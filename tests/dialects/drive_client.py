@@ -1,9 +1,8 @@
-"""Calls operations through a generated client: a process of its own, calls in, answers out.
+"""A script that calls operations through a generated client.
 
-``python drive_client.py <base URL>`` in the folder that holds the package ``site_client``, with
-a JSON list of calls on standard input. Each names the operation's module, its arguments, and its
-body as a model's name and fields. For each there is an answer on standard output: the status, the
-headers, and what the client made of the body.
+Run ``python drive_client.py <base URL>`` in the folder of the package ``site_client``, with a JSON
+list of calls on standard input. A call has the operation's module, its arguments, and its body as a
+model's name and fields. The script writes a list of results: status, headers and parsed body.
 """
 
 import json
@@ -15,17 +14,17 @@ import attrs
 
 
 def left_over(model: Any) -> list[str]:
-    """Keys of an answer that no declared field took, in it or below it."""
+    """Return the keys of an answer, at any depth, that are not declared fields."""
     if not attrs.has(type(model)):
         return []
     declared = [field.name for field in attrs.fields(type(model)) if field.init]
-    # A model without fields is an object that may hold anything.
+    # A model without fields may contain anything.
     over = list(model.additional_properties) if declared else []
     return over + [key for name in declared for key in left_over(getattr(model, name))]
 
 
 def call(client: Any, module: str, arguments: dict[str, Any], body: list[Any]) -> dict[str, Any]:
-    """One call, by the function that a caller would import."""
+    """Call an operation by its generated function, and return the result."""
     if body:
         model, fields = body
         arguments["body"] = getattr(import_module("site_client.models"), model)(**fields)

@@ -1,4 +1,4 @@
-"""Each vendor's envelopes as JSON schemas, written out: what any answer at all must fit into."""
+"""JSON schemas that all bodies of a vendor's answers must match."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ INTEGER: dict[str, Any] = {"type": "integer"}
 
 
 def exactly(optional: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
-    """An object of these keys and no other."""
+    """Return the schema of an object with exactly these keys."""
     return {
         "type": "object",
         "properties": properties,
@@ -29,7 +29,7 @@ XSOLLA_ERROR = exactly(
     )
 )
 
-#: Dialect to the body of success and the body of errors; None means no body at all.
+#: The schemas of successes and errors for each dialect; None means no body.
 ENVELOPES: dict[str, tuple[dict[str, Any] | None, dict[str, Any]]] = {
     "xsolla-oauth2": (None, XSOLLA_ERROR),
     "xsolla-jwt": (None, XSOLLA_ERROR),

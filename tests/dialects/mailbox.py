@@ -7,7 +7,7 @@ from tests.demonstration import DEADLINE
 
 
 class Mailbox:
-    """Keeps what an SMTP server was given."""
+    """An SMTP server's handler, which stores messages."""
 
     def __init__(self) -> None:
         self._messages: list = []
@@ -22,12 +22,12 @@ class Mailbox:
 
     @property
     def messages(self) -> list:
-        """Everything that has come, as recipients and message."""
+        """All messages so far, with their recipients."""
         with self._arrived:
             return list(self._messages)
 
     def message_to(self, address: str):
-        """The message to an address, waited for; there must be one alone."""
+        """Wait for the message to an address and return it; there must be exactly one."""
 
         def found():
             return [message for recipients, message in self._messages if recipients == [address]]

@@ -1,4 +1,4 @@
-"""Backendless: every ending over every root, the identity in the path, clients, and the landing."""
+"""Backendless: endings for each URL, the identity in the path, clients and the redirect."""
 
 from dataclasses import replace
 from urllib.parse import quote
@@ -129,7 +129,7 @@ every_root = pytest.mark.parametrize("case", CASES, ids=str)
 @every_root
 @pytest.mark.parametrize("ending", ENDINGS, ids=str)
 def test_ending(case, ending, arrange, reply):
-    """Every ending is answered with the vendor's status, headers and body, to the byte."""
+    """Each ending has exactly the vendor's status, headers and body."""
     assert reply(arrange(case, ending)) == case.endings[ending]
 
 
@@ -150,7 +150,7 @@ USERS = {
 
 @pytest.fixture
 def users(db):
-    """One account for each form of identity."""
+    """Create an account for each form of identity."""
     for email, username in USERS.items():
         PendingFactory(username=username, email=email)
 
@@ -180,7 +180,7 @@ IDENTITIES = [
 
 
 def joined(case: Case, identity: str | bytes) -> Request:
-    """A request whose path ends in ``identity`` as it stands."""
+    """Return a request whose path ends with ``identity``, without any encoding."""
     request = case.request_for("")
     assert isinstance(request.path, str)
     if isinstance(identity, bytes):
@@ -190,12 +190,12 @@ def joined(case: Case, identity: str | bytes) -> Request:
 
 @pytest.mark.parametrize(
     ("case", "identity", "address"),
-    # Every root ends in the same part of a path, so that one identity shows what it does.
+    # The last part of the path is the same for all URLs, so one identity is enough for the others.
     [(CASES[0], *row) for row in IDENTITIES] + [(case, *IDENTITIES[19]) for case in CASES[1:]],
     ids=str,
 )
 def test_identity(case, identity, address, reply, users, delivered):
-    """An identity is decoded exactly once, as UTF-8 or else Latin-1, and a plus stays a plus."""
+    """An identity is decoded once, as UTF-8 or otherwise Latin-1, and a plus is kept."""
     assert reply(joined(case, identity)) == SENDS
     assert Delivery.objects.values_list("confirmation__address").get() == (address,)
     assert len(delivered()) == 1
@@ -228,21 +228,21 @@ NOBODY = [
     ids=str,
 )
 def test_unknown_identity(case, identity, reply, users, assert_unchanged):
-    """An unknown or impossible identity is not found; never a redirect or a page."""
+    """An unknown or invalid identity gets the vendor's error, not a redirect or page."""
     with assert_unchanged():
         assert reply(joined(case, identity)) == NOT_FOUND
 
 
 @pytest.mark.parametrize("identity", ["pending%0A", "%09pending%40example.com", "%20pending%0D%0A"])
 def test_blanks_around_an_identity(identity, reply, pending, delivered):
-    """White space around an identity is taken off, in the path too."""
+    """Whitespace around an identity is removed."""
     assert reply(joined(CASES[0], identity)).status == 200
     assert len(delivered()) == 1
 
 
 @every_root
 def test_path_without_identity(case, reply, users, assert_unchanged):
-    """A path that ends before the identity is answered as well."""
+    """A path without an identity gets the vendor's error."""
     request = case.request_for("")
     with assert_unchanged():
         assert reply(replace(request, path=str(request.path).removesuffix("/"))) == NOT_FOUND
@@ -250,13 +250,13 @@ def test_path_without_identity(case, reply, users, assert_unchanged):
 
 @every_root
 def test_two_slashes(case, reply, pending):
-    """A base URL that ends in a slash makes clients send two."""
+    """A path with two leading slashes is accepted; clients send it if their base URL has one."""
     request = case.request_for(ADDRESS)
     assert reply(replace(request, path="/" + str(request.path))) == SENDS
 
 
 def test_longest_identity(reply, db):
-    """255 characters are looked up."""
+    """Identities of up to 255 characters are looked up."""
     PendingFactory(username="u" * 150, email=f"x@{'d' * 60}.{'e' * 60}.{'f' * 60}.example")
     assert reply(joined(CASES[0], "u" * 150)) == SENDS
     assert reply(joined(CASES[0], "u" * 255)) == NOT_FOUND
@@ -275,26 +275,26 @@ def test_longest_identity(reply, db):
     ],
 )
 def test_host_names_the_client(host, client, reply, pending):
-    """The documented form goes by the host name, and otherwise to the default client."""
+    """The documented form identifies the client by the host; others get the default client."""
     request = replace(CASES[0].request_for(ADDRESS), headers={"Host": host})
     assert reply(request) == SENDS
     assert Delivery.objects.get().client == client
 
 
 def test_host_of_a_client_without_confirmation(reply, pending, assert_unchanged):
-    """A client with confirmations off is identified by its host alone."""
+    """A client that does not require confirmation is identified by its host too."""
     request = replace(CASES[0].request_for(ADDRESS), headers={"Host": "kiosk.backend.example"})
     with assert_unchanged():
         assert reply(request) == ANSWERS[Refusal.NOT_ENABLED]
 
 
 def in_path(app_id: str, key: str) -> Request:
-    """Root C."""
+    """Return a request with id and key in the path (form C)."""
     return Request(path=f"/{app_id}/{key}/users/resendconfirmation/{ADDRESS}")
 
 
 def in_headers(app_id: str, key: str) -> Request:
-    """Root D."""
+    """Return a request with id and key in headers (form D)."""
     headers = {"application-id": app_id, "secret-key": key}
     return Request(path=f"/v1/users/resendconfirmation/{ADDRESS}", headers=headers)
 
@@ -308,7 +308,7 @@ keyed = pytest.mark.parametrize("form", [in_path, in_headers], ids=["path", "hea
     [("game", KEYS["game"]), ("game", SECOND_KEY), ("arcade", KEYS["arcade"])],
 )
 def test_each_key_of_a_client(form, client, key, reply, pending):
-    """An application id with any of its keys names the client."""
+    """An application id with any of its keys identifies the client."""
     assert reply(form(APP_IDS[client], key)) == SENDS
     assert Delivery.objects.get().client == client
 
@@ -332,7 +332,7 @@ def test_each_key_of_a_client(form, client, key, reply, pending):
     ],
 )
 def test_wrong_key(form, app_id, key, reply, pending, assert_unchanged):
-    """A key of another client, or an unknown id, is refused."""
+    """A key of another client or an unknown id is refused."""
     with assert_unchanged():
         assert reply(form(app_id, key)) == UNKNOWN_CLIENT
 
@@ -343,14 +343,14 @@ def test_wrong_key(form, app_id, key, reply, pending, assert_unchanged):
     ids=["neither", "no key", "no id"],
 )
 def test_headers_are_needed(headers, reply, pending, assert_unchanged):
-    """Under ``v1`` both headers have to be there; the host's name does not stand in for them."""
+    """Under ``v1`` both headers are required; the host is not used."""
     request = replace(in_headers("", ""), headers=headers)
     with assert_unchanged():
         assert reply(request) == UNKNOWN_CLIENT
 
 
 def test_headers_mean_nothing_elsewhere(reply, pending):
-    """The documented form does not read the old clients' headers."""
+    """The documented form ignores the headers of old clients."""
     headers = {"application-id": APP_IDS[None], "secret-key": "stale"}
     assert reply(replace(CASES[0].request_for(ADDRESS), headers=headers)) == SENDS
 
@@ -370,14 +370,14 @@ def test_headers_mean_nothing_elsewhere(reply, pending):
     ],
 )
 def test_body_is_never_read(case, content_type, body, reply, pending, delivered):
-    """The path alone counts, regardless of the body and its type."""
+    """The body and its type are ignored."""
     assert reply(replace(case.request_for(ADDRESS), content_type=content_type, body=body)) == SENDS
     assert len(delivered()) == 1
 
 
 @every_root
 def test_query_is_ignored(case, reply, pending):
-    """The query means nothing."""
+    """The query string is ignored."""
     query = "identity=x&app_id=y&redirect=https://evil.example/&locale=de"
     assert reply(replace(case.request_for(ADDRESS), query=query)) == SENDS
     delivery = Delivery.objects.get()
@@ -396,7 +396,7 @@ def test_stale_token(case, reply, pending):
 
 @every_root
 def test_landing(case, reply, pending, delivered, press):
-    """The click ends on our own page, though the client has a redirect registered."""
+    """The click ends on our own page, even if the client has a redirect."""
     reply(case.request_for(ADDRESS))
     response = press(delivered()[0])
     assert (response.status_code, response.has_header("Location")) == (200, False)
@@ -407,7 +407,7 @@ def test_landing(case, reply, pending, delivered, press):
 
 @pytest.fixture
 def pages(configure, settings):
-    """A client with separate pages for the results of a link."""
+    """Give a client pages for the results of a link."""
     own = {
         "confirmed": "https://game.example/confirmed",
         "expired": "https://game.example/expired",
@@ -418,7 +418,7 @@ def pages(configure, settings):
 
 
 def test_landing_on_the_clients_page(pages, reply, pending, delivered, press, client):
-    """A client's own pages replace ours: for the click, and for the used and the dead link."""
+    """A client's pages are used after the click, and linked for a used or dead link."""
     reply(CASES[0].request_for(ADDRESS))
     (message,) = delivered()
     response = press(message)
@@ -433,7 +433,7 @@ def test_landing_on_the_clients_page(pages, reply, pending, delivered, press, cl
 
 
 def test_expired_page_still_sends_a_new_link(pages, reply, pending, delivered, client, clock):
-    """The expired page is the client's own, and its button works."""
+    """The page of an expired link has a link to the client's page, and the button works."""
     reply(CASES[0].request_for(ADDRESS))
     (message,) = delivered()
     clock.epoch += 24 * 3600
@@ -448,7 +448,7 @@ def test_expired_page_still_sends_a_new_link(pages, reply, pending, delivered, c
 
 @pytest.mark.django_db
 def test_the_request_target_of_gunicorn(client):
-    """A number sign belongs to the identity, although gunicorn's PATH_INFO ends before it."""
+    """An encoded # belongs to the identity, even if PATH_INFO ends before it."""
     PendingFactory.create(username="ann#1", email="ann@example.com")
     answer = client.post(
         "/api/users/resendconfirmation/ann",

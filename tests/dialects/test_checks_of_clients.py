@@ -1,4 +1,4 @@
-"""System checks of dialects and clients together: doors that are mounted shut, what lacks."""
+"""System checks of dialects together with clients."""
 
 from unittest.mock import Mock
 
@@ -8,7 +8,7 @@ from django.core.checks import run_checks
 from resend_confirmation.clients import Client, Redirect
 from resend_confirmation.dialects.xsolla import XsollaOAuth2Resend
 
-#: Clients as a host's table has them.
+#: Stands for a callable that reads clients from a table.
 table = Mock()
 
 
@@ -17,7 +17,7 @@ table = Mock()
     [
         ({}, ["xsolla-jwt", "xsolla-oauth2"]),
         ({"ids": {"xsolla-oauth2": 58}}, ["xsolla-jwt"]),
-        # Its field takes digits alone.
+        # The OAuth 2.0 dialect only accepts digits.
         ({"ids": {"xsolla-oauth2": "58x", "xsolla-jwt": "58x"}}, ["xsolla-oauth2"]),
         (
             {"required": False, "ids": {"xsolla-oauth2": 58, "xsolla-jwt": "58x"}},
@@ -26,8 +26,8 @@ table = Mock()
     ],
 )
 @pytest.mark.parametrize("form", ["list", "callable"])
-def test_w033_mounted_shut(settings, client, shut, form):
-    """W033: each dialect that no client can call, by name; clients of a callable count."""
+def test_w033_without_a_client(settings, client, shut, form):
+    """W033: a dialect is mounted that no client can call; clients from a callable count."""
     table.return_value = [{"name": "a", **client}]
     settings.RESEND_CONFIRMATION = {
         "BASE_URL": "https://site.example",
@@ -40,7 +40,7 @@ def test_w033_mounted_shut(settings, client, shut, form):
 
 
 def test_w001_text():
-    """W001: the text has no possessive of a quoted name."""
+    """W001: the message names the dialect and the client."""
     client = Client(name="game", redirects=[Redirect("0", "https://game.example/")])
     (message,) = XsollaOAuth2Resend.check(client)
     assert message.msg == "xsolla-oauth2: no authorization code is put on the redirects of 'game'"

@@ -1,4 +1,4 @@
-"""``manage.py resend_confirmation send --dialect``: the dialects of the package, by name."""
+"""``manage.py resend_confirmation send`` with clients and dialects."""
 
 import os
 import subprocess
@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.django_db
 
 
-def test_it_is_sent_in_the_name_of_the_confirmations_client():
-    """Unless another client is named; where the link leads is settled when it is sent."""
+def test_client_of_the_confirmation():
+    """A message is sent for the confirmation's client, unless ``--client`` names another."""
     waiting("one", client="arcade")
     waiting("two", client="arcade")
     waiting("three", client="of the past")
@@ -28,7 +28,7 @@ def test_it_is_sent_in_the_name_of_the_confirmations_client():
 
 
 def test_known_dialects_are_those_that_the_site_mounts():
-    """They are known in a fresh process that has no other reason to load the URLs."""
+    """The error about an unknown dialect lists those that the site mounts."""
     arguments = ["--skip-checks", "send", "pending", "--dialect", "strappy"]
     ran = subprocess.run(
         [sys.executable, "-m", "django", "resend_confirmation", *arguments],
@@ -45,8 +45,8 @@ def test_known_dialects_are_those_that_the_site_mounts():
     )
 
 
-def test_each_of_all_is_sent_in_the_name_of_its_own_client():
-    """Unless one is named for all."""
+def test_clients_of_the_confirmations():
+    """In bulk, messages are sent for the confirmations' clients, unless ``--client`` is given."""
     waiting("one", client="arcade")
     waiting("two", client="game")
     Ran("send", "--pending", "--dialect", "quiva")

@@ -1,4 +1,4 @@
-"""The vendors' own confirm calls: what a token is worth there, and what they leave alone."""
+"""The vendors' confirm calls."""
 
 import json
 
@@ -31,7 +31,7 @@ MET = {
 
 @pytest.fixture
 def ann(db, clock):
-    """ann@example.com, to whom a link was sent."""
+    """An account with the address ann@example.com that got a link."""
     user = UserFactory.create(username="ann", email="ann@example.com")
     start(user)
     engine.drain()
@@ -40,7 +40,7 @@ def ann(db, clock):
 
 @pytest.fixture
 def token(ann):
-    """The token of ann's link."""
+    """The token of that link."""
     return token_of(mail.outbox[0])
 
 
@@ -58,7 +58,7 @@ def kill(ann, clock):
 
 @pytest.mark.parametrize("call", CALLS)
 def test_every_verdict_has_a_row(call):
-    """A call that takes a token says what becomes of every verdict and of what it can meet."""
+    """Each call has an answer to every verdict, and to each refusal that can occur."""
     keys = {key for key in call.answers if not isinstance(key, tuple)}
     assert keys == set(Verdict) | MET
 
@@ -73,7 +73,7 @@ def confirm(client, body):
 
 
 def test_quiva_confirms(client, ann, token):
-    """The token of the link confirms, and the answer has the account and its address."""
+    """The link's token confirms, and the answer has the account and its address."""
     response = confirm(client, {"token": token})
     assert (response.status_code, response["Content-Type"]) == (200, "application/json")
     key = str(ann.pk)
@@ -89,14 +89,14 @@ def test_quiva_confirms(client, ann, token):
 
 
 def test_quiva_twice(client, token):
-    """A front end that posts twice gets the same answer twice; the signal is sent once."""
+    """A second call with the same token gets the same answer."""
     first, second = (confirm(client, {"token": token}) for _ in range(2))
     assert (second.status_code, second.content) == (200, first.content)
 
 
 @pytest.mark.parametrize("undo", [expire, kill])
 def test_quiva_a_link_that_is_over(client, ann, token, clock, undo):
-    """An expired or dead link is an invalid token."""
+    """The token of an expired or dead link is invalid."""
     undo(ann, clock)
     before = state()
     response = confirm(client, {"token": token})
@@ -123,14 +123,14 @@ def test_quiva_a_link_that_is_over(client, ann, token, clock, undo):
     ],
 )
 def test_quiva_bad_input(client, token, body, status, answer):
-    """An invalid token gets the vendor's error, and confirms no account."""
+    """Invalid input gets the vendor's error and confirms nothing."""
     response = confirm(client, body)
     assert (response.status_code, response.content) == (status, answer)
     assert state() == ConfirmationState.PENDING
 
 
 def test_quiva_only_posts(client, token):
-    """GET is refused in the vendor's words and changes nothing."""
+    """GET gets the vendor's 405 and changes nothing."""
     response = client.get("/accounts/confirm-email", {"token": token})
     assert (response.status_code, response.content) == (405, b'{"error":"Method not allowed"}')
     assert response["Allow"] == "POST"
@@ -138,7 +138,7 @@ def test_quiva_only_posts(client, token):
 
 
 def test_quiva_a_crash(client, token, monkeypatch, caplog):
-    """An unexpected error is logged without the token, and its changes are rolled back."""
+    """An unexpected error is logged without the token, and changes are rolled back."""
 
     def crash(*args):
         raise RuntimeError("the host's store")
@@ -154,7 +154,7 @@ def test_quiva_a_crash(client, token, monkeypatch, caplog):
 
 
 def test_quiva_is_throttled(client, token, change):
-    """Guessing is limited by network."""
+    """The throttle applies, which limits guessing of tokens."""
     change(THROTTLE="1/h")
     confirm(client, {"token": "x" * 43})
     response = confirm(client, {"token": token})
@@ -164,7 +164,7 @@ def test_quiva_is_throttled(client, token, change):
 
 
 def test_the_row_that_is_success():
-    """A call of the host's own that forgets it confirms says CONFIRMED."""
+    """The default row for a success is CONFIRMED."""
     assert ConfirmView.succeeded is Verdict.CONFIRMED
 
 
@@ -172,7 +172,7 @@ def test_the_row_that_is_success():
 
 
 class NamingBody(serializers.Serializer):
-    """A confirm call that names the client and the account."""
+    """The inputs of a confirm call with client and account."""
 
     token = TokenField()
     app = serializers.CharField(source="client")
@@ -180,7 +180,7 @@ class NamingBody(serializers.Serializer):
 
 
 class NamingConfirm(ConfirmView):
-    """Spend a token in the name of a client, for an account."""
+    """A confirm call with client and account."""
 
     dialect = "naming"
     body_class = NamingBody
@@ -188,17 +188,17 @@ class NamingConfirm(ConfirmView):
     answers = QuivaConfirm.answers
 
     def find_client(self, request, values):
-        """By name."""
+        """Return the client by its name."""
         return clients.by_name(values["client"])
 
     def error_body(self, answer, detail):
-        """As quiva's."""
+        """Return quiva's envelope."""
         return {"error": answer.message}
 
 
 @pytest.fixture
 def two_clients(change):
-    """Two clients and, of each account and client, the token."""
+    """Configure two clients; return a token for each combination of account and client."""
     change(CLIENTS=[{"name": "one", "default": True}, {"name": "two"}], LINK_POLICY="reuse")
     tokens = {}
     for name in ("ann", "bob"):
@@ -212,9 +212,9 @@ def two_clients(change):
 
 @pytest.mark.parametrize("said", ["{}.{}", "{}.{}@example.com", " {}.{}@EXAMPLE.com "])
 def test_a_token_is_its_clients_and_its_accounts(rf, two_clients, said):
-    """A call that names client and account confirms by their own token alone, in FOREIGN's bytes.
+    """A call with client and account only accepts a token of both.
 
-    Every other token is answered as one that was never sent.
+    Any other token gets the same answer as a token that was never sent.
     """
 
     def confirm(token, app, user):
@@ -235,7 +235,7 @@ def test_a_token_is_its_clients_and_its_accounts(rf, two_clients, said):
 
 
 def test_a_token_of_another_client_than_the_default(client, two_clients):
-    """A call that cannot name a client is the default one's, and so must its tokens be."""
+    """A call without a client only accepts tokens of the default client."""
     answer = confirm(client, {"token": two_clients["ann", "two"]})
     assert (answer.status_code, answer.content) == (400, b'{"error":"Invalid token"}')
     assert not Confirmation.objects.exclude(state="pending").exists()
@@ -269,7 +269,7 @@ generations = pytest.mark.parametrize(
 @generations
 @pytest.mark.parametrize("method", ["get", "head"])
 def test_strapi_leads_to_our_page(client, token, path, invalid, missing, method):
-    """The vendor's link leads to the page with the button and confirms nothing."""
+    """The vendor's link redirects to our page with the button, and confirms nothing."""
     response = getattr(client, method)(path, {"confirmation": token})
     assert (response.status_code, response.content) == (302, b"")
     assert response["Location"] == f"https://site.example/confirm/?token={token}"
@@ -280,7 +280,7 @@ def test_strapi_leads_to_our_page(client, token, path, invalid, missing, method)
 
 @generations
 def test_strapi_a_used_or_expired_link(client, token, clock, path, invalid, missing):
-    """A genuine link ends on our page, which says what became of it and offers a new one."""
+    """The vendor's link redirects to our page even if it is used or expired."""
     clock.epoch += 25 * 3600
     assert client.get(path, {"confirmation": token}).status_code == 302
     clock.epoch -= 25 * 3600
@@ -290,7 +290,7 @@ def test_strapi_a_used_or_expired_link(client, token, clock, path, invalid, miss
 
 @generations
 def test_strapi_a_dead_link(client, ann, token, path, invalid, missing):
-    """A link that was withdrawn is an invalid token."""
+    """After a withdrawal the link's token is invalid."""
     withdraw(Confirmation.objects.get(account=ann))
     response = client.get(path, {"confirmation": token})
     assert (response.status_code, response.content) == (400, invalid)
@@ -298,7 +298,7 @@ def test_strapi_a_dead_link(client, ann, token, path, invalid, missing):
 
 @generations
 def test_strapi_a_token_of_another_client(client, two_clients, path, invalid, missing):
-    """So is one of another client: the link is the default client's."""
+    """A token of another client than the default client is invalid."""
     response = client.get(path, {"confirmation": two_clients["ann", "two"]})
     assert (response.status_code, response.content) == (400, invalid)
     assert client.get(path, {"confirmation": two_clients["ann", "one"]}).status_code == 302
@@ -316,7 +316,7 @@ def test_strapi_a_token_of_another_client(client, two_clients, path, invalid, mi
     ],
 )
 def test_strapi_a_foreign_token(client, token, path, invalid, missing, query):
-    """An invalid token gets the vendor's error, which does not repeat it."""
+    """An unknown token gets the vendor's error, which does not repeat it."""
     response = client.get(f"{path}?{query}")
     assert (response.status_code, response.content) == (400, invalid)
 
@@ -324,7 +324,7 @@ def test_strapi_a_foreign_token(client, token, path, invalid, missing, query):
 @generations
 @pytest.mark.parametrize("query", ["", "confirmation=", "token=x"])
 def test_strapi_no_token(client, path, invalid, missing, query):
-    """Without a token each generation says what it says."""
+    """Without a token each generation has its own error."""
     response = client.get(f"{path}?{query}")
     assert (response.status_code, response.content) == (400, missing)
 
@@ -349,7 +349,7 @@ def test_strapi_no_token(client, path, invalid, missing, query):
     ],
 )
 def test_strapi_only_gets(client, token, path, answer):
-    """POST is refused in the vendor's words."""
+    """POST gets the vendor's 405."""
     response = client.post(f"{path}?confirmation={token}")
     assert (response.status_code, response.content) == (405, answer)
     assert response["Allow"] == "GET, HEAD"
@@ -366,8 +366,8 @@ def test_strapi_only_gets(client, token, path, answer):
         ("https://app.example/?page=confirm", "https://app.example/?page=confirm&token="),
     ],
 )
-def test_a_page_of_the_clients_own(settings, page, link):
-    """A client that names a page for it has its links lead there, and the token is good."""
+def test_the_clients_confirm_page(settings, page, link):
+    """If a client has a page "confirm", links lead there with a valid token."""
     client = {"name": "app", "pages": {"confirm": page}}
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"CLIENTS": [client]}
     start(UserFactory.create())

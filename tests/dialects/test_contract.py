@@ -1,4 +1,4 @@
-"""Rules for every dialect of the package: the contract, and the cost of each request."""
+"""The contract for all dialects of the package, and the queries of each request."""
 
 from importlib.util import find_spec
 
@@ -40,36 +40,36 @@ CASES, VENDORS = first_cases(), vendor_cases()
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
-# The contract that hosts run on theirs; test_headers and test_silence have the rest of it. One
-# dialect for each vendor is enough for other versions of Django, and what writes or looks up rows
-# for other databases.
+# The contract that hosts can use too; test_headers and test_silence run the rest of it. For other
+# versions of Django one dialect of each vendor is enough, and for other databases those rules that
+# read or write rows.
 
 
 @pytest.mark.database
 @pytest.mark.django
 class TestRows(Endings, Identities, Failing):
-    """What a request writes and finds, once for each vendor."""
+    """The rules about rows, for one dialect of each vendor."""
 
     cases = VENDORS
 
 
 @pytest.mark.django
 class TestInput(BadInput, Trust, Document):
-    """What is read of a request, once for each vendor."""
+    """The rules about input, for one dialect of each vendor."""
 
     cases = VENDORS
 
 
 class TestFurtherDialects(Endings, BadInput, Identities, Trust, Failing, Document):
-    """The same for a vendor's further dialects."""
+    """All of these rules, for the other dialects."""
 
     cases = [case for case in CASES if case not in VENDORS]
 
 
 class TestOtherUrls(Contract):
-    """What depends on the URL, for the further URLs of a view.
+    """The rules that depend on the URL, for other URLs of a view.
 
-    Every ending at each of them is in the vendor's own test module.
+    The vendor's test module tests each ending at each URL.
     """
 
     cases = [case for case in all_cases() if case not in CASES]
@@ -83,7 +83,7 @@ class TestOtherUrls(Contract):
 
 
 def test_other_urls():
-    """Each dialect has its first case in the contract, and one vendor has further URLs of it."""
+    """The classes above cover all cases: six dialects, and four other URLs."""
     assert len(CASES) == len({case.view.dialect for case in all_cases()}) == 6
     assert len(TestOtherUrls.cases) == 4
     assert len(VENDORS) == 4
@@ -91,7 +91,7 @@ def test_other_urls():
 
 
 def test_delivered_drains_to_the_end(site):
-    """More messages than one round takes are all delivered, and then nothing is due."""
+    """``delivered`` sends all messages, even if they need several rounds."""
     for number in range(BATCH + 5):
         start(UserFactory.create(username=f"player{number}"))
     assert len(site.delivered()) == BATCH + 5
@@ -99,7 +99,7 @@ def test_delivered_drains_to_the_end(site):
 
 
 def test_untouched_notices_a_delivery(site):
-    """A row that is written and a message that waits are seen without draining."""
+    """``assert_unchanged`` detects a queued message."""
     user = UserFactory.create(username="pending")
     with pytest.raises(AssertionError), site.assert_unchanged():
         start(user)
@@ -107,21 +107,21 @@ def test_untouched_notices_a_delivery(site):
 
 @pytest.mark.parametrize("view", package_dialects(), ids=lambda view: view.dialect)
 class TestDialectIsComplete:
-    """A dialect that comes with the package is finished."""
+    """Rules for dialects that are part of the package."""
 
     def test_module(self, view):
-        """It has a test module of its vendor's name."""
+        """There is a test module with the vendor's name."""
         assert find_spec(module_of(view)) is not None
 
     def test_cases(self, view):
-        """The contract is run on it, and every ending of it is written out."""
+        """The dialect has cases, with expected replies for all endings."""
         cases = [case for case in all_cases() if case.view.dialect == view.dialect]
         assert cases
         assert all(set(case.endings) == set(ENDINGS) for case in cases)
 
 
 def test_no_test_of_the_contract_hides_another():
-    """The parts of the contract have no test of one name, of which one would never run."""
+    """The parts of the contract have no test with the same name, which would replace another."""
     parts = [part for part in DialectContract.__bases__ if part is not Contract]
     names = [name for part in parts for name in vars(part) if name.startswith("test_")]
     assert sorted(names) == sorted(set(names))
@@ -129,7 +129,7 @@ def test_no_test_of_the_contract_hides_another():
 
 
 def test_dialects_of_the_package():
-    """Six dialects come with the package."""
+    """The package has six dialects."""
     assert sorted(view.dialect for view in package_dialects()) == [
         "backendless",
         "quiva",
@@ -145,7 +145,7 @@ def test_dialects_of_the_package():
 
 @pytest.fixture
 def statements(send, monkeypatch):
-    """The statements of a request, transaction control apart; the 256th row's look apart too."""
+    """Return a function that returns a request's statements, except transaction control."""
     monkeypatch.setattr(backlog, "CHECK_INTERVAL", 10**12)
 
     def statements(request: Request) -> list[str]:
@@ -158,7 +158,7 @@ def statements(send, monkeypatch):
 
 
 def verbs(statements: list[str]) -> list[str]:
-    # All databases but SQLite put the parts of a UNION into brackets.
+    # Except for SQLite, the parts of a UNION are in parentheses.
     return [sql.split()[0].lstrip("(") for sql in statements]
 
 
@@ -173,7 +173,7 @@ quiet_or_silenced = pytest.mark.parametrize(
 @quiet_or_silenced
 @pytest.mark.parametrize("ending", STATES, ids=str)
 def test_statements_of_a_quiet_request(case, quiet, ending, arrange, statements, configure):
-    """A quiet request is one INSERT for every identity, and no account is read."""
+    """A quiet request is one INSERT for every identity, without a look-up of the account."""
     configure(QUIET=quiet)
     found = statements(arrange(case, ending))
     assert verbs(found) == ["INSERT"]
@@ -187,7 +187,7 @@ candid = pytest.mark.parametrize("case", CANDID, ids=str)
 @pytest.mark.database
 @candid
 def test_statements_of_a_candid_request(case, statements, pending, clock):
-    """A message costs three statements, and four the first time that an address is seen."""
+    """A candid request takes three statements, and four for an address without a cooldown row."""
     assert verbs(statements(case.request_for(ADDRESS))) == ["SELECT", "UPDATE", "INSERT", "INSERT"]
     clock.epoch += 61
     assert verbs(statements(case.request_for(ADDRESS))) == ["SELECT", "UPDATE", "INSERT"]
@@ -197,14 +197,14 @@ def test_statements_of_a_candid_request(case, statements, pending, clock):
 @pytest.mark.parametrize("case", [case for case in CASES if case.is_candid], ids=str)
 @pytest.mark.parametrize("ending", [o for o in Outcome if o is not Outcome.SENT], ids=str)
 def test_statements_of_a_refused_request(case, ending, arrange, statements):
-    """A request that is refused costs the look at the account and nothing else."""
+    """A request that the engine refuses only looks up the account."""
     assert verbs(statements(arrange(case, ending))) == ["SELECT"]
 
 
 @every_case
 @pytest.mark.parametrize("ending", [e for e in ENDINGS if isinstance(e, Refusal)], ids=str)
 def test_statements_without_a_question(case, ending, arrange, statements):
-    """A request refused before the engine is called costs no statement at all."""
+    """A request that is refused before the engine is called takes no statement."""
     request = arrange(case, ending)
     quiet = case.is_quiet and ending is Refusal.NOT_ENABLED
     assert verbs(statements(request)) == (["INSERT"] if quiet else [])
@@ -212,39 +212,39 @@ def test_statements_without_a_question(case, ending, arrange, statements):
 
 @pytest.mark.database
 class TestUnknownIsQuiet:
-    """strapi-v4 answers UNKNOWN as SENT but tells CONFIRMED and BLOCKED.
+    """strapi-v4 conceals UNKNOWN but reveals CONFIRMED and BLOCKED.
 
-    So UNKNOWN takes the statements of a pending account, and the cooldown is asked by its own
-    row alone: the hint that comes with an account would make known addresses faster.
+    So UNKNOWN takes the same statements as a pending account. The cooldown that is read with an
+    account is not used, since it would make known addresses faster.
     """
 
     CASE = next(case for case in CASES if case.name == "strapi-v4")
 
     @pytest.mark.parametrize("ending", [Outcome.SENT, Outcome.UNKNOWN], ids=str)
     def test_statements(self, ending, arrange, statements, clock):
-        """Known or not, the statements are the same: first, again, and too soon."""
+        """Known and unknown addresses take the same statements, also within the cooldown."""
         request = arrange(self.CASE, ending)
         assert verbs(statements(request)) == ["SELECT", "UPDATE", "INSERT", "INSERT"]
         clock.epoch += 15
-        # Not by their verbs: MariaDB's driver does not tell the text of an INSERT that failed.
+        # Only the count: MariaDB's driver does not report the text of an INSERT that failed.
         assert len(statements(request)) == 4
         clock.epoch += 61
         assert verbs(statements(request)) == ["SELECT", "UPDATE", "INSERT"]
 
     @pytest.mark.parametrize("ending", [Outcome.CONFIRMED, Outcome.BLOCKED], ids=str)
     def test_statements_of_a_revealed_ending(self, ending, arrange, statements):
-        """A refusal of the engine costs only the statement that reads the account."""
+        """For a revealed ending only the account is looked up."""
         assert verbs(statements(arrange(self.CASE, ending))) == ["SELECT"]
 
 
 @pytest.mark.parametrize("path", ["/api/user/", "/accounts/x", "/auth/", "/v1/users/x"])
 def test_neighbouring_paths(path, reply):
-    """A path next to the dialects' belongs to the host: the answer is not the package's."""
+    """Similar paths do not belong to the package."""
     assert reply(Request(path=path)).status == 404
 
 
 def test_expected_replies_are_compared_exactly():
-    """The comparison detects a different body, status or header."""
+    """Replies with another body, status or header are not equal."""
     assert expected(400, b"{}") == Reply(400, b"{}", {"Content-Type": "application/json"})
     assert expected(400, b"{}") != expected(400, b"{}", {"Retry-After": "1"})
     assert expected(204) != expected(204, b"{}")

@@ -1,4 +1,4 @@
-"""What the contract is made of: replies, nested keys, the site and the comparison of documents."""
+"""Tools of the contract: replies, nested keys, the site and the comparison with the document."""
 
 import pytest
 from django.core import mail
@@ -20,17 +20,17 @@ CASE = vendor_cases()[0]
 
 
 class TestHost(Contract):
-    """A host's own class of tests."""
+    """A host's class of tests."""
 
     cases = vendor_cases()
 
     def test_without_a_case(self, request):
-        """A test that takes no case runs once."""
+        """A test without the parameter ``case`` runs once."""
         assert request.node.name == "test_without_a_case"
 
 
 def test_cookies():
-    """A cookie counts as a header of the reply, although Django keeps it elsewhere."""
+    """A cookie is a header of the reply."""
     response = HttpResponse("{}", content_type="application/json")
     response.set_cookie("seen", "1")
     assert to_reply(response) == Reply(
@@ -39,7 +39,7 @@ def test_cookies():
 
 
 class Inner(serializers.Serializer):
-    """An input inside another one."""
+    """A nested input."""
 
     captcha = serializers.CharField()
 
@@ -52,12 +52,12 @@ class Outer(serializers.Serializer):
 
 
 def test_nested_keys():
-    """Keys of nested inputs are tried as well."""
+    """Keys of nested inputs are listed too."""
     assert list(_paths(Outer())) == [("email",), ("security",), ("security", "captcha")]
 
 
 def test_caches_of_the_host(site, settings):
-    """The host's cache is replaced, which may be one that tests cannot reach."""
+    """The host's cache, which may not be available in tests, is replaced."""
     redis = "django.core.cache.backends.redis.RedisCache"
     settings.CACHES = {"default": {"BACKEND": redis, "LOCATION": "redis://127.0.0.1:1"}}
     site.configure_site(CASE)
@@ -67,7 +67,7 @@ def test_caches_of_the_host(site, settings):
 
 
 def test_unchanged_after_a_delivery(site):
-    """A message that was due before is sent before rows are compared."""
+    """``assert_unchanged`` sends due messages before it compares rows."""
     start(UserFactory.create())
     with site.assert_unchanged():
         assert Delivery.objects.get().state == DeliveryState.SENT
@@ -95,12 +95,12 @@ OPERATION = {
     ids=str,
 )
 def test_faults_of_a_reply(reply, faults):
-    """A status, a media type and a body that the document does not have are found."""
+    """Statuses, media types and bodies that the document does not describe are reported."""
     assert faults_of(reply, OPERATION, {}) == faults
 
 
 def test_a_header_that_the_document_lacks(site, monkeypatch):
-    """A reply with a time to wait whose header is not listed fails the contract."""
+    """The contract fails if the document does not list the header Retry-After."""
     make = document.document
 
     def without_headers():

@@ -1,4 +1,4 @@
-"""The example site's OpenAPI document is the published one, and complete without a warning."""
+"""The example site's OpenAPI document, compared with the published one."""
 
 import difflib
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.demonstration import ROOT, manage
 
 pytestmark = pytest.mark.django
 
-#: It is published with the pages, so that what a change does to it is seen in the change.
+#: The published document, so that each change of it is visible in the diff.
 GOLDEN = ROOT / "docs" / "dialects" / "openapi.yaml"
 RENEW = (
     ".venv/bin/python example_project/manage.py spectacular --validate --fail-on-warn"
@@ -21,7 +21,7 @@ RENEW = (
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The command's output; a warning of the command or of Python is an error."""
+    """The document that the command generates, without warnings."""
     folder: Path = tmp_path_factory.mktemp("document")
     ran = manage(folder, "spectacular", "--validate", "--fail-on-warn")
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -29,19 +29,19 @@ def made(tmp_path_factory):
 
 
 def lines(document) -> list[str]:
-    """Return a document's lines in an order that does not matter to it."""
+    """Return a document's lines, sorted by key."""
     return yaml.safe_dump(document, sort_keys=True, allow_unicode=True, width=100).splitlines()
 
 
 def test_document_is_the_published_one(made):
-    """Not one answer, text or schema changes unseen; how it is written out does not matter."""
+    """The generated document equals the published one, apart from formatting."""
     published = lines(yaml.safe_load(GOLDEN.read_text(encoding="utf-8")))
     changed = list(difflib.unified_diff(published, lines(made), "published", "made", lineterm=""))
     assert changed == [], "\n".join([*changed, f"If that is meant: {RENEW}"])
 
 
 def test_document_is_valid():
-    """The published document is a valid one of OpenAPI 3.0."""
+    """The published document is valid OpenAPI 3.0."""
     document = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
     assert document["openapi"] == "3.0.3"
     assert [error.message for error in OpenAPIV30SpecValidator(document).iter_errors()] == []

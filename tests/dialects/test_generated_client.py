@@ -1,8 +1,7 @@
-"""A client that is generated from the running example site's document works against that site.
+"""A client that is generated from the example site's document works with the site.
 
-The generator is openapi-python-client: it is on PyPI, so that a Python project can declare it, and
-its clients read every answer into a class, so that an answer that the document does not describe
-is an error. What it makes is not kept.
+The generator is openapi-python-client. It is on PyPI, and its clients parse each answer into a
+class, so an answer that the document does not describe is an error.
 """
 
 import json
@@ -35,14 +34,14 @@ DRIVER = Path(__file__).with_name("drive_client.py")
 
 
 def columns(site: Site, statement: str, *values: str) -> list[Any]:
-    """The first column of what the site's database has, read past the site."""
+    """Query the site's database and return the first column."""
     with closing(sqlite3.connect(site.folder / "site.sqlite3", timeout=DEADLINE)) as database:
         return [row[0] for row in database.execute(statement, values)]
 
 
 @pytest.fixture(scope="module")
 def site(mailbox, tmp_path_factory):
-    """The example site, sending by SMTP."""
+    """The example site, which sends through SMTP."""
     folder = tmp_path_factory.mktemp("generated")
     with running(folder, EMAIL_URL=f"smtp://127.0.0.1:{mailbox[1]}") as site:
         yield site
@@ -50,8 +49,8 @@ def site(mailbox, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(site):
-    """A generated client's calls: each list of them is one run of a process that imports it."""
-    # Its formatter is looked for on the path.
+    """Generate a client; return a function that makes calls in a subprocess."""
+    # The generator looks for its formatter on the path.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     generated = subprocess.run(
         [
@@ -94,7 +93,7 @@ def answers(client):
 
 @pytest.fixture(scope="module")
 def messages(site, mailbox, answers):
-    """Everything that was sent on account of CALLS, by recipient."""
+    """The messages that were sent because of CALLS, with recipients."""
     on_its_way = (
         "SELECT id FROM resend_confirmation_delivery WHERE state IN ('asked', 'queued', 'sending')"
     )
@@ -103,7 +102,7 @@ def messages(site, mailbox, answers):
 
 
 def token_to(messages, address: str) -> str:
-    """The token of the link that was sent to an address."""
+    """Return the token of the link that was sent to an address."""
     (text,) = (m.get_body(["plain"]).get_content() for to, m in messages if to == [address])
     (token,) = set(re.findall(r"/confirm/\?token=([\w-]{43})(?![\w-])", text))
     return str(token)
@@ -111,7 +110,7 @@ def token_to(messages, address: str) -> str:
 
 @pytest.mark.parametrize("number", range(len(CALLS)), ids=[str(call) for call in CALLS])
 def test_answer_is_read(answers, number):
-    """Status, model and every field are as they ought to be; nothing is left unread."""
+    """Each answer has the expected status, model and fields, and no undeclared keys."""
     call, answer = CALLS[number], answers[number]
     assert (answer["status"], answer["model"]) == (call.status, call.model)
     assert answer["parsed"] == call.parsed
@@ -120,18 +119,18 @@ def test_answer_is_read(answers, number):
 
 
 def test_wait_is_reported(answers):
-    """The documented header of 429 is a whole number, up to the cooldown."""
+    """The header Retry-After of the 429 is an integer up to the cooldown."""
     (limited,) = (answer for answer in answers if answer["status"] == 429)
     assert 1 <= int(limited["headers"]["retry-after"]) <= 60
 
 
 def test_messages_are_sent(messages):
-    """Each success sends one message, to the account's own address; nothing else sends any."""
+    """Each success sends one message to the account's address; errors send none."""
     assert Counter(to for recipients, _ in messages for to in recipients) == Counter(RECIPIENTS)
 
 
 def test_every_operation_is_called(document):
-    """The calls are of all operations, each with a success, here or below, and with an error."""
+    """All operations are called with an error and, here or below, a success."""
     count = sum(len(item) for item in document["paths"].values())
     operations = {call.module for call in CALLS}
     failed = {call.module for call in CALLS if call.status >= 400}
@@ -142,7 +141,7 @@ def test_every_operation_is_called(document):
 
 
 def test_token_confirms(site, client, messages):
-    """A front end that finishes the flow sends the token and gets the account's address."""
+    """The confirm call with the message's token confirms and returns the address."""
     address = "pending000004@example.com"
     assert site.state_of(address) == "pending"
     body = ("ConfirmAccountEmailBody", {"token": token_to(messages, address)})
@@ -163,7 +162,7 @@ def test_token_confirms(site, client, messages):
 
 @pytest.mark.parametrize("module", [STRAPI_CONFIRM, STRAPI_V4_CONFIRM])
 def test_link_leads_to_the_page(site, client, messages, module):
-    """The vendor's link is answered with the page that has the button, and confirms nothing."""
+    """The vendor's link redirects to our page, and confirms nothing."""
     token = token_to(messages, "pending000005@example.com")
     (answer,) = client([Call(module, (), 302, arguments={"confirmation": token})])
     assert (answer["status"], answer["model"]) == (302, None)
@@ -173,7 +172,7 @@ def test_link_leads_to_the_page(site, client, messages, module):
 
 @pytest.mark.usefixtures("client", "messages")
 def test_documented_example_runs(site, mailbox):
-    """The example in the documentation is answered as it says, and sends a message."""
+    """The documentation's example has the documented output, and sends a message."""
     page = (ROOT / "docs" / "how-to" / "openapi.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE)
     (example,) = (block for block in blocks if "site_client" in block)

@@ -1,4 +1,4 @@
-"""The headers of every answer of every dialect, in full, under a host's middlewares and alone."""
+"""All headers of all dialects' answers, with and without a host's middleware."""
 
 import pytest
 from django.urls import path
@@ -12,19 +12,19 @@ pytestmark = pytest.mark.django
 
 
 class TestHeaders(Headers):
-    """The contract, under a middleware that reports access to the session."""
+    """The contract, with a middleware that detects access to the session."""
 
     cases = first_cases()
 
     @pytest.fixture(params=["host", "bare"])
     def added(self, request, site):
-        """Parts that the host adds: its middlewares, with a logged-in browser, or nothing."""
+        """Install the host's middleware, or none, and return the headers that it adds."""
         site.settings.MIDDLEWARE = MIDDLEWARE if request.param == "host" else []
         return OF_THE_HOST if request.param == "host" else {}
 
 
 def touch(request):
-    """A view of the host's that reads the session."""
+    """Read the session, as a host's view might."""
     request.session.get("cart")
     raise LookupError("and then fails")
 
@@ -33,7 +33,7 @@ urlpatterns = [path("touch/", touch)]
 
 
 def test_session_access_is_detected(client, settings, db):
-    """A view that reads the session is detected, so the tests above can fail."""
+    """The middleware detects a view that reads the session."""
     settings.MIDDLEWARE = MIDDLEWARE
     settings.ROOT_URLCONF = "tests.dialects.test_headers"
     client.raise_request_exception = False

@@ -1,4 +1,4 @@
-"""Paths with two owners: the host's pages at the paths of calls, and what the check says."""
+"""Paths that both the host and a dialect use."""
 
 import pytest
 from django.contrib.auth.decorators import login_not_required
@@ -13,19 +13,19 @@ OURS = path("", include("resend_confirmation.urls"))
 
 @login_not_required
 def page(request: HttpRequest, **_: str) -> HttpResponse:
-    """A page of the host's, which says where it was reached."""
+    """Return the route of the host's page."""
     assert request.resolver_match
     return HttpResponse(f"page {request.resolver_match.route}")
 
 
 async def asynchronous(request: HttpRequest) -> HttpResponse:
-    """Another, which is asynchronous and for those who are logged in."""
+    """Respond as an asynchronous page of the host that requires a login."""
     return HttpResponse("asynchronous")
 
 
 @pytest.fixture
 def mount(settings):
-    """Put patterns at the site's root."""
+    """Return a function that sets the site's URL patterns."""
 
     def put(*patterns):
         settings.ROOT_URLCONF = patterns
@@ -34,12 +34,12 @@ def mount(settings):
 
 
 def told():
-    """Return the check's messages."""
+    """Return the messages of W034."""
     return [m.msg for m in run_checks() if m.id == "resend_confirmation.W034"]
 
 
 def test_get_falls_through(client, mount):
-    """GET and HEAD go to the host's page at a call's path; every other method is the vendor's."""
+    """GET and HEAD go to the host's page with the same path; other methods to the dialect."""
     mount(OURS, path("accounts/resend-confirmation", page))
     answer = client.get("/accounts/resend-confirmation")
     assert answer.content == b"page accounts/resend-confirmation"
@@ -56,7 +56,7 @@ def test_get_falls_through(client, mount):
 
 
 def test_get_of_a_page_with_a_slash(client, mount, settings):
-    """GET is redirected to the host's page that ends in a slash, where APPEND_SLASH says so."""
+    """With APPEND_SLASH a GET is redirected to the host's page with a trailing slash."""
     mount(OURS, path("accounts/resend-confirmation/", page))
     answer = client.get("/accounts/resend-confirmation?a=1")
     assert (answer.status_code, answer["Location"]) == (301, "/accounts/resend-confirmation/?a=1")
@@ -65,7 +65,7 @@ def test_get_of_a_page_with_a_slash(client, mount, settings):
 
 
 def test_get_of_a_dialect(client, mount):
-    """A dialect's own GET is answered by the dialect, also at the path of a page."""
+    """If the dialect's call is a GET, it is not passed to the host's page."""
     mount(OURS, path("auth/email-confirmation", page))
     answer = client.get("/auth/email-confirmation", {"confirmation": "x"})
     assert (answer.status_code, answer.json()["message"]) == (400, "token.invalid")
@@ -75,7 +75,7 @@ def test_get_of_a_dialect(client, mount):
     "general", [re_path(r"^.*$", page), path("accounts/<slug:name>", page), path("a", page)]
 )
 def test_get_without_a_page(client, mount, general):
-    """Without a page of that path, a catch-all being none, GET is the vendor's wrong method."""
+    """Without a page at exactly that path a GET gets the vendor's 405."""
     mount(OURS, general)
     answer = client.get("/accounts/resend-confirmation")
     assert (answer.status_code, answer.json()) == (405, {"error": "Method not allowed"})
@@ -83,7 +83,7 @@ def test_get_without_a_page(client, mount, general):
 
 
 def test_login_wall(client, mount, settings, admin_client):
-    """The page keeps the login that it needs; it may be asynchronous."""
+    """The host's page may be asynchronous, and can require a login."""
     settings.MIDDLEWARE = [
         *settings.MIDDLEWARE,
         "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -99,7 +99,7 @@ def test_login_wall(client, mount, settings, admin_client):
 
 
 def test_w034_stands_before(mount):
-    """W034: a pattern in front of ours, by its route, with every path that it matches."""
+    """W034: a pattern of the site comes before ours and matches some of our paths."""
     mount(
         path("api/", include([path("users/<path:rest>", page), re_path("^auth/", page)])),
         OURS,
@@ -120,7 +120,7 @@ def test_w034_stands_before(mount):
 
 
 def test_names(mount):
-    """URL names are in the app's namespace, or in the dialect's where it is mounted alone."""
+    """URL names are in the app's namespace, or in the dialect's if it is mounted separately."""
     mount(OURS, path("mine", page, name="strapi"))
     assert reverse("strapi") == "/mine"
     assert reverse("resend_confirmation:strapi") == "/auth/send-email-confirmation"

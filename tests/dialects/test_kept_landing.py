@@ -1,4 +1,4 @@
-"""Values that a resend does not name stay as in the message before: the redirect and its extras."""
+"""A resend without a redirect keeps the redirect, state and payload of the previous message."""
 
 import pytest
 from django.core import mail
@@ -20,7 +20,7 @@ SIGNING = {"key": "a secret of 32 bytes or more, known to the tests alone"}
 
 @pytest.fixture
 def ann(change, clock):
-    """A pending account that signed up with a redirect which is not its client's first."""
+    """A pending account that signed up with a redirect that is not its client's first."""
     redirects = {"w": WEB, "i": INVITE}
     ids = {"xsolla-oauth2": 7, "xsolla-jwt": "seven"}
     change(
@@ -44,7 +44,7 @@ def deliver():
 
 
 def landing(client):
-    """Return the redirect of the newest message's link."""
+    """Send the queued message, press its button and return where that redirects."""
     (message,) = deliver()
     token = token_of(message)
     response = client.post("/confirm/", {"token": token})
@@ -82,14 +82,14 @@ WAYS = {
 @pytest.mark.parametrize("quiet", [(), "all"], ids=["candid", "quiet"])
 @pytest.mark.parametrize("way", WAYS)
 def test_redirect(client, ann, change, way, quiet):
-    """Each way that names no redirect lands where the sign-up wanted."""
+    """Each kind of resend without a redirect uses that of the sign-up."""
     change(QUIET=quiet)
     WAYS[way](client, ann)
     assert landing(client) == INVITE
 
 
 def test_a_redirect_that_is_gone(client, ann, change):
-    """One that is not registered any more is replaced by the client's first."""
+    """A redirect that is no longer registered is replaced by the client's first."""
     change(CLIENTS=[{"name": "web", "redirects": {"w": WEB, "n": "https://site.example/new"}}])
     WAYS["quiva"](client, ann)
     assert landing(client) == WEB
@@ -103,7 +103,7 @@ def test_of_another_client(client, ann):
 
 
 def test_by_its_id(client, ann, change):
-    """A registered redirect that moved since is found by its id."""
+    """If the URL of a registered redirect changes, its id still finds it."""
     moved = "https://site.example/moved"
     change(CLIENTS=[{"name": "web", "redirects": {"w": WEB, "i": moved}}])
     WAYS["strapi-v4"](client, ann)
@@ -111,7 +111,7 @@ def test_by_its_id(client, ann, change):
 
 
 def test_a_request_that_was_ignored_changes_nothing(client, ann):
-    """A request that led to no message does not count."""
+    """An ignored request does not count as the previous message."""
     Delivery.objects.create(
         confirmation=Confirmation.objects.get(),
         client="web",
@@ -126,7 +126,7 @@ def test_a_request_that_was_ignored_changes_nothing(client, ann):
 
 @pytest.mark.parametrize("way", ["send", "send --pending", "admin", "start"])
 def test_state_and_way_of_landing(client, change, clock, ann, way):
-    """Without a dialect, a message lands as the newest of its client, with its state."""
+    """A resend without a dialect uses dialect, state and payload of the client's newest message."""
     request = ResendRequest(
         identity="ann",
         client=clients.by_name("web"),

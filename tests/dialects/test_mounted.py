@@ -1,4 +1,4 @@
-"""The dialects that a site mounts: read from its URLs, not from what was imported."""
+"""The dialects that a site mounts, which are read from its URLs."""
 
 import pytest
 from django.core.checks import run_checks
@@ -11,12 +11,12 @@ from resend_confirmation.dialects.quiva import QuivaResend
 
 pytestmark = pytest.mark.django
 
-#: The patterns of the site, which each test sets.
+#: The site's URL patterns, which each test sets.
 urlpatterns: list = []
 
 
 class OurQuivaResend(QuivaResend):
-    """A host's subclass under the same name, with another landing."""
+    """A host's subclass with the same name and another redirect."""
 
     @classmethod
     def landing(cls, opened, client, url):
@@ -24,14 +24,14 @@ class OurQuivaResend(QuivaResend):
 
 
 class NewQuivaResend(QuivaResend):
-    """A host's subclass under another name."""
+    """A host's subclass with another name."""
 
     dialect = "quiva-new"
 
 
 @pytest.fixture
 def mount(settings):
-    """Return a function that mounts these patterns, and nothing else but the confirm pages."""
+    """Return a function that mounts the confirm pages and these patterns."""
 
     def put(*patterns):
         urlpatterns[:] = [path("confirm/", include("resend_confirmation.views")), *patterns]
@@ -43,7 +43,7 @@ def mount(settings):
 
 @pytest.fixture
 def ids(settings):
-    """Return a function that returns the ids of the messages of the checks."""
+    """Return a function that returns the ids of the checks' messages."""
 
     def run(**given):
         settings.RESEND_CONFIRMATION = {
@@ -63,7 +63,7 @@ OURS = path("ours/", include(routes("resend", OurQuivaResend)))
 
 
 def test_only_mounted_dialects(mount):
-    """A dialect that is imported and not mounted, or a subclass of one, does not count."""
+    """A dialect that is only imported, or whose subclass is mounted, does not count."""
     mount(SHIPPED)
     assert issubclass(OurQuivaResend, QuivaResend)
     assert strapi.StrapiResend.dialect == "strapi"
@@ -75,7 +75,7 @@ def test_only_mounted_dialects(mount):
 
 
 def test_the_first_one_counts(mount):
-    """Of two classes with one name, the first in the order of the URLs counts."""
+    """Of two classes with the same name the first in the URLs counts."""
     mount(SHIPPED, OURS)
     assert mounted_dialects() == {"quiva": QuivaResend}
     mount(OURS, SHIPPED)
@@ -83,20 +83,20 @@ def test_the_first_one_counts(mount):
 
 
 def test_variants(mount):
-    """A variant counts if its name differs from that of the class that it varies."""
+    """A variant counts if its name differs from that of the main class."""
     variants = {"2": OurQuivaResend, "3": NewQuivaResend}
     mount(path("api/", include(routes("resend", QuivaResend, header="V", variants=variants))))
     assert mounted_dialects() == {"quiva": QuivaResend, "quiva-new": NewQuivaResend}
 
 
 def test_no_urls(settings):
-    """A site without URLs mounts none."""
+    """A site without URLs mounts no dialect."""
     del settings.ROOT_URLCONF
     assert mounted_dialects() == {}
 
 
 def test_urlconf_of_a_request(mount):
-    """In a request with a separate URLconf, the dialects in it count too."""
+    """In a request with its own URLconf, that one's dialects count too."""
     mount(SHIPPED)
     set_urlconf("shop.bare_string")
     try:
@@ -107,7 +107,7 @@ def test_urlconf_of_a_request(mount):
 
 
 def test_the_urls_are_walked_once(mount, monkeypatch):
-    """The dialects of a URLconf are read from it once."""
+    """The dialects of a URLconf are determined once."""
     mount(SHIPPED)
     first = mounted_dialects()
     urlpatterns.append(OURS)
@@ -116,7 +116,7 @@ def test_the_urls_are_walked_once(mount, monkeypatch):
 
 
 def test_w013_imported_and_not_mounted(ids, mount):
-    """W013: a dialect that is imported and not mounted has no effect in the settings."""
+    """W013: a setting names a dialect that is imported but not mounted."""
     mount(SHIPPED)
     assert quiva.QuivaResend.dialect == "quiva"
     assert ids(QUIET=["quiva"]) == []
@@ -124,7 +124,7 @@ def test_w013_imported_and_not_mounted(ids, mount):
 
 
 def test_w037_one_name_twice(ids, mount):
-    """W037: several classes are mounted under one name; variants and subclasses do not count."""
+    """W037: different dialects have the same name; variants and subclasses are allowed."""
     mount(SHIPPED, *routes("one", QuivaResend, header="V", variants={"2": OurQuivaResend}))
     assert ids() == []
     mount(SHIPPED, *routes("heir", type("Heir", (QuivaResend,), {})))
