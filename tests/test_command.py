@@ -758,7 +758,7 @@ class TestSignals:
         )
 
     def test_a_courier_that_ends_by_itself(self, monkeypatch, caplog):
-        """If a courier fails, the others stop and the exit code is 1, so a supervisor restarts it."""
+        """If a courier fails, the others stop and the exit code is 1, so supervisors restart it."""
         begun, stopped = threading.Event(), []
 
         def drain(stopping, note):

@@ -1,1 +1,1 @@
-"""Measurements, each a command; nothing here is run by the tests."""
+"""Benchmarks, each of which is a command. The tests do not run them."""

@@ -1,4 +1,4 @@
-"""Return how well two lists of numbers can be told apart: the area under the ROC curve."""
+"""The area under the ROC curve: how well two lists of numbers can be distinguished."""
 
 import math
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean, variance
 
-#: The normal distribution's quantile that leaves 5 % outside, both sides together.
+#: The normal distribution's quantile for a two-sided 95 % interval.
 Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
 class AUC:
-    """An estimate with its 95 % confidence interval; 0.5 is a coin, 0 and 1 are certainty."""
+    """An estimate with its 95 % confidence interval; 0.5 is chance, 0 and 1 are certainty."""
 
     value: float
     low: float
@@ -23,18 +23,19 @@ class AUC:
 
 
 def auc(reference: Sequence[float], other: Sequence[float]) -> AUC:
-    """The chance that one of ``other`` is larger than one of ``reference``; ties count half.
+    """Estimate the probability that one of ``other`` exceeds one of ``reference``; ties are half.
 
-    It is Mann and Whitney's U over the number of pairs. The interval is DeLong's (1988), by the
-    midranks of Sun and Xu (2014): it assumes no distribution. Each list has two numbers or more.
+    This is the Mann-Whitney U divided by the number of pairs. The interval is DeLong's (1988), with
+    the midranks of Sun and Xu (2014); it assumes no distribution. Each list needs two numbers.
     """
     among_all = _midranks([*other, *reference])
-    mine, theirs = among_all[: len(other)], among_all[len(other) :]
-    # For each number, the part of the opposite list that it beats.
-    wins = [(rank - own) / len(reference) for rank, own in zip(mine, _midranks(other), strict=True)]
+    firsts, lasts = among_all[: len(other)], among_all[len(other) :]
+    # For each number, the fraction of the other list that it exceeds.
+    wins = [
+        (rank - own) / len(reference) for rank, own in zip(firsts, _midranks(other), strict=True)
+    ]
     losses = [
-        1 - (rank - own) / len(other)
-        for rank, own in zip(theirs, _midranks(reference), strict=True)
+        1 - (rank - own) / len(other) for rank, own in zip(lasts, _midranks(reference), strict=True)
     ]
     value = fmean(wins)
     error = math.sqrt(variance(wins) / len(other) + variance(losses) / len(reference))
@@ -42,7 +43,7 @@ def auc(reference: Sequence[float], other: Sequence[float]) -> AUC:
 
 
 def _midranks(numbers: Sequence[float]) -> list[float]:
-    """Return the rank of each number from 1 on; equal ones share their mean."""
+    """Return the rank of each number, starting with 1; equal numbers have their mean rank."""
     order = sorted(range(len(numbers)), key=numbers.__getitem__)
     ranks = [0.0] * len(numbers)
     before = 0

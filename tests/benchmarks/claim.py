@@ -1,8 +1,8 @@
-"""What a claim costs beside many rows: ``python -m tests.benchmarks.claim [--rows 1000000]``.
+"""The time of a claim in a large table: ``python -m tests.benchmarks.claim [--rows 1000000]``.
 
-Run it with TEST_DATABASE set to sqlite, postgres or mariadb. In a database of its own it measures
-one claim with an empty table, beside so many finished deliveries, and with so many waiting;
-prints the times as ratios to the first, and the plan of the claim's query.
+Run it with TEST_DATABASE set to sqlite, postgres or mariadb. In a new database it measures a claim
+with an empty table, with finished deliveries, and with as many queued deliveries in addition. It
+prints the ratios to the first time, and the plan of the claim's query.
 """
 
 import argparse
@@ -28,7 +28,7 @@ ROUNDS = 50
 
 
 def fill(rows, state):
-    """``rows`` deliveries in ``state``, by doubling one."""
+    """Insert ``rows`` deliveries in ``state`` by copying rows repeatedly."""
     row = Delivery.objects.create(
         confirmation=seed(), state=state, asked_at=timezone.now(), not_before=timezone.now()
     )
@@ -56,7 +56,7 @@ def fill(rows, state):
 
 
 def seed():
-    """One pending confirmation."""
+    """Return a pending confirmation."""
     user, _ = get_user_model().objects.get_or_create(
         username="player", defaults={"email": "player@example.com"}
     )
@@ -64,7 +64,7 @@ def seed():
 
 
 def cost():
-    """The median seconds of one claim of one due row."""
+    """Return the median time of a claim, in seconds."""
     times = []
     for _ in range(ROUNDS):
         long_ago = timezone.now() - timedelta(days=1)
@@ -80,7 +80,7 @@ def cost():
 
 
 def main():
-    """Measure and print."""
+    """Run the benchmark and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     rows = parser.parse_args().rows

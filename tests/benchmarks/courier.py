@@ -1,8 +1,8 @@
-"""How fast couriers carry: ``python -m tests.benchmarks.courier [--messages 600]``.
+"""The throughput of couriers: ``python -m tests.benchmarks.courier [--messages 600]``.
 
-Starts a mail server that only counts, a PostgreSQL database of its own, and 1, 2 and 4 courier
-processes in turn. Prints messages per second and the ratio to one courier, as a table. What
-counts is the ratio: it was measured in one run, on whatever the machine did beside it.
+It starts a mail server that only counts, a PostgreSQL database, and then 1, 2 and 4 courier
+processes. It prints a table of messages per second and the ratio to one courier. The ratios matter
+most, since they are less dependent on the machine.
 """
 
 import argparse
@@ -21,7 +21,7 @@ COURIERS = (1, 2, 4)
 
 
 def rate(messages, couriers):
-    """Messages per second from the first that arrived to the last."""
+    """Return the messages per second, from the first to the last."""
     with tempfile.TemporaryDirectory() as folder:
         url, drop = _postgres(Path(folder))
         world = World(url, Path(folder))
@@ -40,7 +40,7 @@ def rate(messages, couriers):
 
 
 def main():
-    """Measure and print."""
+    """Run the benchmark and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=600)
     messages = parser.parse_args().messages

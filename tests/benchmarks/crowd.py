@@ -1,4 +1,4 @@
-"""Identities to request: addresses of one length, and accounts of each kind."""
+"""Accounts of each kind, whose addresses have the same length."""
 
 import random
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Suppression
 from tests.factories import address_of
 
-#: Each kind is told from the first, if it can be.
+#: The kinds of identities. Each is compared with the first.
 KINDS = ("unknown", "pending", "confirmed", "blocked", "suppressed", "cooling down", "not enabled")
 
-#: Rows that are written at once.
+#: The number of rows in a batch.
 CHUNK = 500
 
 
 def people(seed: int, each: int) -> dict[str, list[str]]:
-    """For each kind so many addresses, which nothing but the database tells apart."""
+    """Return ``each`` addresses for each kind, which only the database can distinguish."""
     dice = random.Random(seed)
     numbers = dice.sample(range(16**8), each * len(KINDS))
     found = [f"{number:08x}@example.com" for number in numbers]
@@ -27,14 +27,14 @@ def people(seed: int, each: int) -> dict[str, list[str]]:
 
 
 def strangers(seed: int) -> Iterator[str]:
-    """Addresses without an account, for the request after."""
+    """Yield addresses without an account, for the following requests."""
     dice = random.Random(f"after {seed}")
     while True:
         yield f"{dice.randrange(16**8):08x}@example.org"
 
 
 def configure_site(crowd: dict[str, list[str]]) -> None:
-    """Write the accounts of ``crowd`` into the database."""
+    """Store the accounts of ``crowd`` in the database."""
     for kind, found in crowd.items():
         if kind == "unknown":
             continue

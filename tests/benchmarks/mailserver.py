@@ -1,7 +1,7 @@
-"""A mail server in a process of its own: ``python -m tests.benchmarks.mailserver fast``.
+"""A mail server in a separate process: ``python -m tests.benchmarks.mailserver fast``.
 
-It is ``fast``, ``slow`` (half a second for each message) or ``failing`` (it refuses every other
-recipient for now and the others for good). It prints its port and serves until it is ended.
+It is ``fast``, ``slow`` (half a second for each message) or ``failing`` (it refuses recipients
+temporarily and permanently by turns). It prints its port and serves until it is killed.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ SECONDS = 0.5
 
 
 class Fast:
-    """Takes everything."""
+    """Accepts everything."""
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         return "250 OK"
 
 
 class Slow:
-    """Takes everything, and its time."""
+    """Accepts everything after a delay."""
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802
         await asyncio.sleep(SECONDS)
@@ -29,7 +29,7 @@ class Slow:
 
 
 class Failing:
-    """Takes nothing."""
+    """Refuses everything."""
 
     def __init__(self):
         self.refused = 0

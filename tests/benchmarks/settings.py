@@ -1,4 +1,4 @@
-"""The site that is listened to: the default carrier, no throttle, a cooldown as long as a run."""
+"""The site of the timing benchmark: the default carrier, no throttle and a long cooldown."""
 
 import os
 from typing import Any
@@ -7,7 +7,7 @@ from tests.faults.settings import *  # noqa: F403
 from tests.faults.settings import DATABASES
 from tests.faults.settings import RESEND_CONFIRMATION as SHARED
 
-# A connection for each request would hide in its own time what is looked for.
+# Connecting for each request would take longer than the differences to be measured.
 DATABASES["default"]["CONN_MAX_AGE"] = None
 
 OWN: Any = {

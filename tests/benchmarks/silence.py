@@ -1,10 +1,10 @@
-"""What a stopwatch learns of an account: ``python -m tests.benchmarks.silence``.
+"""What response times reveal about accounts: ``python -m tests.benchmarks.silence``.
 
-Starts a site with the default carrier, and a mail server, each in a process of its own; asks over
-a real socket for accounts of every kind, in random order, and times each answer and the one to
-the request after it, on the same connection and on another. Prints for each kind how well the
-times tell it from nobody's address: the AUC with its 95 % confidence interval. Exits with 1 when
-one lies outside 0.47 to 0.53. ``--candid`` asks a dialect that tells, to see that it is seen.
+It starts a site with the default carrier and a mail server. It requests resends for accounts of all
+kinds in random order, and measures the time of each response and of the following one, on the same
+connection or on another. It prints how well the times distinguish each kind from an unknown
+address, as the AUC with its 95 % confidence interval. The exit code is 1 if a value is outside 0.47
+to 0.53. ``--candid`` switches QUIET off, to show that the benchmark detects differences.
 """
 
 import argparse
@@ -39,14 +39,14 @@ WARM_UP = 100
 
 
 class Line:
-    """One keep-alive connection."""
+    """A keep-alive connection."""
 
     def __init__(self, port, case):
         self.case = case
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def time(self, address, client="game"):
-        """Nanoseconds from the first byte sent to the last byte received."""
+        """Return the nanoseconds from the first byte sent to the last byte received."""
         request = self.case.request_for(address, client)
         url = f"{request.path}?{request.query}" if request.query else request.path
         headers = {**request.headers, "Content-Type": request.content_type}
@@ -62,7 +62,7 @@ class Line:
 
 @contextlib.contextmanager
 def process(*arguments, environment):
-    """A process of ours, and the port that it printed."""
+    """Start a process and yield the port that it prints."""
     command = [sys.executable, "-m", *arguments]
     started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
     assert started.stdout
@@ -75,7 +75,7 @@ def process(*arguments, environment):
 
 
 def measure(case, port, given, dice):
-    """Lists of times by measure and kind."""
+    """Return lists of times, by measure and kind."""
     times = defaultdict(list)
     here, there = Line(port, case), Line(port, case)
     nobody = strangers(given.seed)
@@ -85,7 +85,7 @@ def measure(case, port, given, dice):
     for round_ in range(given.requests):
         for kind in dice.sample(given.kinds, len(given.kinds)):
             client = "kiosk" if kind == "not enabled" else "game"
-            # By turns, so that each kind is followed as often on either.
+            # Alternate, so that both connections are used equally for each kind.
             name, after = [("same", here), ("other", there)][round_ % 2]
             times["request", kind].append(here.time(crowd[kind][round_], client))
             if given.delay:
@@ -95,7 +95,7 @@ def measure(case, port, given, dice):
 
 
 def tell(times, kinds):
-    """Print the table; whether nothing can be told."""
+    """Print the table and return whether all values are within the limits."""
     reference, *others = kinds
     names = ["request", "same", "other"]
     print(f"| told from {reference} | by its own time | by the next, same connection | … another |")
@@ -109,10 +109,10 @@ def tell(times, kinds):
 
 
 def arguments():
-    """The identities to measure."""
+    """Parse the arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     cases = {case.name: case for case in all_cases()}
-    # One that is quiet without the host's doing.
+    # A dialect that is always quiet.
     quiet = next(
         name for name, case in cases.items() if quiet_endings(case.view.answers) >= CONCEALED
     )
@@ -127,17 +127,17 @@ def arguments():
     given = parser.parse_args()
     given.case = cases[given.dialect]
     asked_for = given.kinds.split(",") if given.kinds else KINDS[1:]
-    # Elsewhere who calls is the host's configuration, the same for every request.
+    # Other dialects use the default client for every request.
     named = given.case.names_client
     given.kinds = [KINDS[0], *(k for k in asked_for if named or k != "not enabled")]
     return given
 
 
 def main():
-    """Measure and print."""
+    """Run the benchmark and print the result."""
     given = arguments()
     gc.disable()
-    # Its processes end with it, however it ends.
+    # Exit normally after SIGTERM, so that the subprocesses are killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         url, drop = DATABASES[given.database](Path(folder))
@@ -163,7 +163,7 @@ def main():
         states = subprocess.check_output(count, cwd=ROOT, env=environment, text=True)
         print(states, flush=True)
         if not given.candid and {line.split()[1] for line in states.splitlines()} == {"asked"}:
-            sys.exit("no courier was at work, so that this says nothing")
+            sys.exit("no courier was running, so the result is meaningless")
     return 0 if tell(times, given.kinds) else 1
 
 

@@ -1,11 +1,11 @@
-"""The site that is listened to, in a process of its own: ``python -m tests.benchmarks.site``.
+"""The site of the timing benchmark: ``python -m tests.benchmarks.site``.
 
-Makes the tables and the accounts (``--each``, ``--seed``), prints its port and serves until it
-is ended; ``--count`` prints what became of the requests instead.
+It creates tables and accounts (``--each``, ``--seed``), prints its port and serves until it is
+killed. ``--count`` prints the states of the deliveries instead.
 
-The server is Django's own with a thread for each connection, on a real socket. It is one process,
-so that the default carrier's thread works beside the requests, and it does less than any other:
-what a request's time tells is drowned least.
+The server is Django's, with a thread for each connection. It is a single process, so the default
+carrier's thread runs together with the requests; and it does little itself, so differences in time
+are easier to detect.
 """
 
 import argparse
@@ -26,9 +26,9 @@ from .crowd import configure_site, people  # noqa: E402
 
 
 class Handler(WSGIRequestHandler):
-    """Answers at once, and writes no log."""
+    """A request handler without a log and without delays."""
 
-    # Headers and body are two small writes: the second must not wait for the first's ACK.
+    # Headers and body are two small writes; the second must not wait for the ACK of the first.
     disable_nagle_algorithm = True
 
     def log_message(self, *args):
@@ -36,7 +36,7 @@ class Handler(WSGIRequestHandler):
 
 
 def serve(each, seed):
-    """Make the database and answer for ever."""
+    """Create the database and serve forever."""
     call_command("migrate", verbosity=0)
     configure_site(people(seed, each))
     server = ThreadedWSGIServer(("127.0.0.1", 0), Handler)
@@ -46,14 +46,14 @@ def serve(each, seed):
 
 
 def count():
-    """Print how many deliveries are in each state, and why."""
+    """Print the number of deliveries for each state and reason."""
     rows = Delivery.objects.values_list("state", "reason").annotate(Count("pk"))
     for state, reason, number in rows.order_by("state", "reason"):
         print(f"{number} {state} {reason}".strip())
 
 
 def main():
-    """Serve, or count."""
+    """Serve or count."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)

@@ -10,9 +10,7 @@ from typing import Any
 Deviations = list[tuple[str, Any, Any, str]]
 
 JSON = "content/application/json"
-NO_CREDENTIALS = (
-    "the page names no credentials, and none are needed, even if the host's API needs some"
-)
+NO_CREDENTIALS = "the page names no credentials; none are needed, even if the host's API needs some"
 GROUPED = "the page is not in a group; viewers and generators group operations by their tags"
 REQUIRED_BODY = "one of its fields is required, so the body is too"
 

@@ -1,4 +1,4 @@
-"""quiva.ai: every ending, the one thing that is ever said of an address, and the landing."""
+"""quiva.ai: every ending, the answer for all addresses, and the redirect."""
 
 import json
 from dataclasses import replace
@@ -87,13 +87,13 @@ CASES = [QUIVA]
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=str)
 def test_ending(ending, arrange, reply):
-    """Every ending is answered with the vendor's status, headers and body, to the byte."""
+    """Each ending has exactly the vendor's status, headers and body."""
     assert reply(arrange(QUIVA, ending)) == ANSWERS[ending]
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"email": ""}', b'{"email": null}', b"", b"[]"])
 def test_email_is_required(body, reply, pending, assert_unchanged):
-    """A missing address and a wrong one have different errors; neither depends on an account."""
+    """A missing address has its own error."""
     with assert_unchanged():
         assert reply(replace(request_for(""), body=body)) == REQUIRED
 
@@ -117,28 +117,28 @@ def test_email_is_required(body, reply, pending, assert_unchanged):
     ],
 )
 def test_email_is_not_valid(email, reply, pending, assert_unchanged):
-    """An input other than exactly one address is refused."""
+    """Any input that is not exactly one address is refused."""
     with assert_unchanged():
         assert reply(request_for(email)) == NOT_VALID
 
 
 @pytest.mark.parametrize("email", ["PENDING@Example.com", " pending@example.com "])
 def test_address_in_another_form(email, reply, pending, delivered):
-    """The message goes to the address as stored, however it was typed."""
+    """The message is sent to the address as stored."""
     assert reply(request_for(email)) == SUCCESS
     (message,) = delivered()
     assert message.to == [ADDRESS]
 
 
 def test_other_fields(reply, pending, delivered):
-    """Other fields, repeated ones too, and all parameters are ignored."""
+    """Other fields, even repeated ones, and all parameters are ignored."""
     body = b'{"token": 1, "token": 2, "locale": "de", "email": "pending@example.com"}'
     assert reply(replace(request_for(""), body=body, query="email=x&locale=de")) == SUCCESS
     assert len(delivered()) == 1
 
 
 def test_credentials_mean_nothing(reply, pending, delivered):
-    """``security: []``: a stale key or token changes nothing."""
+    """A stale key or token is ignored."""
     headers = {"X-Api-Key": "stale", "Authorization": "Bearer stale"}
     assert reply(replace(request_for(ADDRESS), headers=headers)) == SUCCESS
     assert len(delivered()) == 1
@@ -157,7 +157,7 @@ def test_credentials_mean_nothing(reply, pending, delivered):
     ids=str,
 )
 def test_only_staff_see_the_result(ending, state, reason, arrange, send, delivered):
-    """The courier resolves the request; only staff see the result; the identity is erased."""
+    """The courier resolves the request, so only staff see the result; the identity is erased."""
     send(arrange(QUIVA, ending))
     messages = delivered()
     delivery = Delivery.objects.latest("pk")
@@ -166,7 +166,7 @@ def test_only_staff_see_the_result(ending, state, reason, arrange, send, deliver
 
 
 def test_mail_failure(reply, pending, delivered, monkeypatch):
-    """A mail server that refuses the address changes nothing of the answers."""
+    """A failure of the mail server does not change the answers."""
     PendingFactory(username="other", email="other@example.com")
     assert reply(request_for(ADDRESS)) == SUCCESS
     monkeypatch.setattr("resend_confirmation.email_backend.connection._make_backend", _no_server)
@@ -179,7 +179,7 @@ def _no_server():
 
 
 def test_landing(reply, pending, delivered, press):
-    """The click ends on the default client's address, with nothing added."""
+    """The click redirects to the default client's URL, without parameters."""
     reply(request_for(ADDRESS))
     response = press(delivered()[0])
     assert (response.status_code, response["Location"]) == (303, "https://game.example/callback")

@@ -1,4 +1,4 @@
-"""Inputs: headers under their own names, languages, and bodies that servers cannot read."""
+"""Inputs: headers, languages, nested bodies, and bodies that servers cannot read."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests import subprocesses
 
 pytestmark = pytest.mark.django
 
-#: A pattern that can match a text in several ways would backtrack for longer than this.
+#: A pattern with catastrophic backtracking would take longer than the time limit.
 HOSTILE = """
 import django
 django.setup()
@@ -25,7 +25,7 @@ print(repr(LanguageField().run_validation("aa" + "_" * 15_000 + "!")))
 
 
 def test_a_hostile_language():
-    """No text takes longer to read than its length explains: nothing backtracks."""
+    """A hostile language is read in linear time."""
     done = subprocesses.run("-c", HOSTILE, DJANGO_SETTINGS_MODULE="tests.settings")
     assert (done.stdout, done.stderr) == ("''\n", "")
 
@@ -35,12 +35,12 @@ def test_a_hostile_language():
     [("de_DE", "de"), ("pt-BR", "pt-br"), ("de_Latn_AT", "de"), ("de__DE", ""), ("d", "")],
 )
 def test_language(text, language):
-    """The site's language that fits best; nothing for what names none."""
+    """A language is read as the site's best match, or as nothing."""
     assert LanguageField().run_validation(text) == language
 
 
 class Broken:
-    """The errors of gunicorn for malformed chunks are not subclasses of OSError."""
+    """A body that fails as gunicorn's does for malformed chunks, not with an OSError."""
 
     readline = None
 
@@ -49,7 +49,7 @@ class Broken:
 
 
 def test_chunks_that_the_server_cannot_read(client, caplog):
-    """They are not valid JSON: the vendor's error, and nothing in the log."""
+    """Malformed chunks get the vendor's error for invalid JSON, and nothing is logged."""
     response = client.generic(
         "POST",
         "/accounts/resend-confirmation",
@@ -65,14 +65,14 @@ def test_chunks_that_the_server_cannot_read(client, caplog):
 
 
 class HeaderInputs(serializers.Serializer[Any]):
-    """The identity and the client."""
+    """Headers for the identity and the client."""
 
     X_User_Name = IdentityField(source="identity")
     X_App = serializers.CharField(source="client", required=False)
 
 
 def reading(headers: dict[str, str]) -> ParsedRequest:
-    """Return the values read from a request with these headers, and with undeclared ones."""
+    """Read a request with these headers and some that are not declared."""
     request = RequestFactory().post("/?X_App=query", headers={"X-Other": "1", **headers})
     return read(
         request,
@@ -94,19 +94,19 @@ def reading(headers: dict[str, str]) -> ParsedRequest:
     ],
 )
 def test_identity(sent, read_as):
-    """A header is UTF-8, or else the Latin-1 that servers hand on."""
+    """A header is decoded as UTF-8, or otherwise as Latin-1."""
     assert reading({"x-user-name": sent}) == ParsedRequest({"identity": read_as})
 
 
 def test_repr():
-    """The repr of the values does not show a caller's input."""
+    """The repr of a parsed request does not show its input."""
     read_as = reading({"x-user-name": "ann@example.com"})
     assert read_as.values == {"identity": "ann@example.com"}
     assert "ann" not in repr(read_as)
 
 
 def test_all_that_is_declared():
-    """Declared inputs are read, and no others."""
+    """Only declared inputs are read."""
     found = reading({"X-User-Name": "ann", "X-App": "shop"})
     assert found.values == {"identity": "ann", "client": "shop"}
 
@@ -115,7 +115,7 @@ def test_all_that_is_declared():
     ("headers", "kind"), [({}, Fault.MISSING), ({"X-User-Name": "a\x07"}, Fault.WRONG)], ids=repr
 )
 def test_refusal(headers, kind):
-    """An error has the header's name, which a row of the table may name."""
+    """An error has the header's name, which a dialect's answers can refer to."""
     found = reading(headers)
     assert found.refusal is Refusal.INVALID
     assert (found.detail.name, found.detail.fault) == ("X-User-Name", kind)
@@ -123,13 +123,13 @@ def test_refusal(headers, kind):
 
 
 class Security(serializers.Serializer[Any]):
-    """An input inside another one."""
+    """A nested input."""
 
     captcha_token = serializers.CharField()
 
 
 class NestedBody(serializers.Serializer[Any]):
-    """Inputs of every shape that DRF has."""
+    """Inputs of all kinds that DRF has."""
 
     email = IdentityField(source="identity")
     security = Security(required=False)
@@ -140,7 +140,7 @@ class NestedBody(serializers.Serializer[Any]):
 
 
 def body_of(text: str) -> ParsedRequest:
-    """Return the values read from a JSON body."""
+    """Read a JSON body."""
     request = RequestFactory().post("/", text, content_type="application/json")
     return read(
         request,
@@ -180,7 +180,7 @@ def body_of(text: str) -> ParsedRequest:
     ],
 )
 def test_nested_refusal(more, name, kind, value):
-    """JSON that is wrong below a declared key is INVALID, named by its path from that key."""
+    """A wrong value below a declared key is INVALID, with its path as the name."""
     found = body_of(f'{{"email": "ann", {more}}}')
     assert found.refusal is Refusal.INVALID
     assert (found.detail.name, found.detail.fault, found.detail.value) == (name, kind, value)
@@ -190,7 +190,7 @@ def test_nested_refusal(more, name, kind, value):
 
 @pytest.mark.filterwarnings("ignore:The list-based error format")
 def test_nested_refusal_in_a_list_of_errors(settings):
-    """Django REST framework before 3.18 has the errors of a list's items in a list."""
+    """This also works if DRF reports errors of a list's items in a list (before 3.18)."""
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "LIST_SERIALIZER_ERRORS_AS_DICT": False}
     found = body_of('{"email": "ann", "devices": [{"captcha_token": "a"}, {}]}')
     assert (found.detail.name, found.detail.fault) == ("devices.1.captcha_token", Fault.MISSING)
@@ -198,7 +198,7 @@ def test_nested_refusal_in_a_list_of_errors(settings):
 
 @pytest.mark.parametrize("number", ["1" * 400, "-" + "1" * 400, "1e999"])
 def test_a_number_beyond_a_double(number):
-    """A number that no double holds is malformed however it is spelt."""
+    """A number that is too large for a double is MALFORMED."""
     assert body_of(f'{{"email": "ann", "score": {number}}}').refusal is Refusal.MALFORMED
 
 
@@ -208,7 +208,7 @@ def posted(**environ: Any) -> HttpRequest:
 
 
 def test_a_length_that_is_not_a_number():
-    """Such a request has no body, as for Django."""
+    """With an invalid Content-Length the body is empty, as in Django."""
     assert raw(posted(CONTENT_LENGTH="two")) == b""
 
 
@@ -220,7 +220,7 @@ def test_a_body_that_middleware_has_read():
 
 
 class Failing:
-    """A body whose every read fails."""
+    """A body that fails when it is read."""
 
     readline = None
 
@@ -236,11 +236,11 @@ CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
 
 @pytest.mark.parametrize("environ", [{}, CHUNKED], ids=["with a length", "chunked"])
 def test_a_client_that_is_gone(environ):
-    """What a client did not send to the end is an empty body."""
+    """If the client disconnects, the body is empty."""
     assert raw(posted(**environ, **{"wsgi.input": Failing(OSError("gone"))})) == b""
 
 
 def test_a_server_that_fails():
-    """An error of the server is raised as it is, if Django reads the body."""
+    """Another error while Django reads the body is raised."""
     with pytest.raises(RuntimeError, match="broken"):
         raw(posted(**{"wsgi.input": Failing(RuntimeError("broken"))}))

@@ -1,4 +1,4 @@
-"""The work of one request: how many canonical forms it computes, and how many calls it takes."""
+"""The cost of a request: canonical forms and function calls."""
 
 import sys
 from pathlib import Path
@@ -23,13 +23,13 @@ REQUESTS = {
         "/api/oauth2/user/resend_confirmation_link?client_id=57",
         {"username": "pending@example.com"},
     ),
-    # This one is quiet.
+    # A quiet dialect.
     "quiva": ("/accounts/resend-confirmation", {"email": "pending@example.com"}),
 }
 
 
 def calls_in_the_package(work):
-    """The file of each call of a function of the package that ``work`` leads to."""
+    """Return the file of each function of the package that is called during ``work``."""
     files = []
 
     def note(frame, event, arg):
@@ -47,13 +47,13 @@ def calls_in_the_package(work):
 
 @pytest.mark.parametrize(("path", "body"), REQUESTS.values(), ids=REQUESTS)
 def test_calls_of_a_request(pending, client, path, body):
-    """A request that sends keeps to so many files and calls of the package."""
+    """A successful request does not exceed the limits of files and calls."""
 
     def ask():
         answers.append(client.post(path, body, content_type="application/json"))
 
     answers: list[HttpResponse] = []
-    ask()  # The first one reads the settings and the URLs.
+    ask()  # The first request also reads the settings and the URLs.
     Cooldown.objects.all().delete()
     files = calls_in_the_package(ask)
     assert [answer.status_code for answer in answers] in ([200, 200], [204, 204])
@@ -64,7 +64,7 @@ def test_calls_of_a_request(pending, client, path, body):
 
 @pytest.fixture
 def canonicalised(monkeypatch):
-    """Count the texts of which a canonical form is computed."""
+    """A list of the texts whose canonical form is computed."""
     texts = []
     canonical = addresses._canonical
 
@@ -86,7 +86,7 @@ def test_canonical_forms_of_a_candid_resend(pending, canonicalised, typed):
 
 @pytest.mark.parametrize("typed", ["pending@example.com", "PENDING@Example.com"])
 def test_canonical_forms_of_a_candid_request(pending, canonicalised, client, typed):
-    """A candid request computes at most two, those of its input included."""
+    """A candid request computes at most two canonical forms, including its input's."""
     path, _ = REQUESTS["strapi"]
     assert client.post(path, {"email": typed}, content_type="application/json").status_code == 200
     assert 1 <= len(canonicalised) <= 2
@@ -94,7 +94,7 @@ def test_canonical_forms_of_a_candid_request(pending, canonicalised, client, typ
 
 @pytest.mark.parametrize("typed", ["pending@example.com", "PENDING@Example.com", "pending"])
 def test_canonical_forms_of_a_drain(pending, canonicalised, typed):
-    """To resolve one quiet resend and send its message takes at most three canonical forms."""
+    """Resolving and sending a quiet request computes at most three canonical forms."""
     engine.resend(ResendRequest(identity=typed, client=clients.default(), quiet=CONCEALED))
     canonicalised.clear()
     engine.drain()

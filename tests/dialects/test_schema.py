@@ -1,4 +1,4 @@
-"""The OpenAPI document as a whole, and what it says beyond the vendors' own documents."""
+"""The OpenAPI document as a whole, and answers that the vendors' documents do not have."""
 
 from typing import Any
 
@@ -25,14 +25,14 @@ def operation(document, path):
 
 
 def described(document, reference):
-    """A component without its description, which is ours and not the vendor's."""
+    """Return a component without its description, which is not the vendor's."""
     schema = dict(document["components"]["schemas"][reference["$ref"].rpartition("/")[2]])
     schema.pop("description", None)
     return schema
 
 
 def test_every_operation_is_there_once(document):
-    """Second spellings and trailing slashes are served, and not documented."""
+    """Each operation is documented once, without other spellings of its path."""
     assert {path: sorted(item) for path, item in document["paths"].items()} == {
         "/accounts/confirm-email": ["post"],
         "/accounts/resend-confirmation": ["post"],
@@ -47,7 +47,7 @@ def test_every_operation_is_there_once(document):
 
 
 def test_nothing_of_quiva_is_left_in_the_components(document):
-    """A schema written in place is not listed a second time."""
+    """An inline schema is not listed as a component as well."""
     assert not [name for name in document["components"]["schemas"] if name.startswith("Quiva")]
 
 
@@ -63,22 +63,22 @@ def test_strapi_v4(document):
 
 
 def test_no_operation_needs_credentials(document):
-    """Vendors' clients send no credentials, even if the host's own API requires some."""
+    """No operation requires credentials, even if the host's API does."""
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     assert [operation["security"] for operation in operations] == [[]] * 9
 
 
 class HostView(APIView):
-    """A view of the host's own API."""
+    """A view of the host's API."""
 
     @extend_schema(responses={204: None})
     def get(self, request):
-        """Nothing."""
+        """Return nothing."""
         return Response(status=204)
 
 
 def test_left_out(configure, settings):
-    """Under OPENAPI_ANSWERS "none" the host's document has the host's operations alone."""
+    """With OPENAPI_ANSWERS = "none" the document only has the host's operations."""
     patterns: list = [
         path("mine", HostView.as_view()),
         path("", include("resend_confirmation.urls")),
@@ -86,7 +86,7 @@ def test_left_out(configure, settings):
     configure(OPENAPI_ANSWERS="none")
     found = SchemaGenerator(patterns=patterns).get_schema(public=True)
     assert list(found["paths"]) == ["/mine"]
-    # The calls of Django REST framework's own generators.
+    # This is what DRF's own schema generators list.
     assert [place for place, *_ in EndpointEnumerator(patterns).get_api_endpoints()] == ["/mine"]
     configure(OPENAPI_ANSWERS="vendor")
     found = SchemaGenerator(patterns=patterns).get_schema(public=True)
@@ -95,11 +95,11 @@ def test_left_out(configure, settings):
 
 @extend_schema(exclude=True)
 class Undocumented(QuivaResend):
-    """A dialect that the host keeps out of its document."""
+    """A dialect that the host excludes from its document."""
 
 
 def test_one_left_out():
-    """The host may leave a single operation out."""
+    """The host can exclude a single operation."""
     patterns: list = [path("ours", QuivaResend.as_view()), path("mine", Undocumented.as_view())]
     found = SchemaGenerator(patterns=patterns).get_schema(public=True)
     assert list(found["paths"]) == ["/ours"]
@@ -112,14 +112,14 @@ class Headers(serializers.Serializer[Any]):
 
 
 class Undescribed(QuivaResend):
-    """A dialect with the least of an operation."""
+    """A dialect with a minimal operation."""
 
     header_class = Headers
     operation = Operation()
 
 
 def test_nothing_described():
-    """An operation without texts has none in the document, nor has its header."""
+    """An operation and a header without descriptions have none in the document."""
     patterns: list = [path("ours", Undescribed.as_view())]
     found = SchemaGenerator(patterns=patterns).get_schema(public=True)
     made = operation(found, "/ours")
@@ -131,12 +131,12 @@ def test_nothing_described():
 
 
 def test_a_wrong_setting(configure):
-    """A wrong value, which a check reports, does not keep the views' module from loading."""
+    """A wrong value of the setting, which a check reports, does not prevent imports."""
     configure(OPENAPI_ANSWERS="everything")
     assert QuivaResend.schema is not None
 
 
-#: The answers of each operation beyond its vendor's document, and the headers of its 429.
+#: The statuses that each vendor's document lacks, and the headers of the 429.
 BEYOND = {
     "/accounts/resend-confirmation": (["400", "413", "429", "500"], ["Retry-After"]),
     "/api/auth/send-email-confirmation": (
@@ -152,7 +152,7 @@ BEYOND = {
 
 @pytest.mark.parametrize("path", BEYOND)
 def test_all_answers(path, document, configure):
-    """Under OPENAPI_ANSWERS "all" every status is listed; the vendor's stay."""
+    """With OPENAPI_ANSWERS = "all" all statuses are listed; the vendor's stay unchanged."""
     configure(OPENAPI_ANSWERS="all")
     response = Client().get("/schema/")
     whole = yaml.safe_load(response.content)

@@ -1,7 +1,7 @@
-"""Each operation says what the vendor's own document says, but for what is listed here by hand.
+"""Each operation equals that of the vendor's document, except for the listed deviations.
 
-``seeds/<dialect>.txt`` is the vendor's document as it was published. Where that is no OpenAPI
-document, ``seeds/<dialect>.yaml`` writes its operation as one, in its words and with its silences.
+``seeds/<dialect>.txt`` is the vendor's document as published. If it is not an OpenAPI document,
+``seeds/<dialect>.yaml`` is a transcription of its operation.
 """
 
 import re
@@ -27,12 +27,12 @@ TRANSCRIBED = sorted(path.stem for path in SEEDS.glob("*.yaml"))
 
 
 def text_of(dialect: str) -> str:
-    """Return the document that the vendor published."""
+    """Return the vendor's document as published."""
     return (SEEDS / f"{dialect}.txt").read_text(encoding="utf-8")
 
 
 def seed_of(dialect: str) -> Any:
-    """The vendor's document, read or written as an OpenAPI document."""
+    """Return the vendor's OpenAPI document, or its transcription."""
     if dialect in TRANSCRIBED:
         return yaml.safe_load((SEEDS / f"{dialect}.yaml").read_text(encoding="utf-8"))
     (block,) = re.findall(r"^````yaml [^\n]*\n(.*?)^````$", text_of(dialect), re.DOTALL | re.M)
@@ -40,7 +40,7 @@ def seed_of(dialect: str) -> Any:
 
 
 def operations(document: Any) -> dict[tuple[str, str], Any]:
-    """Every operation, by method and path."""
+    """Return all operations, by method and path."""
     return {
         (method, path): operation
         for path, item in document["paths"].items()
@@ -49,10 +49,10 @@ def operations(document: Any) -> dict[tuple[str, str], Any]:
 
 
 def plain(node: Any, components: Any) -> Any:
-    """``node`` with references followed and lists that are sets in order.
+    """Return ``node`` with references resolved, and with lists sorted if their order is irrelevant.
 
-    A component's description is ours: it is a docstring. A schema that allows everything says
-    nothing more than none.
+    Descriptions of components are removed, since they are our docstrings. A schema that allows
+    everything is equivalent to none.
     """
     if isinstance(node, list):
         return [plain(item, components) for item in node]
@@ -72,32 +72,31 @@ def plain(node: Any, components: Any) -> Any:
     return found
 
 
-def differences(theirs: Any, ours: Any, place: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+def differences(vendor: Any, made: Any, place: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
     """Yield each difference between the two, with both values; None means absent."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        for key in theirs | ours:
-            yield from differences(theirs.get(key), ours.get(key), f"{place}/{key}")
-    elif theirs != ours:
-        yield place, (theirs, ours)
+    if isinstance(vendor, dict) and isinstance(made, dict):
+        for key in vendor | made:
+            yield from differences(vendor.get(key), made.get(key), f"{place}/{key}")
+    elif vendor != made:
+        yield place, (vendor, made)
 
 
 @pytest.mark.parametrize("dialect", BASES)
 def test_operation_is_the_vendors(document, dialect):
-    """Texts, parameters, schemas, examples and security: all that differs is listed, with why."""
-    ((where, theirs),) = operations(seed_of(dialect)).items()
-    method, path = where
-    theirs = plain(theirs, {})
+    """The operation only differs from the vendor's in the listed places."""
+    (((method, path), operation),) = operations(seed_of(dialect)).items()
+    vendor = plain(operation, {})
     for status, (other, _) in MOVED.get(dialect, {}).items():
-        theirs["responses"][other] = theirs["responses"].pop(status)
-    ours = plain(
+        vendor["responses"][other] = vendor["responses"].pop(status)
+    made = plain(
         operations(document)[method, BASES[dialect] + path], document["components"]["schemas"]
     )
-    listed = {place: (theirs, ours) for place, theirs, ours, _ in DEVIATIONS[dialect]}
-    assert dict(differences(theirs, ours)) == listed
+    listed = {place: (before, after) for place, before, after, _ in DEVIATIONS[dialect]}
+    assert dict(differences(vendor, made)) == listed
 
 
 def test_every_deviation_has_a_reason():
-    """Nothing differs without a word on why."""
+    """Every deviation has a reason."""
     assert DEVIATIONS.keys() == BASES.keys()
     whys = [why for rows in DEVIATIONS.values() for *_, why in rows]
     whys += [why for statuses in MOVED.values() for _, why in statuses.values()]
@@ -106,7 +105,7 @@ def test_every_deviation_has_a_reason():
 
 
 def test_every_operation_has_its_document(document):
-    """An operation is compared, or it is listed why there is nothing to compare it with."""
+    """Every operation is either compared or listed as undocumented."""
     compared = {
         (method, BASES[dialect] + path)
         for dialect in BASES
@@ -117,7 +116,7 @@ def test_every_operation_has_its_document(document):
 
 
 def words(node: Any) -> Iterator[str]:
-    """Every text of a transcription, and every name of a field or of an example."""
+    """Yield all texts of a transcription, and the names of fields and examples."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key in {"properties", "examples"}:
@@ -133,18 +132,18 @@ def words(node: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("dialect", TRANSCRIBED)
 def test_transcription_has_the_vendors_words(dialect):
-    """Every text, name and path of the transcription stands in the published document."""
+    """All texts, names and paths of the transcription are in the published document."""
     published = " ".join(text_of(dialect).split()).replace("<identity>", "{identity}")
     (((method, path), operation),) = operations(seed_of(dialect)).items()
     told = [path, method.upper(), *operation["responses"].keys() - {"default"}, *words(operation)]
-    # An answer without a status in the published document is "default" here.
+    # The published document has no statuses; the transcription of its success needs one.
     if dialect == "backendless":
         told.remove("200")
     assert [text for text in told if text not in published] == []
 
 
 def fields(schema: Any, prefix: str = "") -> Iterator[tuple[str, str, bool]]:
-    """Every field of a schema, as the published pages list them: name, type, whether required."""
+    """Yield name, type and "required" of each field of a schema, as the pages list them."""
     for name, value in schema["properties"].items():
         yield prefix + name, value["type"], name in schema.get("required", [])
         if "properties" in value:
@@ -153,7 +152,7 @@ def fields(schema: Any, prefix: str = "") -> Iterator[tuple[str, str, bool]]:
 
 @pytest.mark.parametrize("dialect", ["xsolla-jwt", "xsolla-oauth2"])
 def test_transcription_has_every_field(dialect):
-    """Each parameter and each field of each body that the page lists is there, in its order."""
+    """The transcription has all parameters and fields of the page, in the same order."""
     bullet = re.compile(r"- `([\w.]+)` \((\w+)(, required)?\)")
     published = [
         (name, type_, bool(required)) for name, type_, required in bullet.findall(text_of(dialect))
@@ -189,7 +188,7 @@ def test_transcription_has_every_field(dialect):
     ids=["backendless", "strapi", "xsolla-jwt", "xsolla-oauth2"],
 )
 def test_transcription_has_every_answer(dialect, heading, found):
-    """Each status, or error code, that the page lists is there."""
+    """The transcription has all statuses or error codes of the page."""
     (operation,) = operations(seed_of(dialect)).values()
     published = re.findall(heading, text_of(dialect), re.MULTILINE)
     assert sorted(published) == sorted(found(operation["responses"]))

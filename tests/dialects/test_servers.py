@@ -1,4 +1,4 @@
-"""Every form of an identity in a path, over the sockets of the servers that hosts run."""
+"""Forms of identities in a path, under servers that hosts use."""
 
 import os
 import socket
@@ -20,14 +20,14 @@ pytestmark = pytest.mark.server
 GAME = "F2FE78BB-5D08-44FE-B074-6E7C29B49B03"
 KEY = "7C1A9E00-0000-4000-8000-000000000001"
 
-#: The way to a server's log of itself, the arguments that start it, and the warnings it may have.
+#: The arguments that start each server.
 SERVERS = {
     "gunicorn": ["-m", "gunicorn", "--bind", "127.0.0.1:{port}", "example.wsgi"],
     "uvicorn": ["-m", "uvicorn", "--port", "{port}", "example.asgi:application"],
     "runserver": [*COMMAND[1:], "runserver", "--noreload", "127.0.0.1:{port}"],
 }
 
-#: The path before the identity, and the headers.
+#: The path before the identity and the headers, for each form of URL.
 ROOTS = {
     "A": ("/api/users/resendconfirmation/", ""),
     "C": (f"/{GAME}/{KEY}/users/resendconfirmation/", ""),
@@ -39,7 +39,7 @@ ROOTS = {
     "E, as C": (f"/{GAME}/{KEY}/users/resendEmailConfirmation/", ""),
 }
 
-#: Address to user name of those who wait: the right ones, and whom a slip in decoding would reach.
+#: The pending accounts, address to user name, including some that a decoding error would find.
 ACCOUNTS = {
     "pending@example.com": "pending",
     "plus+tag@example.com": "plus",
@@ -63,7 +63,7 @@ ACCOUNTS = {
     "zeros@example.com": "07001",
 }
 
-#: The identity as it is on the wire, and whose it is.
+#: The identity as it is sent, and the address of its account.
 IDENTITIES: list[tuple[bytes, str]] = [
     (b"pending@example.com", "pending@example.com"),
     (b"pending%40example.com", "pending@example.com"),
@@ -102,7 +102,7 @@ IDENTITIES: list[tuple[bytes, str]] = [
     (b"07001", "zeros@example.com"),
 ]
 
-#: Identities without an account, which a decoding error would turn into an account's.
+#: Identities without an account, for which a decoding error would find one.
 NOBODYS = [
     b"pending%2540example.com",
     b"pending@example.com//",
@@ -115,12 +115,11 @@ NOBODYS = [
 ]
 
 OK = (200, "", b"")
-#: The type of what a server says by itself to what it takes for no HTTP.
+#: The content type of a server's own response to an invalid request.
 NOT_HTTP = {"gunicorn": "text/html", "uvicorn": "text/plain; charset=utf-8"}
 
-#: The accounts that identities name to a server that passes only the path as Django reads it, in
-#: which the percent-encoded form of a byte beyond ASCII equals the byte itself: the limit that the
-#: docs name.
+#: Accounts found under a server that only passes the decoded path, in which an escaped percent sign
+#: before two hexadecimal digits is ambiguous. The docs mention this limit.
 READ_BY_PATH_INFO = {b"x%25FCy": "decoded@example.com", b"x%25C3%25BCy": "decoded@example.com"}
 NO_ACCOUNT = (
     b'{"message":"Unable to send email confirmation - user account with the email cannot be '
@@ -148,7 +147,7 @@ class Server:
     def post(
         self, target: bytes, headers: str = "", sent: bytes = b"", length: str = "Content-Length: 0"
     ) -> tuple[int, str, bytes]:
-        """Status, type and body of the answer to a POST, which has no body unless one is given."""
+        """Send a POST and return status, content type and body of the response."""
         lines = f"Host: localhost\r\n{length}\r\nConnection: close\r\n{headers}\r\n"
         answer = self.exchange(b"POST " + target + b" HTTP/1.1\r\n" + lines.encode() + sent)
         head, _, body = answer.partition(b"\r\n\r\n")
@@ -157,7 +156,7 @@ class Server:
         return int(status.split()[1]), given.get("content-type", ""), body
 
     def asked(self) -> list[str]:
-        """For whom deliveries were written since the last look; they are deleted."""
+        """Return the addresses of all deliveries, and delete the deliveries."""
         table, confirmations = "resend_confirmation_delivery", "resend_confirmation_confirmation"
         with closing(sqlite3.connect(self.database, timeout=DEADLINE)) as database, database:
             found = database.execute(
@@ -169,7 +168,7 @@ class Server:
         return [address for (address,) in found]
 
     def is_up(self) -> bool:
-        """Return whether it answers."""
+        """Return whether the server responds."""
         assert self.process.poll() is None, self.log.read_text()
         try:
             return bool(self.exchange(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n"))
@@ -179,7 +178,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory) -> Path:
-    """A folder with the database of a site on which all of ACCOUNTS wait."""
+    """A folder with a site's database, in which all ACCOUNTS are pending."""
     folder: Path = tmp_path_factory.mktemp("seeded")
     migrated = manage(folder, "migrate", "--verbosity", "0", CARRIER="none")
     assert migrated.returncode == 0, migrated.stderr
@@ -195,7 +194,7 @@ def seeded(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module", params=SERVERS)
 def server(request, seeded) -> Iterator[Server]:
-    """The example site under each of the servers, over one database, one after the other."""
+    """The example site under each server, with the same database."""
     port = free_port()
     arguments = [argument.format(port=port) for argument in SERVERS[request.param]]
     log = seeded / f"{request.param}.txt"
@@ -205,7 +204,7 @@ def server(request, seeded) -> Iterator[Server]:
         log.open("w") as output,
         subprocess.Popen(
             [sys.executable, *arguments],
-            # gunicorn keeps a separate socket in the home directory.
+            # gunicorn creates a socket in the home directory.
             env=variables | {"PYTHONPATH": path, "HOME": str(seeded)},
             stdout=output,
             stderr=output,
@@ -226,16 +225,16 @@ FIRST, _ = ROOTS["A"]
 
 @every_root
 def test_root(server, root, headers):
-    """Each root hands on what is behind it, percent-encoded or not."""
+    """Each form of URL passes the identity."""
     assert server.post(root.encode() + b"plus%2Btag%40example.com", headers) == OK
     assert server.asked() == ["plus+tag@example.com"]
 
 
 @pytest.mark.parametrize(("identity", "address"), IDENTITIES, ids=repr)
 def test_identity(server, identity, address):
-    """Each form reaches the account that it names, and no other."""
+    """Each form of identity finds its account."""
     if server.name != "runserver" and not identity.isascii():
-        # They take no raw bytes beyond ASCII: such a request never gets to a site.
+        # These servers refuse raw bytes beyond ASCII themselves.
         status, media_type, _ = server.post(FIRST.encode() + identity)
         assert (status, media_type) == (400, NOT_HTTP[server.name])
         assert server.asked() == []
@@ -252,14 +251,14 @@ def test_identity(server, identity, address):
     ids=repr,
 )
 def test_two_slashes(server, identity, address):
-    """A base URL that ends in a slash makes clients send two, which change nothing."""
+    """A path with two leading slashes is accepted; clients send it if their base URL has one."""
     assert server.post(b"/" + FIRST.encode() + identity) == OK
     assert server.asked() == [address]
 
 
 @pytest.mark.parametrize("identity", NOBODYS, ids=repr)
 def test_unknown_identity(server, identity):
-    """An unknown identity is not found, and never mistaken for another account's."""
+    """An identity without an account gets the vendor's error."""
     assert server.post(FIRST.encode() + identity) == NOT_FOUND
     assert server.asked() == []
 
@@ -268,13 +267,13 @@ IN_CHUNKS = "Transfer-Encoding: chunked"
 
 
 def chunks(body: bytes, size: int) -> bytes:
-    """A body as HTTP/1.1 sends it when its length is not said beforehand (RFC 9112, 7.1)."""
+    """Return a body in the chunked transfer coding (RFC 9112, 7.1)."""
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
 def test_a_body_in_chunks(server):
-    """Clients that send no length are read as well, except by Django's own server."""
+    """A chunked body is read, except under Django's development server."""
     path, sent = b"/auth/send-email-confirmation", b'{"email": "pending@example.com"}'
     answer = server.post(path, sent=chunks(sent, 7), length=IN_CHUNKS)
     if server.name == "runserver":
@@ -287,9 +286,9 @@ def test_a_body_in_chunks(server):
 
 @pytest.mark.parametrize("size", [16 * 1024 + 1, 2_000_000])
 def test_too_much_in_chunks(server, size):
-    """They are held to the same size, and get their answer."""
+    """The size limit applies to chunked bodies too."""
     if server.name == "runserver":
-        pytest.skip("it reads nothing in chunks")
+        pytest.skip("it does not read chunked bodies")
     sent = chunks(b'{"email": "' + b"x" * size + b'"}', 50_000)
     status, _, body = server.post(b"/auth/send-email-confirmation", sent=sent, length=IN_CHUNKS)
     assert (status, b"Payload Too Large" in body) == (413, True)

@@ -1,7 +1,7 @@
-"""Requests of shipped clients, as bytes over a socket, and their answers as the clients read them.
+"""Requests of the vendors' clients, sent as bytes, and responses as the clients read them.
 
-Each request was recorded from the client or written down from its source; the identity stands in
-for that of the recording. Clients that can be installed are run in ``tests/vendor_clients``.
+Each request was recorded or derived from the client's source, with another identity. Clients that
+can be installed are run in ``tests/vendor_clients``.
 """
 
 import json
@@ -38,16 +38,16 @@ User.objects.create(username="done", email="done@example.com")
 
 @dataclass
 class Site:
-    """A site under one of the servers; the addresses of its accounts are its own."""
+    """A site under one of the servers, with its own accounts."""
 
     name: str
     port: int
     mailbox: Mailbox
-    #: The addresses that a message is due to.
+    #: The addresses that must get a message.
     due: list[str]
 
     def exchange(self, request: bytes) -> tuple[int, str, bytes]:
-        """Send one request; the answer's status, type and body."""
+        """Send a request and return status, content type and body of the response."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE) as wire:
             wire.sendall(request)
             answer = wire.makefile("rb")
@@ -60,7 +60,7 @@ class Site:
         return status, fields.get("content-type", ""), body
 
     def is_up(self) -> bool:
-        """Return whether it answers."""
+        """Return whether the server responds."""
         with suppress(OSError):
             return self.exchange(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")[0] == 200
         return False
@@ -68,7 +68,7 @@ class Site:
 
 @pytest.fixture(scope="module", params=SERVERS)
 def site(request, mailbox, tmp_path_factory) -> Iterator[Site]:
-    """The example site with its own carrier, under each of the servers, and its mailbox."""
+    """The example site under each server, with a mailbox."""
     kept, smtp = mailbox
     folder, port = tmp_path_factory.mktemp("shipped"), free_port()
     variables = {"EMAIL_URL": f"smtp://127.0.0.1:{smtp}", "THROTTLE": "off"}
@@ -79,7 +79,7 @@ def site(request, mailbox, tmp_path_factory) -> Iterator[Site]:
     given = environment(folder, **variables)
     given |= {
         "PYTHONPATH": f"{given['PYTHONPATH']}:{Path(COMMAND[-1]).parent}",
-        # gunicorn keeps a separate socket in the home directory.
+        # gunicorn creates a socket in the home directory.
         "HOME": str(folder),
     }
     arguments = [argument.format(port=port) for argument in SERVERS[request.param]]
@@ -89,7 +89,7 @@ def site(request, mailbox, tmp_path_factory) -> Iterator[Site]:
             made = Site(request.param, port, kept, [])
             wait_for(made.is_up, request.param)
             yield made
-            # Waited for together: the carrier pauses between rounds.
+            # At the end, since the carrier pauses between rounds.
             for who in made.due:
                 assert kept.message_to(who)["Subject"]
         finally:
@@ -98,21 +98,21 @@ def site(request, mailbox, tmp_path_factory) -> Iterator[Site]:
 
 
 def request(line: str, *headers: str, body: str = "") -> str:
-    """A request: its first line, its headers and its body, in which ``WHO`` is the identity."""
+    """Return a request with the placeholder ``WHO`` for the identity."""
     return "\r\n".join([f"{line} HTTP/1.1", *headers, "", body])
 
 
 def bytes_of(recorded: str, identity: str) -> bytes:
-    """The request for ``identity``, with the length of its body where the client says one."""
+    """Return the request for ``identity``, with the right Content-Length."""
     head, _, body = recorded.replace("WHO", identity).partition("\r\n\r\n")
     return f"{head}\r\n\r\n{body}".replace("LENGTH", str(len(body.encode()))).encode()
 
 
-# Backendless: how its native clients ask, and how each reads an answer
+# Backendless: requests of its clients, and how they read responses
 
 
 def swift(status: int, media_type: str, body: bytes) -> Any:
-    """Backendless/Swift-SDK, ``BackendlessRequestManager.swift``: no body is success."""
+    """Read as Backendless/Swift-SDK, ``BackendlessRequestManager.swift``: no body is success."""
     if body in (b"", b"null"):
         return "sent"
     with suppress(ValueError):
@@ -124,7 +124,7 @@ def swift(status: int, media_type: str, body: bytes) -> Any:
 
 
 def flutter(status: int, media_type: str, body: bytes) -> Any:
-    """Backendless/Flutter-SDK, ``lib/core/invoker.dart``."""
+    """Read as Backendless/Flutter-SDK, ``lib/core/invoker.dart``."""
     if status < 400:
         return "sent" if not body else json.loads(body)
     try:
@@ -138,7 +138,7 @@ def flutter(status: int, media_type: str, body: bytes) -> Any:
 
 
 def retrofit(status: int, media_type: str, body: bytes) -> Any:
-    """A Retrofit interface with ``Response<Void>``, whose caller parses the error's body."""
+    """Read as a Retrofit interface with ``Response<Void>`` that parses the error's body."""
     if 200 <= status < 300:
         return "sent"
     fault = json.loads(body)
@@ -187,10 +187,10 @@ BACKENDLESS = {
 
 NOBODY = "Unable to send email confirmation - user account with the email cannot be found."
 
-# Strapi: how its clients and common tools ask
+# Strapi: requests of its clients and of common tools
 
 K = '{"email":"WHO"}'
-#: As Postman's snippets have it.
+#: As in Postman's snippets.
 T = '{\n\t "email": "WHO"\n}'
 JSON, TEXT = "Content-Type: application/json", "content-type: text/plain;charset=UTF-8"
 UNDICI = [
@@ -233,7 +233,7 @@ BOTH = {
     "wget --body-data": (*WGET, LENGTH, T),
     "http.client": (HOST, "Accept-Encoding: identity", LENGTH, T),
 }
-#: Strapi 3's own parser takes no multipart.
+#: Strapi 3 does not accept multipart.
 FOUR = BOTH | {
     "fetch, FormData": (
         *UNDICI,
@@ -257,7 +257,7 @@ THREE_PATH, FOUR_PATH = "/auth/send-email-confirmation", "/api/auth/send-email-c
 STRAPI = {f"3: {name}": to(THREE_PATH, parts) for name, parts in BOTH.items()}
 STRAPI |= {f"4: {name}": to(FOUR_PATH, parts) for name, parts in FOUR.items()}
 
-# quiva.ai: a client generated from the published document
+# quiva.ai: a client that is generated from the published document
 
 QUIVA = request("POST /accounts/resend-confirmation", HOST, JSON, LENGTH, body=K)
 CHECK = (
@@ -266,7 +266,7 @@ CHECK = (
 )
 
 
-# Xsolla: how its SDKs ask; each reads the answers in ``xsolla_sdks``
+# Xsolla: requests of its SDKs; ``xsolla_sdks`` has their parsers
 
 PROJECT = "projectId=40db2ea4-5d42-11e6-a3ff-005056a0e04a"
 RAW, ENCODED = "https://game.example/callback", "https%3A%2F%2Fgame.example%2Fcallback"
@@ -285,7 +285,7 @@ def of_sdk(target: str, body: str, *headers: str, media_type: str = "application
     return request(f"POST {target}", *named, body=body)
 
 
-#: As OkHttp writes it.
+#: As sent by OkHttp.
 GSON = "application/json; charset=UTF-8"
 AXIOS_TYPE = "application/json;charset=utf-8"
 XSOLLA = {
@@ -408,7 +408,7 @@ XSOLLA = {
     ids=[name.replace(" ", "-") for name in BACKENDLESS],
 )
 def test_backendless(site, number, name):
-    """A pending account is sent one message; the two refusals arrive with code and text."""
+    """A pending account gets a message; the client reads code and text of both errors."""
     recorded, read = BACKENDLESS[name]
 
     def ask(identity: str) -> Any:
@@ -426,7 +426,7 @@ def test_backendless(site, number, name):
     ("number", "name"), [*enumerate(STRAPI, len(BACKENDLESS))], ids=list(STRAPI)
 )
 def test_strapi(site, number, name):
-    """Every way of writing the body sends one message, and is answered as by the vendor."""
+    """Each form of the body sends a message and gets the vendor's response."""
     who = f"p{number}@{site.name}.example"
     answer = site.exchange(bytes_of(STRAPI[name], who))
     assert answer == (200, "application/json", f'{{"email":"{who}","sent":true}}'.encode())
@@ -439,7 +439,7 @@ def test_strapi(site, number, name):
     ids=[name.replace(" ", "-") for name in XSOLLA],
 )
 def test_xsolla(site, number, name):
-    """Each SDK's request sends one message; refusals are read with their code or text."""
+    """Each SDK's request sends a message; the SDK reads code or text of errors."""
     recorded, read = XSOLLA[name]
 
     def ask(identity: str) -> Any:
@@ -461,7 +461,7 @@ def test_xsolla(site, number, name):
 
 
 def test_strapi_swift(site):
-    """StrapiSwiftCross sends no JSON, which the vendor refuses as well."""
+    """The body of StrapiSwiftCross is not JSON, which the vendor refuses as well."""
     body = '    { "email": WHO }\n'
     recorded = request(f"POST {FOUR_PATH}", HOST, JSON, LENGTH, body=body)
     status, _, answer = site.exchange(bytes_of(recorded, "pending@example.com"))
@@ -470,7 +470,7 @@ def test_strapi_swift(site):
 
 @pytest.mark.parametrize("name", ["p59@{}.example", "nobody@example.com", "done@example.com"])
 def test_quiva(site, name):
-    """A generated client reads the same words for every account; a pending one gets a message."""
+    """All accounts get the same response; a pending one gets a message."""
     who = name.format(site.name)
     status, media_type, body = site.exchange(bytes_of(QUIVA, who))
     assert (status, media_type, body) == (200, "application/json", CHECK)

@@ -1,4 +1,4 @@
-"""Silence: an outsider sees the same answer for every identity and every result."""
+"""Silence: under QUIET the response is the same for all identities and results."""
 
 import smtplib
 
@@ -20,14 +20,14 @@ from .cases import ADDRESS, first_cases
 
 CASES = first_cases()
 
-#: The reply of a mail server to every message of a test.
+#: Errors of the mail server.
 MAIL_FAULTS: dict[str, BaseException] = {
-    "mail server away": ConnectionRefusedError(),
+    "mail server down": ConnectionRefusedError(),
     "recipient refused": smtplib.SMTPRecipientsRefused({ADDRESS: (550, b"no")}),
     "mail settings wrong": smtplib.SMTPAuthenticationError(535, b"no"),
     "mail ambiguous": smtplib.SMTPDataError(0, b""),
 }
-#: The kinds with what their first request comes to, for the proof that they are what they say.
+#: The final state of each kind's first request, to verify that the kinds differ.
 BECOMES = {
     "unknown": (DeliveryState.IGNORED, Reason.UNKNOWN),
     "pending": (DeliveryState.SENT, Reason.NONE),
@@ -37,7 +37,7 @@ BECOMES = {
     "not enabled": (DeliveryState.IGNORED, Reason.NOT_ENABLED),
     "suppressed": (DeliveryState.SUPPRESSED, Reason.SUPPRESSED),
     "cooling down": (DeliveryState.IGNORED, Reason.COOLING_DOWN),
-    "mail server away": (DeliveryState.QUEUED, Reason.NOT_ACCEPTED),
+    "mail server down": (DeliveryState.QUEUED, Reason.NOT_ACCEPTED),
     "recipient refused": (DeliveryState.FAILED, Reason.REFUSED),
     "mail settings wrong": (DeliveryState.QUEUED, Reason.CONFIGURATION),
     "mail ambiguous": (DeliveryState.QUEUED, Reason.DOUBTFUL),
@@ -45,13 +45,13 @@ BECOMES = {
 
 
 def of_the_last(case):
-    """The settings under which the last of the cases is quiet, and none of the others."""
+    """Return the settings that make the last case quiet; other cases are left out."""
     return quietly(case)[-1:] if case is CASES[-1] else []
 
 
 @pytest.mark.database
 class TestSilence(Silence):
-    """The contract, with a mail server that fails in every way, and a backlog that is full."""
+    """The contract, with errors of the mail server and a full backlog."""
 
     cases = CASES
     kinds = (*KINDS, *MAIL_FAULTS)
@@ -61,18 +61,18 @@ class TestSilence(Silence):
         self.script = script
 
     def bring_about(self, site, case, kind):
-        """Lay out what the mail server says, too."""
+        """Prepare the mail server's errors too."""
         self.script.clear()
         request = super().bring_about(site, case, "pending" if kind in MAIL_FAULTS else kind)
         self.script[:] = [MAIL_FAULTS[kind]] * 9 if kind in MAIL_FAULTS else []
         return request
 
-    # Slow tests that are the same for every dialect:
+    # Slow tests, for one dialect only
 
     @pytest.mark.parametrize("kind", BECOMES)
     @expand("quiet", rows=of_the_last)
     def test_kinds_lead_to_their_states(self, case, quiet, kind, site):
-        """The compared cases really differ: each reaches a different end."""
+        """Each kind leads to its final state."""
         assert site.clock.epoch
         site.configure(QUIET=quiet)
         site.send(self.bring_about(site, case, kind))
@@ -82,7 +82,7 @@ class TestSilence(Silence):
 
     @expand("quiet", rows=of_the_last)
     def test_silence_of_a_full_backlog(self, case, quiet, site, monkeypatch):
-        """Every so many requests one looks at the backlog, and all are dropped alike."""
+        """The backlog is counted in every 16th request, and all kinds are dropped."""
         assert site.clock.epoch
         monkeypatch.setattr(backlog, "CHECK_INTERVAL", 16)
         site.configure(QUIET=quiet, BACKLOG=10)

@@ -1,4 +1,4 @@
-"""Strapi 3, and Strapi 4 and 5: every ending, JSON and forms, and the landing."""
+"""Strapi 3, and Strapi 4 and 5: every ending, JSON, forms and the redirect."""
 
 import json
 from dataclasses import replace
@@ -112,7 +112,7 @@ V3_FAULTS = {
 
 
 def not_valid(value: bytes):
-    """Return the answer to an invalid address, with the value that was sent."""
+    """Return the reply to an invalid address, with the value that was sent."""
     return expected(
         400,
         b'{"data":null,"error":{"status":400,"name":"ValidationError",'
@@ -124,7 +124,7 @@ def not_valid(value: bytes):
 
 
 def not_a_string(text: bytes, value: bytes):
-    """The answer to another type, with what was sent as text and as it was."""
+    """Return the reply to a value of another type, which it repeats as text and as JSON."""
     message = b'"email must be a `string` type, but the final value was: `' + text + b'`."'
     return expected(
         400,
@@ -139,7 +139,7 @@ def not_a_string(text: bytes, value: bytes):
 
 
 def no_json(message: bytes):
-    """The answer to a body that could not be parsed: what the parser says of it."""
+    """Return the reply to a body that cannot be parsed, with the parser's message."""
     return expected(
         400,
         b'{"data":null,"error":{"status":400,"name":"SyntaxError","message":"' + message + b'"}}',
@@ -278,21 +278,21 @@ both = pytest.mark.parametrize("case", CASES, ids=str)
 @both
 @pytest.mark.parametrize("ending", ENDINGS, ids=str)
 def test_ending(case, ending, arrange, reply):
-    """Every ending is answered with the vendor's status, headers and body, to the byte."""
+    """Each ending has exactly the vendor's status, headers and body."""
     assert reply(arrange(case, ending)) == case.endings[ending]
 
 
 @both
 @pytest.mark.parametrize("body", [b"{}", b'{"email": ""}', b'{"email": null}', b"", b"[]"])
 def test_missing_email(case, body, reply, pending, assert_unchanged):
-    """A missing address has a separate answer."""
+    """A missing address has its own error."""
     with assert_unchanged():
         assert reply(replace(case.request_for(""), body=body)) == case.faults["missing"]
 
 
 @pytest.mark.parametrize("email", ["pending", "   ", 7, False, ["pending@example.com"], {"a": "b"}])
 def test_wrong_email_v3(email, reply, pending, assert_unchanged):
-    """Strapi 3 has one answer for every invalid address, string or not, and for user names."""
+    """Strapi 3 has one error for all other invalid values."""
     with assert_unchanged():
         assert reply(v3_request(email)) == WRONG
 
@@ -326,9 +326,9 @@ def test_wrong_email_v3(email, reply, pending, assert_unchanged):
     ids=str,
 )
 def test_wrong_email_v4(email, answer, reply, pending, assert_unchanged):
-    """Strapi 4 tells a wrong type from a wrong address, and repeats what was sent.
+    """Strapi 4 distinguishes a wrong type from an invalid address, and repeats the value.
 
-    The texts of wrong types are what yup 0.32.9 printed when it was given the same values.
+    The messages for wrong types are those of yup 0.32.9 for the same values.
     """
     with assert_unchanged():
         assert reply(v4_request(email)) == answer
@@ -336,7 +336,7 @@ def test_wrong_email_v4(email, answer, reply, pending, assert_unchanged):
 
 @pytest.mark.parametrize(("depth", "name"), [(16, "ValidationError"), (17, "SyntaxError")])
 def test_echo_is_bounded(depth, name, reply, assert_unchanged):
-    """A repeated value is indented by its depth: deeper than 16 is not read."""
+    """A value with more than 16 levels is refused, since its repetition is indented."""
     lists = depth - 1
     body = b'{"email": ' + b"[" * lists + b"1," * 7000 + b"1" + b"]" * lists + b"}"
     with assert_unchanged():
@@ -349,7 +349,7 @@ def test_echo_is_bounded(depth, name, reply, assert_unchanged):
 
 
 def test_v3_tells_the_stored_address(reply, db):
-    """Strapi 3 answers with the account's own address, as it is stored."""
+    """Strapi 3 responds with the account's address as stored."""
     PendingFactory(username="p", email="Pending.Upper@Example.com")
     assert reply(v3_request("pending.upper@example.com")) == expected(
         200, b'{"email":"Pending.Upper@Example.com","sent":true}'
@@ -357,7 +357,7 @@ def test_v3_tells_the_stored_address(reply, db):
 
 
 def test_v4_tells_the_address_as_typed(reply, db):
-    """Strapi 4 does not look UNKNOWN apart from SENT, so the stored address is never told."""
+    """Strapi 4 responds with the address of the request, since it conceals UNKNOWN."""
     PendingFactory(username="p", email="Pending.Upper@Example.com")
     assert reply(v4_request("pending.upper@example.com")) == expected(
         200, b'{"email":"pending.upper@example.com","sent":true}'
@@ -365,7 +365,7 @@ def test_v4_tells_the_address_as_typed(reply, db):
 
 
 def test_v3_tells_no_address_when_quiet(reply, db, configure):
-    """Under the host's QUIET the address as typed is all that can be told."""
+    """With QUIET Strapi 3 responds with the address of the request."""
     configure(QUIET=["strapi"])
     PendingFactory(username="p", email="Pending.Upper@Example.com")
     assert reply(v3_request("pending.upper@example.com")) == expected(
@@ -374,7 +374,7 @@ def test_v3_tells_no_address_when_quiet(reply, db, configure):
 
 
 def test_v4_counts_unknown_addresses(reply, db, clock, delivered):
-    """An unknown address has a cooldown like a known one, so the two cannot be distinguished."""
+    """An unknown address has a cooldown too, so it cannot be distinguished."""
     assert reply(v4_request(ADDRESS)) == SUCCESS
     assert delivered() == []
     delivery = Delivery.objects.get()
@@ -393,20 +393,20 @@ def test_v4_counts_unknown_addresses(reply, db, clock, delivered):
     "body", [b"email=pending%40example.com", b"foo=1&foo=2&email=pending@example.com&x"]
 )
 def test_form(case, content_type, body, reply, pending, delivered):
-    """A form is read as well; other fields in it are ignored."""
+    """A form is accepted, and its other fields are ignored."""
     assert reply(replace(case.request_for(""), body=body, content_type=content_type)) == SUCCESS
     assert len(delivered()) == 1
 
 
 @both
 def test_json_that_calls_itself_a_form(case, reply, pending):
-    """A JSON body is read as JSON, regardless of its type."""
+    """A JSON body is read as JSON, regardless of its content type."""
     assert reply(replace(case.request_for(ADDRESS), content_type=FORM)) == SUCCESS
 
 
 @both
 def test_form_with_a_plus(case, reply, delivered, db):
-    """In a form, and only there, a plus has to be encoded."""
+    """A plus in a form must be encoded."""
     PendingFactory(username="plus", email="plus+tag@example.com")
     request = replace(
         case.request_for(""), body=b"email=plus%2Btag%40example.com", content_type=FORM
@@ -425,7 +425,7 @@ def test_form_with_a_plus(case, reply, delivered, db):
     ],
 )
 def test_bad_form(case, body, fault, reply, pending, assert_unchanged):
-    """A form's faults are answered as those of JSON are."""
+    """A form has the same errors as JSON."""
     with assert_unchanged():
         assert (
             reply(replace(case.request_for(""), body=body, content_type=FORM)) == case.faults[fault]
@@ -434,7 +434,7 @@ def test_bad_form(case, body, fault, reply, pending, assert_unchanged):
 
 @both
 def test_huge_form(case, reply, pending, assert_unchanged):
-    """A form of more fields than Django takes is refused in the vendor's words."""
+    """A form with more fields than Django allows gets the vendor's error."""
     body = b"email=pending@example.com" + b"&x=1" * 1000
     answers = {"strapi": NO_JSON, "strapi-v4": no_json(b"Too many fields")}
     with assert_unchanged():
@@ -444,7 +444,7 @@ def test_huge_form(case, reply, pending, assert_unchanged):
 
 @both
 def test_form_of_another_type(case, reply, pending, assert_unchanged):
-    """A form that calls itself JSON is malformed."""
+    """A form with the content type of JSON is malformed."""
     answers = {"strapi": NO_JSON, "strapi-v4": no_json(b"Expecting value at position 0")}
     with assert_unchanged():
         assert (
@@ -454,7 +454,7 @@ def test_form_of_another_type(case, reply, pending, assert_unchanged):
 
 
 def multipart(*parts: str) -> bytes:
-    """A body of parts, each its headers, a blank line and its content."""
+    """Return a multipart body; a part has headers, a blank line and content."""
     return "".join(f"--X\r\n{part}\r\n" for part in parts).encode() + b"--X--\r\n"
 
 
@@ -470,7 +470,7 @@ EMAIL_PART = 'Content-Disposition: form-data; name="email"\r\n\r\npending@exampl
     ],
 )
 def test_multipart(case, content_type, reply, pending, delivered):
-    """The later generation reads multipart; the earlier one's parser does not."""
+    """Strapi 4 accepts multipart, but Strapi 3 does not."""
     other = 'Content-Disposition: form-data; name="x"\r\n\r\n1'
     request = replace(
         case.request_for(""), body=multipart(other, EMAIL_PART), content_type=content_type
@@ -494,7 +494,7 @@ FILE_PART = 'Content-Disposition: form-data; name="a"; filename="a.txt"\r\n\r\nx
     ],
 )
 def test_bad_multipart(body, answer, reply, pending, assert_unchanged, settings):
-    """A faulty form is answered in the vendor's words: no repeated field, no file."""
+    """A multipart body with repeated fields, files or other faults gets the vendor's error."""
     settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
     content_type = "multipart/form-data; boundary=X"
     with assert_unchanged():
@@ -503,7 +503,7 @@ def test_bad_multipart(body, answer, reply, pending, assert_unchanged, settings)
 
 
 def test_multipart_without_a_boundary(reply, pending, assert_unchanged):
-    """So is a type that does not say where the parts end."""
+    """A multipart body without a boundary gets the vendor's error."""
     with assert_unchanged():
         request = replace(
             V4.request_for(""), body=multipart(EMAIL_PART), content_type="multipart/form-data"
@@ -522,7 +522,7 @@ def test_multipart_without_a_boundary(reply, pending, assert_unchanged):
     ids=["list", "deep list", "text", "key"],
 )
 def test_a_long_value_is_not_said_again(body, reply):
-    """An answer to a long value is short: the text has it cut, and the field is left out."""
+    """The error for a long value is short: the message truncates it, and ``value`` is omitted."""
     answer = reply(replace(V4.request_for(""), body=body))
     assert answer.status == 400
     assert len(answer.body) < 4000
@@ -534,14 +534,14 @@ def test_a_long_value_is_not_said_again(body, reply):
 
 @both
 def test_other_keys(case, reply, pending):
-    """Other keys are ignored, the seed's placeholder among them."""
+    """Other keys are ignored."""
     body = b'{"foo": "string", "foo": "bar", "code": 0, "email": "pending@example.com"}'
     assert reply(replace(case.request_for(""), body=body, query="email=x&populate=*")) == SUCCESS
 
 
 @both
 def test_bearer_token(case, reply, pending):
-    """Clients add the token that they hold, stale or not."""
+    """A stale token is ignored."""
     assert (
         reply(replace(case.request_for(ADDRESS), headers={"Authorization": "Bearer stale"}))
         == SUCCESS
@@ -553,7 +553,7 @@ def test_bearer_token(case, reply, pending):
 
 @both
 def test_landing(case, reply, pending, delivered, press):
-    """The click ends on the client's address, as ``email_confirmation_redirection`` has it."""
+    """The click redirects to the client's URL."""
     reply(case.request_for(ADDRESS))
     response = press(delivered()[0])
     assert (response.status_code, response["Location"]) == (303, "https://game.example/callback")

@@ -1,4 +1,4 @@
-"""Under uWSGI: threads that are off, and its request log."""
+"""uWSGI: disabled threads, and its request log."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from tests.new_project import NewProject
 from tests.test_docs import blocks, page
 from tests.test_new_projects import MAILERS, SMALLEST, TO_FILES, TO_FILES_BEFORE
 
-#: Next to the interpreter, or on the path. No extra has it, since its wheel must be compiled.
+#: The program. It is not part of an extra, since it must be compiled.
 UWSGI = shutil.which("uwsgi", path=str(Path(sys.executable).parent)) or shutil.which("uwsgi") or ""
 
 pytestmark = pytest.mark.faults
@@ -37,7 +37,7 @@ for name in ("ann", "bob"):
 
 @pytest.fixture
 def project(tmp_path):
-    """A new project with two people who wait."""
+    """A new project with two pending accounts."""
     if not UWSGI:
         unavailable("the program uwsgi is not installed")
     made = NewProject(tmp_path)
@@ -58,7 +58,7 @@ def wait_until(condition, why):
 
 @contextmanager
 def serving(project, *options):
-    """uWSGI serving the project; its address, and what it has logged."""
+    """Serve the project with uWSGI; yield its URL and a function that returns the log."""
     port = free_port()
     log = project.folder / "uwsgi.log"
     paths = [str(project.folder), sysconfig.get_paths()["purelib"]]
@@ -81,7 +81,7 @@ def serving(project, *options):
 
 
 def ask(root, name):
-    """The status of one request."""
+    """Send a request and return the status."""
     body = b'{"email": "%s@example.com"}' % name.encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{root}/auth/send-email-confirmation", body, headers)
@@ -90,7 +90,7 @@ def ask(root, name):
 
 
 def test_without_threads(project):
-    """The log says once, as an error, that nothing is sent."""
+    """Without threads the log says once that nothing is sent."""
     with serving(project) as (root, log):
         if "threads support enabled" in log():
             pytest.skip("this uWSGI runs threads by default")
@@ -100,7 +100,7 @@ def test_without_threads(project):
 
 
 def test_settings_of_the_docs(project):
-    """With the settings of the how-to the message is sent, and no token is in the log."""
+    """With the how-to's settings messages are sent, and the log has no token."""
     ini = project.folder / "uwsgi.ini"
     (settings,) = (b for b in blocks(page("docs/how-to/install.md"), "ini"))
     ini.write_text(settings)

@@ -1,4 +1,4 @@
-"""Xsolla's two dialects: every ending, redirects, what the clients send, and the landing."""
+"""Xsolla's two dialects: every ending, redirects, parameters, and what follows the click."""
 
 import json
 import time
@@ -54,7 +54,7 @@ def jwt_request(identity, client="game", *, redirect=None, **more):
 
 
 def invalid(details: bytes):
-    """The one answer to bad input, with its details."""
+    """Return the reply to invalid input, with its details."""
     return expected(
         400,
         b'{"error":{"code":"0","description":"Request has invalid parameters.",'
@@ -164,7 +164,7 @@ both = pytest.mark.parametrize("case", CASES, ids=str)
 @both
 @pytest.mark.parametrize("ending", ENDINGS, ids=str)
 def test_ending(case, ending, arrange, reply):
-    """Every ending is answered with the vendor's status, headers and body, to the byte."""
+    """Each ending has exactly the vendor's status, headers and body."""
     assert reply(arrange(case, ending)) == case.endings[ending]
 
 
@@ -184,7 +184,7 @@ NOT_ALLOWED = OAUTH2_ENDINGS[Refusal.REDIRECT_NOT_ALLOWED]
 )
 @pytest.mark.parametrize("safe", ["", ":/?="], ids=["encoded", "as some clients send it"])
 def test_registered_redirect(case, redirect, place, safe, reply, pending):
-    """A registered redirect is found by its exact text, encoded or not, custom schemes too."""
+    """A registered redirect is found by its exact text, whether encoded or not."""
     request = case.request_for(ADDRESS, client="arcade")
     name = {"xsolla-oauth2": "redirect_uri", "xsolla-jwt": "login_url"}[case.name]
     request = replace(request, query=f"{request.query}&{name}={quote(redirect, safe=safe)}")
@@ -207,20 +207,20 @@ def test_registered_redirect(case, redirect, place, safe, reply, pending):
     ],
 )
 def test_other_redirect(case, redirect, reply, pending):
-    """A redirect that only resembles a registered one is not allowed."""
+    """A redirect that is only similar to a registered one is not allowed."""
     assert reply(case.request_for(ADDRESS, redirect=redirect)) == NOT_ALLOWED
 
 
 @both
 def test_redirect_of_a_client_with_one(case, reply, pending):
-    """A client with one redirect need not name it."""
+    """If a client has one redirect, it is the default."""
     assert reply(case.request_for(ADDRESS)) == expected(204)
     assert Delivery.objects.get().redirect == "0"
 
 
 @both
 def test_redirect_of_a_client_with_none(case, reply, pending, configure):
-    """A client without redirects is served, and may not name one."""
+    """A client without redirects cannot use one."""
     configure(
         CLIENTS=[{"name": "bare", "ids": {"xsolla-oauth2": 57, "xsolla-jwt": PROJECT_IDS["game"]}}]
     )
@@ -232,7 +232,7 @@ def test_redirect_of_a_client_with_none(case, reply, pending, configure):
 
 
 def weak_state(details: bytes):
-    """The answer to a state that cannot be taken."""
+    """Return the reply to an invalid state."""
     return expected(
         400,
         b'{"error":{"code":"010-022","description":'
@@ -243,7 +243,7 @@ def weak_state(details: bytes):
 
 @pytest.mark.parametrize("length", [9, 512])
 def test_state_is_kept(length, reply, pending):
-    """A state of 9 to 512 characters is kept for the landing."""
+    """A state of 9 to 512 characters is stored."""
     assert reply(oauth2_request(ADDRESS, state="s" * length)) == expected(204)
     assert Delivery.objects.get().client_state == "s" * length
 
@@ -261,13 +261,13 @@ def test_state_is_kept(length, reply, pending):
     ids=["8", "513", "empty", "line break", "paragraph", "invisible"],
 )
 def test_state_is_refused(state, details, reply, pending, assert_unchanged):
-    """A state that is too short, too long or not printable is refused with a separate code."""
+    """A state that is too short, too long or not printable has its own error."""
     with assert_unchanged():
         assert reply(oauth2_request(ADDRESS, state=state)) == weak_state(details)
 
 
 def test_state_that_is_no_utf8(reply, pending, assert_unchanged):
-    """A state that is not valid UTF-8 could not be returned unchanged, so it is refused."""
+    """A state that is not valid UTF-8 is refused, since it could not be returned unchanged."""
     request = replace(oauth2_request(ADDRESS), query="client_id=57&state=12345678%FF")
     with assert_unchanged():
         assert reply(request) == weak_state(b'"Only printable characters are allowed."')
@@ -284,7 +284,7 @@ def test_state_and_payload_belong_to_one_dialect_each(case, reply, pending):
 
 @pytest.mark.parametrize("payload", ["p" * 2000, "", "two\nlines, ünï ☃ and\ta tab", " as is "])
 def test_payload_is_kept(payload, reply, pending):
-    """A payload is any text up to 2,000 characters, kept as it is."""
+    """A payload of up to 2,000 characters is stored unchanged."""
     assert reply(jwt_request(ADDRESS, payload=payload)) == expected(204)
     assert Delivery.objects.get().payload == payload
 
@@ -300,7 +300,7 @@ def test_payload_is_kept(payload, reply, pending):
     ids=["2001", "NUL", "no UTF-8", "its mark"],
 )
 def test_payload_is_refused(payload, details, reply, pending, assert_unchanged):
-    """A longer payload, or one that could not be returned unchanged, is refused."""
+    """A payload that is too long, or could not be returned unchanged, is refused."""
     with assert_unchanged():
         assert reply(jwt_request(ADDRESS, payload=payload)) == invalid(details)
 
@@ -320,14 +320,14 @@ def test_payload_is_refused(payload, details, reply, pending, assert_unchanged):
     ],
 )
 def test_locale(case, locale, language, reply, pending):
-    """The message is in the language named, and one that the site lacks is ignored."""
+    """``locale`` sets the language; one that the site does not have is ignored."""
     assert reply(case.request_for(ADDRESS, locale=locale)) == expected(204)
     assert Delivery.objects.get().language == language
 
 
 @both
 def test_parameters_of_the_vendors_clients(case, reply, pending):
-    """Extra inputs of the vendor's clients are ignored."""
+    """Other parameters and headers of the vendor's clients are ignored."""
     ignored = {
         "scope": "offline",
         "response_type": "code",
@@ -352,12 +352,12 @@ def test_parameters_of_the_vendors_clients(case, reply, pending):
 
 
 def test_project_id_with_client_id(reply, pending):
-    """OAuth 2.0 uses ``client_id``; an additional ``projectId`` is not read."""
+    """The OAuth 2.0 dialect ignores ``projectId``."""
     assert reply(oauth2_request(ADDRESS, projectId="nobody's")) == expected(204)
 
 
 def test_a_plus_in_the_query_is_a_space(reply, pending):
-    """Clients that send ``+`` for a space get the space back."""
+    """A plus in the query is a space."""
     request = replace(oauth2_request(ADDRESS), query="client_id=57&state=nine+long")
     assert reply(request) == expected(204)
     assert Delivery.objects.get().client_state == "nine long"
@@ -392,7 +392,7 @@ def test_a_plus_in_the_query_is_a_space(reply, pending):
     ],
 )
 def test_bad_query_oauth2(query, details, reply, pending, assert_unchanged):
-    """A bad parameter is named in ``details``."""
+    """``details`` has the invalid parameter of the OAuth 2.0 dialect."""
     with assert_unchanged():
         assert reply(replace(oauth2_request(ADDRESS), query=query)) == invalid(details)
 
@@ -409,14 +409,14 @@ def test_bad_query_oauth2(query, details, reply, pending, assert_unchanged):
     ids=["none", "small letters", "empty", "NUL", "twice"],
 )
 def test_bad_query_jwt(query, details, reply, pending, assert_unchanged):
-    """A bad parameter is named in ``details``."""
+    """``details`` has the invalid parameter of the JWT dialect."""
     with assert_unchanged():
         assert reply(replace(jwt_request(ADDRESS), query=query)) == invalid(details)
 
 
 @pytest.mark.parametrize("client_id", ["58000000000000000000", "-57", "0"])
 def test_unknown_client_id(client_id, reply, pending, assert_unchanged):
-    """Any other number is an unknown client."""
+    """Another number is an unknown client."""
     request = replace(oauth2_request(ADDRESS), query=f"client_id={client_id}")
     with assert_unchanged():
         assert reply(request) == OAUTH2_ENDINGS[Refusal.UNKNOWN_CLIENT]
@@ -426,14 +426,14 @@ def test_unknown_client_id(client_id, reply, pending, assert_unchanged):
     "project_id", ["57", PROJECT_IDS["game"].upper(), f" {PROJECT_IDS['game']}", "ключ", "'--"]
 )
 def test_unknown_project_id(project_id, reply, pending, assert_unchanged):
-    """Any other text is an unknown project."""
+    """Another string is an unknown project."""
     request = replace(jwt_request(ADDRESS), query=urlencode({"projectId": project_id}))
     with assert_unchanged():
         assert reply(request) == JWT_ENDINGS[Refusal.UNKNOWN_CLIENT]
 
 
 def test_several_faults_at_once(reply, pending, assert_unchanged):
-    """All faults are named at once; the first one, in the query, gives the code."""
+    """All errors are reported together; the first one determines the code."""
     request = replace(oauth2_request(ADDRESS), query="state=short", body=b"{}")
     with assert_unchanged():
         assert reply(request) == invalid(
@@ -449,7 +449,7 @@ def test_several_faults_at_once(reply, pending, assert_unchanged):
 @both
 @pytest.mark.parametrize("identity", ["pending", ADDRESS, "PENDING@Example.COM", " pending "])
 def test_identity(case, identity, reply, pending, delivered):
-    """The account is named by its user name or its address, in any case where it is one."""
+    """An account is found by its user name, or by its address in any case."""
     assert reply(case.request_for(identity)) == expected(204)
     (message,) = delivered()
     assert message.to == [ADDRESS]
@@ -457,13 +457,13 @@ def test_identity(case, identity, reply, pending, delivered):
 
 @both
 def test_user_name_of_255_characters(case, reply):
-    """255 characters are not too long; no account has such a name, however."""
+    """A user name of 255 characters is not too long."""
     assert reply(case.request_for("u" * 255)) == OAUTH2_ENDINGS[Outcome.UNKNOWN]
 
 
 @both
 def test_other_fields(case, reply, pending, delivered):
-    """Other fields of the body are ignored, repeated ones too."""
+    """Other fields of the body are ignored, even repeated ones."""
     body = b'{"email": "x@example.com", "x": 1, "x": [{}], "username": "pending"}'
     assert reply(replace(case.request_for(""), body=body)) == expected(204)
     assert len(delivered()) == 1
@@ -473,12 +473,12 @@ def test_other_fields(case, reply, pending, delivered):
 
 
 def issue_code(account, client, redirect, state):
-    """An authorization server's code, for what it is handed."""
+    """Return a code that shows the arguments."""
     return f"{account.username}-{client.name}-{len(redirect)}-{state}"
 
 
 def test_landing_oauth2(reply, pending, delivered, press):
-    """The browser is redirected with the state; without an issuer there is no code."""
+    """Without an issuer the redirect has the state but no code."""
     reply(oauth2_request(ADDRESS, state="abc.DEF-123_x"))
     response = press(delivered()[0])
     assert (response.status_code, response["Location"]) == (
@@ -489,7 +489,7 @@ def test_landing_oauth2(reply, pending, delivered, press):
 
 
 def test_landing_oauth2_with_a_code(reply, pending, delivered, press, configure):
-    """The host's authorization server gives the code."""
+    """With an issuer the redirect has its code."""
     configure(AUTHORIZATION_CODE_ISSUER="tests.dialects.test_xsolla.issue_code")
     reply(oauth2_request(ADDRESS, state="state-of-mine"))
     assert press(delivered()[0])["Location"] == (
@@ -505,13 +505,13 @@ def test_landing_oauth2_with_a_code(reply, pending, delivered, press, configure)
     ],
 )
 def test_landing_keeps_the_query(redirect, landing, reply, pending, delivered, press):
-    """Parameters go behind those that the redirect has, into custom schemes too, encoded."""
+    """Parameters are encoded and added after those of the redirect, for custom schemes too."""
     reply(oauth2_request(ADDRESS, client="arcade", redirect=redirect, state="a b&c=d_9"))
     assert way_on(press(delivered()[0])) == landing
 
 
 def test_landing_of_an_app_twice(reply, pending, delivered, press):
-    """Pressed or opened again the link of an app's address has no error, and no second code."""
+    """If the link of an app's redirect is used again, there is no error and no second code."""
     redirect = "app://xlogin.com.example.arcade"
     reply(oauth2_request(ADDRESS, client="arcade", redirect=redirect, state="state-of-mine"))
     message = delivered()[0]
@@ -523,7 +523,7 @@ def test_landing_of_an_app_twice(reply, pending, delivered, press):
 
 
 def test_landing_jwt(reply, pending, delivered, press):
-    """The browser lands on the callback URL with the vendor's user JWT."""
+    """The redirect has the vendor's user JWT."""
     reply(jwt_request(ADDRESS, payload="two\nlines"))
     before = timezone.now().replace(microsecond=0)
     location = press(delivered()[0])["Location"]
@@ -548,19 +548,19 @@ def test_landing_jwt(reply, pending, delivered, press):
 
 
 def claims_of(location: str) -> dict:
-    """The claims of a landing address, unverified."""
+    """Return the JWT's claims from a redirect, without verification."""
     token = location.partition("token=")[2]
     return jwt.decode(token, options={"verify_signature": False})
 
 
 def test_payload_claim_is_absent(reply, pending, delivered, press):
-    """Without a payload there is no such claim."""
+    """Without a payload the JWT does not have the claim."""
     reply(jwt_request(ADDRESS))
     assert "payload" not in claims_of(press(delivered()[0])["Location"])
 
 
 def test_subject_stays_and_differs(reply, delivered, press, clock, db):
-    """``sub`` is the account's own for good: the same each time, another for another."""
+    """``sub`` is constant for an account, and differs between accounts."""
     one, two = PendingFactory(), PendingFactory()
     subjects = []
     for user in (one, two, one):
@@ -572,7 +572,7 @@ def test_subject_stays_and_differs(reply, delivered, press, clock, db):
 
 
 def test_issuer_and_lifetime(reply, pending, delivered, press, configure):
-    """A client may name its own issuer and choose how long its JWTs live."""
+    """A client can have its own issuer and lifetime of JWTs."""
     signing = {"key": GAME_SECRET, "issuer": "https://login.site.example", "lifetime": 600}
     ids = {"xsolla-jwt": PROJECT_IDS["game"]}
     configure(CLIENTS=[{"name": "game", "ids": ids, "redirects": [GAME], "signing": signing}])
@@ -583,7 +583,7 @@ def test_issuer_and_lifetime(reply, pending, delivered, press, configure):
 
 
 def test_times_without_time_zones(reply, delivered, press, settings, db):
-    """``iat`` and ``exp`` are right where the host's clock is a local one."""
+    """``iat`` and ``exp`` are right with USE_TZ = False."""
     settings.TIME_ZONE = "America/New_York"
     settings.USE_TZ = False
     PendingFactory(email=ADDRESS)
@@ -596,14 +596,14 @@ def test_times_without_time_zones(reply, delivered, press, settings, db):
 
 @pytest.fixture(scope="module")
 def rsa_keys():
-    """A private key as a client's settings hold it, and the public one that its servers know."""
+    """A private key in PEM format and its public key."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, *form).decode(), key.public_key()
 
 
 def test_landing_rs256(reply, pending, delivered, press, configure, rsa_keys):
-    """A client with a private key gets RS256 and its key id."""
+    """A client with a private key gets JWTs with RS256 and its key id."""
     private, public = rsa_keys
     signing = {"key": private, "algorithm": "RS256", "key_id": "k1"}
     configure(
@@ -623,7 +623,7 @@ def test_landing_rs256(reply, pending, delivered, press, configure, rsa_keys):
 
 
 def test_landing_without_a_key(reply, pending, delivered, press, configure, caplog):
-    """A client without a key cannot get a JWT: the click confirms, and our own page is shown."""
+    """Without a key there is no JWT: the click confirms and ends on our own page."""
     client = {"name": "game", "ids": {"xsolla-jwt": PROJECT_IDS["game"]}, "redirects": [GAME]}
     configure(CLIENTS=[client])
     reply(jwt_request(ADDRESS))
@@ -635,7 +635,7 @@ def test_landing_without_a_key(reply, pending, delivered, press, configure, capl
 
 @both
 def test_used_link(case, reply, pending, delivered, press, client):
-    """A used link ends well, and leads on to the client with the code that says why."""
+    """The page of a used link links to the redirect with the vendor's error code."""
     reply(case.request_for(ADDRESS))
     (message,) = delivered()
     press(message)
@@ -652,7 +652,7 @@ def test_used_link(case, reply, pending, delivered, press, client):
 
 @both
 def test_expired_link(case, reply, pending, delivered, client):
-    """An expired link is reported to the client as well."""
+    """The page of an expired link links to the redirect with the vendor's error code."""
     reply(case.request_for(ADDRESS))
     (message,) = delivered()
     Delivery.objects.update(link_expires_at=timezone.now() - timedelta(seconds=1))
@@ -666,7 +666,7 @@ def test_expired_link(case, reply, pending, delivered, client):
 
 @both
 def test_dead_link(case, reply, pending, delivered, client):
-    """So is a link that died because the account was deactivated."""
+    """The page of a dead link links to the redirect with the vendor's error code."""
     reply(case.request_for(ADDRESS))
     (message,) = delivered()
     pending.is_active = False
@@ -680,7 +680,7 @@ def test_dead_link(case, reply, pending, delivered, client):
 
 
 def test_foreign_link_leads_nowhere(db, client):
-    """A link that is not ours leads nowhere, least of all to an address in its URL."""
+    """The page of an unknown link has no link, in particular not to a URL in the query."""
     response = client.get(f"/confirm/?token={'A' * 43}&redirect_uri=https://evil.example/")
     assert response.status_code == 404
     assert b"<a " not in response.content
@@ -688,7 +688,7 @@ def test_foreign_link_leads_nowhere(db, client):
 
 
 def test_the_proxy_alone(client, settings):
-    """The second path of the JWT call can be mounted without the others."""
+    """The second path of the JWT call can be mounted alone."""
     settings.ROOT_URLCONF = "resend_confirmation.dialects.xsolla.proxy"
     first, second = (
         client.post(path, "{}", content_type="application/json")

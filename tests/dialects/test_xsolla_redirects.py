@@ -1,4 +1,4 @@
-"""Xsolla's redirects: exactly the registered ones, what is put on them, and what a JWT claims."""
+"""Xsolla's redirects: exact matches, parameters, and the claims of JWTs."""
 
 import json
 from dataclasses import replace
@@ -39,7 +39,7 @@ PARAMETER = {"xsolla-oauth2": "redirect_uri", "xsolla-jwt": "login_url"}
 ENDINGS = {"xsolla-oauth2": OAUTH2_ENDINGS, "xsolla-jwt": JWT_ENDINGS}
 FIVE = [WEB, APP, SIX, "https://game.example/", "https://game.example/%7Euser"]
 
-#: Strings that resemble one of the five, and lead elsewhere in one client or another.
+#: Strings that are similar to one of the five, but may lead elsewhere.
 NEAR_MISSES = {
     "prefix": "https://game.example/callback",
     "prefix of the host": "https://game.exampl",
@@ -149,20 +149,20 @@ def five(configure):
 
 
 def naming(case, query):
-    """A request of ``case`` with ``query`` behind its client."""
+    """Return a request with ``query`` added to the client's parameter."""
     request = case.request_for(ADDRESS)
     return replace(request, query=f"{request.query}&{query}")
 
 
 def test_near_misses_are_many():
-    """There are more than sixty of them, none of them twice and none registered."""
+    """The near misses are more than 60 different strings, and none is registered."""
     assert len(set(NEAR_MISSES.values())) == len(NEAR_MISSES) > 60
     assert not set(NEAR_MISSES.values()) & set(FIVE)
 
 
 @pytest.mark.parametrize("typed", NEAR_MISSES.values(), ids=NEAR_MISSES)
 def test_near_miss(typed, five):
-    """A URL that only resembles a registered redirect does not match."""
+    """A URL that is only similar to a registered redirect is not allowed."""
     game = clients.by_name("game")
     assert game is not None
     assert clients.find_redirect(game, typed) is Refusal.REDIRECT_NOT_ALLOWED
@@ -172,7 +172,7 @@ def test_near_miss(typed, five):
 @pytest.mark.parametrize("quiet", [[], "all"], ids=["candid", "quiet"])
 @pytest.mark.parametrize("near", ["blank at the end", "line feed within", "full-width slash"])
 def test_near_miss_over_http(case, quiet, near, five, configure, reply, pending, assert_unchanged):
-    """A near miss is refused in the vendor's words, told or kept quiet of the account."""
+    """A near miss gets the vendor's error, with QUIET or without."""
     configure(QUIET=quiet)
     query = f"{PARAMETER[case.name]}={quote(NEAR_MISSES[near], safe='')}"
     with assert_unchanged():
@@ -184,7 +184,7 @@ def test_near_miss_over_http(case, quiet, near, five, configure, reply, pending,
 @pytest.mark.parametrize("quiet", [[], "all"], ids=["candid", "quiet"])
 @pytest.mark.parametrize("typed", FIVE)
 def test_hit(case, quiet, typed, five, configure, reply, pending):
-    """The five themselves are taken, custom scheme and all, and remembered by their place."""
+    """The registered redirects are accepted, and their ids are stored."""
     configure(QUIET=quiet)
     query = f"{PARAMETER[case.name]}={quote(typed, safe='')}"
     assert reply(naming(case, query)) == expected(204)
@@ -205,7 +205,7 @@ def test_hit(case, quiet, typed, five, configure, reply, pending):
 def test_broken_parameter(
     case, quiet, query, fault, five, configure, reply, pending, assert_unchanged
 ):
-    """A redirect that is repeated, or has NUL, is invalid whichever errors the others have."""
+    """A redirect that is repeated or contains NUL is invalid."""
     configure(QUIET=quiet)
     name = PARAMETER[case.name]
     why = {
@@ -233,7 +233,7 @@ def test_broken_parameter(
     ],
 )
 def test_redirect_under_another_name(case, query, five, reply, pending, assert_unchanged):
-    """A redirect under another name, or as an array, does not count: one of several is missing."""
+    """A redirect under another name or as an array is ignored, so a redirect is missing."""
     name = PARAMETER[case.name]
     with assert_unchanged():
         assert (
@@ -244,7 +244,7 @@ def test_redirect_under_another_name(case, query, five, reply, pending, assert_u
 
 @both
 def test_redirect_in_the_body(case, five, reply, pending, assert_unchanged):
-    """A redirect in the body does not count either."""
+    """A redirect in the body is ignored."""
     body = {"username": ADDRESS, PARAMETER[case.name]: [WEB], "redirect": {"url": WEB}}
     with assert_unchanged():
         assert (
@@ -256,7 +256,7 @@ def test_redirect_in_the_body(case, five, reply, pending, assert_unchanged):
 @both
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x"])
 def test_registered_script(case, url, configure, reply, pending, assert_unchanged):
-    """A script is not even served where it is registered: the whole list is refused."""
+    """If a script URL is registered, the client's whole configuration is refused."""
     configure(CLIENTS=[{"name": "game", "ids": IDS, "redirects": [GAME, url]}])
     for redirect in (url, GAME):
         with assert_unchanged():
@@ -267,7 +267,7 @@ def test_registered_script(case, url, configure, reply, pending, assert_unchange
 
 
 def test_redirect_removed_before_the_click(five, configure, reply, pending, delivered, press):
-    """A redirect that was removed from the list since is not followed; the click counts."""
+    """A redirect that is removed before the click is not used; the click confirms."""
     reply(oauth2_request(ADDRESS, redirect=APP, state="state-of-mine"))
     left = {str(place): url for place, url in enumerate(FIVE) if url != APP}
     configure(CLIENTS=[{"name": "game", "ids": IDS, "redirects": left}])
@@ -303,7 +303,7 @@ LANDINGS = {
 
 @pytest.mark.parametrize(("url", "landing"), LANDINGS.values(), ids=LANDINGS)
 def test_with_parameters(url, landing):
-    """A parameter comes into the query once, and the rest stays to the character."""
+    """A parameter is in the query exactly once, and the rest of the URL is unchanged."""
     assert with_parameters(url, state="S", code="") == landing
     assert with_parameters(url, code="") == url
 
@@ -322,7 +322,7 @@ STATES = [
 
 @pytest.mark.parametrize("state", STATES)
 def test_state_comes_back_unchanged(state, five, reply, pending, delivered, press):
-    """The state comes back as it was sent, and as nothing else."""
+    """The redirect has the state unchanged, and no other parameters."""
     assert reply(oauth2_request(ADDRESS, redirect=WEB, state=state)) == expected(204)
     location = press(delivered()[0])["Location"]
     parts = urlsplit(location)
@@ -341,7 +341,7 @@ def test_state_of_several_lines(state, five, reply, pending, assert_unchanged):
 
 
 def test_landing_in_any_letters(configure, reply, pending, delivered, press):
-    """Parameters of the registered address come first; ours replace those of the same name."""
+    """Parameters of the registered URL come first; ours replace those with the same name."""
     url = "mygame://done?state=old&code=old&keep=%C3%BC#here"
     configure(CLIENTS=[{"name": "game", "ids": IDS, "redirects": [url]}])
     reply(oauth2_request(ADDRESS, state="state-of-mine"))
@@ -350,11 +350,11 @@ def test_landing_in_any_letters(configure, reply, pending, delivered, press):
     assert way_on(response) == "mygame://done?code=old&keep=%C3%BC&state=state-of-mine#here"
 
 
-# Claims of a user JWT, read by another library
+# Claims of a user JWT, read with another library
 
 
 def verified(location, key, algorithm):
-    """The claims of the JWT in ``location``, verified by jwcrypto under one algorithm."""
+    """Return claims and header of the JWT in ``location``, verified by jwcrypto."""
     token = dict(parse_qsl(urlsplit(location).query))["token"]
     read = JWT(jwt=token, key=key, algs=[algorithm], expected_type="JWS")
     return json.loads(read.claims), json.loads(read.header)
@@ -365,7 +365,7 @@ def secret(text):
 
 
 def test_hs256_by_another_library(reply, pending, delivered, press):
-    """jwcrypto verifies what HS256 signed, with the client's secret and no other."""
+    """jwcrypto verifies an HS256 signature with the client's secret, and with no other."""
     reply(jwt_request(ADDRESS))
     location = press(delivered()[0])["Location"]
     claims, header = verified(location, secret(GAME_SECRET), "HS256")
@@ -375,7 +375,7 @@ def test_hs256_by_another_library(reply, pending, delivered, press):
 
 
 def test_rs256_by_another_library(reply, pending, delivered, press, configure, rsa_keys):  # noqa: F811
-    """jwcrypto verifies what RS256 signed, with the public key and no other."""
+    """jwcrypto verifies an RS256 signature with the public key, and with no other."""
     private, public = rsa_keys
     signing = {"key": private, "algorithm": "RS256", "key_id": "k1"}
     configure(CLIENTS=[{"name": "game", "ids": IDS, "redirects": [GAME], "signing": signing}])
@@ -398,7 +398,7 @@ def test_rs256_by_another_library(reply, pending, delivered, press, configure, r
     ],
 )
 def test_payload_is_one_claim(payload, reply, pending, delivered, press):
-    """A payload stays one claim, a string, and touches none of the others."""
+    """A payload is a single claim, a string, and cannot change other claims."""
     reply(jwt_request(ADDRESS, payload=payload))
     claims, _ = verified(press(delivered()[0])["Location"], secret(GAME_SECRET), "HS256")
     assert claims["payload"] == payload
@@ -408,7 +408,7 @@ def test_payload_is_one_claim(payload, reply, pending, delivered, press):
 
 
 def test_claims_in_the_query(reply, pending, delivered, press):
-    """A claim that the request names in addition to the payload is not read."""
+    """Claims in the query are ignored."""
     request = jwt_request(ADDRESS, payload="mine", sub="somebody", exp="1", alg="none", token="x")
     reply(request)
     claims, header = verified(press(delivered()[0])["Location"], secret(GAME_SECRET), "HS256")
@@ -417,7 +417,7 @@ def test_claims_in_the_query(reply, pending, delivered, press):
 
 
 def test_public_key_as_a_secret(reply, pending, delivered, press, configure, rsa_keys, caplog):  # noqa: F811
-    """A public key is not used as a secret, with which anyone could sign."""
+    """A public key is not used as an HS256 secret, since anyone could sign with it."""
     private, _ = rsa_keys
     public = JWK.from_pem(private.encode()).export_to_pem().decode()
     client = {"name": "game", "ids": IDS, "redirects": [GAME], "signing": {"key": public}}

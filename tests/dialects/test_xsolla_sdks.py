@@ -1,4 +1,4 @@
-"""Every answer as the vendor's SDKs read it; their requests are in ``test_shipped_requests``."""
+"""Answers as the vendor's SDKs read them; ``test_shipped_requests`` has their requests."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from . import xsolla_sdks as sdks
 from .test_xsolla import JWT_ENDINGS, OAUTH2_ENDINGS
 
 ALREADY = "User account is already confirmed."
-#: The values that Unity passes on as the type, and iOS as the case; None if both lack the text.
+#: For each ending, the error's type in Unity and its case in iOS.
 READ_AS = {
     Outcome.UNKNOWN: ("UnknownError", "notFound"),
     Outcome.CONFIRMED: ("UnknownError", "parameters"),
@@ -37,7 +37,7 @@ TABLES = {
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_row_is_read_by_every_sdk(table):
-    """Each error reaches the game with its code and text, as far as the SDK hands them on."""
+    """Each SDK reads code and text of each error, as far as it supports them."""
     replies, read_as = TABLES[table]
     for ending in ENDINGS:
         reply = replies[ending]
@@ -63,7 +63,7 @@ def test_every_row_is_read_by_every_sdk(table):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_already_confirmed(table):
-    """The error of a confirmed account is not mistaken for another, and its text is shown."""
+    """The SDKs read code and text of the error for a confirmed account."""
     reply = TABLES[table][0][Outcome.CONFIRMED]
     assert sdks.unity(reply.status, reply.body) == ("UnknownError", "003-409", ALREADY)
     assert sdks.ios(reply.status, reply.body) == ("parameters", ALREADY, 3409)
@@ -71,7 +71,7 @@ def test_already_confirmed(table):
 
 
 def test_codes_at_the_landing():
-    """The code of a dead link fits the characters that Unity reads, and its own table."""
+    """Unity reads the error codes of links that do not confirm."""
     types = {
         verdict.value: sdks.UNITY_TYPES.get(
             sdks.at_the_landing(f"/?error_code={code}")["error_code"]

@@ -1,4 +1,4 @@
-"""Parsers of the vendor's SDKs, each ported from its source, with a game's result."""
+"""Parsers of the vendor's SDKs, each ported from its source."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 
 def unity(status: int, body: bytes) -> Any:
-    """Unity 3.1.1, ``WebRequestHelper``: any body with the three words, with any status."""
+    """Read as Unity 3.1.1, ``WebRequestHelper``: a body with the three words is an error."""
     text = body.decode()
     if all(word in text for word in ("error", "code", "description")):
         error = (_object(body) or {}).get("error")
@@ -41,7 +41,7 @@ def unity(status: int, body: bytes) -> Any:
 
 
 def old_unity(status: int, body: bytes) -> Any:
-    """Unity 0.7.1: the status is ignored, and a body that is not a JSON object is success."""
+    """Read as Unity 0.7.1, which ignores the status; a body that is not an object is success."""
     error = (_object(body) or {}).get("error")
     if not error:
         return SENT
@@ -50,7 +50,7 @@ def old_unity(status: int, body: bytes) -> Any:
 
 
 def unreal(status: int, body: bytes) -> Any:
-    """Unreal 0.7 to 4.2.3, ``XsollaUtilsHttpRequestHelper.cpp``."""
+    """Read as Unreal 0.7 to 4.2.3, ``XsollaUtilsHttpRequestHelper.cpp``."""
     if 200 <= status <= 206:
         return SENT
     read = _object(body)
@@ -63,7 +63,7 @@ def unreal(status: int, body: bytes) -> Any:
 
 
 def android(status: int, body: bytes) -> Any:
-    """Android 6.0.14, ``ErrorResponse.kt``: redirects are errors, a 4xx needs a description."""
+    """Read as Android 6.0.14, ``ErrorResponse.kt``; a 4xx needs a description."""
     if 200 <= status < 300:
         return SENT
     if not 400 <= status < 500:
@@ -74,7 +74,7 @@ def android(status: int, body: bytes) -> Any:
 
 
 def old_android(status: int, body: bytes) -> Any:
-    """Android 1.1.6."""
+    """Read as Android 1.1.6."""
     if 200 <= status < 300:
         return SENT
     error = (_object(body) or {}).get("error") or {}
@@ -95,7 +95,7 @@ WITH_MODEL = {"badRequest", "notFound", "methodNotAllowed", "parameters"}
 
 
 def ios(status: int, body: bytes) -> Any:
-    """iOS, LoginKit 1.0.2: the case is by the status, the code is a number."""
+    """Read as iOS, LoginKit 1.0.2: the case depends on the status, and the code is a number."""
     if status < 400:
         return SENT if not body or _object(body) is not None else "decoding"
     case = IOS_CASES.get(status, "unknown")
@@ -106,7 +106,7 @@ def ios(status: int, body: bytes) -> Any:
 
 
 def cocos(status: int, body: bytes) -> Any:
-    """Cocos Creator 0.7.0, ``HttpUtil.ts``: HTML, or nothing, throws in the callback."""
+    """Read as Cocos Creator 0.7.0, ``HttpUtil.ts``: an error's body must be JSON."""
     if 200 <= status <= 399:
         return SENT
     error = json.loads(body)["error"]
@@ -114,7 +114,7 @@ def cocos(status: int, body: bytes) -> Any:
 
 
 def widget(status: int, body: bytes) -> Any:
-    """The library ``@xsolla/login-sdk``: the code is all."""
+    """Read as the library ``@xsolla/login-sdk``, which only keeps the code."""
     return SENT if 200 <= status < 300 else str(json.loads(body)["error"]["code"])
 
 
@@ -122,7 +122,7 @@ READERS = (unity, old_unity, unreal, android, old_android, ios, cocos, widget)
 
 
 def at_the_landing(url: str) -> dict[str, str]:
-    """The values that Unity extracts from the URL of the redirect."""
+    """Return the values that Unity extracts from the redirect's URL."""
     found = {}
     for name in ("token", "code", "error_code", "error_description"):
         if match := re.search(rf"[&?]{name}=([a-zA-Z0-9._+-]+)", url):

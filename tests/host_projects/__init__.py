@@ -1,1 +1,1 @@
-"""The vendors' answers, the message and its link on hosts that set things for themselves."""
+"""Answers, messages and links on hosts with their own settings, users and databases."""

@@ -1,4 +1,4 @@
-"""A host's settings for its own API: no access, and error messages in its own format."""
+"""DRF classes of a host's API, which must not affect the dialects."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from rest_framework.throttling import BaseThrottle
 
 
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
-    """Every error is a teapot."""
+    """Return a 418 for every error."""
     return Response({"detail": "the host's"}, status=418)
 
 
@@ -44,7 +44,7 @@ class Once(BaseThrottle):
 
 
 class Loud(BaseRenderer):
-    """Writes in capitals."""
+    """Renders in capitals."""
 
     media_type = "text/loud"
     format = "loud"
@@ -54,7 +54,7 @@ class Loud(BaseRenderer):
 
 
 class Illiterate(BaseParser):
-    """Reads nothing."""
+    """Refuses every media type."""
 
     media_type = "application/nothing"
 
@@ -63,7 +63,7 @@ class Illiterate(BaseParser):
 
 
 class Nothing(BaseContentNegotiation):
-    """Finds nothing that would do."""
+    """Selects no parser, and always the same renderer."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         return None

@@ -1,4 +1,4 @@
-"""Fixtures for asking a host's site as its vendors' clients do, and for opening links there."""
+"""Fixtures to configure a host's site and send requests to it."""
 
 import pytest
 from django.db import connections
@@ -18,25 +18,25 @@ from tests.dialects.conftest import (  # noqa: F401 - fixtures
 
 @pytest.fixture
 def host(request, settings, monkeypatch, site):  # noqa: F811
-    """The host that a test names, in force."""
+    """Configure the host that a test names."""
     made = request.param
     for name, value in made.settings.items():
         merged = {**settings.REST_FRAMEWORK, **value} if name == "REST_FRAMEWORK" else value
         setattr(settings, name, merged)
     for name, value in made.api.items():
-        # DRF reads its defaults into APIView when it is imported.
+        # DRF reads its default settings when APIView is imported.
         monkeypatch.setattr(APIView, name, value)
     for name, value in made.database.items():
         monkeypatch.setitem(connections.settings["default"], name, value)
-    site.configure(**made.ours)
-    # Preparations for an ending go through the same server.
+    site.configure(**made.package)
+    # Fixtures that prepare an ending use the same server.
     monkeypatch.setattr(site, "send", made.send)
     return made
 
 
 @pytest.fixture(params=["/", "/shop/", "/elsewhere/"])
 def script_prefix(request):
-    """The script prefix of a thread: a command's, a courier's, or that of the last request."""
+    """Set the thread's script prefix, as an earlier request in the same thread might."""
     set_script_prefix(request.param)
     yield request.param
     set_script_prefix("/")

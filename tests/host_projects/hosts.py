@@ -1,4 +1,4 @@
-"""The hosts: what each sets, and how requests come to the site under it."""
+"""The hosts: their settings, and how requests reach their sites."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,41 +20,40 @@ SITE = "https://site.example"
 
 
 def by_client(request: Request, mounted: str) -> Reply:
-    """Ask through Django's test client, which knows no mounting."""
+    """Send a request with Django's test client, which does not support a mount point."""
     assert not mounted
     return to_reply(Site.send(request))
 
 
 def by_asgi(request: Request, mounted: str) -> Reply:
-    """Ask an ASGI server that has the site at ``mounted``."""
+    """Send a request to an ASGI server that mounts the site at ``mounted``."""
     return over_asgi(request, [request.body], mounted)
 
 
 def behind_proxy(request: Request, mounted: str) -> Reply:
-    """Call a WSGI server through a proxy that strips ``mounted`` from the path without a header."""
+    """Send a request to a WSGI server behind a proxy that removes ``mounted`` from the path."""
     return over_wsgi(request)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """What one host sets, beside the test site's settings.
+    """A host's settings, in addition to those of the test site.
 
-    ``database`` goes into the default one's settings, ``api`` is what DRF's defaults put on its
-    views, ``ours`` goes into our own dict. ``below`` stands before every path within the site;
-    ``mounted`` is where the server has the site. ``adds`` are headers of the host's own, on every
-    answer of its site. ``every_way`` says whether it matters by which of a dialect's paths it is
-    asked.
+    ``database`` changes the default database, ``api`` the defaults of DRF's views, and ``package``
+    RESEND_CONFIRMATION. ``below`` is a prefix of all paths of the site; ``mounted`` is where the
+    server mounts the site. ``adds`` are the host's headers on each response. ``every_path`` is true
+    if all paths of a dialect have to be tested.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     database: Mapping[str, Any] = field(default_factory=dict)
     api: Mapping[str, Any] = field(default_factory=dict)
-    ours: Mapping[str, Any] = field(default_factory=dict)
+    package: Mapping[str, Any] = field(default_factory=dict)
     below: str = ""
     mounted: str = ""
     adds: Mapping[str, str] = field(default_factory=dict)
-    every_way: bool = False
+    every_path: bool = False
     serve: Callable[[Request, str], Reply] = by_client
 
     def __str__(self) -> str:
@@ -80,10 +79,10 @@ def _middleware(path: str) -> list[str]:
     return [*settings.MIDDLEWARE, path]
 
 
-#: Before Django 6.0 the middleware reads the user from every request's session, for every view.
+#: Before Django 6.0 LoginRequiredMiddleware reads the session in every request.
 LOOKED_AT = {"Vary": "Cookie"} if django.VERSION < (6, 0) else {}
 
-#: Those that can be had in this process.
+#: Hosts that can be configured in this process.
 HOSTS = [
     Host(
         name="LoginRequiredMiddleware",
@@ -103,37 +102,37 @@ HOSTS = [
     Host(name="parsers", api={"parser_classes": [api.Illiterate]}),
     Host(name="throttles", api={"throttle_classes": [api.Once]}),
     Host(name="APPEND_SLASH", settings={"APPEND_SLASH": True}),
-    Host(name="no APPEND_SLASH", settings={"APPEND_SLASH": False}, every_way=True),
+    Host(name="no APPEND_SLASH", settings={"APPEND_SLASH": False}, every_path=True),
     Host(
         name="below a path",
         settings={"ROOT_URLCONF": "tests.host_projects.urls_below"},
         below="/login/v2",
-        every_way=True,
+        every_path=True,
     ),
     Host(
         name="FORCE_SCRIPT_NAME",
         settings={"FORCE_SCRIPT_NAME": "/shop"},
         mounted="/shop",
-        every_way=True,
+        every_path=True,
         serve=behind_proxy,
     ),
     Host(
         name="script name",
-        ours={"BASE_URL": "https://site.example/shop"},
+        package={"BASE_URL": "https://site.example/shop"},
         mounted="/shop",
-        every_way=True,
+        every_path=True,
         serve=over_wsgi,
     ),
     Host(
         name="root path",
-        ours={"BASE_URL": "https://site.example/shop"},
+        package={"BASE_URL": "https://site.example/shop"},
         mounted="/shop",
-        every_way=True,
+        every_path=True,
         serve=by_asgi,
     ),
     Host(
         name="i18n_patterns",
-        every_way=True,
+        every_path=True,
         settings={
             "ROOT_URLCONF": "tests.host_projects.urls_translated",
             "MIDDLEWARE": WITH_LANGUAGES,
@@ -149,7 +148,7 @@ HOSTS = [
     Host(name="ASGI", serve=by_asgi),
 ]
 
-#: Those that the settings of another process make.
+#: Hosts that need other settings in a separate process.
 SITES = {
     "users without a user name": [Host(name="users without a user name")],
     "users with a UUID for a key": [Host(name="users with a UUID for a key")],
@@ -165,7 +164,7 @@ SITES = {
 }
 
 
-#: The endings that look at the account, the clock and the body, each asked of one vendor.
+#: Endings that depend on the account, the clock and the body. One vendor is enough for each.
 ELSEWHERE: list[Ending] = [
     Outcome.UNKNOWN,
     Outcome.CONFIRMED,
@@ -175,37 +174,37 @@ ELSEWHERE: list[Ending] = [
 
 
 def here() -> list[Host]:
-    """Return the hosts that this process can be."""
+    """Return the hosts that can be tested in this process."""
     return SITES.get(getattr(settings, "HOST", ""), HOSTS)
 
 
 def samples() -> list[Case]:
-    """Return the first case of each vendor: one for each envelope, in path and in body."""
+    """Return the first case of each vendor."""
     vendors = {case.view.__module__.split(".")[2]: case for case in reversed(all_cases())}
     return list(vendors.values())[::-1]
 
 
 def endings() -> list[tuple[Host, Case, Ending]]:
-    """Return what is asked on each host.
+    """Return the cases and endings to test on each host.
 
-    Every vendor's success, every other URL's too where the host changes paths, and each error
-    of the first vendor that tells it.
+    These are the success of each vendor, or of each URL if the host changes paths, and each error
+    of the first vendor that reveals it.
     """
     others = [case for case in all_cases() if case not in samples()]
     found: list[tuple[Host, Case, Ending]] = []
     for host in here():
-        cases = [*samples(), *(others if host.every_way else [])]
+        cases = [*samples(), *(others if host.every_path else [])]
         found += [(host, case, Outcome.SENT) for case in cases]
         found += [(host, _teller(ending), ending) for ending in ELSEWHERE]
     return found
 
 
 def _teller(ending: Ending) -> Case:
-    """Return the first case that can come to an ending and tells it."""
+    """Return the first case that can reach an ending and reveals it."""
     tell = (case for case in samples() if case.view.answers[ending] is not QUIET)
     return next(case for case in tell if case.field or ending is not Refusal.MALFORMED)
 
 
 def messages() -> list[tuple[Host, Case]]:
-    """Return each host with the case whose button leads on, and the one whose does not."""
+    """Return each host with a case whose button redirects, and one whose button does not."""
     return [(host, case) for host in here() for case in (samples()[0], samples()[-1])]

@@ -1,13 +1,13 @@
-"""A host's routers: users and their related models in a separate database."""
+"""A host's routers, which store users and related models in a separate database."""
 
 from typing import Any
 
-#: Users, and the apps whose tables refer to them.
+#: The apps of users and of tables that refer to them.
 PEOPLE = {"admin", "auth", "contenttypes", "resend_confirmation"}
 
 
 class PeopleRouter:
-    """Keeps users and ours together; nothing of either is in the default database."""
+    """Stores users and our models together, but not in the default database."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
         """Return the database to read ``model`` from."""
@@ -18,16 +18,16 @@ class PeopleRouter:
         return "people" if model._meta.app_label in PEOPLE else "default"
 
     def allow_relation(self, one: Any, other: Any, **hints: Any) -> bool:
-        """A row read from the replica is the same row."""
+        """Allow relations between the database and its replica."""
         return True
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
-        """Each table is in one database alone, and in its copy."""
+        """Create each table in one database and its replica."""
         return (db != "default") is (app_label in PEOPLE)
 
 
 class CopyRouter(PeopleRouter):
-    """Reads people and ours from the copy, to which nothing ever comes: it lags for good."""
+    """Reads users and our models from a replica that never receives any data."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
         """Return the database to read ``model`` from."""
@@ -35,7 +35,7 @@ class CopyRouter(PeopleRouter):
 
 
 class ApartRouter(PeopleRouter):
-    """Keeps users and ours apart, which no database can join."""
+    """Stores users and our models in different databases, which is an error."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
         """Return the database to read ``model`` from."""

@@ -1,4 +1,4 @@
-"""On any host: each vendor's answers to the byte, and a message whose link opens and confirms."""
+"""Answers and links on all hosts."""
 
 import re
 from dataclasses import replace
@@ -19,20 +19,20 @@ pytestmark = [pytest.mark.django, pytest.mark.django_db(databases=[*settings.DAT
 
 @pytest.mark.parametrize(("host", "case", "ending"), endings(), indirect=["host"], ids=str)
 def test_ending(host, case, ending, arrange):
-    """The vendor's status, headers and body, as the vendor's own tests have them."""
+    """Each ending has exactly the vendor's status, headers and body."""
     expected = case.endings[ending]
     expected = replace(expected, headers={**expected.headers, **host.adds})
     assert host.send(arrange(case, ending)) == expected
 
 
 def link_in(message):
-    """The link, whole."""
+    """Return the link in a message."""
     (link,) = (word for word in message.body.split() if "?token=" in word)
     return link
 
 
 def press(host, link):
-    """Open a link as a browser does, and press the button of its page."""
+    """Open a link, load the stylesheet and press the button, as in a browser."""
     page = host.open(link)
     assert page.status == 200
     html = page.body.decode()
@@ -46,7 +46,7 @@ def press(host, link):
 
 @pytest.mark.parametrize(("host", "case"), messages(), indirect=["host"], ids=str)
 def test_message_confirms(host, case, arrange, delivered):
-    """A message goes out; its link, opened and pressed, confirms, and ends well ever after."""
+    """A message is sent, its link confirms, and then shows that the address is confirmed."""
     host.send(arrange(case, Outcome.SENT))
     (message,) = delivered()
     assert message.to == [ADDRESS]

@@ -1,4 +1,4 @@
-"""On hosts of other tables: the command, the admin, the checks and the signals work as well."""
+"""The command, admin, checks and signals on hosts with other users and databases."""
 
 import json
 from io import StringIO
@@ -31,7 +31,7 @@ DELIVERIES = "/admin/resend_confirmation/delivery/"
 
 @pytest.fixture
 def run(db):
-    """Run a subcommand: what it prints, and how it ends."""
+    """Return a function that runs a subcommand and returns output and exit code."""
 
     def run(*arguments) -> tuple[str, int]:
         out = StringIO()
@@ -45,23 +45,23 @@ def run(db):
 
 
 def test_checks():
-    """Django has nothing to say of the site, its databases included."""
+    """Django's checks report nothing, including database checks."""
     out = StringIO()
     call_command("check", databases=[*settings.DATABASES], stdout=out)
     assert "no issues" in out.getvalue()
 
 
 def test_migrations():
-    """The migrations say what the models say."""
+    """The migrations match the models."""
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
 def test_command(run, clock):
-    """An identity, all pending accounts, draining, counting, pruning."""
+    """The subcommands send, drain, status and prune work."""
     PendingFactory(username="pending", email="pending@example.com")
     PendingFactory(username="other", email="other@example.com")
     assert run("send", "pending@example.com") == ("pending@example.com: queued\n", 0)
-    # In the order of their keys, which a UUID leaves to chance.
+    # Sorted here, since the order of UUIDs is random.
     said, code = run("send", "--pending")
     assert (sorted(said.splitlines()), code) == (["queued: 1", "requested again too soon: 1"], 1)
     assert run("drain") == ("resolved: 0, sent: 2, not sent: 0\n", 0)
@@ -73,13 +73,13 @@ def test_command(run, clock):
     assert (counted["deliveries"]["sent"], counted["confirmations"]["pending"]) == (2, 2)
     assert (counted["due"], counted["oldest_due_seconds"]) == (0, None)
     clock.epoch += 365 * 24 * 3600
-    # Two messages, their cooldowns, and the couriers' turn to prune.
+    # Two messages, their cooldowns, and the row of the couriers' last pruning.
     assert run("prune") == ("deleted: 5\n", 0)
     assert (Delivery.objects.count(), Cooldown.objects.count()) == (0, 0)
 
 
 def test_status_shows_the_seconds_overdue(run, clock):
-    """The time for which something has been due is in seconds, in every time zone."""
+    """``oldest_due_seconds`` does not depend on the time zone."""
     start(UserFactory(username="pending"))
     clock.epoch += 90
     counted = json.loads(run("status", "--json")[0])
@@ -88,7 +88,7 @@ def test_status_shows_the_seconds_overdue(run, clock):
 
 @pytest.fixture
 def root(clock):
-    """A superuser's browser."""
+    """A test client that is logged in as a superuser."""
     browser = Client()
     user: Any = UserFactory(username="root", is_staff=True, is_superuser=True)
     browser.force_login(user)
@@ -97,7 +97,7 @@ def root(clock):
 
 @pytest.mark.parametrize("page", ["", "?q=pending@example.com", "?state__exact=pending"])
 def test_admins_lists(page, root):
-    """Staff find who waits and what was sent, by address too."""
+    """The lists of confirmations and deliveries work, with search and filter."""
     start(UserFactory(username="pending", email="pending@example.com"))
     engine.drain()
     for path in (CONFIRMATIONS, DELIVERIES):
@@ -111,7 +111,7 @@ def test_admins_lists(page, root):
     [("resend", "pending", 1), ("withdraw", "withdrawn", 0), ("confirm", "confirmed", 0)],
 )
 def test_admins_actions(action, state, messages, root):
-    """Each action does what it says, with an entry in the log."""
+    """Each action has its effect and a log entry."""
     PendingFactory(username="pending", email="pending@example.com")
     confirmation = Confirmation.objects.get()
     done = root.post(
@@ -127,7 +127,7 @@ def test_admins_actions(action, state, messages, root):
 
 @pytest.mark.django_db(transaction=True, databases=[*settings.DATABASES])
 def test_wakes_after_the_commit_of_its_own_database(monkeypatch):
-    """The carrier is woken and signals are sent after the commit of our database."""
+    """The carrier is woken and signals are sent after the commit in our models' database."""
     alias = router.db_for_write(Delivery)
     told = []
     monkeypatch.setattr("resend_confirmation.deliveries.wake.wake", lambda: told.append("woken"))
@@ -146,7 +146,7 @@ def test_wakes_after_the_commit_of_its_own_database(monkeypatch):
 
 
 def test_deactivated_by_staff(settings):
-    """A flag that staff take away is noticed, also where reads go to a copy that lags."""
+    """A deactivation by staff is noticed, even if reads go to a replica that lags."""
     given = {"ACCOUNTS": "resend_confirmation.accounts.FlagStore"}
     settings.RESEND_CONFIRMATION = {**settings.RESEND_CONFIRMATION, **given}
     if "copy" in settings.DATABASES:
@@ -160,7 +160,7 @@ def test_deactivated_by_staff(settings):
 
 
 def test_confirmed_is_told_in_the_transaction_of_ours(clock):
-    """A receiver of a confirmation can still undo it."""
+    """``confirmed`` is sent within the transaction of our models' database."""
     PendingFactory(username="pending")
     seen = []
 

@@ -1,4 +1,4 @@
-"""The host's own error page behind a link: its words, its reports, and our headers."""
+"""The host's error pages at URLs of links: their content, error reports and our headers."""
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -22,7 +22,7 @@ GUARDED = {
 
 
 class Reporter:
-    """A middleware of the host's that hears of exceptions, and writes a link into answers."""
+    """A host's middleware that records exceptions and adds a header with a URL."""
 
     seen: list[str] = []
 
@@ -40,7 +40,7 @@ class Reporter:
 
 @pytest.fixture
 def browser(settings):
-    """A browser at a host with its own error pages and reporter."""
+    """A test client for a host with its own error pages and middleware."""
     settings.ROOT_URLCONF = "tests.host_projects.urls_failing"
     settings.MIDDLEWARE = [f"{__name__}.Reporter", *settings.MIDDLEWARE]
     Reporter.seen.clear()
@@ -55,7 +55,7 @@ def assert_guarded(response, status, words):
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_a_crash(method, browser, crash):
-    """A crash behind the page leads to the host's 500 page and a report, and nothing is kept."""
+    """An unexpected error shows the host's 500 page with our headers, and is reported."""
     crash(engine, "inspect")
     crash(engine, "confirm")
     heard = []
@@ -73,7 +73,7 @@ def test_a_crash(method, browser, crash):
 
 
 def test_a_crash_over_asgi(browser, crash):
-    """Over ASGI too, where the page is written in another thread than the one that crashed."""
+    """This also works over ASGI, where the page is rendered in another thread."""
     crash(engine, "inspect")
     asgi = AsyncClient(raise_request_exception=False)
     response = async_to_sync(asgi.get)(PAGE, {"token": TOKEN})
@@ -81,14 +81,14 @@ def test_a_crash_over_asgi(browser, crash):
 
 
 def test_a_bad_request(browser, settings):
-    """A request that Django itself refuses gets the host's 400."""
+    """A request that Django refuses gets the host's 400 page with our headers."""
     settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 1
     response = browser.post(PAGE, {"token": TOKEN, "a": "1", "b": "2"})
     assert_guarded(response, 400, "bad; go to /home/")
 
 
 def test_the_hosts_other_pages(browser, crash):
-    """The request after it, and a crash of the host's own, are not affected."""
+    """Later requests for other pages are not affected."""
     crash(engine, "inspect")
     assert browser.get(PAGE, {"token": TOKEN}).status_code == 500
     assert browser.get("/home/").content == b"home"
@@ -97,7 +97,7 @@ def test_the_hosts_other_pages(browser, crash):
 
 
 def test_under_debug(browser, crash, settings):
-    """Under DEBUG the page is Django's own, and the host's URLs are still found."""
+    """With DEBUG the page is Django's, and the middleware can still reverse the host's URLs."""
     settings.DEBUG = True
     crash(engine, "inspect")
     response = browser.get(PAGE, {"token": TOKEN})

@@ -1,4 +1,4 @@
-"""The link in a message: the same in every thread, and in a language that the site has."""
+"""The link in a message, with script prefixes, URLconfs and languages."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.django, pytest.mark.django_db(databases=[*settings.DAT
     ],
 )
 def test_script_prefix(forced, link, script_prefix, settings):
-    """The prefix of FORCE_SCRIPT_NAME is used, and never the thread's."""
+    """A link has the prefix of FORCE_SCRIPT_NAME, not that of the thread."""
     settings.FORCE_SCRIPT_NAME = forced
     assert links.url("x") == link
     with ThreadPoolExecutor(1) as threads:
@@ -36,7 +36,7 @@ def test_script_prefix(forced, link, script_prefix, settings):
 
 
 def test_script_prefix_of_a_command(script_prefix, settings):
-    """A command's link is the courier's."""
+    """A message sent by a command has the same link."""
     settings.FORCE_SCRIPT_NAME = "/shop"
     start(UserFactory.create())
     call_command("resend_confirmation", "drain", verbosity=0)
@@ -76,11 +76,11 @@ def test_urlconf_of_a_request(settings):
 )
 @pytest.mark.parametrize("active", ["en", "pt-br", None])
 def test_i18n_patterns(language, path, active, settings, client):
-    """The path is in the message's language, as far as the site has it, and it opens."""
+    """The link's path has the message's language, if the site has it, and works."""
     settings.ROOT_URLCONF = "tests.host_projects.urls_translated"
     settings.MIDDLEWARE = MIDDLEWARE
     start(UserFactory.create())
-    # As a dialect of the host's own may have written it.
+    # A host's dialect may store any language.
     Delivery.objects.update(language=language)
     with translation.override(active):
         send_due()
@@ -94,9 +94,9 @@ def test_i18n_patterns(language, path, active, settings, client):
 
 
 def test_not_found_in_a_language(settings, client):
-    """A 404 at a path with a language is the host's page in its URLconf, as LocaleMiddleware does.
+    """A 404 at a path with a language is rendered with the host's URLconf.
 
-    Without a language, that middleware would redirect to any page of the host's.
+    With another URLconf LocaleMiddleware might redirect to a page of the host.
     """
     settings.ROOT_URLCONF = "tests.host_projects.urls_translated"
     settings.MIDDLEWARE = MIDDLEWARE
@@ -106,7 +106,7 @@ def test_not_found_in_a_language(settings, client):
 
 
 def test_language_code_that_is_not_offered(settings):
-    """If LANGUAGE_CODE is not among LANGUAGES a message is still sent."""
+    """A message is sent even if LANGUAGE_CODE is not in LANGUAGES."""
     settings.LANGUAGES = [("de", "Deutsch")]
     start(UserFactory.create())
     send_due()

@@ -1,4 +1,4 @@
-"""The hosts that need a separate process, each with the answers, the links and the entry points."""
+"""Hosts that need a separate process."""
 
 import pytest
 from django.conf import settings
@@ -7,7 +7,7 @@ from tests.subprocesses import assert_passes
 
 pytestmark = [pytest.mark.django, pytest.mark.server]
 
-#: The tests to run there; the others here are for this process only.
+#: The tests to run in the other process.
 TESTS = ("tests/host_projects/test_answers.py", "tests/host_projects/test_doors.py")
 
 
@@ -16,5 +16,5 @@ TESTS = ("tests/host_projects/test_answers.py", "tests/host_projects/test_doors.
     "site", ["nameless_users", "keyed_users", "naive_time", "two_databases", "closed_api"]
 )
 def test_site(site):
-    """Everything passes there, warnings being errors there too."""
+    """The tests pass in the other process, with warnings as errors."""
     assert_passes(f"tests.host_projects.sites.{site}", *TESTS)

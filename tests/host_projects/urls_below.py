@@ -1,4 +1,4 @@
-"""The test site's URLs, all below a path."""
+"""The test site's URLs below a path."""
 
 from django.urls import include, path
 

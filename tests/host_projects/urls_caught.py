@@ -1,4 +1,4 @@
-"""The test site's URLs, and a host's pages that match every path below a language."""
+"""The test site's URLs, and a host's page that matches all paths with a language."""
 
 from django.conf.urls.i18n import i18n_patterns
 from django.http import HttpRequest, HttpResponse
@@ -6,7 +6,7 @@ from django.urls import include, path, re_path
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Some page of the host's, as those of a content management system."""
+    """Return a page, as a content management system would."""
     return HttpResponse("the host's page")
 
 

@@ -1,27 +1,27 @@
-"""The test site's URLs, with error pages of the host's that need the host's own URLs."""
+"""The test site's URLs, and a host's error pages that need the host's URLs."""
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
 
-from tests.urls import urlpatterns as ours
+from tests.urls import urlpatterns as site_urls
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """The page that the host's error pages lead to."""
+    """Return the page that the error pages link to."""
     return HttpResponse("home")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """The host's page for 400."""
+    """Return the host's 400 page."""
     return HttpResponse(f"bad; go to {reverse('home')}", status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The host's page for 500."""
+    """Return the host's 500 page."""
     return HttpResponse(f"sorry; go to {reverse('home')}", status=500)
 
 
 handler400 = bad_request
 handler500 = server_error
 
-urlpatterns = [*ours, path("home/", home, name="home")]
+urlpatterns = [*site_urls, path("home/", home, name="home")]

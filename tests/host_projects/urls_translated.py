@@ -1,4 +1,4 @@
-"""The test site's URLs, all below a language."""
+"""The test site's URLs with a language prefix."""
 
 from django.conf.urls.i18n import i18n_patterns
 from django.urls import include, path

@@ -1,1 +1,1 @@
-"""The vendors' own clients, as they are published, against the example site."""
+"""The vendors' published clients, used with the example site."""

@@ -1,4 +1,4 @@
-"""The vendors' clients, installed from the lock file, and sites for them to ask."""
+"""The vendors' clients, installed from the lock file, and sites for their requests."""
 
 import hashlib
 import json
@@ -18,27 +18,27 @@ from tests.conftest import unavailable
 from tests.demonstration import DEADLINE, Site, manage, running, wait_for
 
 HERE = Path(__file__).parent
-#: Seconds for the registry to hand over everything, on a slow line.
+#: Time limit in seconds for the installation, with a margin for slow connections.
 INSTALL_DEADLINE = 300
 OLDEST_NODE = 20
-#: Accounts who wait; each is asked for once, so that no cooldown of one is in another's way.
+#: The number of pending accounts. Each test uses another one, so that no cooldown interferes.
 PENDING = 120
-#: Settings that choose among the example site's clients.
-OURS = {"DJANGO_SETTINGS_MODULE": "tests.vendor_clients.settings"}
-#: Settings in which a site differs from the demonstration. The throttle counts by dialect.
+#: Settings with another default client.
+OTHER_CLIENTS = {"DJANGO_SETTINGS_MODULE": "tests.vendor_clients.settings"}
+#: How each site differs from the demonstration. The throttle counts for each dialect.
 SITES = {
     "open": {"THROTTLE": "off"},
     "open too": {"THROTTLE": "off"},
     "throttled": {"THROTTLE": "1/d"},
-    "not required": {"THROTTLE": "off", "DEFAULT_CLIENT": "kiosk", **OURS},
-    "without clients": {"THROTTLE": "off", "DEFAULT_CLIENT": "nobody", **OURS},
+    "not required": {"THROTTLE": "off", "DEFAULT_CLIENT": "kiosk", **OTHER_CLIENTS},
+    "without clients": {"THROTTLE": "off", "DEFAULT_CLIENT": "nobody", **OTHER_CLIENTS},
     "broken": {"THROTTLE": "off", "CARRIER": "none"},
 }
 
 
 @pytest.fixture(scope="session")
 def node_modules(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the packages of the lock file; installed once for each lock file."""
+    """The folder with the installed packages, cached for each version of the lock file."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             unavailable(f"{program} is not installed")
@@ -46,7 +46,7 @@ def node_modules(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     if int(version.stdout.strip().lstrip("v").split(".")[0]) < OLDEST_NODE:
         unavailable(f"Node.js {OLDEST_NODE} or later is needed, not {version.stdout.strip()}")
     lock = (HERE / "package-lock.json").read_bytes()
-    # pytest can be told to keep nothing.
+    # The cache plugin may be disabled.
     cache = getattr(request.config, "cache", None)
     home = cache.mkdir("clients") if cache else tmp_path_factory.mktemp("clients")
     folder = home / hashlib.sha256(lock).hexdigest()[:16]
@@ -56,7 +56,7 @@ def node_modules(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 def _install(folder: Path) -> None:
-    # Elsewhere first, so that an installation cut short is not taken for one.
+    # Install in another folder first, so that an interrupted installation is not used.
     building = folder.with_suffix(f".{os.getpid()}")
     building.mkdir()
     for name in ("package.json", "package-lock.json"):
@@ -71,7 +71,7 @@ def _install(folder: Path) -> None:
         check=False,
     )
     if done.returncode:
-        # The lock file's own faults are ours; everything else is the network's.
+        # An invalid lock file is an error of ours; other failures are due to the network.
         assert "EUSAGE" not in done.stderr, done.stderr
         unavailable(f"npm ci: {done.stderr[-2000:]}")
     building.replace(folder)
@@ -79,8 +79,8 @@ def _install(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def run(node_modules) -> Callable[..., Any]:
-    """Run a script of this folder in a separate process and return its output."""
-    # Nothing but this: libraries of before 2020 send what is for this machine to the proxy.
+    """Return a function that runs a script of this folder and returns its output."""
+    # No other variables, since old libraries would send local requests to a proxy.
     variables = {"PATH": os.environ["PATH"], "NODE_PATH": str(node_modules)}
 
     def run(script: str, **case: Any) -> Any:
@@ -99,7 +99,7 @@ def run(node_modules) -> Callable[..., Any]:
 
 
 class Sites:
-    """The sites, each started when it is first asked for."""
+    """The sites, each of which is started at its first use."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._folder, self._stack = folder, stack
@@ -116,7 +116,7 @@ class Sites:
         return self._started[name]
 
     def start(self, name: str, **variables: str) -> Site:
-        """A site with separate accounts, which runs until the last test is over."""
+        """Start a site with its own database, which runs until the end of the tests."""
         folder = self._folder / name.replace(" ", "-")
         folder.mkdir()
         shutil.copy(self._folder / "site.sqlite3", folder)
@@ -124,33 +124,33 @@ class Sites:
         return self._started[name]
 
     def get(self, name: str) -> Site | None:
-        """A site that was started, if it was."""
+        """Return the site if it was started."""
         return self._started.get(name)
 
     def waiting(self) -> str:
-        """Return the address of a pending account that has no request yet."""
+        """Return the address of a pending account that is not used yet."""
         number = next(self._numbers)
         assert number <= PENDING
         return f"pending{number:06}@example.com"
 
 
 def _break(site: Site) -> None:
-    """Take away a table that every request needs."""
+    """Remove a table that every request needs."""
     with closing(sqlite3.connect(site.folder / "site.sqlite3", timeout=DEADLINE)) as database:
         database.execute("ALTER TABLE resend_confirmation_cooldown RENAME TO gone")
 
 
 @pytest.fixture(scope="session")
 def sites(tmp_path_factory) -> Iterator[Sites]:
-    """The sites, each with a separate inbox."""
+    """The sites, each with its own inbox."""
     with ExitStack() as stack:
         yield Sites(tmp_path_factory.mktemp("sites"), stack)
 
 
 def deliveries(site: Site) -> list[tuple]:
-    """The outbox: dialect, client and address of each delivery, the first one first.
+    """Return dialect, client and address of each delivery, in order.
 
-    Before a courier looked a quiet request up, the address is what the caller typed.
+    Until a quiet request is resolved, the address is the identity of the request.
     """
     return site.rows(
         "SELECT delivery.dialect, delivery.client, COALESCE(address, delivery.identity)"
@@ -161,7 +161,7 @@ def deliveries(site: Site) -> list[tuple]:
 
 
 def inbox_of(site: Site, address: str) -> list[str]:
-    """The subjects of the messages that came to an address; the first one is waited for."""
+    """Wait for a message to an address, and return the subjects of all messages to it."""
     statement = "SELECT subject FROM inbox_message WHERE recipient = ?"
     mailbox, _, domain = address.partition("@")
     recipient = f"{mailbox}@{domain.encode('idna').decode()}"
@@ -177,7 +177,7 @@ IN_GERMAN = "Bitte bestätigen Sie Ihre E-Mail-Adresse"
 def sent_once(
     site: Site, dialect: str, address: str, client: str = "game", subject: str = SUBJECT
 ) -> Iterator[None]:
-    """Within it one delivery is asked for, and its message arrives."""
+    """Assert that exactly one delivery is created within the context, and its message arrives."""
     before = deliveries(site)
     yield
     assert deliveries(site) == [*before, (dialect, client, address)]
@@ -186,7 +186,7 @@ def sent_once(
 
 @contextmanager
 def nothing_sent(site: Site) -> Iterator[None]:
-    """Within it nothing is put into the outbox, from which every message comes."""
+    """Assert that no delivery is created within the context."""
     before = len(deliveries(site))
     yield
     assert len(deliveries(site)) == before

@@ -1,4 +1,4 @@
-"""The example site with CORS as the documentation has it: its own examples are executed."""
+"""The example site with the CORS settings of the documentation, whose examples are executed."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def documented(page: Path) -> dict[str, Any]:
-    """The CORS settings of the page, in Python."""
+    """Return the CORS settings of the page."""
     text = page.read_text(encoding="utf-8")
     said: dict[str, Any] = {}
     for block in re.findall(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE):
@@ -22,7 +22,7 @@ def documented(page: Path) -> dict[str, Any]:
 
 
 HOW_TO = documented(DOCS / "how-to" / "cors.md")
-# A reader has one vendor; this site has them all.
+# A reader uses one vendor's page; this site combines several.
 PAGES = [documented(DOCS / "dialects" / f"{name}.md") for name in environ.Env().list("CORS_PAGES")]
 
 INSTALLED_APPS = [*INSTALLED_APPS, *set(HOW_TO["INSTALLED_APPS"]) - set(INSTALLED_APPS)]

@@ -1,4 +1,4 @@
-"""The example site with clients of another choice: those that a vendor's request cannot name."""
+"""The example site with another default client, or without clients."""
 
 import environ
 from example.settings import *  # noqa: F403
@@ -8,7 +8,7 @@ env = environ.Env()
 
 
 def nobody() -> list[dict[str, object]]:
-    """The clients of a host that keeps them in a table, and has none yet."""
+    """Return no clients, as a callable with an empty table might."""
     return []
 
 

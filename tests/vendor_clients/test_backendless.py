@@ -1,4 +1,4 @@
-"""npm backendless 8, set up in each of its ways: what resendEmailConfirmation returns or throws."""
+"""npm backendless 8: resendEmailConfirmation, with each way to configure the library."""
 
 from typing import Any
 
@@ -47,13 +47,13 @@ FORMS = [
     *(address, id_and_key, options_with_address, options_with_id_and_key),
     *(instance_of_its_own, prefix, slash_at_the_end),
 ]
-#: The client is told by the host name or is the default, or it is told by id and key.
+#: The client is identified by the host, or is the default client; or by id and key.
 ROOTS = [address, id_and_key]
 
 
 @pytest.fixture
 def ask(run):
-    """Ask; what the library returned or threw."""
+    """Return a function that calls the library and returns what it returned or threw."""
 
     def ask(setup: dict[str, Any], identity: str | int, **more: str) -> Any:
         return run("backendless.cjs", library="backendless", identity=identity, **setup, **more)
@@ -62,7 +62,7 @@ def ask(run):
 
 
 def thrown(status: int, code: int, message: str) -> dict[str, Any]:
-    """The library's error, but for the seconds to wait, which pass."""
+    """Return the library's error, without the seconds to wait."""
     return {
         "thrown": {
             "kind": "ResponseError",
@@ -97,7 +97,7 @@ FAILED = thrown(500, 500, "Something went wrong.")
 
 @pytest.mark.parametrize("form", FORMS)
 def test_sent(ask, sites, form):
-    """The promise is kept with an empty string, and one message comes."""
+    """The promise resolves to an empty string, and one message is sent."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, "backendless", waiting):
         assert ask(form(site.url), waiting) == {"returned": ""}
@@ -105,7 +105,7 @@ def test_sent(ask, sites, form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_confirmed(ask, sites, form):
-    """The promise is broken with the vendor's error."""
+    """The promise rejects with the vendor's error."""
     site = sites["open"]
     with nothing_sent(site):
         assert ask(form(site.url), "confirmed@example.com") == CONFIRMED
@@ -123,7 +123,7 @@ def test_confirmed(ask, sites, form):
     ids=["plus", "capitals", "umlauts", "number"],
 )
 def test_identities(ask, sites, form, name, identity, to):
-    """An address of any kind, and a number, arrive as they were given."""
+    """All kinds of addresses, and a number, arrive unchanged."""
     site = sites[name]
     with sent_once(site, "backendless", to):
         assert ask(form(site.url), identity) == {"returned": ""}
@@ -136,7 +136,7 @@ def test_identities(ask, sites, form, name, identity, to):
     ids=["unknown", "blocked", "too long"],
 )
 def test_not_found(ask, sites, form, identity):
-    """An unknown account, a deactivated one, and an identity that cannot exist."""
+    """Unknown, deactivated and impossible identities get the same error."""
     site = sites["open"]
     with nothing_sent(site):
         assert ask(form(site.url), identity) == NOT_FOUND
@@ -144,7 +144,7 @@ def test_not_found(ask, sites, form, identity):
 
 @pytest.mark.parametrize("form", ROOTS)
 def test_cooling_down(ask, sites, form):
-    """A second request at once gets the seconds to wait, and sends no second message."""
+    """A second request is refused with the seconds to wait, and sends no message."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, "backendless", waiting):
         assert ask(form(site.url), waiting) == {"returned": ""}
@@ -155,7 +155,7 @@ def test_cooling_down(ask, sites, form):
 
 @pytest.mark.parametrize("form", ROOTS)
 def test_throttled(ask, sites, form):
-    """Too many requests from one network."""
+    """Too many requests from a network are refused with the seconds to wait."""
     site = sites["throttled"]
     ask(form(site.url), "confirmed@example.com")
     with nothing_sent(site):
@@ -166,7 +166,7 @@ def test_throttled(ask, sites, form):
 
 @pytest.mark.parametrize("form", ROOTS)
 def test_failed(ask, sites, form):
-    """The site's own fault is an error like the others."""
+    """An unexpected error of the site is thrown like the others."""
     site = sites["broken"]
     with nothing_sent(site):
         assert ask(form(site.url), sites.waiting()) == FAILED
@@ -174,21 +174,21 @@ def test_failed(ask, sites, form):
 
 @pytest.mark.parametrize(("app", "key"), [(APP, KIOSK_KEY), (APP.lower(), KEY), ("A", "B")])
 def test_unknown_client(ask, sites, app, key):
-    """An application id or a key that is not known."""
+    """An unknown application id or key is refused."""
     site = sites["open"]
     with nothing_sent(site):
         assert ask(id_and_key(site.url, app, key), sites.waiting()) == UNKNOWN_CLIENT
 
 
 def test_no_clients(ask, sites):
-    """With an address alone the client is the default one; there is none here."""
+    """Without id and key, and without a default client, the request is refused."""
     site = sites["without clients"]
     with nothing_sent(site):
         assert ask(address(site.url), sites.waiting()) == UNKNOWN_CLIENT
 
 
 def test_not_required(ask, sites):
-    """A client whose accounts need no confirmation, told by its id and key."""
+    """A client that does not require confirmation, identified by id and key, is refused."""
     site = sites["open"]
     with nothing_sent(site):
         ending = ask(id_and_key(site.url, KIOSK, KIOSK_KEY), sites.waiting())
@@ -196,7 +196,7 @@ def test_not_required(ask, sites):
 
 
 def test_not_required_by_default(ask, sites):
-    """The same, where it is the default client."""
+    """A default client that does not require confirmation is refused."""
     site = sites["not required"]
     with nothing_sent(site):
         assert ask(address(site.url), sites.waiting()) == NOT_REQUIRED
@@ -204,7 +204,7 @@ def test_not_required_by_default(ask, sites):
 
 @pytest.mark.parametrize("form", ROOTS)
 def test_stale_token(ask, sites, form):
-    """A token that the library kept from the vendor is ignored."""
+    """A stale token of the vendor is ignored."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, "backendless", waiting):
         assert ask(form(site.url), waiting, token="stale") == {"returned": ""}

@@ -1,4 +1,4 @@
-"""Pages of another origin in Chromium, where the site allows them as documented, or does not."""
+"""Cross-origin requests in Chromium, with and without the documented CORS settings."""
 
 import json
 import shutil
@@ -20,15 +20,15 @@ pytestmark = [pytest.mark.server, pytest.mark.chromium]
 
 
 class Files(SimpleHTTPRequestHandler):
-    """A client's web site: the files of a folder."""
+    """A client's web site with static files."""
 
     def log_message(self, *args):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @dataclass
 class Elsewhere:
-    """Another origin, and what it serves."""
+    """Another origin and the folder that it serves."""
 
     origin: str
     folder: Path
@@ -36,7 +36,7 @@ class Elsewhere:
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory) -> Iterator[Elsewhere]:
-    """A client's web site, on a separate port and so of another origin."""
+    """A client's web site on another port, which makes it another origin."""
     folder = tmp_path_factory.mktemp("elsewhere")
     page = "<!doctype html><link rel=icon href=data:,><title>Elsewhere</title>"
     (folder / "index.html").write_text(page)
@@ -51,7 +51,7 @@ def elsewhere(tmp_path_factory) -> Iterator[Elsewhere]:
 
 @pytest.fixture(scope="module")
 def open_site(sites: Sites, elsewhere) -> Site:
-    """The example site, which allows the other origin as the documentation says."""
+    """The example site, which allows the other origin as documented."""
     return sites.start(
         "cors",
         THROTTLE="off",
@@ -63,7 +63,7 @@ def open_site(sites: Sites, elsewhere) -> Site:
 
 @pytest.fixture(scope="module")
 def closed_site(sites: Sites) -> Site:
-    """The example site, which allows no origin."""
+    """The example site without CORS."""
     return sites["open"]
 
 
@@ -82,7 +82,7 @@ fetch(url, {method: "POST", body: body, headers: headers}).then(
 
 @pytest.fixture
 def fetch(chromium, elsewhere):
-    """Fetch from a page of the other origin; what the page was given."""
+    """Return a function that fetches from a page of the other origin and returns the result."""
     chromium.set_script_timeout(DEADLINE)
     chromium.get(elsewhere.origin)
 
@@ -102,7 +102,7 @@ KEY = "7C1A9E00-0000-4000-8000-000000000001"
 
 @dataclass(frozen=True)
 class Call:
-    """One dialect's request; ``{}`` in the path, or ``field`` in the body, is the identity."""
+    """A request to a dialect, with the identity as ``{}`` in the path or ``field`` in the body."""
 
     dialect: str
     path: str
@@ -147,7 +147,7 @@ CALLS = [
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_page_reads_success(fetch, open_site, sites, call):
-    """A page of the other origin is given the answer of success."""
+    """A page of the other origin can read a successful response."""
     waiting = sites.waiting()
     with sent_once(open_site, call.dialect, waiting):
         assert call.by(fetch, open_site, waiting) == {
@@ -184,7 +184,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("call", "error"), [*zip(CALLS, ERRORS, strict=True)], ids=map(str, CALLS))
 def test_page_reads_error(fetch, open_site, call, error):
-    """A page of the other origin is given the vendor's error."""
+    """A page of the other origin can read the vendor's error."""
     status, body = error
     with nothing_sent(open_site):
         ending = call.by(fetch, open_site, "confirmed@example.com")
@@ -192,7 +192,7 @@ def test_page_reads_error(fetch, open_site, call, error):
 
 
 def test_page_reads_quiet_answer(fetch, open_site):
-    """The same for the dialect that has one answer for all accounts."""
+    """A page of the other origin can read the response of the quiet dialect."""
     data = {"email": "nobody@example.com"}
     assert fetch(open_site, "/accounts/resend-confirmation", data) == {
         "status": 200,
@@ -204,8 +204,8 @@ def test_page_reads_quiet_answer(fetch, open_site):
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_page_reads_when_to_come_back(fetch, open_site, sites, call):
-    """The header that says how long to wait can be read too."""
+def test_page_reads_retry_after(fetch, open_site, sites, call):
+    """A page of the other origin can read the header Retry-After."""
     waiting = sites.waiting()
     call.by(fetch, open_site, waiting)
     ending = call.by(fetch, open_site, waiting)
@@ -215,12 +215,12 @@ def test_page_reads_when_to_come_back(fetch, open_site, sites, call):
 
 @pytest.mark.parametrize("target", ["/confirm/", "/admin/login/", "/inbox/"])
 def test_other_pages_stay_closed(fetch, open_site, target):
-    """The dialects are allowed, and nothing else of the site."""
+    """Only the dialects allow the other origin, not the rest of the site."""
     assert fetch(open_site, target) == {"refused": "TypeError"}
 
 
 def test_other_origins_stay_closed(chromium, fetch, open_site, elsewhere):
-    """One origin is allowed: the same server under another name is refused."""
+    """A third origin is refused, even with the same server."""
     chromium.get(elsewhere.origin.replace("127.0.0.1", "localhost"))
     with nothing_sent(open_site):
         ending = CALLS[0].by(fetch, open_site, "nobody@example.com")
@@ -229,7 +229,7 @@ def test_other_origins_stay_closed(chromium, fetch, open_site, elsewhere):
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_without_cors_the_page_is_refused(fetch, closed_site, call):
-    """Without django-cors-headers the page is given nothing, and the code above could not pass."""
+    """Without CORS the browser refuses the response."""
     with nothing_sent(closed_site):
         ending = call.by(fetch, closed_site, "nobody@example.net")
     assert ending == {"refused": "TypeError"}
@@ -258,7 +258,7 @@ WITH_STALE_TOKEN = {"Content-Type": "application/json", "Authorization": "Bearer
     ],
 )
 def test_page_asks_with_credentials(chromium, elsewhere, sites, page, path, field, headers):
-    """With the settings of one dialect's page alone, cookies and stale tokens are ignored."""
+    """With the settings of a dialect's page credentials are allowed and ignored."""
     name = f"cors of {page}"
     site = sites.get(name) or sites.start(
         name,
@@ -277,7 +277,7 @@ def test_page_asks_with_credentials(chromium, elsewhere, sites, page, path, fiel
     assert len(inbox_of(site, waiting)) == 1
 
 
-# The vendors' own bundles, as a page loads them
+# The vendors' bundles, loaded in a page
 
 LOAD = """
 const [address, done] = arguments;
@@ -305,7 +305,7 @@ new XsollaLogin.Api(config).resendEmail(username).then(
 
 @pytest.fixture
 def load(chromium, elsewhere, node_modules):
-    """Load a package's bundle into a page of the other origin."""
+    """Return a function that loads a package's bundle in a page of the other origin."""
     chromium.set_script_timeout(DEADLINE)
     chromium.get(elsewhere.origin)
 
@@ -320,7 +320,7 @@ def load(chromium, elsewhere, node_modules):
 @pytest.mark.node
 @pytest.mark.parametrize("form", ["address", "id and key"])
 def test_backendless_in_a_page(chromium, load, open_site, sites, form):
-    """npm backendless in a page of the other origin."""
+    """npm backendless works in a page of the other origin."""
     waiting, url = sites.waiting(), open_site.url
     init = [url] if form == "address" else [{"serverURL": url, "appId": APP, "apiKey": KEY}]
     load("backendless/dist/backendless.min.js")
@@ -352,7 +352,7 @@ def test_backendless_in_a_page(chromium, load, open_site, sites, form):
     ],
 )
 def test_xsolla_in_a_page(chromium, load, open_site, sites, dialect, more):
-    """npm @xsolla/login-sdk in a page of the other origin: it asks with credentials."""
+    """npm @xsolla/login-sdk works in a page of the other origin; it sends credentials."""
     project = "40db2ea4-5d42-11e6-a3ff-005056a0e04a"
     config = {"apiUrl": f"{open_site.url}/api", "projectId": project, **more}
     waiting = sites.waiting()

@@ -12,7 +12,7 @@ LOCK = json.loads((HERE / "package-lock.json").read_text())
 
 
 def test_lock():
-    """The lock file is that of package.json, and leaves it to npm where packages come from."""
+    """The lock file matches package.json, and has hashes but no URLs."""
     packages = LOCK["packages"]
     assert packages[""]["dependencies"] == PACKAGE["dependencies"]
     assert len(packages) > 100
@@ -31,7 +31,7 @@ def test_lock():
     ],
 )
 def test_documented(page, name):
-    """The vendor's page says which version was run."""
+    """The vendor's page names the tested version."""
     package, _, version = PACKAGE["dependencies"][name].removeprefix("npm:").rpartition("@")
     text = (DIALECTS / f"{page}.md").read_text(encoding="utf-8")
     assert f"| npm `{package or name}` {version} " in text

@@ -1,4 +1,4 @@
-"""npm strapi-sdk-js, for each of Strapi's generations: what sendEmailConfirmation does."""
+"""npm strapi-sdk-js, for each of Strapi's generations: sendEmailConfirmation."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from .conftest import deliveries, nothing_sent, sent_once
 
 pytestmark = [pytest.mark.server, pytest.mark.node]
 
-#: The package's major version, as it is called in package.json, and the dialect that it speaks.
+#: The package's name in package.json, and its dialect.
 V3 = ("strapi-sdk-js-1", "strapi")
 V4 = ("strapi-sdk-js-2", "strapi-v4")
 V4_LATEST = ("strapi-sdk-js", "strapi-v4")
@@ -20,7 +20,7 @@ LATER = [V4, V4_LATEST]
 
 @pytest.fixture
 def ask(run):
-    """Ask; what the library returned or threw."""
+    """Return a function that calls the library and returns what it returned or threw."""
 
     def ask(library: str, site, email: Any, **more: str) -> Any:
         options = {"url": site.url}
@@ -30,7 +30,7 @@ def ask(run):
 
 
 def v3(status: int, message: str, reason: str) -> dict[str, Any]:
-    """The error of version 1: a message taken from the answer, and the answer."""
+    """Return the error of version 1: a message from the response, and the response."""
     return {
         "thrown": {
             "status": status,
@@ -46,14 +46,14 @@ def v3(status: int, message: str, reason: str) -> dict[str, Any]:
 
 
 def v4(status: int, name: str, message: str, **details: Any) -> dict[str, Any]:
-    """The error of versions 2 and 3: the unchanged answer."""
+    """Return the error of versions 2 and 3: the unchanged response."""
     error = {"status": status, "name": name, "message": message, **details}
     return {"thrown": {"data": None, "error": error}}
 
 
 @pytest.mark.parametrize(("library", "dialect"), ALL)
 def test_sent(ask, sites, library, dialect):
-    """The promise is kept with the vendor's answer, and one message comes."""
+    """The promise resolves to the vendor's response, and one message is sent."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, dialect, waiting):
         assert ask(library, site, waiting) == {"returned": {"email": waiting, "sent": True}}
@@ -61,7 +61,7 @@ def test_sent(ask, sites, library, dialect):
 
 @pytest.mark.parametrize(("library", "dialect"), ALL)
 def test_stale_token(ask, sites, library, dialect):
-    """A token that the library kept from the vendor is ignored."""
+    """A stale token of the vendor is ignored."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, dialect, waiting):
         ending = ask(library, site, waiting, token="stale")
@@ -90,7 +90,7 @@ def test_refused_by_v3(ask, sites, email, ending):
 
 
 def invalid(message: str, **value: Any) -> dict[str, Any]:
-    """A ValidationError, whose details say what was wrong with which field."""
+    """Return a ValidationError with details."""
     entry = {"path": ["email"], "message": message, "name": "ValidationError", **value}
     return v4(400, "ValidationError", message, details={"errors": [entry]})
 
@@ -126,7 +126,7 @@ def test_refused_by_v4(ask, sites, library, dialect, email, ending):
     [("strapi-sdk-js-2", "nobody@example.org"), ("strapi-sdk-js", "nobody@example.net")],
 )
 def test_unknown_is_quiet_in_v4(ask, sites, library, nobody):
-    """Strapi 4 and 5 say nothing about who has no account: the request is put aside unsent."""
+    """Strapi 4 and 5 conceal that there is no account: the request is stored and ignored."""
     site = sites["open"]
     before = len(deliveries(site))
     assert ask(library, site, nobody) == {"returned": {"email": nobody, "sent": True}}
@@ -143,7 +143,7 @@ TOO_OFTEN = [(*V3, V3_TOO_OFTEN), (*V4, V4_TOO_OFTEN), (*V4_LATEST, V4_TOO_OFTEN
 
 @pytest.mark.parametrize(("library", "dialect", "ending"), TOO_OFTEN)
 def test_cooling_down(ask, sites, library, dialect, ending):
-    """Asked again at once: it is thrown, and there is still one message."""
+    """A second request at once is refused, and sends no message."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, dialect, waiting):
         assert ask(library, site, waiting) == {"returned": {"email": waiting, "sent": True}}
@@ -152,7 +152,7 @@ def test_cooling_down(ask, sites, library, dialect, ending):
 
 @pytest.mark.parametrize(("library", "dialect", "ending"), TOO_OFTEN)
 def test_throttled(ask, sites, library, dialect, ending):
-    """Too many requests from one network."""
+    """Too many requests from a network are refused."""
     site = sites["throttled"]
     ask(library, site, "confirmed@example.com")
     with nothing_sent(site):
@@ -172,7 +172,7 @@ V4_FORBIDDEN = v4(403, "ForbiddenError", "Forbidden", details={})
     ],
 )
 def test_forbidden(ask, sites, name, library, ending):
-    """A site that confirms nothing, and one without clients."""
+    """A site without clients, or that does not require confirmation, refuses the request."""
     site = sites[name]
     with nothing_sent(site):
         assert ask(library, site, sites.waiting()) == ending
@@ -190,7 +190,7 @@ V4_FAILED = v4(500, "InternalServerError", "Internal Server Error")
     ],
 )
 def test_failed(ask, sites, library, ending):
-    """The site's own fault is thrown like the others."""
+    """An unexpected error of the site is thrown like the others."""
     site = sites["broken"]
     with nothing_sent(site):
         assert ask(library, site, sites.waiting()) == ending

@@ -1,4 +1,4 @@
-"""npm @xsolla/login-sdk 0.95, in both of its modes: what Api.resendEmail returns or throws."""
+"""npm @xsolla/login-sdk 0.95, in both of its modes: Api.resendEmail."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ def jwt(url: str, **more: str) -> dict[str, Any]:
 
 
 def oauth2(url: str, **more: str | int) -> dict[str, Any]:
-    """The library speaks OAuth 2.0 only where all four are set; it sends the project along."""
+    """Return a configuration for OAuth 2.0, which the library only uses with all four keys."""
     return {
         "apiUrl": f"{url}/api",
         "projectId": GAME,
@@ -38,7 +38,7 @@ DIALECTS = {jwt: "xsolla-jwt", oauth2: "xsolla-oauth2"}
 
 @pytest.fixture
 def ask(run):
-    """Ask; what the library returned or threw, in the mode that it is meant to be in."""
+    """Return a function that calls the library and returns what it returned or threw."""
 
     def ask(mode: Mode, config: dict[str, Any], username: str) -> Any:
         ending = run("xsolla.cjs", config=config, username=username)
@@ -49,13 +49,13 @@ def ask(run):
 
 
 def thrown(code: str) -> dict[str, Any]:
-    """The library's APIError: all that it keeps of an answer is the code, as a string."""
+    """Return the library's APIError, which only has the response's code, as a string."""
     return {"thrown": {"ofTheApi": True, "code": code, "message": code}}
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_sent(ask, sites, mode):
-    """The promise is kept with an empty string, and one message comes."""
+    """The promise resolves to an empty string, and one message is sent."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, DIALECTS[mode], waiting):
         assert ask(mode, mode(site.url), waiting) == {"returned": ""}
@@ -63,7 +63,7 @@ def test_sent(ask, sites, mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_user_name(ask, sites, mode):
-    """A user name does as well as an address."""
+    """A user name works as well as an address."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, DIALECTS[mode], waiting):
         assert ask(mode, mode(site.url), waiting.partition("@")[0]) == {"returned": ""}
@@ -100,7 +100,7 @@ def test_user_name(ask, sites, mode):
     ids=["jwt", "oauth2"],
 )
 def test_sent_with_all_options(ask, sites, mode, subject, more):
-    """All other inputs of the library are accepted, the locale too, or ignored."""
+    """All options of the library are used, such as the locale, or ignored."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, DIALECTS[mode], waiting, client="arcade", subject=subject):
         assert ask(mode, mode(site.url, **more), waiting) == {"returned": ""}
@@ -120,7 +120,7 @@ def test_sent_with_all_options(ask, sites, mode, subject, more):
     ids=["unknown", "confirmed", "blocked", "empty", "too long", "too large"],
 )
 def test_refused(ask, sites, mode, username, code):
-    """The vendor's code is thrown."""
+    """The error has the vendor's code."""
     site = sites["open"]
     with nothing_sent(site):
         assert ask(mode, mode(site.url), username) == thrown(code)
@@ -147,7 +147,7 @@ def test_refused(ask, sites, mode, username, code):
     ],
 )
 def test_refused_for_its_options(ask, sites, mode, more, code):
-    """The vendor's code for what the application was set up with."""
+    """For wrong options the error has the vendor's code."""
     site = sites["open"]
     with nothing_sent(site):
         assert ask(mode, mode(site.url, **more), sites.waiting()) == thrown(code)
@@ -155,7 +155,7 @@ def test_refused_for_its_options(ask, sites, mode, more, code):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_cooling_down(ask, sites, mode):
-    """Asked again at once: the code is thrown, and there is still one message."""
+    """A second request at once is refused, and sends no message."""
     site, waiting = sites["open"], sites.waiting()
     with sent_once(site, DIALECTS[mode], waiting):
         assert ask(mode, mode(site.url), waiting) == {"returned": ""}
@@ -164,7 +164,7 @@ def test_cooling_down(ask, sites, mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_throttled(ask, sites, mode):
-    """Too many requests from one network."""
+    """Too many requests from a network are refused."""
     site = sites["throttled"]
     ask(mode, mode(site.url), "confirmed@example.com")
     with nothing_sent(site):
@@ -173,7 +173,7 @@ def test_throttled(ask, sites, mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_failed(ask, sites, mode):
-    """The site's own fault is a code like the others."""
+    """An unexpected error of the site is thrown like the others."""
     site = sites["broken"]
     with nothing_sent(site):
         assert ask(mode, mode(site.url), sites.waiting()) == thrown("004-001")

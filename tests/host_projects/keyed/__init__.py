@@ -1,1 +1,1 @@
-"""An app with users whose key is a UUID."""
+"""An app whose users have a UUID as the primary key."""

@@ -1,4 +1,4 @@
-"""Users whose primary key is a UUID."""
+"""Users with a UUID as the primary key."""
 
 import uuid
 
@@ -7,6 +7,6 @@ from django.db import models
 
 
 class Member(AbstractUser):
-    """Django's user under another kind of key."""
+    """Django's user with another primary key."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

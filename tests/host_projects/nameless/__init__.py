@@ -1,1 +1,1 @@
-"""An app with users who have no user name."""
+"""An app whose users have no user name."""

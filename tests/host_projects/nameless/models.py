@@ -7,10 +7,10 @@ from django.db import models
 
 
 class PlayerManager(BaseUserManager["Player"]):
-    """Makes players of an address."""
+    """Creates players by their address."""
 
     def create_superuser(self, email: str, password: str, **more: Any) -> "Player":
-        """A player who may do everything."""
+        """Create a superuser."""
         player = self.model(email=email, is_staff=True, is_superuser=True, **more)
         player.set_password(password)
         player.save(using=self._db)

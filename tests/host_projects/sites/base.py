@@ -1,4 +1,4 @@
-"""The test site in a separate process: its test databases differ from the other one's."""
+"""The test site in a separate process, with its own test databases."""
 
 from tests.settings import *  # noqa: F403
 from tests.settings import DATABASE, DATABASES

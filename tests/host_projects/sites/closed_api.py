@@ -1,4 +1,4 @@
-"""A host whose own API denies access, and which sets every other default for all of its views."""
+"""A host whose DRF settings deny access and change all other defaults of views."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A host whose users have UUIDs for keys."""
+"""A host whose users have a UUID as the primary key."""
 
 from tests.host_projects.sites.base import *  # noqa: F403
 from tests.settings import INSTALLED_APPS

@@ -1,4 +1,4 @@
-"""A host without time zones, whose clocks are hours from UTC and are put back in autumn."""
+"""A host with USE_TZ = False, in a time zone with daylight saving time."""
 
 from tests.host_projects.sites.base import *  # noqa: F403
 

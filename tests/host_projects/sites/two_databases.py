@@ -1,4 +1,4 @@
-"""A host that keeps users in a separate database with a replica to read from."""
+"""A host that stores users in a separate database with a replica for reading."""
 
 import os
 import tempfile
