@@ -29,7 +29,7 @@ from resend_confirmation.outcomes import Outcome, Refusal
 class AcmeQuery(serializers.Serializer):
     """The inputs in the query."""
 
-    realm = StrictCharField(source="client")  # their word, our word
+    realm = StrictCharField(source="client")  # the vendor's name, this package's name
 
 
 class AcmeBody(serializers.Serializer):
@@ -90,15 +90,15 @@ class AcmeResend(ResendView):
     )
 
     def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
-        """By the realm in the query."""
+        """Find the client by the realm in the query."""
         return clients.by_id(self.dialect, values["client"])
 
     def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
-        """The row's text is the state."""
+        """Return the row's text as the state."""
         return {"state": answer.message}
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """A list with one problem."""
+        """Return a list with one problem."""
         return {"errors": [{"id": answer.code, "title": answer.message}]}
 
 

@@ -1,4 +1,4 @@
-"""ResendConfirmationCode: POST / with the operation's name in a header, as Amazon Cognito has it.
+"""ResendConfirmationCode: POST / with the operation's name in a header, as in Amazon Cognito.
 
 https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ResendConfirmationCode.html
 """
@@ -26,7 +26,7 @@ from resend_confirmation.outcomes import Outcome, Refusal
 TARGET = "AWSCognitoIdentityProviderService.ResendConfirmationCode"
 LIMIT = Answer(400, "LimitExceededException", "Attempt limit exceeded, please try after some time.")
 BAD_PARAMETER = Answer(400, "InvalidParameterException", "1 validation error detected.")
-BAD_JSON = Answer(400, "SerializationException", "The body is no JSON object.")
+BAD_JSON = Answer(400, "SerializationException", "The body is not a JSON object.")
 
 
 class TargetedHeaders(serializers.Serializer[Any]):
@@ -43,7 +43,7 @@ class TargetedBody(serializers.Serializer[Any]):
 
 
 class TargetedDetails(serializers.Serializer[Any]):
-    """The address that the message went to."""
+    """The address to which the message is sent."""
 
     AttributeName = serializers.CharField()
     DeliveryMedium = serializers.CharField()
@@ -60,7 +60,7 @@ class TargetedError(serializers.Serializer[Any]):
     """The envelope of errors, whose first key is not a Python identifier."""
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """The type of the error and its text."""
+        """Return the fields for the type of the error and its text."""
         return {"__type": serializers.CharField(), "message": serializers.CharField()}
 
 
@@ -102,11 +102,11 @@ class TargetedResend(ResendView):
     )
 
     def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
-        """By the id in the body."""
+        """Find the client by the id in the body."""
         return clients.by_id(self.dialect, values["client"])
 
     def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
-        """Mask the typed text: the account's address would reveal that there is one."""
+        """Return the masked identity; the account's address would reveal that it exists."""
         name, _, domain = result.identity.partition("@")
         return {
             "CodeDeliveryDetails": {
@@ -117,7 +117,7 @@ class TargetedResend(ResendView):
         }
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """The type and the text."""
+        """Return the type and the text."""
         return {"__type": answer.code, "message": answer.message}
 
 

@@ -1,4 +1,4 @@
-"""Acme Login, by the contract of dialects and beyond it."""
+"""Tests of Acme Login: the contract of dialects, and a rule of its own."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ CLIENTS: list[dict[str, Any]] = [
 
 
 def request_for(identity, client="game"):
-    """A good request."""
+    """Return a valid request."""
     query = urlencode({"realm": REALMS[client]})
     body = json.dumps({"login": identity}).encode()
     return Request(path="/v1/accounts/resend", query=query, body=body)
@@ -44,7 +44,7 @@ CASE = Case(
         Outcome.BLOCKED: expected(
             403, b'{"errors":[{"id":"blocked","title":"Account is blocked"}]}'
         ),
-        # 15 of the 60 seconds have passed; of the throttle's minute 37 are left.
+        # After 15 seconds of a cooldown of 60, and after 23 of the throttle's minute.
         Outcome.COOLING_DOWN: expected(429, WAIT, {"Retry-After": "45"}),
         Refusal.THROTTLED: expected(429, WAIT, {"Retry-After": "37"}),
         Refusal.INVALID: INPUT,
@@ -88,13 +88,13 @@ CASE = Case(
 
 
 class TestAcme(DialectContract):
-    """Acme Login keeps the contract."""
+    """Acme Login passes the contract."""
 
     cases = [CASE]
 
 
 def test_realm_is_needed(client):
-    """Without a realm the input is not valid, for every identity."""
+    """Without a realm the input is not valid."""
     body = json.dumps({"login": ADDRESS})
     answer = client.post("/v1/accounts/resend", body, content_type="application/json")
     assert answer.status_code == 422

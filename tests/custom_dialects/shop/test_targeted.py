@@ -50,7 +50,7 @@ BAD_PARAMETER = answers(
     400, b'{"__type":"InvalidParameterException","message":"1 validation error detected."}'
 )
 BAD_JSON = answers(
-    400, b'{"__type":"SerializationException","message":"The body is no JSON object."}'
+    400, b'{"__type":"SerializationException","message":"The body is not a JSON object."}'
 )
 UNKNOWN_OPERATION = b'{"__type":"UnknownOperationException","message":""}'
 CASE = Case(

@@ -109,18 +109,18 @@ class VersionedProblem(serializers.Serializer[Any]):
 
 
 class VersionedSecond(VersionedFirst):
-    """The same, with the second envelopes."""
+    """The dialect with the second envelopes."""
 
     success_class = VersionedSecondSuccess
     error_class = VersionedProblem
     error_media_type = "application/problem+json"
 
     def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
-        """The result."""
+        """Return the result."""
         return {"data": {"status": answer.message}}
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """A problem."""
+        """Return a problem."""
         return {
             "type": f"https://vendor.example/problems/{answer.code}",
             "title": answer.message,
