@@ -1,4 +1,4 @@
-"""The test site's URLs and the webhooks of anymail."""
+"""The test site's URLs and the webhooks of django-anymail."""
 
 from django.urls import include, path
 

@@ -1,7 +1,8 @@
-"""The package's catalogues: what belongs into them, and ``python -m tests.catalogues`` renews them.
+"""Collect the texts for translation; ``python -m tests.catalogues`` updates the catalogues.
 
-It adds what was marked since to each ``django.po``, with an empty translation, drops what is gone,
-and compiles each ``django.mo``. Babel does what gettext's programs would, without their dates.
+The command adds newly marked texts to each ``django.po``, with an empty translation, removes texts
+that no longer exist, and compiles each ``django.mo``. It uses Babel instead of gettext's programs,
+which would add dates.
 """
 
 import io
@@ -17,7 +18,7 @@ import resend_confirmation
 
 PACKAGE = Path(resend_confirmation.__file__).parent
 
-#: Django's names for a catalogue's folder, and how the language counts.
+#: The name of each catalogue's folder, and the plural forms of its language.
 PLURALS = {
     "de": "nplurals=2; plural=(n != 1);",
     "es": "nplurals=2; plural=(n != 1);",
@@ -25,7 +26,7 @@ PLURALS = {
     "pt_BR": "nplurals=2; plural=(n > 1);",
 }
 
-#: The names by which Django's own extraction knows a marked text; ``1c`` is a context.
+#: The functions that mark a text, as in Django's ``makemessages``; ``1c`` is a context.
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
     "gettext_noop": None,
@@ -39,11 +40,11 @@ HEAD = "# Fill in what is empty, and run ``python -m tests.catalogues`` before a
 
 
 class Fixed(Catalog):
-    """Return a catalogue whose header does not change by itself: no date and no name."""
+    """A catalogue with a constant header, without dates and names."""
 
     @property  # type: ignore[misc]
     def mime_headers(self) -> list[tuple[str, str]]:
-        """The header, in the order in which it is written."""
+        """The header's lines, in the order in which they are written."""
         return [
             ("Project-Id-Version", "django-resend-confirmation"),
             ("Language", str(self.locale)),
@@ -55,23 +56,23 @@ class Fixed(Catalog):
 
     @property
     def num_plurals(self) -> int:
-        """The number of forms in ``PLURALS``; Babel's number counts compact millions too."""
+        """The number of forms in ``PLURALS``; Babel's has one more for compact millions."""
         return int(PLURALS[str(self.locale)].removeprefix("nplurals=")[0])
 
 
 def folder(locale: str) -> Path:
-    """Return the paths of the two files of a catalogue."""
+    """Return the folder with the two files of a catalogue."""
     return PACKAGE / "locale" / locale / "LC_MESSAGES"
 
 
 def marked() -> Catalog:
-    """Every text of the package that is marked for translation, in the order of its files."""
+    """Return all marked texts of the package, in the order of its files."""
     found = Catalog()
     for path in sorted(PACKAGE.rglob("*")):
         if path.suffix == ".py":
             method, text = "python", path.read_text("utf-8")
         elif "templates" in path.relative_to(PACKAGE).parts and path.is_file():
-            # Django's own step before gettext, which makes something like JavaScript of a template.
+            # Like ``makemessages``: the result for a template resembles JavaScript.
             method, text = "javascript", templatize(path.read_text("utf-8"))
         else:
             continue
@@ -84,13 +85,13 @@ def marked() -> Catalog:
 
 
 def read(path: Path, locale: str) -> Catalog:
-    """The catalogue in a ``.po`` file."""
+    """Return the catalogue in a ``.po`` file."""
     with path.open("rb") as file:
         return read_po(file, locale=locale)
 
 
 def renew(locale: str) -> None:
-    """Bring a catalogue up to date with the marked texts, and compile it."""
+    """Update a catalogue from the marked texts, and compile it."""
     place = folder(locale)
     path = place / "django.po"
     known = read(path, locale) if path.exists() else Catalog(locale)
@@ -112,7 +113,7 @@ def renew(locale: str) -> None:
 
 
 def main() -> None:
-    """Renew them all."""
+    """Update all catalogues."""
     for locale in PLURALS:
         renew(locale)
 

@@ -1,4 +1,4 @@
-"""The example site in a separate process, on a socket and a database for one test."""
+"""Run the example site in a separate process, with a port and a database for one test."""
 
 import http.client
 import os
@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Warnings are errors here too.
-# Django's own server leaves its listening socket to the garbage collector when it ends.
+#: Warnings are errors in these processes too, except one: Django's development server does not
+#: close its listening socket when it ends.
 WARNINGS = ["-W", "error", "-W", "ignore::ResourceWarning"]
 COMMAND = [sys.executable, *WARNINGS, str(ROOT / "example_project" / "manage.py")]
-#: Seconds for anything to happen, on a machine that is busy with something else.
+#: The longest wait in seconds; it is long enough for a busy machine.
 DEADLINE = 60.0
-#: The environment of the example site; each test sets all of it.
+#: The environment variables of the example site; those of the test run are not passed on.
 VARIABLES = {
     *("ALLOWED_HOSTS", "BASE_URL", "CACHE_URL", "CARRIER", "CELERY_BROKER_URL", "COOLDOWN"),
     *("DATABASE_URL", "DEBUG", "EMAIL_URL", "QUIET", "SECRET_KEY", "SEND_DEADLINE"),
@@ -35,13 +35,13 @@ STATE_OF = (
 
 
 def wait_for(look, what: str):
-    """Return the first true value of ``look``; fail if there is none in time."""
+    """Call ``look`` until it returns a true value, and return that; fail after ``DEADLINE``."""
     until = time.monotonic() + DEADLINE
     while time.monotonic() < until:
         if found := look():
             return found
         time.sleep(0.05)
-    return pytest.fail(f"waited in vain for {what}")
+    return pytest.fail(f"timed out waiting for {what}")
 
 
 def free_port() -> int:
@@ -50,7 +50,7 @@ def free_port() -> int:
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Return the environment of a command of the example site: a separate database."""
+    """Return the environment for a command of the example site, with a separate database."""
     kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return kept | {
         "DATABASE_URL": f"sqlite:///{folder / 'site.sqlite3'}",
@@ -62,7 +62,7 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
 
 
 def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    """A command of the example site, to its end."""
+    """Run a command of the example site and return the finished process."""
     return subprocess.run(
         [*COMMAND, *arguments],
         env=environment(folder, **variables),
@@ -75,7 +75,7 @@ def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.Comple
 
 @dataclass
 class Reply:
-    """The bytes received over the socket."""
+    """A response, as received over the socket."""
 
     status: int
     headers: Mapping[str, str]
@@ -88,7 +88,7 @@ class Reply:
 
 @dataclass
 class Site:
-    """A running demonstration."""
+    """A running example site."""
 
     folder: Path
     port: int
@@ -113,12 +113,12 @@ class Site:
         return self.ask("GET", target)
 
     def rows(self, statement: str, *values: str) -> list[tuple]:
-        """Return the rows that a statement finds in the database's file, bypassing the site."""
+        """Return the result of an SQL statement, read directly from the database's file."""
         with closing(sqlite3.connect(self.folder / "site.sqlite3", timeout=DEADLINE)) as database:
             return database.execute(statement, values).fetchall()
 
     def state_of(self, address: str):
-        """The state of an account's confirmation."""
+        """Return the state of an account's confirmation."""
         return self.rows(STATE_OF, address)[0][0]
 
     def is_up(self) -> bool:
@@ -135,7 +135,7 @@ class Site:
 
 @contextmanager
 def running(folder: Path, **variables: str) -> Iterator[Site]:
-    """``manage.py demo`` on a free port, up and answering."""
+    """Run ``manage.py demo`` on a free port, and wait until it responds."""
     port = free_port()
     command = [*COMMAND, "demo", f"127.0.0.1:{port}"]
     with (

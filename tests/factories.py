@@ -1,4 +1,4 @@
-"""Accounts as a host has them, with the confirmation that sign-up would have started."""
+"""Factories for accounts and for the confirmations that a sign-up starts."""
 
 from django.contrib.auth import get_user_model
 from factory.declarations import LazyAttribute, Sequence
@@ -11,14 +11,14 @@ from resend_confirmation.models import Delivery
 
 
 def address_of(text: str) -> Address:
-    """The address that ``text`` is."""
+    """Parse an address that must be valid."""
     address = Address.parse(text)
     assert address is not None
     return address
 
 
 class UserFactory(DjangoModelFactory):
-    """A user without a request to confirm."""
+    """A user without a confirmation."""
 
     class Meta:
         model = get_user_model()
@@ -28,13 +28,13 @@ class UserFactory(DjangoModelFactory):
 
     @classmethod
     def _adjust_kwargs(cls, **kwargs):
-        """Without a user name where the host's users have none."""
+        """Omit the user name if the user model does not have one."""
         has_one = any(field.name == "username" for field in get_user_model()._meta.get_fields())
         return kwargs if has_one else {n: value for n, value in kwargs.items() if n != "username"}
 
 
 class PendingFactory(UserFactory):
-    """A user who waits for a confirmation; nothing was sent yet, no cooldown runs."""
+    """A user with a pending confirmation; no message was sent, and there is no cooldown."""
 
     class Meta:
         model = get_user_model()
@@ -42,11 +42,11 @@ class PendingFactory(UserFactory):
 
     @post_generation
     def confirmation(self, create, extracted, **kwargs):
-        """Start without sending."""
+        """Start the confirmation without sending a message."""
         start(self, send=False)
 
 
 def queued(user, **given):
-    """A delivery for ``user`` that is due."""
+    """Start a confirmation for ``user`` and return its delivery, which is due."""
     start(user, **given)
     return Delivery.objects.latest("pk")

@@ -1,4 +1,4 @@
-"""Mail backends that fail as a test lays it out, for any Django."""
+"""E-mail backends that fail as a test specifies, for all versions of Django."""
 
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
 class ScriptedBackend(locmem.EmailBackend):
-    """Keeps messages in memory, after raising what the test laid out for it."""
+    """Raise the exceptions in ``script``, one per call, and otherwise keep messages in memory."""
 
     script: ClassVar[list[BaseException | None]] = []
     seen: ClassVar[list[Any]] = []
@@ -26,19 +26,19 @@ class ScriptedBackend(locmem.EmailBackend):
 
 
 class LosingBackend(locmem.EmailBackend):
-    """Says that it took nothing, which may be true or not."""
+    """Report that no message was accepted, which may be true or not."""
 
     def send_messages(self, messages):
         return 0
 
 
 class KilledError(BaseException):
-    """An exception that ends a process in the middle of sending."""
+    """Simulates the end of a process during a send."""
 
 
 @contextmanager
 def killed():
-    """Couriers that are killed once the backend has answered, before they can write it down."""
+    """Kill couriers after the backend returns, before they can store the result."""
     send = Connection.send
 
     def send_and_die(*args, **kwargs):
@@ -50,7 +50,7 @@ def killed():
 
 
 def through(settings, backend, **options):
-    """Send through ``backend``, on any Django."""
+    """Configure ``backend`` as the e-mail backend, for all versions of Django."""
     if django.VERSION >= (6, 1):
         settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": options}}
         return

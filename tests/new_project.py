@@ -1,4 +1,4 @@
-"""A site as ``startproject`` makes it, with blocks of the documentation put in by their letter."""
+"""Create a site with ``startproject`` and add code from the documentation, unchanged."""
 
 import os
 import subprocess
@@ -7,19 +7,19 @@ from pathlib import Path
 
 import resend_confirmation
 
-#: Long enough for every check of Django's and ours.
+#: Long enough for all checks of Django and of this package.
 SECRET_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"
 
 
 class NewProject:
-    """The project ``shop`` in a folder, which knows nothing of the tests' own settings."""
+    """The project ``shop`` in a folder, independent of the tests' settings."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.run("-m", "django", "startproject", "shop", ".")
 
     def append(self, name: str, *blocks: str) -> None:
-        """Put ``blocks`` at the end of a module; lists of apps add to those that are there."""
+        """Append ``blocks`` to a module; lists of apps are added to the existing list."""
         with (self.folder / "shop" / name).open("a") as file:
             for block in blocks:
                 file.write("\n" + block.replace("INSTALLED_APPS = [\n", "INSTALLED_APPS += [\n"))
@@ -31,7 +31,7 @@ class NewProject:
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Python in the project's folder and return the finished process."""
         env = {name: v for name, v in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-        # The package that is tested, be it installed or not.
+        # Import the package under test, even if it is not installed.
         env["PYTHONPATH"] = str(Path(resend_confirmation.__file__).parents[1])
         env["SECRET_KEY"] = SECRET_KEY
         return subprocess.run(
@@ -51,5 +51,5 @@ class NewProject:
         return done.stdout + done.stderr
 
     def manage(self, *arguments: str) -> str:
-        """The same of ``manage.py``."""
+        """Run a command of ``manage.py`` and return its stdout and stderr; it must exit with 0."""
         return self.run("manage.py", *arguments)

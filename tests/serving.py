@@ -1,4 +1,4 @@
-"""WSGI servers' part: passing a request to the site's application, byte by byte."""
+"""Act as a WSGI server: pass a request to the site's application, byte for byte."""
 
 import io
 from typing import Any

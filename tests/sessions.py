@@ -1,6 +1,6 @@
-"""A middleware that reports access to the session: the answer then carries a cookie."""
+"""A middleware that reports access to the session: it adds a cookie to the response."""
 
-#: A host's middlewares, including the one that reports access, and a choice of languages.
+#: The middlewares of a typical site, including ``LocaleMiddleware``, and the one defined here.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -13,7 +13,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
-#: The headers that these middlewares add to every answer that does not set them.
+#: The headers that these middlewares add to every response that does not set them.
 OF_THE_HOST = {
     "Content-Language": "en",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -23,7 +23,7 @@ OF_THE_HOST = {
 
 
 def tell_on_touching(get_response):
-    """Set a cookie when anything read the session or wrote to it."""
+    """Set a cookie if the session was read or changed."""
 
     def middleware(request):
         response = get_response(request)

@@ -1,4 +1,4 @@
-"""The test site: every dialect mounted as the example site mounts it, on the chosen database."""
+"""Settings of the test site: all dialects, on the database that ``TEST_DATABASE`` selects."""
 
 import os
 import tempfile
@@ -28,7 +28,7 @@ USE_TZ = True
 ROOT_URLCONF = "tests.urls"
 DATABASES = {"default": env.db_url_config(DATABASE_URLS[DATABASE])}
 if DATABASE == "sqlite":
-    # A file, since threads do not share one in memory well; one for each run.
+    # A file for each run, because threads cannot share a database in memory reliably.
     DATABASES["default"]["TEST"] = {
         "NAME": f"{tempfile.gettempdir()}/resend_confirmation_{os.getpid()}.sqlite3"
     }

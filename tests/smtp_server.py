@@ -1,4 +1,4 @@
-"""An SMTP server for tests, on a port that stays reserved in the meantime."""
+"""SMTP servers for tests, on ports that the system chooses."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ class Server(Controller):
     """A mail server on a port that the system chooses."""
 
     def __init__(self, handler, hostname="127.0.0.1", port=0, **options):
-        # Five seconds, its own limit for starting, are not always enough on a busy machine.
+        # The default limit for starting, 5 seconds, is not always enough on a busy machine.
         super().__init__(handler, hostname=hostname, port=port, ready_timeout=60, **options)
 
     def _trigger_server(self):
@@ -22,11 +22,11 @@ class Server(Controller):
 
 
 class Talker:
-    """A mail server that says to each command what a test laid out, and counts bodies.
+    """A mail server that replies to each command as the test specifies, and keeps the bodies.
 
-    ``said`` has the reply to a command, by its first four letters; "body" is after the final dot.
-    None cuts the session, "" leaves the client waiting. ``most`` is how many messages a session
-    may carry before MAIL is answered 421.
+    ``said`` maps the first four letters of a command to its reply; "body" is the reply after the
+    final dot. None closes the connection, and "" leaves the client waiting. ``most`` is the number
+    of messages in a session after which the reply to MAIL is 421.
     """
 
     def __init__(self, **said: str | None):
@@ -41,7 +41,7 @@ class Talker:
         self._thread.start()
 
     def stop(self):
-        """End all sessions."""
+        """Close all connections."""
         for each in [self._listener, *self._open]:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

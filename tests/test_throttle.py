@@ -441,7 +441,7 @@ def backend_at(url):
 
 @pytest.fixture
 def real_redis():
-    """A Redis server, without our keys after the test."""
+    """A Redis server; the keys of this process are deleted after the test."""
     server = redis.Redis.from_url(REDIS_URL)
     try:
         server.ping()

@@ -1,4 +1,4 @@
-"""The test site's URLs: the dialects where the example site has them, and each one alone."""
+"""The test site's URLs: each dialect at the paths where the example site mounts it."""
 
 from django.contrib import admin
 from django.urls import include, path

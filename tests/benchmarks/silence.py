@@ -1,4 +1,4 @@
-"""What response times reveal about accounts: ``python -m tests.benchmarks.silence``.
+"""Measure what response times reveal about accounts: ``python -m tests.benchmarks.silence``.
 
 It starts a site with the default carrier and a mail server. It requests resends for accounts of all
 kinds in random order, and measures the time of each response and of the following one, on the same

@@ -146,7 +146,7 @@ WORKS = [
 
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.__name__)
 def test_every_statement(work, secrets, reports, caplog):
-    """Whichever statement fails, no log, mail or exception has the address, payload or token."""
+    """If any statement fails, logs, mails and exceptions lack the address, payload and token."""
     caplog.set_level(logging.DEBUG)
     seen = []
 

@@ -29,7 +29,7 @@ from tests.test_link import linked
 pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
 ADDRESS = "pending@example.com"
-#: How our log shows ``fail``: by its frame, without the message.
+#: The text for ``fail`` in the package's log: the frame, without the message.
 KNOWN = "in fail"
 
 VIEWS = "resend_confirmation.dialects.base.views"

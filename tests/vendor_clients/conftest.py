@@ -25,7 +25,8 @@ OLDEST_NODE = 20
 PENDING = 120
 #: Settings with another default client.
 OTHER_CLIENTS = {"DJANGO_SETTINGS_MODULE": "tests.vendor_clients.settings"}
-#: How each site differs from the demonstration. The throttle counts for each dialect.
+#: The settings of each site that differ from the demonstration's.
+#: The throttle counts each dialect separately.
 SITES = {
     "open": {"THROTTLE": "off"},
     "open too": {"THROTTLE": "off"},
@@ -71,7 +72,7 @@ def _install(folder: Path) -> None:
         check=False,
     )
     if done.returncode:
-        # An invalid lock file is an error of ours; other failures are due to the network.
+        # An invalid lock file is a mistake in this repository; the network causes other failures.
         assert "EUSAGE" not in done.stderr, done.stderr
         unavailable(f"npm ci: {done.stderr[-2000:]}")
     building.replace(folder)
