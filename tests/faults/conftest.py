@@ -1,17 +1,19 @@
 """Fixtures for couriers: a separate database, a mail server that keeps its messages, processes."""
 
-import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections import defaultdict
+from contextlib import closing, suppress
 from email import message_from_bytes, policy
 from pathlib import Path
 
+import environ
 import psycopg
 import pymysql
 import pytest
@@ -24,13 +26,13 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Seconds for anything to happen, on a machine that is busy with something else.
 DEADLINE = 300
 
+#: Read with the database's driver: the code under test is not asked what it did.
 DUMP = """
-import django, json, sys
-django.setup()
-from resend_confirmation.models import Delivery
-json.dump(list(Delivery.objects.order_by("pk").values(
-    "pk", "state", "reason", "attempts", "doubts", "message_id", "error_class", "error_code",
-    "confirmation__address", "confirmation__sends", "lease_owner", "client")), sys.stdout)
+    SELECT d.id AS pk, d.state, reason, attempts, doubts, message_id, error_class, error_code,
+        address, sends, lease_owner, d.client
+    FROM resend_confirmation_delivery d
+    LEFT JOIN resend_confirmation_confirmation c ON c.id = d.confirmation_id
+    ORDER BY d.id
 """
 
 
@@ -97,7 +99,7 @@ class World:
         }
 
     def run(self, *arguments, **more):
-        """Run one Python process to its end; its output."""
+        """Run one Python process to its end and return what it printed."""
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,
@@ -114,21 +116,30 @@ class World:
         """Seed accounts and ask for all of them, rolling some back."""
         self.run("-m", "tests.faults.asker", str(total), str(undone), **more)
 
-    def start_courier(self, **more):
-        """Start one courier process."""
+    def spawn(self, *arguments, stdin=None, stdout=None, **more):
+        """Start one Python process that stays."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.courier"],
+            [sys.executable, *arguments],
             cwd=ROOT,
             env=self.environment(**more),
-            stdout=self.log,
+            stdin=stdin,
+            stdout=stdout or self.log,
             stderr=self.log,
+            start_new_session=True,
         )
         self.processes.append(process)
         return process
 
+    def start_couriers(self, number, **more):
+        """Start couriers; those that kill themselves are replaced."""
+        return self.spawn("-m", "tests.faults.courier", str(number), **more)
+
     def rows(self):
         """The deliveries, as the database has them."""
-        return json.loads(self.run("-c", DUMP))
+        with closing(connect(self.database_url)) as connection, closing(connection.cursor()) as on:
+            on.execute(DUMP)
+            names = [column[0] for column in on.description]
+            return [dict(zip(names, values, strict=True)) for values in on.fetchall()]
 
     def unfinished(self):
         """Return the number of deliveries that are still on their way."""
@@ -149,56 +160,63 @@ class World:
     def stop(self):
         """End every process and the mail server."""
         for process in self.processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-            process.wait()
+            kill(process)
         if self.controller:
             self.controller.stop()
         self.log.close()
+
+
+def kill(process):
+    """End a process and those that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def connect(url):
+    """Open a connection of the database's driver, which commits each statement."""
+    config = environ.Env.db_url_config(url)
+    if url.startswith("sqlite"):
+        return sqlite3.connect(config["NAME"], isolation_level=None)
+    if url.startswith("postgres"):
+        return psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True)
+    return pymysql.connect(
+        host=config["HOST"] or "127.0.0.1",
+        port=int(config["PORT"] or 3306),
+        user=config["USER"],
+        password=config["PASSWORD"],
+        database=config["NAME"],
+        autocommit=True,
+    )
 
 
 def _sqlite(folder):
     return f"sqlite:///{folder / 'world.sqlite3'}", lambda: None
 
 
-def _postgres(folder):
-    url = settings.DATABASE_URLS["postgres"]
-    name = f"faults_{uuid.uuid4().hex[:12]}"
+def _on_server(name, create, drop):
+    """Create a database; its address, and what drops it."""
+    url = settings.DATABASE_URLS[name]
+    database = f"faults_{uuid.uuid4().hex[:12]}"
     try:
-        server = psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True)
-    except psycopg.OperationalError as error:
-        unavailable(f"no PostgreSQL server: {error}")
-    server.execute(f"CREATE DATABASE {name}")
+        server = connect(url)
+    except (psycopg.OperationalError, pymysql.OperationalError) as error:
+        unavailable(f"no {name} server: {error}")
+    server.cursor().execute(create.format(database))
 
-    def drop():
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        server.close()
+    def end():
+        with closing(server):
+            server.cursor().execute(drop.format(database))
 
-    return url.rpartition("/")[0] + f"/{name}", drop
+    return f"{url.rpartition('/')[0]}/{database}", end
 
 
-def _mariadb(folder):
-    config = settings.MARIADB
-    name = f"faults_{uuid.uuid4().hex[:12]}"
-    try:
-        server = pymysql.connect(
-            host=config["HOST"] or "127.0.0.1",
-            port=int(config["PORT"] or 3306),
-            user=config["USER"],
-            password=config["PASSWORD"],
-            autocommit=True,
-        )
-    except pymysql.OperationalError as error:
-        unavailable(f"no MariaDB server: {error}")
-    with server.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+def _postgres(_):
+    return _on_server("postgres", "CREATE DATABASE {}", "DROP DATABASE {} WITH (FORCE)")
 
-    def drop():
-        with server.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE {name}")
-        server.close()
 
-    return settings.DATABASE_URLS["mariadb"].rpartition("/")[0] + f"/{name}", drop
+def _mariadb(_):
+    return _on_server("mariadb", "CREATE DATABASE {} CHARACTER SET utf8mb4", "DROP DATABASE {}")
 
 
 DATABASES = {"sqlite": _sqlite, "postgres": _postgres, "mariadb": _mariadb}

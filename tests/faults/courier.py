@@ -1,9 +1,10 @@
-"""A courier in a process of its own that kills itself, at named points, by chance.
+"""Couriers in separate processes that kill themselves, at named points, by chance.
 
-``python -m tests.faults.courier`` drains until it is ended. ``FAULTS_KILL`` maps points to
-probabilities, as ``"after_claim=0.1,before_mark=0.05"``; ``FAULTS_JOURNAL`` names a file to which
-each death is written before it happens. ``FAULTS_CLOCK_OFFSET`` is by how many seconds this
-machine's clock is wrong; ``FAULTS_SCHEDULE_SCALE`` shortens every wait between attempts.
+``python -m tests.faults.courier 3`` runs three and replaces each that was killed. ``FAULTS_KILL``
+maps points to probabilities, as ``"after_claim=0.1,before_mark=0.05"``; ``FAULTS_JOURNAL`` names a
+file to which each death is written before it happens. ``FAULTS_CLOCK_OFFSET`` is by how many
+seconds this machine's clock is wrong; ``FAULTS_SCHEDULE_SCALE`` shortens every wait between
+attempts.
 """
 
 import os
@@ -34,12 +35,11 @@ chances = {
     )
 }
 assert set(chances) <= set(POINTS)
-dice = random.Random(os.environ.get("FAULTS_SEED"))
 
 
 def perhaps_die(point, delivery_id):
     """Die as kill -9 does, having said where and over which delivery."""
-    if dice.random() < chances.get(point, 0.0):
+    if random.random() < chances.get(point, 0.0):
         with open(os.environ["FAULTS_JOURNAL"], "a") as journal:
             journal.write(f"{point} {delivery_id}\n")
             journal.flush()
@@ -93,7 +93,7 @@ def shorten_the_waits(scale):
     pause.LENGTH *= scale
 
 
-def main():
+def drain():
     """Drain for ever; a database that is away is tried again, as every carrier does."""
     if offset := float(os.environ.get("FAULTS_CLOCK_OFFSET", "0")):
         set_the_clock_wrong(offset)
@@ -108,5 +108,18 @@ def main():
             Event().wait(0.05)
 
 
+def main(number):
+    """Keep ``number`` couriers running, each in a process forked after the imports."""
+    running = 0
+    while True:
+        while running < number:
+            if os.fork() == 0:
+                drain()
+            running += 1
+        status = os.wait()[1]
+        # A courier that ends otherwise than by SIGKILL is a fault: it is not replaced.
+        running -= 1 if os.waitstatus_to_exitcode(status) == -signal.SIGKILL else 0
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main(int(sys.argv[1]))

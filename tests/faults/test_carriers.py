@@ -3,8 +3,6 @@
 import asyncio
 import os
 import socket
-import subprocess
-import sys
 import threading
 import uuid
 from urllib.parse import urlsplit
@@ -13,7 +11,7 @@ import pytest
 
 from tests.conftest import unavailable
 
-from .conftest import DEADLINE, ROOT, Sink, World, _postgres, wait_until
+from .conftest import DATABASES, DEADLINE, Sink, World, wait_until
 from .gate import Gate
 
 pytestmark = pytest.mark.faults
@@ -28,7 +26,7 @@ BROKERS = {
 @pytest.fixture
 def carried(tmp_path):
     """A world on PostgreSQL."""
-    url, drop = _postgres(tmp_path)
+    url, drop = DATABASES["postgres"](tmp_path)
     world = World(url, tmp_path)
     world.serve()
     try:
@@ -62,15 +60,7 @@ def broker(request):
 
 def start(world, *arguments, **more):
     """One process of this world that stays."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=world.environment(DJANGO_SETTINGS_MODULE="tests.faults.settings_carriers", **more),
-        stdout=world.log,
-        stderr=world.log,
-    )
-    world.processes.append(process)
-    return process
+    world.spawn(*arguments, DJANGO_SETTINGS_MODULE="tests.faults.settings_carriers", **more)
 
 
 def over(broker_url):

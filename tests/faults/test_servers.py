@@ -481,8 +481,7 @@ COURIERS = 3
 
 def drain_with(world, **more):
     """Run couriers on a hundredth of the schedule until nothing is on its way."""
-    for _ in range(COURIERS):
-        world.start_courier(FAULTS_SCHEDULE_SCALE="0.01", **more)
+    world.start_couriers(COURIERS, FAULTS_SCHEDULE_SCALE="0.01", **more)
 
 
 @pytest.mark.parametrize("kind", [Greylist, BreaksMidBatch])

@@ -6,19 +6,15 @@ Two minutes for each database; ``SOAK_SECONDS=600`` for a longer look.
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter, defaultdict
 from itertools import pairwise
 
-import psycopg
 import pytest
 from django.conf import settings
 
-from .conftest import ROOT, Sink, wait_until
+from .conftest import Sink, connect, kill, wait_until
 from .gate import Gate
 from .test_sessions import CUTTERS, on_servers, report
 
@@ -79,21 +75,13 @@ class Soak:
         self.couriers = [self.courier(offset) for offset in COURIERS_APART]
         self.visitors = [self.visitor(offset) for offset in VISITORS_APART]
 
-    def spawn(self, module, **more):
-        """Start a process of the world's; its arguments are kept for when it is killed."""
-        environment = self.world.environment(**self.common, **more)
-        log = self.world.log
-        process = subprocess.Popen(
-            [sys.executable, "-m", module], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
-        self.world.processes.append(process)
-        return process
-
     def courier(self, offset, kill=CHANCES):
-        return self.spawn("tests.faults.courier", FAULTS_CLOCK_OFFSET=str(offset), FAULTS_KILL=kill)
+        more = {"FAULTS_CLOCK_OFFSET": str(offset), "FAULTS_KILL": kill}
+        return self.world.start_couriers(1, **self.common, **more)
 
     def visitor(self, offset):
-        return self.spawn("tests.faults.visitors", FAULTS_CLOCK_OFFSET=str(offset))
+        more = {"FAULTS_CLOCK_OFFSET": str(offset)}
+        return self.world.spawn("-m", "tests.faults.visitors", **self.common, **more)
 
     def replace_the_dead(self):
         """Start a process for each one that ended."""
@@ -105,11 +93,11 @@ class Soak:
                 self.visitors[place] = self.visitor(offset)
 
     def kill_a_courier(self):
-        random.choice(self.couriers).send_signal(signal.SIGKILL)
+        kill(random.choice(self.couriers))
         self.done["couriers killed"] += 1
 
     def kill_a_visitor(self):
-        random.choice(self.visitors).send_signal(signal.SIGKILL)
+        kill(random.choice(self.visitors))
         self.done["visitors killed"] += 1
 
     def cut_sessions(self):
@@ -126,8 +114,7 @@ class Soak:
         """As after a switch-over to a replica: new sessions may read and not write."""
         if not self.is_postgres:
             return
-        url = settings.DATABASE_URLS["postgres"].replace("postgres://", "postgresql://")
-        with psycopg.connect(url, autocommit=True) as control:
+        with connect(settings.DATABASE_URLS["postgres"]) as control:
             name = "default_transaction_read_only"
             control.execute(f"ALTER DATABASE {self.database} SET {name} = on")
             self.cut()
@@ -149,8 +136,7 @@ class Soak:
     def finish(self):
         """End the visitors and let well-behaved couriers carry what is left."""
         for process in [*self.visitors, *self.couriers]:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            kill(process)
         self.done["couriers killed"] += len(self.couriers)
         self.common["FAULTS_RAISE"] = "0"
         for _ in range(2):

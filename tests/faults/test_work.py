@@ -3,14 +3,13 @@
 import asyncio
 import signal
 import subprocess
-import sys
 import threading
 from collections import Counter
 from typing import IO, cast
 
 import pytest
 
-from .conftest import ROOT, Sink, wait_until
+from .conftest import Sink, wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -37,14 +36,9 @@ class Work:
         self.output = folder / "output"
         command = ["-m", "django", "resend_confirmation", subcommand, *arguments]
         with self.output.open("w") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, *(started or command)],
-                cwd=ROOT,
-                env=world.environment(**{"FAULTS_DEADLINE": "30"} | more),
-                stdout=out,
-                stderr=world.log,
+            self.process = world.spawn(
+                *(started or command), stdout=out, **{"FAULTS_DEADLINE": "30"} | more
             )
-        world.processes.append(self.process)
 
     @property
     def lines(self):
@@ -245,14 +239,7 @@ sys.stdin.read()
 
 def test_a_process_that_ends_finishes_the_message_under_way(world, slow):
     """The thread carrier of a process that exits sends what it has begun, and marks it."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SHORT_LIVED],
-        cwd=ROOT,
-        env=world.environment(FAULTS_DEADLINE="30"),
-        stdin=subprocess.PIPE,
-        stderr=world.log,
-    )
-    world.processes.append(process)
+    process = world.spawn("-c", SHORT_LIVED, stdin=subprocess.PIPE, FAULTS_DEADLINE="30")
     with cast(IO[bytes], process.stdin):
         wait_until(lambda: slow.waiting, world.log_text)
     # The main thread is at its end now.
