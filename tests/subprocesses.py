@@ -25,8 +25,8 @@ def assert_passes(settings: str, *files: str, **variables: str):
     """All tests of ``files`` pass under ``settings``, and none is skipped."""
     # All of the files' tests run, regardless of this process's markers.
     chosen = ["-m", "", f"--ds={settings}", *files, "--rootdir", str(ROOT)]
-    # Loading the plugins that they do not use takes as long as many of the tests.
-    command = ["-m", "pytest", "-q", "-p", "pytest_django.plugin", *chosen]
+    # Plugins that they do not use, and other packages' migrations, take as long as many tests.
+    command = ["-m", "pytest", "-q", "-p", "pytest_django.plugin", "--no-migrations", *chosen]
     done = run(*command, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", **variables)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-8000:]
     assert " passed" in done.stdout

@@ -22,7 +22,8 @@ from .factories import PendingFactory
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
-ASKERS = 50
+# SQLite lets one writer in at a time, so that more of them only wait for longer.
+ASKERS = 10 if connection.vendor == "sqlite" else 50
 
 
 def at_once(function, many=ASKERS):
@@ -63,13 +64,13 @@ def take(place):
 
 
 def test_first_slot():
-    """Of 50 that race to insert the first row exactly one wins, and none gets an error."""
+    """Of many that race to insert the first row exactly one wins, and none gets an error."""
     expect_one(at_once(take))
     assert Cooldown.objects.get().hour_count == 1
 
 
 def test_next_slot():
-    """Of 50 that race for a slot that just became free exactly one wins."""
+    """Of many that race for a slot that just became free exactly one wins."""
     take(0)
     Cooldown.objects.update(last_at=F("last_at") - timedelta(seconds=60))
     expect_one(at_once(take))
@@ -141,7 +142,7 @@ def test_a_winner_that_rolls_back(meet):
 
 
 def test_candid_requests():
-    """Of 50 candid requests for one account exactly one queues a message."""
+    """Of many candid requests for one account exactly one queues a message."""
     PendingFactory.create(username="jane", email="jane@example.com")
     client = clients.default()
 
@@ -174,7 +175,7 @@ def allowed(request, settings):
 
 @pytest.mark.urls("shop.versioned")
 def test_requests(allowed):
-    """Of 50 requests at once, by user name and address, exactly as many pass as there are slots."""
+    """Of many requests at once, by user name and address, exactly as many pass as there are slots."""
     PendingFactory.create(username="jane", email="jane@example.com")
     statuses = at_once(ask_over_http)
     assert errors_in(statuses) == []

@@ -7,10 +7,7 @@ from .subprocesses import assert_passes
 pytestmark = [pytest.mark.server, pytest.mark.django]
 
 
-@pytest.mark.parametrize("name", ["test_oauth_toolkit", "test_paths", "test_tokens"])
-def test_other_packages(name):
+def test_other_packages():
     """The tests in ``other_packages`` pass, with warnings as errors."""
     # This process uses the other databases.
-    assert_passes(
-        "tests.other_packages.settings", f"tests/other_packages/{name}.py", TEST_DATABASE="sqlite"
-    )
+    assert_passes("tests.other_packages.settings", "tests/other_packages", TEST_DATABASE="sqlite")

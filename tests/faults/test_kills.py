@@ -8,8 +8,8 @@ from .conftest import wait_until
 
 pytestmark = pytest.mark.faults
 
-ACCOUNTS = 500
-UNDONE = 100
+ACCOUNTS = 250
+UNDONE = 50
 COURIERS = 3
 
 
@@ -31,7 +31,7 @@ def drain_with(world, **more):
 
 
 def test_without_kills_every_message_goes_out_exactly_once(world):
-    """400 committed requests make 400 messages; 100 that were rolled back make none."""
+    """200 committed requests make 200 messages; 50 that were rolled back make none."""
     world.serve()
     world.ask(ACCOUNTS, UNDONE)
     drain_with(world)
@@ -48,8 +48,8 @@ def test_kill_nine_loses_nothing(world):
     drain_with(
         world,
         FAULTS_DEADLINE="4",
-        FAULTS_KILL="before_claim_commits=0.02,after_claim=0.02,after_acceptance=0.02,"
-        "before_mark=0.02,after_mark=0.02",
+        FAULTS_KILL="before_claim_commits=0.05,after_claim=0.05,after_acceptance=0.05,"
+        "before_mark=0.05,after_mark=0.05",
     )
     received = world.sink.by_recipient()
     assert set(received) == {f"player{n}@example.com" for n in range(UNDONE, ACCOUNTS)}
