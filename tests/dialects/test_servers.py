@@ -15,7 +15,7 @@ import pytest
 
 from tests.demonstration import COMMAND, DEADLINE, environment, free_port, manage, wait_for
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.django, pytest.mark.server]
 
 GAME = "F2FE78BB-5D08-44FE-B074-6E7C29B49B03"
 KEY = "7C1A9E00-0000-4000-8000-000000000001"
