@@ -1,4 +1,4 @@
-"""Fixtures for every test, and the rule that a service which is absent skips, or in CI fails."""
+"""Fixtures for every test; an absent service skips a test, or fails it in CI."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ hypothesis_settings.load_profile("ci" if _IN_CI and TIMES == 1 else "home")
 
 
 def examples(count: int) -> int:
-    """``count``, or many more where FUZZ_TIMES says so."""
+    """Return ``count`` times FUZZ_TIMES, which is 1 by default."""
     return count * TIMES
 
 
@@ -48,19 +48,19 @@ def fresh_process_state(monkeypatch):
 
 @pytest.fixture
 def pending(db):
-    """pending@example.com, who waits."""
+    """The account pending@example.com."""
     return PendingFactory.create(username="pending", email="pending@example.com")
 
 
 @pytest.fixture
 def confirmed(db):
-    """confirmed@example.com, which no test requests any more."""
+    """The account confirmed@example.com."""
     return UserFactory.create(username="confirmed", email="confirmed@example.com")
 
 
 @pytest.fixture
 def blocked(db):
-    """blocked@example.com, deactivated by staff while pending."""
+    """The account blocked@example.com, deactivated by staff while pending."""
     user = PendingFactory.create(username="blocked", email="blocked@example.com")
     user.is_active = False
     user.save()
@@ -83,7 +83,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Noon of 1 January 2030, until it is moved."""
+    """A clock at noon of 1 January 2030."""
     made = Clock()
     monkeypatch.setattr(timezone, "now", made)
     # Texts for people use Django's clock, everything else the database's.
@@ -94,13 +94,13 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def at_once(monkeypatch):
-    """What waits for a commit runs at once: a test's transaction is never committed."""
+    """Run on_commit callbacks at once, since a test's transaction is never committed."""
     monkeypatch.setattr("resend_confirmation.database.on_commit", lambda work: work())
 
 
 @pytest.fixture
 def script(settings):
-    """The errors that the mail backend raises, call by call; None is success."""
+    """The errors that the mail backend raises, one per call; None is success."""
     through(settings, "tests.mailers.ScriptedBackend")
     ScriptedBackend.script.clear()
     ScriptedBackend.seen.clear()
@@ -118,7 +118,7 @@ def change(settings):
 
 
 def unavailable(reason: str) -> None:
-    """Skip for a reason; where REQUIRE_SERVICES is set the reason is a failure."""
+    """Skip the test, or fail it if REQUIRE_SERVICES is set."""
     if os.environ.get("REQUIRE_SERVICES"):
         pytest.fail(reason)
     pytest.skip(reason)
@@ -141,7 +141,7 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    """A browser without a past."""
+    """A browser with a new profile."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if binary is None or driver is None:
         unavailable("Chromium or its driver is not installed")

@@ -22,7 +22,7 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def assert_passes(settings: str, *files: str, **variables: str):
-    """All tests of ``files`` pass under ``settings``, and none is skipped."""
+    """Assert that all tests of ``files`` pass under ``settings``, and none is skipped."""
     # All of the files' tests run, regardless of this process's markers.
     chosen = ["-m", "", f"--ds={settings}", *files, "--rootdir", str(ROOT)]
     # Plugins that they do not use, and other packages' migrations, take as long as many tests.

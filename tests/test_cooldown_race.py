@@ -1,4 +1,4 @@
-"""The cooldown under a race: of many who ask at the same moment, one gets through."""
+"""The cooldown under a race: of many simultaneous requests, one gets through."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ ASKERS = 10 if connection.vendor == "sqlite" else 50
 
 
 def at_once(function, many=ASKERS):
-    """Call ``function`` in ``many`` threads that start together; what they returned or raised."""
+    """Call ``function`` in ``many`` threads at once and return what they returned or raised."""
     barrier = Barrier(many)
 
     def call(place):
@@ -49,7 +49,7 @@ def errors_in(results):
 
 
 def expect_one(waits):
-    """One grant; the others wait for its 60 seconds, less or more what the race itself took."""
+    """Assert that one was granted and the others wait for about 60 seconds."""
     assert errors_in(waits) == []
     granted, *others = sorted(waits)
     assert granted == 0
@@ -78,10 +78,10 @@ def test_next_slot():
 
 
 def test_last_slot_of_the_hour(settings):
-    """Without a gap exactly as many get through as the hour has slots.
+    """Without a gap, exactly as many get through as the hour has slots.
 
-    The row is there: of those who insert it together InnoDB kills some, who begin again in the
-    engine, not here.
+    The row exists before: InnoDB ends some of several simultaneous inserts as deadlocks, which the
+    engine retries and this test does not.
     """
     ours = settings.RESEND_CONFIRMATION
     settings.RESEND_CONFIRMATION = ours | {"COOLDOWN": ["7/h"]}
@@ -158,7 +158,7 @@ def test_candid_requests():
 
 
 def ask_over_http(place):
-    """One request through a view, each time by another of the account's names."""
+    """Send one request, each time with another name of the account."""
     who = ("jane", "JANE@example.com", " jane", "\uff4aane@example.com")[place % 4]
     body = {"user": who}
     return Client().post("/user/confirmation", body, "application/json").status_code
@@ -175,7 +175,7 @@ def allowed(request, settings):
 
 @pytest.mark.urls("shop.versioned")
 def test_requests(allowed):
-    """Of many requests at once, by user name and address, exactly as many pass as there are slots."""
+    """Of many requests at once, by user name or address, as many pass as there are slots."""
     PendingFactory.create(username="jane", email="jane@example.com")
     statuses = at_once(ask_over_http)
     assert errors_in(statuses) == []
@@ -186,7 +186,7 @@ def test_requests(allowed):
 
 @pytest.mark.urls("shop.versioned")
 def test_quiet_requests(allowed, settings):
-    """The same for a quiet dialect, resolved by several couriers at once."""
+    """The same holds for a quiet dialect, resolved by several couriers at once."""
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {"QUIET": ["versioned"]}
     PendingFactory.create(username="jane", email="jane@example.com")
     assert at_once(ask_over_http) == [202] * ASKERS
@@ -197,7 +197,7 @@ def test_quiet_requests(allowed, settings):
 
 
 def test_many_addresses():
-    """Addresses do not stand in each other's way: each gets through once."""
+    """Addresses do not block each other: each gets through once."""
 
     def take_one(place):
         with transaction.atomic():
@@ -209,5 +209,5 @@ def test_many_addresses():
 
 
 def test_name():
-    """A cooldown is named by the beginning of its digest, which is enough for staff's logs."""
+    """A cooldown's name is the beginning of its digest."""
     assert str(Cooldown(digest="0123456789abcdef" * 4)) == "01234567…"

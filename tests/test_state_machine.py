@@ -60,7 +60,7 @@ MAILBOXES = {"ann": "ann", "ben": "ben", "bob": "ben"}
 
 
 class Provider(BaseEmailBackend):
-    """A mail server that answers as it was told to, and keeps what went out."""
+    """A mail server that answers as told and keeps what went out."""
 
     answers: ClassVar[list[tuple[bool, BaseException | None]]] = []
     #: Message-IDs of sends that were not answered.
@@ -112,7 +112,7 @@ class Example(TestCase):
 
 
 class Deliveries(RuleBasedStateMachine):
-    """Accounts, what is done to them, a courier, a mail server and its reports."""
+    """Accounts, their requests, a courier, a mail server and its reports."""
 
     clock: ClassVar[Any]
 
@@ -149,7 +149,7 @@ class Deliveries(RuleBasedStateMachine):
         }
 
     def step(self, delivery_id, state, **_):
-        """Note a change of a state."""
+        """Record a change of state."""
         before = self.states.get(delivery_id)
         if before is not None and state not in STEPS.get(before, set()):
             self.missteps.append(f"{delivery_id}: {before} -> {state}")
@@ -216,7 +216,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(name=names, said=conversations)
     def start_and_carry(self, name, said):
-        """A message and its repeats, each as soon as it is due."""
+        """Send a message and its repeats, each as soon as it is due."""
         self.start(name)
         for one in said:
             self.carry([one], 1)
@@ -226,7 +226,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(is_out=st.booleans(), later=st.sampled_from([61, 61, 0]))
     def die(self, is_out, later):
-        """A courier is killed while it sends, before or after the server took the message."""
+        """Kill a courier while it sends, before or after the server accepted the message."""
         Provider.answers[:] = [(is_out, None)]
 
         def drain():
@@ -274,12 +274,12 @@ class Deliveries(RuleBasedStateMachine):
 
     @invariant()
     def steps_are_allowed(self):
-        """No end is left, and no step is taken that leads astray."""
+        """No final state is left, and every step is an allowed one."""
         assert self.missteps == []
 
     @invariant()
     def rows_are_as_told(self):
-        """No state is written that was not told."""
+        """Every state that is written was announced."""
         for pk, state in Delivery.objects.values_list("pk", "state"):
             assert self.states[pk] == state
 
@@ -314,7 +314,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @invariant()
     def attempts_are_bounded(self):
-        """No row is tried for ever."""
+        """No delivery is attempted without end."""
         for row in Delivery.objects.all():
             assert row.attempts <= MOST_ATTEMPTS
             assert row.attempts >= 0
@@ -333,7 +333,7 @@ class Deliveries(RuleBasedStateMachine):
 @pytest.mark.django_db
 @pytest.mark.parametrize("cooldown", [[], ["1/60s"]], ids=["no gap", "60s"])
 def test_deliveries(cooldown, clock, settings):
-    """No end is left, no suppressed address is written to, copies are bounded and apart."""
+    """Final states stay, suppressed addresses get nothing, copies are few and far apart."""
     through(settings, "tests.test_state_machine.Provider")
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {
         "COOLDOWN": cooldown,
@@ -344,7 +344,7 @@ def test_deliveries(cooldown, clock, settings):
 
 @pytest.mark.django_db
 def test_faults_of_two_kinds_are_counted_together(pending, clock, settings):
-    """Deaths with another fault between them begin no new count."""
+    """Crashes with another fault in between do not reset the count."""
     through(settings, "tests.test_state_machine.Provider")
     Provider.copies.clear()
     start(pending)

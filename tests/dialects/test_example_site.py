@@ -34,7 +34,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture(scope="module")
 def site(mailbox, tmp_path_factory) -> Iterator[Site]:
-    """The demonstration, sending by SMTP, with the carrier that it comes with."""
+    """The demonstration, sending by SMTP, with its default carrier."""
     _, port = mailbox
     with running(tmp_path_factory.mktemp("smtp"), EMAIL_URL=f"smtp://127.0.0.1:{port}") as site:
         yield site
@@ -165,14 +165,14 @@ def test_button_lands_where_vendor_would(site, mailbox, way):
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.landing], ids=str)
 def test_button_ends_on_page_of_ours(site, mailbox, way):
-    """The vendor has separate pages, and ours replace them: there is no redirect elsewhere."""
+    """Where the vendor has pages of its own, ours replace them: nothing redirects elsewhere."""
     reply = follow(site, mailbox[0], way)
     assert (reply.status, "Location" in reply.headers) == (200, False)
     assert "Your e-mail address is confirmed." in reply.text
 
 
 def test_button_lands_with_user_token(site, mailbox):
-    """The token on the address is signed with the client's secret and speaks of the account."""
+    """The token in the URL is signed with the client's secret and names the account."""
     before = int(time.time())
     reply = follow(site, mailbox[0], JWT_WAY)
     address, _, query = reply.headers["Location"].partition("?")
@@ -273,7 +273,7 @@ def test_account_in_bulk_names_its_cooldown(inbox_site):
 
 
 def test_inbox_lists_newest_first(inbox_site):
-    """A later message is above an earlier one."""
+    """The newest message is at the top."""
     for number in (10, 11):
         body = json.dumps({"email": f"pending{number:06}@example.com"})
         assert inbox_site.ask("POST", "/auth/send-email-confirmation", body, JSON).status == 200
@@ -287,7 +287,7 @@ def _listed(site: Site, address: str) -> bool:
 
 
 def test_inbox_keeps_non_ascii_address(inbox_site):
-    """A message to an address beyond ASCII is kept, with the local part as it is."""
+    """A message to a non-ASCII address is kept, with its local part unchanged."""
     body = json.dumps({"email": "grüße@bücher.example"})
     assert inbox_site.ask("POST", "/auth/send-email-confirmation", body, JSON).status == 200
     wait_for(lambda: _listed(inbox_site, "grüße@xn--bcher-kva.example"), "the message")
@@ -359,7 +359,7 @@ def test_taken_port_is_said(site, tmp_path):
 
 @pytest.fixture
 def heeding():
-    """Heed Ctrl-C: a shell has what it starts in the background ignore it, children included."""
+    """Handle Ctrl-C, which a shell disables in background processes and their children."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -442,7 +442,7 @@ def test_seed_twice_is_seed_once(tmp_path):
 
 
 def test_seeded_in_bulk_is_as_started_one_by_one(tmp_path):
-    """Bulk rows differ from those of a start in nothing but whom they are of."""
+    """Rows created in bulk differ from those of ``start()`` only in their account."""
     assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
     assert manage(tmp_path, "seed_demo", "--pending", "1000").returncode == 0
     # The first account of a bulk was started as usual, the last was copied; more came later.
@@ -498,7 +498,7 @@ SCROLLED = "return document.activeElement.scrollLeft"
 
 @pytest.mark.chromium
 def test_tables_by_keyboard(chromium, inbox_site):
-    """The tabulator reaches each table, and an arrow scrolls it."""
+    """The Tab key reaches each table, and an arrow key scrolls it."""
     chromium.set_window_size(390, 800)
     chromium.get(f"{inbox_site.url}/")
     for name in ("Accounts", "Clients"):
@@ -512,7 +512,7 @@ def test_tables_by_keyboard(chromium, inbox_site):
 
 
 def test_seed_sets_admins_password(tmp_path, settings):
-    """``--password`` is the admin's password, at first and ever after."""
+    """``--password`` sets the admin's password, the first time and later."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
     assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
     for password in ("the first one", "the second one"):

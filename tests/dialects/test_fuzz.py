@@ -59,7 +59,7 @@ def marking(get_response):
 
 @dataclass(frozen=True)
 class Raw:
-    """A request as bytes, its target still as it is on the wire."""
+    """A request as bytes, with its target as it is on the wire."""
 
     method: bytes
     path: bytes
@@ -83,7 +83,7 @@ class Raw:
 
 
 def raw(request: Request) -> Raw:
-    """A good request, as bytes."""
+    """Return a good request as bytes."""
     headers = {"Host": "localhost", "Content-Type": request.content_type, **request.headers}
     if request.body:
         headers["Content-Length"] = str(len(request.body))
@@ -151,7 +151,7 @@ ENCODINGS = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-3
 
 
 def bodies(case: Case) -> st.SearchStrategy[bytes]:
-    """Bytes, JSON in any encoding, JSON cut off or run on, forms."""
+    """Generate bytes, JSON in any encoding, cut or continued, and forms."""
     field = case.field or "email"
     texts = st.one_of(
         JSON.map(json.dumps),
@@ -178,7 +178,7 @@ def bodies(case: Case) -> st.SearchStrategy[bytes]:
 
 
 def no_breaks(data: bytes) -> bytes:
-    """``data`` without what would end the target on the request line."""
+    """Return ``data`` without the bytes that would end the target in the request line."""
     return bytes(byte for byte in data if byte > 32 and byte not in b"?#\x7f")
 
 
@@ -203,7 +203,7 @@ PARTS = ["method", "path", "query", "headers", "body"]
 
 @st.composite
 def requests(draw, case: Case) -> Raw:
-    """A good request with some of its parts made odd."""
+    """Generate a good request with some odd parts."""
     request = raw(case.request_for(ADDRESS))
     parts = draw(
         st.sets(st.sampled_from(["method", "path", "query", "headers", "body"]), min_size=1)
@@ -236,7 +236,7 @@ def requests(draw, case: Case) -> Raw:
 
 
 def plain(case: Case):
-    """Begin with requests of known results: success, a refusal, a wrong method."""
+    """Return a decorator that adds requests for success, a refusal and a wrong method."""
     good = case.request_for(ADDRESS)
 
     def begun(test):
@@ -252,7 +252,7 @@ def plain(case: Case):
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer, from any server."""
+    """A response of any server."""
 
     status: int
     headers: Mapping[str, str]
@@ -260,14 +260,14 @@ class Answered:
 
 
 class Judge:
-    """Says of each answer whether it is the vendor's, and counts what was reached."""
+    """Checks that each answer is the vendor's, and counts the statuses."""
 
     def __init__(self, caplog) -> None:
         self.caplog = caplog
         self.reached: Counter[int] = Counter()
 
     def judge(self, case: Case, method: bytes, answered: Answered) -> None:
-        """Fail unless ``answered`` is the vendor's; what is not from a dialect may be anything."""
+        """Fail unless ``answered`` is the vendor's; answers of other views are not checked."""
         headers = {name.title(): value for name, value in answered.headers.items()}
         crashes = [r.getMessage() for r in self.caplog.records if r.name == "resend_confirmation"]
         self.caplog.clear()
@@ -353,7 +353,7 @@ def test_through_the_handler(case, judge, pending):
 
 @contextmanager
 def wsgi() -> Iterator[int]:
-    """Django's own server on a free port, which reads and writes real sockets."""
+    """Run Django's development server on a free port."""
     server = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
     server.set_app(WSGIHandler())
     thread = threading.Thread(target=server.serve_forever, args=[0.05])
@@ -368,7 +368,7 @@ def wsgi() -> Iterator[int]:
 
 @contextmanager
 def asgi() -> Iterator[int]:
-    """Uvicorn on a free port."""
+    """Run uvicorn on a free port."""
     config = uvicorn.Config(
         get_asgi_application(), port=0, http="h11", ws="none", lifespan="off", log_config=None
     )

@@ -1,4 +1,4 @@
-"""Schemathesis over the document of the running example site: no answer that it does not list."""
+"""Schemathesis against the running example site: every answer is in its OpenAPI document."""
 
 import os
 import re
@@ -26,7 +26,7 @@ STRAPI_V4 = "/api/auth/send-email-confirmation"
 
 
 def check(site: Site, *options: str) -> None:
-    """Have the site's document tried, with the same requests each time; no complaint may come."""
+    """Run Schemathesis against the site, with the same requests each time; it must find nothing."""
     ran = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "--no-color"),
@@ -45,7 +45,7 @@ def check(site: Site, *options: str) -> None:
 
 
 def reached(site: Site) -> dict[str, set[int]]:
-    """The statuses that the resends answered, by path."""
+    """Return the statuses of the resend endpoints' answers, by path."""
     found: dict[str, set[int]] = {}
     for path, status in re.findall(r'"POST (/[^? ]*)[^"]*" (\d{3}) ', site.output):
         place = BACKENDLESS if path.startswith(BACKENDLESS) else path
@@ -57,13 +57,13 @@ def reached(site: Site) -> dict[str, set[int]]:
 
 @pytest.fixture
 def candid(tmp_path):
-    """The example site without limits: how much was asked before does not matter."""
+    """The example site without limits, so that earlier requests do not matter."""
     with running(tmp_path, CARRIER="none", THROTTLE="off", COOLDOWN="off") as site:
         yield site
 
 
 def test_candid(candid):
-    """Every status, content type, body and header is in the document, and so is every crash."""
+    """Every status, content type, body and header is in the document, and nothing crashes."""
     check(candid, "--max-examples", str(examples(10)))
     found = reached(candid)
     # Otherwise the requests were too wild to come to anything.
@@ -82,7 +82,7 @@ def test_candid(candid):
     ids=["quiet", "limited"],
 )
 def test_quiet_and_limited(tmp_path, variables, statuses):
-    """Settings of the host do not change any of that."""
+    """The same holds with other settings."""
     with running(tmp_path, CARRIER="none", **variables) as site:
         check(site, "--max-examples", str(examples(5)), "--phases", "fuzzing")
         found = reached(site)

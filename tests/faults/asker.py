@@ -1,7 +1,7 @@
-"""Asks for many confirmations at once, rolling some back: ``python -m tests.faults.asker 500 100``.
+"""Request many confirmations at once and roll some back: ``python -m tests.faults.asker 500 100``.
 
-The first number is how many accounts there are, the second how many of their requests are undone.
-With ``FAULTS_QUIET`` nobody is looked up: the couriers find out who was meant.
+The first number is how many accounts there are, the second how many of their requests are rolled
+back. With ``FAULTS_QUIET`` the requests are quiet: the couriers look the accounts up.
 """
 
 import os
@@ -25,7 +25,7 @@ class UndoneError(Exception):
 
 
 def ask(number, total_undone):
-    """One ask; the first ones are undone after they were answered."""
+    """Send one request; the first ones are rolled back after they were answered."""
     request = engine.ResendRequest(
         identity=f"player{number}@example.com",
         client=clients.default(),

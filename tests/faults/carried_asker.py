@@ -1,6 +1,7 @@
-"""Asks in a web process's stead and stays: ``python -m tests.faults.carried_asker 3``.
+"""Send requests as a web process does, and stay: ``python -m tests.faults.carried_asker 3``.
 
-It stays for its carrier. Says ``asked`` once all requests were answered, then waits to be ended.
+Its carrier needs the process. It prints ``asked`` once all requests were answered, then waits to be
+stopped.
 """
 
 import os

@@ -10,7 +10,7 @@ from resend_confirmation import database
 
 
 def set_the_clock_wrong(offset):
-    """Move this process's clock by ``offset`` seconds, and say by how much it is off."""
+    """Move this process's clock by ``offset`` seconds, and print by how much it is off."""
     right_time, right_now = time.time, timezone.now
     time.time = lambda: right_time() + offset
     timezone.now = lambda: right_now() + timedelta(seconds=offset)

@@ -52,7 +52,7 @@ class Sink:
         return "250 OK"
 
     def by_recipient(self):
-        """Recipient to the messages that it got."""
+        """Return the messages by recipient."""
         found = defaultdict(list)
         with self.lock:
             for recipients, message in self.messages:
@@ -70,7 +70,7 @@ def wait_until(condition, why, seconds=DEADLINE):
 
 
 class World:
-    """The processes of one test, and what they share."""
+    """The processes of one test, and the database and mail server that they share."""
 
     def __init__(self, database_url, folder):
         self.database_url = database_url
@@ -88,7 +88,7 @@ class World:
         self.port = self.controller.port
 
     def environment(self, **more):
-        """The environment of a process of this world."""
+        """Return the environment of a process of this world."""
         return {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
@@ -113,11 +113,11 @@ class World:
         return done.stdout
 
     def ask(self, total, undone=0, **more):
-        """Seed accounts and ask for all of them, rolling some back."""
+        """Create accounts and request all their confirmations, rolling some back."""
         self.run("-m", "tests.faults.asker", str(total), str(undone), **more)
 
     def spawn(self, *arguments, stdin=None, stdout=None, **more):
-        """Start one Python process that stays."""
+        """Start one Python process that keeps running."""
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=ROOT,
@@ -135,7 +135,7 @@ class World:
         return self.spawn("-m", "tests.faults.courier", str(number), **more)
 
     def rows(self):
-        """The deliveries, as the database has them."""
+        """Return the deliveries, as the database has them."""
         with closing(connect(self.database_url)) as connection, closing(connection.cursor()) as on:
             on.execute(DUMP)
             names = [column[0] for column in on.description]
@@ -167,7 +167,7 @@ class World:
 
 
 def kill(process):
-    """End a process and those that it started."""
+    """Kill a process and those that it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -195,7 +195,7 @@ def _sqlite(folder):
 
 
 def _on_server(name, create, drop):
-    """Create a database; its address, and what drops it."""
+    """Create a database and return its URL and a function that drops it."""
     url = settings.DATABASE_URLS[name]
     database = f"faults_{uuid.uuid4().hex[:12]}"
     try:

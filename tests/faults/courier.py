@@ -38,7 +38,7 @@ assert set(chances) <= set(POINTS)
 
 
 def perhaps_die(point, delivery_id):
-    """Die as kill -9 does, having said where and over which delivery."""
+    """Die as by kill -9, after writing down where and with which delivery."""
     if random.random() < chances.get(point, 0.0):
         with open(os.environ["FAULTS_JOURNAL"], "a") as journal:
             journal.write(f"{point} {delivery_id}\n")
@@ -88,13 +88,13 @@ around(Connection, "send", send)
 
 
 def shorten_the_waits(scale):
-    """Repeat sooner, by a schedule of the same shape."""
+    """Scale the waits between attempts, and the pause, by ``scale``."""
     retries.SCHEDULE = [wait * scale for wait in retries.SCHEDULE]
     pause.LENGTH *= scale
 
 
 def drain():
-    """Drain for ever; a database that is away is tried again, as every carrier does."""
+    """Drain for ever; retry when the database is away, as every carrier does."""
     if offset := float(os.environ.get("FAULTS_CLOCK_OFFSET", "0")):
         set_the_clock_wrong(offset)
     shorten_the_waits(float(os.environ.get("FAULTS_SCHEDULE_SCALE", "1")))

@@ -1,4 +1,4 @@
-"""A way to a server that can be shut and opened, as if the server were stopped and started."""
+"""A TCP proxy that can be shut and opened, as if the server were stopped and started."""
 
 import select
 import socket
@@ -7,7 +7,7 @@ from contextlib import suppress
 
 
 class Gate:
-    """Forwards connections to ``target``; shut, it cuts them and refuses new ones."""
+    """Forwards connections to ``target``; while shut, it refuses new ones."""
 
     def __init__(self, target):
         self.target = target
@@ -24,7 +24,7 @@ class Gate:
         self._flows.clear()
 
     def thaw(self):
-        """Let new connections through; those of the silent time stay silent."""
+        """Let new connections through; those from the silent time stay silent."""
         self._flows.set()
 
     def open(self):

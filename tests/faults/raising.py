@@ -9,7 +9,7 @@ CHANCE = float(os.environ.get("FAULTS_RAISE", "0"))
 
 
 class EmailBackend(smtp.EmailBackend):
-    """Django's SMTP backend, followed by work of a host's that sometimes fails."""
+    """Django's SMTP backend, followed by a step of the host site that sometimes fails."""
 
     def send_messages(self, messages):
         sent = super().send_messages(messages)

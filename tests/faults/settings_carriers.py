@@ -1,4 +1,4 @@
-"""The faults' site with a carrier that a test names: Celery over some broker, or django.tasks."""
+"""The same site with the carrier that a test chooses: Celery over a broker, or django.tasks."""
 
 import os
 

@@ -59,12 +59,12 @@ def broker(request):
 
 
 def start(world, *arguments, **more):
-    """One process of this world that stays."""
+    """Start one process that keeps running."""
     world.spawn(*arguments, DJANGO_SETTINGS_MODULE="tests.faults.settings_carriers", **more)
 
 
 def over(broker_url):
-    """The environment of a site that has Celery as its carrier."""
+    """Return the environment of a site with Celery as its carrier."""
     return {
         "FAULTS_CARRIER": "celery",
         "FAULTS_BROKER": broker_url,
@@ -73,7 +73,7 @@ def over(broker_url):
 
 
 def start_worker(world, *options, **more):
-    """One worker of Celery."""
+    """Start one Celery worker."""
     app = ("-m", "celery", "-A", "tests.faults.celery_app", "worker", "--loglevel", "WARNING")
     start(world, *app, *options, **more)
 
@@ -84,7 +84,7 @@ def sent_everything(world):
 
 
 def assert_each_got_one(world):
-    """Exactly one message for every account."""
+    """Assert that every account got exactly one message."""
     received = world.sink.by_recipient()
     assert sorted(received) == sorted(f"player{n}@example.com" for n in range(MESSAGES))
     assert {len(messages) for messages in received.values()} == {1}
@@ -92,7 +92,7 @@ def assert_each_got_one(world):
 
 @pytest.mark.postgres
 def test_celery(carried, broker):
-    """A wake is a task; a broker that is away costs time and nothing else."""
+    """A wake-up is a task; an outage of the broker delays messages and loses none."""
     gate, url = broker
     more = over(url)
     gate.shut()

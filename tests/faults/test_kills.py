@@ -1,4 +1,4 @@
-"""Couriers killed at any moment lose no message, and double one only after an ambiguous attempt."""
+"""Couriers killed at any moment lose no message, and repeat one only after an ambiguous attempt."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ COURIERS = 3
 
 
 def link_in(message):
-    """The confirmation link in a message's text."""
+    """Return the confirmation link in a message's text."""
     text = message.get_body(("plain",)).get_content()
     return next(word for word in text.split() if "token=" in word)
 

@@ -27,7 +27,7 @@ QUEUED, SENT, FAILED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.F
 
 
 class Mailbox:
-    """A server that takes everything, and misbehaves at the step that a test replaces."""
+    """A server that accepts everything and misbehaves at the step that a test overrides."""
 
     def __init__(self):
         self.taken = []
@@ -35,7 +35,7 @@ class Mailbox:
         self.tried: Counter[str] = Counter()
 
     def took(self):
-        """Recipient to how many messages it has got."""
+        """Return the number of messages by recipient."""
         return Counter(recipient for recipient, _ in self.taken)
 
     async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
@@ -59,7 +59,7 @@ class Mailbox:
         return "250 OK"
 
     def assert_copies_are_identical(self):
-        """A recipient of two messages got one message twice."""
+        """Assert that all messages to one recipient are copies of one message."""
         for recipient in self.took():
             copies = [message for to, message in self.taken if to == recipient]
             assert len({copy["Message-ID"] for copy in copies}) == 1
@@ -72,7 +72,7 @@ async def for_ever():
 
 
 async def drip(server):
-    """Write a byte of an answer every half second, which renews each of the client's time-outs."""
+    """Write one byte of a reply every half second, which resets each of the client's timeouts."""
     while not server.transport.is_closing():
         server.transport.write(b"2")
         await asyncio.sleep(0.5)
@@ -159,7 +159,7 @@ def test_refuses_connections_for_hours(settings, clock, delivery, change):
 
 
 class Greylist(Mailbox):
-    """Puts each recipient off once."""
+    """Defers each recipient once."""
 
     async def at_recipient(self, server, address):
         return "451 4.7.1 greylisted" if self.tried[address] == 1 else "250 OK"
@@ -180,7 +180,7 @@ def test_greylists(serve, clock, delivery):
 
 
 class Answers(Mailbox):
-    """Answers RCPT as a test says."""
+    """Replies to RCPT as the test says."""
 
     def __init__(self, **answers):
         super().__init__()
@@ -203,7 +203,7 @@ def test_451_for_ever(serve, clock, delivery):
 
 
 def test_550_to_one_of_three(serve, clock):
-    """550 to RCPT is for good and for one recipient; the others go out over the same session."""
+    """550 to RCPT is final and for one recipient only; the others go out over the same session."""
     deliveries = [queued(UserFactory.create(username=name)) for name in ("one", "two", "three")]
     mailbox = Answers(two="550 5.1.1 no such user")
     serve(mailbox)
@@ -220,7 +220,7 @@ def test_550_to_one_of_three(serve, clock):
 
 
 class DropsAtRecipient(Mailbox):
-    """Hangs up at RCPT, so often."""
+    """Hangs up at RCPT, ``times`` times."""
 
     def __init__(self, times):
         super().__init__()
@@ -248,7 +248,7 @@ def test_drops_at_the_recipient(serve, clock, delivery):
 
 
 class DropsAfterTheBody(Mailbox):
-    """Accepts the message and hangs up before its reply, this many times."""
+    """Accepts the message and hangs up before its reply, ``times`` times."""
 
     def __init__(self, times):
         super().__init__()
@@ -263,7 +263,7 @@ class DropsAfterTheBody(Mailbox):
 
 
 def test_drops_after_the_final_dot_once(serve, clock, delivery):
-    """Hung up after the final dot, the message is repeated: two identical copies at most."""
+    """If the server hangs up after the final dot, a second, identical copy is sent at most."""
     mailbox = DropsAfterTheBody(1)
     serve(mailbox)
     assert send_due() == Tally(unsent=1)
@@ -303,7 +303,7 @@ class BreaksMidBatch(Mailbox):
 
 
 def test_breaks_mid_batch(serve, clock):
-    """A session that breaks before a body costs a new one, and no message an attempt."""
+    """If a session breaks before a body, a new one is opened, and no message loses an attempt."""
     deliveries = [queued(UserFactory.create()) for _ in range(13)]
     mailbox = BreaksMidBatch()
     serve(mailbox)
@@ -317,7 +317,7 @@ def test_breaks_mid_batch(serve, clock):
 
 
 class DripsAtRecipient(Mailbox):
-    """Answers RCPT by a byte every half second, the first time."""
+    """Replies to RCPT one byte every half second, the first time."""
 
     async def at_recipient(self, server, address):
         if self.tried[address] == 1:
@@ -326,7 +326,7 @@ class DripsAtRecipient(Mailbox):
 
 
 def test_drips_at_the_recipient(serve, clock, delivery):
-    """A drip before the body is cut off at the deadline and is not ambiguous."""
+    """A slow reply before the body is cut off at the deadline and is not ambiguous."""
     mailbox = DripsAtRecipient()
     serve(mailbox)
     assert send_due() == Tally(unsent=1)
@@ -339,7 +339,7 @@ def test_drips_at_the_recipient(serve, clock, delivery):
 
 
 class DripsAfterTheBody(Mailbox):
-    """Accepts the message and replies by a byte every half second, the first time."""
+    """Accepts the message and replies one byte every half second, the first time."""
 
     async def at_body(self, server, recipient, message, peer):
         answer = await super().at_body(server, recipient, message, peer)
@@ -385,7 +385,7 @@ def test_the_others_of_a_batch_that_hung(serve, clock):
 
 @pytest.fixture
 def silent(settings, change):
-    """A server that accepts connections and drips, or says nothing at all; its port."""
+    """A function that starts a server which replies byte by byte, or not at all."""
     change(SEND_DEADLINE=4)
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
@@ -419,7 +419,7 @@ def silent(settings, change):
 
 @pytest.mark.parametrize("drips", [False, True])
 def test_hangs_before_its_greeting(serve, silent, clock, delivery, drips):
-    """A server that does not get as far as a greeting has accepted nothing."""
+    """A server that never completes its greeting has accepted nothing."""
     silent(drips=drips)
     assert send_due() == Tally(unsent=1)
     assert says(delivery) == (QUEUED, Reason.NOT_ACCEPTED, "DeadlineExceeded", "", 1, 0)
@@ -434,7 +434,7 @@ def test_hangs_before_its_greeting(serve, silent, clock, delivery, drips):
 
 
 class Doorkeeper:
-    """Knows one password, which a test may change."""
+    """Accepts one password, which a test may change."""
 
     def __init__(self, password):
         self.password = password
@@ -480,13 +480,13 @@ COURIERS = 3
 
 
 def drain_with(world, **more):
-    """Run couriers on a hundredth of the schedule until nothing is on its way."""
+    """Start couriers that retry after a hundredth of the usual wait."""
     world.start_couriers(COURIERS, FAULTS_SCHEDULE_SCALE="0.01", **more)
 
 
 @pytest.mark.parametrize("kind", [Greylist, BreaksMidBatch])
 def test_over_processes(world, kind):
-    """Couriers at once over a server that greylists or breaks: each message exactly once."""
+    """Several couriers send each message exactly once through a server that greylists or breaks."""
     mailbox = kind()
     world.serve(mailbox)
     world.ask(60)

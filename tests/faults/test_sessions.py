@@ -1,4 +1,4 @@
-"""Database sessions that are cut, clocks that are wrong, rows that are poison, and a crowd."""
+"""Database sessions that are cut, wrong clocks, poison rows, and many couriers at once."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def report(world):
 
 
 def assert_each_got_one(world, expected):
-    """Exactly one message for each, and every row says that it was sent."""
+    """Assert that each address got exactly one message and every row is marked as sent."""
     received = world.sink.by_recipient()
     assert set(received) == expected
     assert {address: len(messages) for address, messages in received.items()} == dict.fromkeys(
@@ -52,7 +52,7 @@ def assert_each_got_one(world, expected):
 
 
 class SlowSink(Sink):
-    """Takes a tenth of a second over each message, so that there is something to cut off."""
+    """Takes a tenth of a second for each message, so that there is something to cut off."""
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802
         await asyncio.sleep(0.1)
@@ -60,7 +60,7 @@ class SlowSink(Sink):
 
 
 def cutter_for_postgres(name):
-    """A function that cuts every session of one database and returns how many there were."""
+    """Return a function that cuts and counts every session of a database, and its close."""
     control = connect(settings.DATABASE_URLS["postgres"])
 
     def cut():
@@ -117,7 +117,7 @@ def sessions_cut(database_url):
 
 @on_servers
 def test_cut_sessions(world):
-    """However often sessions are cut nothing is lost; a copy needs an ambiguous attempt."""
+    """However often sessions are cut, nothing is lost; a copy needs an ambiguous attempt."""
     world.sink = SlowSink()
     world.serve()
     world.ask(150)
@@ -152,7 +152,7 @@ def test_cut_sessions(world):
 
 @contextmanager
 def read_only(world):
-    """Every session of a database is read-only, those that begin too."""
+    """Make every session of a database read-only, new ones too."""
     name = world.database_url.rpartition("/")[2]
     cut, close = cutter_for_postgres(name)
     with connect(settings.DATABASE_URLS["postgres"]) as control:
@@ -171,7 +171,7 @@ LONG_ID = "tests.faults.long_id.EmailBackend"
 
 @on_servers
 def test_a_long_id(world):
-    """A provider's id that the column cannot hold repeats no message."""
+    """A provider's id that is too long for the column does not repeat the message."""
     world.serve()
     world.ask(10)
     world.start_couriers(1, FAULTS_BACKEND=LONG_ID, FAULTS_SCHEDULE_SCALE="0.01")
@@ -183,7 +183,7 @@ def test_a_long_id(world):
 @pytest.mark.parametrize("world", [on["postgres"]], indirect=True)
 @pytest.mark.parametrize("backend", [SMTP, LONG_ID], ids=["smtp", "a long id"])
 def test_read_only_sessions(world, backend):
-    """A database that takes no writes for a while, as in a switch-over, doubles no message."""
+    """A database that refuses writes for a while, as in a switch-over, duplicates no message."""
     world.sink = SlowSink()
     world.serve()
     world.ask(60)
@@ -262,7 +262,7 @@ Confirmation.objects.filter(address="player40@example.com").update(address="no a
 
 
 def test_poison_between_good_rows(world, tmp_path):
-    """Rows that cannot be written end, each with its reason, and block no others."""
+    """Deliveries whose message cannot be written end, each with its reason, and block no others."""
     templates = tmp_path / "templates" / "resend_confirmation" / "poison"
     templates.mkdir(parents=True)
     (templates / "message.txt").write_text("{% include 'nowhere/at/all.txt' %}")
@@ -304,13 +304,13 @@ def test_twenty_couriers(world):
 
 
 def test_a_budget_under_twenty_couriers(world):
-    """Twenty couriers spend an hour's budget of 30, but for the share of sign-ups, and no more."""
+    """Twenty couriers use up an hour's budget of 30, except for the share of sign-ups."""
     world.serve()
     world.ask(60)
     world.start_couriers(20, FAULTS_BUDGET="30", FAULTS_SCHEDULE_SCALE="0.01")
 
     def is_spent():
-        """Each courier has met the budget often, and nothing is on its way."""
+        """Return whether the budget has put many deliveries off and none is being sent."""
         rows = world.rows()
         put_off = sum(row["error_class"] == "HourlyBudget" for row in rows)
         return put_off >= 20 and not any(row["state"] == "sending" for row in rows)

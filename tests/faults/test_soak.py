@@ -1,4 +1,4 @@
-"""A mixed soak: asks through every dialect under kills, cut sessions, outages and wrong clocks.
+"""A mixed soak: requests to every dialect under kills, cut sessions, outages and wrong clocks.
 
 One minute for each database; ``SOAK_SECONDS=600`` for a longer look.
 """
@@ -33,7 +33,7 @@ CHANCES = (
 
 
 class SoakSink(Sink):
-    """Keeps when each message arrived, by the clock that all processes share."""
+    """Keeps when each message arrived, by the clock that all processes share (monotonic)."""
 
     def __init__(self):
         super().__init__()
@@ -48,7 +48,7 @@ class SoakSink(Sink):
 
 
 class Soak:
-    """The processes of a soak, the faults that are done to them, and how often."""
+    """The processes of a soak, the faults that they suffer, and how often."""
 
     def __init__(self, world, folder):
         self.world = world
@@ -111,7 +111,7 @@ class Soak:
         self.done["outages of the mail server"] += 1
 
     def make_sessions_read_only(self):
-        """As after a switch-over to a replica: new sessions may read and not write."""
+        """Refuse writes for two seconds, as after a switch-over to a replica."""
         if not self.is_postgres:
             return
         with connect(settings.DATABASE_URLS["postgres"]) as control:
@@ -124,7 +124,7 @@ class Soak:
         self.done["read-only spells"] += 1
 
     def run(self, seconds):
-        """Do one thing after the other to the processes, for ``seconds``."""
+        """Cause one fault after another, for ``seconds``."""
         faults = [self.kill_a_courier, self.kill_a_visitor, *[self.cut_sessions] * 4]
         faults += [self.stop_the_mail_server, self.make_sessions_read_only]
         end = time.monotonic() + seconds
@@ -134,7 +134,7 @@ class Soak:
             self.replace_the_dead()
 
     def finish(self):
-        """End the visitors and let well-behaved couriers carry what is left."""
+        """Stop the visitors and let couriers that do not die send the rest."""
         for process in [*self.visitors, *self.couriers]:
             kill(process)
         self.done["couriers killed"] += len(self.couriers)
@@ -147,7 +147,7 @@ class Soak:
 
 
 def arrivals(taken):
-    """Address to the (moment, Message-ID) of each message that arrived, in order."""
+    """Return the (time, Message-ID) of each message that arrived, in order, by address."""
     found = defaultdict(list)
     for address, message_id, moment in taken:
         found[address].append((moment, message_id))
@@ -155,7 +155,7 @@ def arrivals(taken):
 
 
 def lost(answers, received):
-    """The answers that promised a message which did not come."""
+    """Return the answers that promised a message which did not come."""
     missing = []
     for address, way, promise, moment in answers:
         since = {"promised": moment, "quiet": moment - COOLDOWN}.get(promise)
@@ -168,7 +168,7 @@ def lost(answers, received):
 
 
 def pairs_within_the_cooldown(received):
-    """Two different messages to one address that are closer than the cooldown."""
+    """Return the pairs of different messages to one address that are closer than the cooldown."""
     return [
         (address, later - earlier)
         for address, messages in received.items()

@@ -30,7 +30,7 @@ class Slow(Sink):
 
 
 class Work:
-    """A process of the command, and what it prints."""
+    """A process of the command, and its output."""
 
     def __init__(self, world, folder, *arguments, subcommand="work", started=(), **more):
         self.output = folder / "output"
@@ -62,7 +62,7 @@ on_sqlite = pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @on_sqlite
 @pytest.mark.parametrize("number", SIGNALS, ids=["term", "int", "hup"])
 def test_it_finishes_the_message_under_way(number, world, slow, tmp_path):
-    """Told to end, it sends the message it has begun, begins no other, and exits with 0."""
+    """After a signal it finishes the message it has begun, begins no other, and exits with 0."""
     work = Work(world, tmp_path, "--poll", "0.1")
     wait_until(lambda: slow.waiting, world.log_text)
     work.process.send_signal(number)
@@ -79,7 +79,7 @@ def test_it_finishes_the_message_under_way(number, world, slow, tmp_path):
 @on_sqlite
 @pytest.mark.parametrize("number", SIGNALS, ids=["term", "int", "hup"])
 def test_drain_finishes_the_message_under_way(number, world, slow, tmp_path):
-    """Drain does the same, prints its counts and exits with the number of the signal."""
+    """``drain`` does the same, prints its counts and exits with 128 plus the signal's number."""
     drain = Work(world, tmp_path, subcommand="drain")
     wait_until(lambda: slow.waiting, world.log_text)
     drain.process.send_signal(number)
@@ -127,7 +127,7 @@ execute_from_command_line(["manage.py", "resend_confirmation", "send", "--pendin
 @on_sqlite
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
 def test_send_finishes_the_message_in_hand(number, world, tmp_path):
-    """A bulk resend says how far it came, and the thread carrier finishes its message."""
+    """A bulk resend prints how far it came, and the thread carrier finishes its message."""
     slow = Slow()
     world.serve(slow)
     send = Work(
@@ -188,7 +188,7 @@ def test_a_courier_that_ends_by_itself(world, slow, tmp_path):
 
 
 def test_the_second_time_it_ends_at_once(world, slow, tmp_path):
-    """Told again, it ends in the middle; the row it held is taken over later."""
+    """After a second signal it exits at once; the row it held is claimed again later."""
     work = Work(world, tmp_path, "--poll", "0.1")
     wait_until(lambda: slow.waiting, world.log_text)
 
@@ -202,7 +202,7 @@ def test_the_second_time_it_ends_at_once(world, slow, tmp_path):
 
 
 def test_several_couriers(world, slow, tmp_path):
-    """With --concurrency 3 three messages are on their way at once, and each goes out once."""
+    """With --concurrency 3, three messages are being sent at once, and each goes out once."""
     work = Work(world, tmp_path, "--concurrency", "3", "--poll", "0.1")
     wait_until(lambda: slow.waiting == 3, world.log_text)
     slow.go.set()

@@ -1,10 +1,9 @@
 """People and staff who ask for messages without end: ``python -m tests.faults.visitors``.
 
-They ask through every dialect, sign up again and send by hand. Each answer is one line of JSON in
-the file ``FAULTS_ANSWERS``, written after the answer: the address, the way, what is promised, and
-``time.monotonic()``, which all processes of a machine share. ``FAULTS_CLOCK_OFFSET`` is how many
-seconds this process's clock is wrong. ``... seed 100 20`` makes 100 accounts, of which 20 share
-ten addresses.
+They use every dialect, sign up again and send by hand. After each answer one line of JSON is added
+to the file ``FAULTS_ANSWERS``: the address, the way, what was promised, and ``time.monotonic()``,
+which all processes of a machine share. ``FAULTS_CLOCK_OFFSET`` is by how many seconds this
+process's clock is wrong. ``... seed 100 20`` creates 100 accounts, of which 20 share ten addresses.
 """
 
 import json
@@ -39,7 +38,7 @@ QUIET = "quiet"
 
 
 def ask(user, case):
-    """Send requests of one dialect from one network, and return the promise of the answer."""
+    """Send a request from a random network, and return what the answer promises."""
     asked = case.request_for(user.email)
     response = Client(raise_request_exception=False).generic(
         asked.method,
@@ -57,7 +56,7 @@ def ask(user, case):
 
 
 def sign_up(user):
-    """Start again, as a sign-up form does that is sent twice."""
+    """Start again, as when a sign-up form is sent twice."""
     start(user)
     return PROMISED
 
@@ -84,7 +83,7 @@ def visit(ways, users, answers):
 
 
 def main():
-    """Visit until ended, a few times a second."""
+    """Visit a few times a second until stopped."""
     if offset := float(os.environ.get("FAULTS_CLOCK_OFFSET", "0")):
         set_the_clock_wrong(offset)
     answers = os.open(os.environ["FAULTS_ANSWERS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -101,7 +100,7 @@ def main():
 
 
 def seed(total, sharing):
-    """Migrate, and make accounts that wait; the last ones share an address by twos."""
+    """Migrate, and create pending accounts; the last ones share an address in pairs."""
     call_command("migrate", verbosity=0)
     for number in range(total):
         shared = (number - total) // 2 if number >= total - sharing else number
