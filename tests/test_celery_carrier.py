@@ -101,6 +101,30 @@ def test_hangs(carrier, monkeypatch, caplog, late):
     ]
 
 
+def test_ends_late(carrier, monkeypatch):
+    """A publication that was given up leaves a later wake to the one that replaced it."""
+    Celery("site", broker="memory://")
+    begun, ends, threads = threading.Semaphore(0), [threading.Event(), threading.Event()], []
+
+    def publish(queue):
+        threads.append(threading.current_thread())
+        end = ends[min(len(threads), 2) - 1]
+        begun.release()
+        assert end.wait(DEADLINE)
+
+    monkeypatch.setattr(celery, "publish", publish)
+    for seconds in (0.0, 0.0, DEADLINE):
+        monkeypatch.setattr(celery, "ABANDON_SECONDS", seconds)
+        carrier.wake()
+        if not seconds:
+            assert begun.acquire(timeout=DEADLINE)
+    first, second = threads
+    for thread, end in zip((first, second), ends, strict=True):
+        end.set()
+        thread.join(DEADLINE)
+    assert threads == [first, second, second]
+
+
 def test_w035_no_broker(carrier, monkeypatch, caplog):
     """W035: no application with a broker is loaded; this is also logged as an error, once."""
     (message,) = carrier.check()

@@ -234,6 +234,7 @@ def test_pkce_where_a_code_slipped_through(application, land, client, settings):
 
 def test_a_client_without_an_application(settings):
     """The checks report nothing about a client without an id for codes."""
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "PKCE_REQUIRED": True}
     settings.RESEND_CONFIRMATION = {**settings.RESEND_CONFIRMATION, "CLIENTS": [{"name": "site"}]}
     found = {id_ for id_, _ in messages(databases=["default"])}
     assert not found & {"E021", "W021", "W022"}
