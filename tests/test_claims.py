@@ -24,8 +24,8 @@ from django.db.models import F, QuerySet
 
 from resend_confirmation import database
 from resend_confirmation.courier import Tally, links, message, send_due
-from resend_confirmation.deliveries import claims
-from resend_confirmation.models import Confirmation, Delivery
+from resend_confirmation.deliveries import claims, superseding
+from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import DeliveryState, Reason
 from resend_confirmation.signals import delivery_changed
 
@@ -276,6 +276,19 @@ def test_killed_before_the_hand_over(pending, clock):
     assert found.not_before == clock.now
 
 
+def test_few_expired_leases_at_a_time(clock, monkeypatch):
+    """A round takes over a limited number of leases; an earlier reply does not explain them."""
+    monkeypatch.setattr(claims, "RECLAIM_LIMIT", 1)
+    for _ in range(2):
+        queued(UserFactory.create())
+        claimed("killed")
+    Delivery.objects.update(error_code="451")
+    clock.move(seconds=61)
+    claims.reclaim()
+    found = Delivery.objects.order_by("pk").values_list("state", "error_code")
+    assert list(found) == [(DeliveryState.QUEUED, ""), (DeliveryState.SENDING, "451")]
+
+
 def test_killed_again_and_again(pending, clock, script, told):
     """If couriers are killed during six sends of a message, its state is unknown."""
     queued(pending)
@@ -508,6 +521,30 @@ def test_a_webhook_that_is_faster(pending, clock, script, monkeypatch, state):
     assert (found.state, found.sent_at) == (state, clock.now)
     assert (confirmation.last_delivery_state, confirmation.sends) == (state, 1)
     assert confirmation.last_sent_at == clock.now
+    assert Cooldown.objects.get().sent_at == clock.now
+
+
+def test_superseded_after_a_newer_one(pending):
+    """The confirmation keeps the state of its newest delivery."""
+    queued(pending)
+    made = claimed("one")
+    Confirmation.objects.update(last_delivery_state=DeliveryState.SENT)
+    assert claims.end(made, Reason.SUPERSEDED)
+    assert Confirmation.objects.get().last_delivery_state == DeliveryState.SENT
+
+
+def test_claimed_as_it_was_superseded(pending, monkeypatch):
+    """A delivery that a courier has just claimed is left to it."""
+    queued(pending)
+    end = superseding._end
+
+    def be_late(delivery):
+        claimed("quicker")
+        return end(delivery)
+
+    monkeypatch.setattr(superseding, "_end", be_late)
+    assert superseding.end_waiting(Confirmation.objects.get().pk) == []
+    assert row().state == DeliveryState.SENDING
 
 
 def test_facts_are_added_once(pending, clock):

@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from resend_confirmation import clients, engine, start
 from resend_confirmation.admin import actions
-from resend_confirmation.deliveries import claims
+from resend_confirmation.deliveries import claims, gate
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.engine.requests import find_accounts
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
@@ -246,3 +246,80 @@ def test_requests_without_an_account_delay_a_sign_up_by_one_gap(clock, carried):
         clock.move(minutes=13)
     start(UserFactory.create(email="new@example.com"))
     assert len(carried(2)) == 1
+
+
+# One row of the gate
+
+
+@pytest.fixture
+def shared(clock):
+    """Two deliveries without a slot, claimed, to accounts that share an address."""
+    times = {"asked_at": clock.now, "not_before": clock.now}
+    for _ in range(2):
+        confirmation = Confirmation.objects.get(account=PendingFactory.create(email=ADDRESS))
+        Delivery.objects.create(confirmation=confirmation, state="queued", **times)
+    return [claims.claim("one"), claims.claim("another")]
+
+
+def enter(claim):
+    return claims.pass_gate(claim, address_of(ADDRESS))
+
+
+def test_during_a_send(shared):
+    """A send may end at any moment, so the next try is one gap away."""
+    assert [enter(claim) for claim in shared] == [timedelta(0), GAP]
+
+
+@pytest.mark.parametrize("limits", [[], ["5/h"]])
+def test_without_a_gap(shared, change, limits):
+    """Without a gap neither a send nor a newer delivery makes others wait."""
+    change(COOLDOWN=limits)
+    claims.put_back(shared[1], timedelta(0))
+    assert enter(shared[0]) == timedelta(0)
+    again = claims.claim("another")
+    assert again is not None
+    assert enter(again) == timedelta(0)
+
+
+def test_a_gate_that_another_passed(shared, monkeypatch):
+    """A delivery that lost a race waits, even if nothing is left to wait for."""
+    monkeypatch.setattr(gate, "_pass", lambda *given: 0)
+    assert enter(shared[0]) == timedelta(seconds=1)
+
+
+def test_left_late(shared, clock):
+    """The end of a send whose time was over leaves the gate to the next one."""
+    assert enter(shared[0]) == timedelta(0)
+    clock.move(minutes=5)
+    assert enter(shared[1]) == timedelta(0)
+    before = Cooldown.objects.values().get()
+    gate.leave(shared[0].delivery, address_of(ADDRESS), may_be_out=False)
+    assert Cooldown.objects.values().get() == before
+
+
+def test_an_ambiguous_attempt_and_a_failed_repeat(pending, clock, script):
+    """The gap counts from the last end of a message that may have been sent."""
+    script.extend([TimeoutError("lost"), ConnectionRefusedError()])
+    ask("pending")
+    for _ in range(2):
+        engine.drain()
+        assert Cooldown.objects.get().sent_at == clock.now
+        clock.move(minutes=2)
+    assert Delivery.objects.values_list("state", "doubts").get() == ("queued", 1)
+
+
+@pytest.mark.parametrize(("doubts", "wait"), [(0, timedelta(0)), (1, timedelta(hours=1))])
+def test_ambiguous_attempts_count(shared, clock, change, doubts, wait):
+    """A queued delivery counts for the hour if it may have been sent before."""
+    change(COOLDOWN=["2/h"])
+    confirmation = shared[0].delivery.confirmation
+    for _ in range(2):
+        Delivery.objects.create(
+            confirmation=confirmation,
+            state="queued",
+            doubts=doubts,
+            asked_at=clock.now,
+            not_before=clock.now + GAP,
+            handed_at=clock.now,
+        )
+    assert enter(shared[0]) == wait

@@ -200,6 +200,19 @@ def test_ambiguous(pending, clock, script, last, settings):
     assert ask() is Outcome.COOLING_DOWN
 
 
+def test_ambiguous_and_then_skipped(pending, clock, script):
+    """A message that may have been sent keeps its slot, even if it is not repeated."""
+    script.append(TimeoutError("lost"))
+    ask()
+    before = Cooldown.objects.get()
+    engine.drain()
+    withdraw(Confirmation.objects.get())
+    clock.move(minutes=5)
+    engine.drain()
+    assert state() == DeliveryState.ABANDONED
+    assert Cooldown.objects.values_list("last_at", "hour_count").get() == (before.last_at, 1)
+
+
 def test_unknown(pending, clock, script):
     """A message whose result is unknown keeps its slot."""
     script.extend([TimeoutError("lost")] * 9)

@@ -314,6 +314,15 @@ def test_inputs_of_an_ignored_request_are_erased(pending, confirmed):
     assert brought() == ["", "", kept, "", ""]
 
 
+def test_the_most_overdue_request_first(clock):
+    """A request that was put off is resolved after those that are due before it."""
+    for identity in ("postponed", "in time"):
+        ask_quietly(identity)
+    Delivery.objects.filter(identity="in time").update(not_before=clock.now - timedelta(hours=1))
+    assert engine.resolve(1) == 1
+    assert Delivery.objects.get(state=DeliveryState.ASKED).identity == "postponed"
+
+
 def test_resolving_crashes(pending, clock, monkeypatch, caplog):
     """A request that cannot be resolved is retried like a message, and does not stop others."""
     ask_quietly("poison")

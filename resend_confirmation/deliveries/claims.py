@@ -137,7 +137,7 @@ def reclaim() -> None:
         states.move(
             row.pk,
             DeliveryState.QUEUED,
-            is_expired & Q(lease_owner=row.lease_owner),
+            is_expired,
             not_before=now,
             doubts=F("doubts") + int(row.handed_at is not None),
             reason=Reason.INTERRUPTED,

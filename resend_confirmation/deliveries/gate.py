@@ -83,8 +83,7 @@ def _others(delivery: Delivery, now: datetime) -> tuple[int, datetime]:
     newer = sharing.filter(states.IS_QUEUED, not_before__lte=now, pk__gt=delivery.pk)
     ahead = newer.count() if limits.gap else 0
     windows = {conf.HOUR: limits.per_hour, conf.DAY: limits.per_day}
-    sent = sharing.filter(handed_at__gt=now - conf.DAY).exclude(pk=delivery.pk)
-    sent = sent.exclude(states.NOT_SENT)
+    sent = sharing.filter(handed_at__gt=now - conf.DAY).exclude(states.NOT_SENT)
     newest = sent.order_by("-handed_at").values_list("handed_at", flat=True)
     handed = [at for at in newest[: max(windows.values())] if at is not None]
     free_at = [
