@@ -54,11 +54,11 @@ class BareStringResend(ResendView):
     )
 
     def success_body(self, answer: Answer, result: Result) -> str:
-        """The text alone."""
+        """Return the text."""
         return answer.message
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> str:
-        """The text alone."""
+        """Return the text."""
         return answer.message
 
 

@@ -75,11 +75,11 @@ class PutQueryResend(ResendView):
     )
 
     def find_client(self, request: HttpRequest, values: Mapping[str, Any]) -> Client | None:
-        """By the key in the header."""
+        """Find the client by the key in the header."""
         return clients.by_id(self.dialect, values.get("client", ""))
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """One word."""
+        """Return one word."""
         return {"error": answer.code}
 
 

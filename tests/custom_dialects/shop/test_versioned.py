@@ -35,7 +35,7 @@ def asking(headers):
 
 
 def faults_of(invalid):
-    """All that can be wrong with a body is one to this vendor."""
+    """This vendor has one answer for all that can be wrong with a body."""
     return dict.fromkeys(
         (
             *("empty", "blank", "missing", "null", "over-long", "NUL", "a line break"),
@@ -136,7 +136,7 @@ def test_the_first_by_its_name(site):
 
 @pytest.mark.parametrize("version", ["3", "", "2,2", "1,2"])
 def test_another_version(version, site):
-    """A version that there is not is refused, in the first envelope."""
+    """An unknown version is refused, in the first envelope."""
     site.pending()
     with site.assert_unchanged():
         refused = site.reply(replace(FIRST.request_for(ADDRESS), headers={"Api-Version": version}))
@@ -144,14 +144,14 @@ def test_another_version(version, site):
 
 
 def test_missing_row():
-    """A table in which an ending has no row is not total."""
+    """A table without a row for an ending is rejected."""
     short = dict(VersionedFirst.answers)
     del short[Outcome.BLOCKED]
     assert missing_rows(short) == [Outcome.BLOCKED]
 
 
 def test_both_count_for_one_throttle(site):
-    """A caller cannot have the throttle twice by asking in both ways."""
+    """Requests in both versions share one throttle."""
     assert site.clock.epoch
     site.configure(THROTTLE="2/m")
     for request in (FIRST.request_for("\x07"), SECOND.request_for("\x07")):

@@ -80,11 +80,11 @@ class VersionedFirst(ResendView):
     )
 
     def success_body(self, answer: Answer, result: Result) -> Mapping[str, Any]:
-        """Well, and no more."""
+        """Return the first envelope of success."""
         return {"ok": True}
 
     def error_body(self, answer: Answer, detail: ErrorDetails) -> Mapping[str, Any]:
-        """Not well, and why."""
+        """Return the first envelope of errors."""
         return {"ok": False, "error": answer.code}
 
 
