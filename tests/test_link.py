@@ -386,7 +386,7 @@ def test_by_hand(pending, confirmed, heard):
     assert state() == ConfirmationState.CONFIRMED
 
 
-@pytest.mark.parametrize("meanwhile", [withdraw_it, deactivate, move_away])
+@pytest.mark.parametrize("meanwhile", [withdraw_it, withdraw_and_restart, deactivate, move_away])
 def test_not_by_hand(pending, meanwhile, heard):
     """Staff cannot confirm if the confirmation was withdrawn or the account has changed."""
     confirmation = Confirmation.objects.get()
@@ -607,7 +607,7 @@ def test_new_link_without_an_expired_one(token, pending, client, meanwhile, stat
     assert rows() == before
 
 
-@pytest.mark.parametrize("meanwhile", [withdraw_it, deactivate, move_away])
+@pytest.mark.parametrize("meanwhile", [withdraw_it, withdraw_and_restart, deactivate, move_away])
 def test_dead_page(token, pending, client, meanwhile):
     """The page of a dead link only offers to request a new message."""
     meanwhile(pending)
