@@ -66,7 +66,7 @@ def wait_until(condition, why, seconds=DEADLINE):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, why()
-        threading.Event().wait(0.05)
+        threading.Event().wait(0.1)
 
 
 class World:
