@@ -15,7 +15,7 @@ import django
 
 django.setup()
 
-from tests.faults.conftest import World, _postgres, wait_until  # noqa: E402
+from tests.faults.conftest import DATABASES, World, wait_until  # noqa: E402
 
 COURIERS = (1, 2, 4)
 
@@ -23,13 +23,12 @@ COURIERS = (1, 2, 4)
 def rate(messages, couriers):
     """Return the messages per second, from the first to the last."""
     with tempfile.TemporaryDirectory() as folder:
-        url, drop = _postgres(Path(folder))
+        url, drop = DATABASES["postgres"](Path(folder))
         world = World(url, Path(folder))
         try:
             world.serve()
             world.ask(messages)
-            for _ in range(couriers):
-                world.start_courier(FAULTS_DEADLINE="30")
+            world.start_couriers(couriers, FAULTS_DEADLINE="30")
             wait_until(lambda: world.sink.messages, world.log_text)
             before, started = len(world.sink.messages), time.perf_counter()
             wait_until(lambda: len(world.sink.messages) == messages, world.log_text, 600)
