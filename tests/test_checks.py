@@ -692,6 +692,12 @@ def test_w027_a_host_that_is_not_allowed(ids, settings, base, client, found):
     assert ids(BASE_URL=base, CLIENTS=[{"name": "default", **client}]) == found
 
 
+def test_w027_in_development(ids, settings):
+    """With DEBUG, hosts are not checked: Django accepts localhost then."""
+    settings.DEBUG = True
+    assert ids(BASE_URL="https://www.site.example", CLIENTS=[{"name": "default"}]) == []
+
+
 @pytest.mark.parametrize(
     "base",
     [

@@ -20,6 +20,7 @@ from tests.smtp_server import Server
 
 from .conftest import wait_until
 from .test_kills import link_in
+from .test_sessions import on_postgres
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db]
 
@@ -484,6 +485,7 @@ def drain_with(world, **more):
     world.start_couriers(COURIERS, FAULTS_SCHEDULE_SCALE="0.01", **more)
 
 
+@on_postgres
 @pytest.mark.parametrize("kind", [Greylist, BreaksMidBatch])
 def test_over_processes(world, kind):
     """Several couriers send each message exactly once through a server that greylists or breaks."""
@@ -504,6 +506,7 @@ def test_over_processes(world, kind):
 
 
 @no_tls
+@on_postgres
 def test_authentication_over_processes(world):
     """Couriers whose log-in is refused pause together, and send everything once it works."""
     mailbox, doorkeeper = Mailbox(), Doorkeeper(b"changed")

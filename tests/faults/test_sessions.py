@@ -18,11 +18,11 @@ from .test_kills import link_in
 pytestmark = pytest.mark.faults
 
 on = {
-    "sqlite": "sqlite",
     "postgres": pytest.param("postgres", marks=pytest.mark.postgres),
     "mariadb": pytest.param("mariadb", marks=pytest.mark.mariadb),
 }
 on_servers = pytest.mark.parametrize("world", [on["postgres"], on["mariadb"]], indirect=True)
+on_postgres = pytest.mark.parametrize("world", [on["postgres"]], indirect=True)
 
 
 def addresses(total):
@@ -180,7 +180,7 @@ def test_a_long_id(world):
     assert {row["doubts"] for row in world.rows()} == {0}
 
 
-@pytest.mark.parametrize("world", [on["postgres"]], indirect=True)
+@on_postgres
 @pytest.mark.parametrize("backend", [SMTP, LONG_ID], ids=["smtp", "a long id"])
 def test_read_only_sessions(world, backend):
     """A database that refuses writes for a while, as in a switch-over, duplicates no message."""
@@ -261,6 +261,7 @@ Confirmation.objects.filter(address="player40@example.com").update(address="no a
 """
 
 
+@on_postgres
 def test_poison_between_good_rows(world, tmp_path):
     """Deliveries whose message cannot be written end, each with its reason, and block no others."""
     templates = tmp_path / "templates" / "resend_confirmation" / "poison"
