@@ -694,7 +694,7 @@ def test_w027_a_host_that_is_not_allowed(ids, settings, base, client, found):
 
 def test_w027_in_development(ids, settings):
     """With DEBUG, hosts are not checked: Django accepts localhost then."""
-    settings.DEBUG = True
+    settings.DEBUG, settings.ALLOWED_HOSTS = True, ["site.example"]
     assert ids(BASE_URL="https://www.site.example", CLIENTS=[{"name": "default"}]) == []
 
 
