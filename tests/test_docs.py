@@ -8,6 +8,7 @@ import sys
 import tomllib
 from email import message_from_bytes
 from email.message import Message
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
@@ -336,11 +337,16 @@ def node_exists(node: str) -> bool:
         # A class may inherit the test, for example from a contract.
         found_in: Any = import_module(place.removesuffix(".py").replace("/", "."))
         return callable(getattr(getattr(found_in, inside[0], None), name, None))
+    return place.startswith("tests/") and name.startswith("test_") and name in functions_in(place)
+
+
+@cache
+def functions_in(place: str) -> set[str]:
+    """Return the names of the functions in a file, or in the test files of a directory."""
     path = REPO / place
     files = sorted(path.glob("test_*.py")) if path.is_dir() else [path]
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
-    found = {n.name for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
-    return place.startswith("tests/") and name.startswith("test_") and name in found
+    return {n.name for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
 
 
 def test_security_is_linked():

@@ -338,7 +338,7 @@ def through_handler(request: Raw) -> Answered:
 def test_through_the_handler(case, judge, pending):
     """Every request that a server passes on is answered in the vendor's envelope."""
 
-    @settings(max_examples=examples(60))
+    @settings(max_examples=examples(40))
     @plain(case)
     @given(request=requests(case))
     def fuzz(request):
@@ -413,7 +413,7 @@ def test_over_a_socket(case, serve, judge):
     PendingFactory(username="pending", email=ADDRESS)
     with serve() as port:
 
-        @settings(max_examples=examples(25))
+        @settings(max_examples=examples(15))
         @plain(case)
         @given(request=requests(case))
         def fuzz(request):
