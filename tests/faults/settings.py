@@ -33,7 +33,9 @@ SMTP: Any = {
 }
 BACKEND = os.environ.get("FAULTS_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
 if django.VERSION >= (6, 1):
-    MAILERS = {"default": {"BACKEND": BACKEND, "OPTIONS": SMTP}}
+    # An option that a backend does not know is an error.
+    options = {} if BACKEND == "tests.faults.long_id.EmailBackend" else SMTP
+    MAILERS = {"default": {"BACKEND": BACKEND, "OPTIONS": options}}
 else:
     EMAIL_BACKEND = BACKEND
     EMAIL_HOST, EMAIL_PORT = SMTP["host"], SMTP["port"]
