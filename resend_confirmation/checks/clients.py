@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import jwt
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
@@ -173,6 +172,9 @@ def _try_key(signing: Signing) -> Any:
 
     Reading the key is not enough: some versions of PyJWT read keys of another algorithm.
     """
+    # Its import takes long, and most sites sign nothing.
+    import jwt  # noqa: PLC0415
+
     key = jwt.get_algorithm_by_name(signing.algorithm).prepare_key(signing.key)
     public = key if isinstance(key, bytes) else key.public_key()
     with warnings.catch_warnings():

@@ -17,7 +17,7 @@ from .. import clients
 from ..clients import Client
 from ..engine import Opened
 from ..outcomes import Outcome, Refusal
-from .base import Answer, ErrorDetails, IdentityField, Operation, ResendView
+from .base import Answer, ErrorDetails, IdentityField, Operation, ResendView, unlisted
 
 _NOT_FOUND = Answer(
     400,
@@ -219,7 +219,7 @@ def _decode(path: bytes) -> str:
 # [\s\S] is used because an identity may contain any character, line breaks included. Only the
 # documented variant is in the schema.
 _TAIL = r"users/resend(?:c|EmailC)onfirmation(?:/(?P<identity>[\s\S]*))?\Z"
-_OTHER = BackendlessResend.as_view(schema=None)
+_OTHER = unlisted(BackendlessResend.as_view())
 
 app_name = "resend_confirmation_backendless"
 
@@ -230,6 +230,6 @@ urlpatterns = [
         name="backendless",
     ),
     re_path(rf"^[/]?api/{_TAIL}", _OTHER),
-    re_path(rf"^[/]?v1/{_TAIL}", BackendlessHeadersResend.as_view(schema=None)),
+    re_path(rf"^[/]?v1/{_TAIL}", unlisted(BackendlessHeadersResend.as_view())),
     re_path(rf"^[/]?(?P<app_id>[^/]+)/(?P<api_key>[^/]+)/{_TAIL}", _OTHER),
 ]

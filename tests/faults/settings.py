@@ -34,7 +34,7 @@ SMTP: Any = {
 BACKEND = os.environ.get("FAULTS_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
 if django.VERSION >= (6, 1):
     # An option that a backend does not know is an error.
-    options = {} if BACKEND == "tests.faults.long_id.EmailBackend" else SMTP
+    options: Any = {} if BACKEND == "tests.faults.long_id.EmailBackend" else SMTP
     MAILERS = {"default": {"BACKEND": BACKEND, "OPTIONS": options}}
 else:
     EMAIL_BACKEND = BACKEND

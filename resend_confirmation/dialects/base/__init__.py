@@ -15,7 +15,7 @@ from .declarations import (
     TokenField,
 )
 from .landing import is_web, landing_of, mounted_dialects
-from .routing import routes
+from .routing import routes, unlisted
 from .token_views import ConfirmView, LinkView
 from .views import ResendView, VendorView
 
@@ -39,5 +39,6 @@ __all__ = [
     "landing_of",
     "mounted_dialects",
     "routes",
+    "unlisted",
     "with_parameters",
 ]

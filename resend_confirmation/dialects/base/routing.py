@@ -52,7 +52,7 @@ def routes(
     slash is left to a package that has a page there. A GET at the path of a POST goes to the
     host's own page, if there is one.
     """
-    other = _choice(view, header, variants, schema=None)
+    other = unlisted(_choice(view, header, variants))
     patterns = [path(route, _choice(view, header, variants) if name else other, name=name or None)]
     if slashed:
         # The root's route would be a single slash, and Django warns of routes that begin with one.
@@ -63,12 +63,20 @@ def routes(
     return patterns
 
 
-def _choice(view: type[VendorView], header: str, variants: Variants, **initial: Any) -> Any:
+def unlisted(function: Any) -> Any:
+    """Leave a view function out of the OpenAPI document, and return it.
+
+    ``as_view(schema=None)`` does so too, but loads drf-spectacular.
+    """
+    function.initkwargs["schema"] = None
+    return function
+
+
+def _choice(view: type[VendorView], header: str, variants: Variants) -> Any:
     """Return a view that picks the class by ``header``; Django and drf-spectacular see ``view``."""
     if not variants:
-        return _view_of(view, **initial)
-    initial["variants"] = tuple(dict.fromkeys((view, *variants.values())))
-    otherwise = _view_of(view, **initial)
+        return _view_of(view)
+    otherwise = _view_of(view, variants=tuple(dict.fromkeys((view, *variants.values()))))
     chosen = {value: _view_of(variant) for value, variant in variants.items()}
 
     @wraps(otherwise)

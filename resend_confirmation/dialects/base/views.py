@@ -25,7 +25,6 @@ from . import body, declarations
 from .declarations import NO_DETAILS, Answer, Envelope, ErrorDetails, Operation, Table
 from .parsing import accepted_language, read, sources_of
 from .rendering import ANSWER_HEADERS, VendorJSONRenderer
-from .schema import DialectSchema
 
 
 class VendorView(APIView):
@@ -64,7 +63,7 @@ class VendorView(APIView):
     renderer_classes = (VendorJSONRenderer,)
     content_negotiation_class = BaseContentNegotiation
     metadata_class = versioning_class = None
-    schema = DialectSchema()
+    schema = declarations.OperationSchema()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Handle ``method``; other methods are refused with the vendor's answer."""

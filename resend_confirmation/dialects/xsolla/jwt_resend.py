@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import jwt
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
@@ -100,6 +99,9 @@ def user_token(opened: Opened, client: Client) -> str:
 
     https://developers.xsolla.com/doc/login/features/user-jwt/
     """
+    # Its import takes long, and most sites sign nothing.
+    import jwt  # noqa: PLC0415
+
     if client.signing is None:
         raise ImproperlyConfigured(f"The client {client.name!r} has no 'signing'")
     account, delivery = opened.account, opened.delivery
