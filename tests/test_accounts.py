@@ -287,7 +287,7 @@ def test_pending_accounts(pending, confirmed, blocked):
 
 def test_pending_of_more_than_one_piece(monkeypatch):
     """Every pending account is returned once, regardless of the batch size."""
-    monkeypatch.setattr(accounts, "_USERS_AT_ONCE", 2)
+    monkeypatch.setattr(accounts.users, "_USERS_AT_ONCE", 2)
     users = [PendingFactory.create() for _ in range(5)]
     assert [account.user for account in ConfirmationStore().pending()] == users
 
@@ -412,7 +412,7 @@ class Member:
 def test_a_user_name_column_of_numbers(monkeypatch):
     """An identity that is not a number is not compared with numeric user names."""
     user = UserFactory.create(username="x", email="x@example.com")
-    monkeypatch.setattr(accounts, "get_user_model", lambda: Member)
+    monkeypatch.setattr(accounts.users, "get_user_model", lambda: Member)
     matches = ConfirmationStore()._matches
     users = get_user_model().objects
     assert list(users.filter(matches(address_of("x@example.com")))) == [user]

@@ -6,13 +6,25 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.db import IntegrityError
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import (
+    Case,
+    CharField,
+    DateTimeField,
+    Expression,
+    F,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 
-from .. import addresses, conf, database
+from .. import addresses, conf, database, statements
 from ..accounts import CooldownFacts
 from ..addresses import Address
 from ..conf import DAY, HOUR
 from ..models import Cooldown
+from ..statements import Given, Update
 
 #: A row of the cooldown, or its columns as read with an account.
 Facts = CooldownFacts | Cooldown
@@ -109,28 +121,42 @@ def _carry_over(text: str) -> None:
 
 
 def _update(key: str, now: datetime, limits: conf.Cooldown) -> bool:
-    hour_over = Q(hour_from__lte=now - HOUR)
-    day_over = Q(day_from__lte=now - DAY)
-    free = Q(digest=key)
+    statement = statements.built(
+        database.using(), (__name__, limits), lambda connection: _take(connection, limits)
+    )
+    values = {"key": key, "now": now, "an_hour_ago": now - HOUR, "a_day_ago": now - DAY}
+    return bool(statement.run(**values, a_gap_ago=now - limits.gap))
+
+
+def _take(connection: BaseDatabaseWrapper, limits: conf.Cooldown) -> Update:
+    """Return the UPDATE that takes a slot if one is free."""
+    now, an_hour_ago, a_day_ago, a_gap_ago = (
+        Given(name, DateTimeField()) for name in ("now", "an_hour_ago", "a_day_ago", "a_gap_ago")
+    )
+    free = Q(digest=Given("key", CharField()))
     if limits.gap:
-        free &= Q(last_at__lte=now - limits.gap)
+        free &= Q(last_at__lte=a_gap_ago)
     if limits.per_hour:
-        free &= hour_over | Q(hour_count__lt=limits.per_hour)
+        free &= Q(hour_from__lte=an_hour_ago) | Q(hour_count__lt=limits.per_hour)
     if limits.per_day:
-        free &= day_over | Q(day_count__lt=limits.per_day)
-    return bool(Cooldown.objects.filter(free).update(**one_more(now)))
+        free &= Q(day_from__lte=a_day_ago) | Q(day_count__lt=limits.per_day)
+    changes = _one_more(now, an_hour_ago, a_day_ago)
+    return Update(connection, Cooldown.objects.filter(free), changes)
 
 
 def one_more(now: datetime) -> dict[str, Any]:
     """Return the values of an UPDATE that counts one more slot, taken ``now``."""
-    hour_over = Q(hour_from__lte=now - HOUR)
-    day_over = Q(day_from__lte=now - DAY)
+    return _one_more(Value(now), now - HOUR, now - DAY)
+
+
+def _one_more(now: Expression, an_hour_ago: Any, a_day_ago: Any) -> dict[str, Any]:
+    hour_over, day_over = Q(hour_from__lte=an_hour_ago), Q(day_from__lte=a_day_ago)
     # Counts before starts: MariaDB assigns from left to right and would see the new start.
     return {
         "hour_count": Case(When(hour_over, then=Value(1)), default=F("hour_count") + 1),
         "day_count": Case(When(day_over, then=Value(1)), default=F("day_count") + 1),
-        "hour_from": Case(When(hour_over, then=Value(now)), default=F("hour_from")),
-        "day_from": Case(When(day_over, then=Value(now)), default=F("day_from")),
+        "hour_from": Case(When(hour_over, then=now), default=F("hour_from")),
+        "day_from": Case(When(day_over, then=now), default=F("day_from")),
         "last_at": now,
     }
 

@@ -1,84 +1,21 @@
-"""Accounts that an identity names, through an ``AccountStore`` that the host may replace."""
+"""Account stores over Django's user model: with our Confirmation as the state, or its flag."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import datetime
+from dataclasses import dataclass, fields
 from functools import reduce
 from operator import or_
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import router
-from django.db.models import F, Q, QuerySet
-from django.utils.module_loading import import_string
+from django.db.models import CharField, F, Manager, Q, QuerySet
 
-from . import conf
-from .addresses import Address
-from .outcomes import ConfirmationState, Standing
-
-
-@dataclass(frozen=True, slots=True)
-class CooldownFacts:
-    """A cooldown's row as of when the account was read; a hint that may be outdated."""
-
-    last_at: datetime
-    hour_from: datetime
-    hour_count: int
-    day_from: datetime
-    day_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One account with one of its addresses.
-
-    ``user`` is an instance of the host's user model. ``confirmation_id`` and ``cooldown`` come
-    from the same query. None means that the store found no row or did not look for one, and costs
-    another statement. ``former_id`` is the confirmation of a former address, if the account is
-    pending because of it and this address has none. ``parsed`` is the parsed ``address``, or None
-    if it is not an address. A store may leave it out.
-    """
-
-    user: Any = field(repr=False)
-    address: str = field(repr=False)
-    username: str = field(repr=False)
-    standing: Standing
-    confirmation_id: int | None = None
-    cooldown: CooldownFacts | None = None
-    former_id: int | None = None
-    parsed: Address | None = field(default=None, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        if self.parsed is None:
-            object.__setattr__(self, "parsed", Address.parse(self.address))
-
-    @property
-    def mailbox(self) -> Address:
-        """The parsed address; raises ValueError if ``address`` is not one."""
-        if self.parsed is None:
-            raise ValueError("not an address")
-        return self.parsed
-
-
-class AccountStore(Protocol):
-    """Interface for finding and marking accounts; ``ACCOUNTS`` names the class."""
-
-    def find(self, identity: Address | str) -> Sequence[Account]:
-        """Return candidates for an address or a user name, in one statement; may be inexact."""
-
-    def get(self, user_id: Any, address: Address) -> Account | None:
-        """Return the account as it is now, or None if it is gone or has another address."""
-
-    def lock(self, user_id: Any) -> None:
-        """Lock the rows that ``get`` reads, until the transaction around it ends."""
-
-    def confirm(self, account: Account) -> bool:
-        """Mark the account inside our transaction; return False if it may not be marked."""
-
-    def pending(self) -> Iterator[Account]:
-        """Yield every account that waits for a confirmation, for bulk resends."""
-
+from .. import statements
+from ..addresses import Address
+from ..outcomes import ConfirmationState, Standing
+from ..statements import Given, Rows
+from .interface import Account, CooldownFacts
 
 #: Number of users read at once for a bulk resend.
 _USERS_AT_ONCE = 2000
@@ -91,6 +28,16 @@ _OURS = {
     "rc_requested_at": F("resend_confirmations__requested_at"),
     **{f"rc_{name}": F(f"resend_confirmations__cooldown__{name}") for name in _COOLDOWN},
 }
+
+
+class _AnyAddress(Address):
+    """The place of an address in a statement that is built once."""
+
+    spellings: Any = [Given("spelling", CharField())]
+    fingerprint: Any = Given("fingerprint", CharField())
+
+
+_ANY_ADDRESS = _AnyAddress("", "")
 
 
 class ConfirmationStore:
@@ -111,10 +58,14 @@ class ConfirmationStore:
         ASCII, composed letters and IDNA, for which a database's ``iexact`` is not. The statement is
         a UNION, since an OR over two tables would keep databases from using either index.
         """
-        first, *others = [part.order_by() for part in self._parts(identity)]
-        users = first.union(*others, all=True) if others else first
-        asked = identity if isinstance(identity, Address) else None
-        return self._accounts(users.order_by("pk"), asked)
+        if isinstance(identity, Address):
+            spellings = identity.spellings
+            if len(spellings) == 1 and self._is_plain():
+                rows = self._built(_ANY_ADDRESS)
+                values = {"spelling": spellings[0], "fingerprint": identity.fingerprint}
+                return self._accounts(rows.read(**values), identity)
+            return self._accounts(self._united(identity), identity)
+        return self._accounts(self._united(identity))
 
     def get(self, user_id: Any, address: Address) -> Account | None:
         accounts = self._accounts(self._joined().filter(pk=user_id), address)
@@ -153,6 +104,31 @@ class ConfirmationStore:
 
     def _joined(self) -> QuerySet[Any]:
         return cast("QuerySet[Any]", _users().annotate(**_OURS))
+
+    def _is_plain(self) -> bool:
+        """Return whether ``find``'s statement depends on nothing but the address.
+
+        A manager of the host may add conditions of the moment, such as the current tenant.
+        """
+        manager: Any = get_user_model()._default_manager
+        return (
+            type(self)._parts is ConfirmationStore._parts
+            and type(manager).get_queryset is Manager.get_queryset
+            and manager._queryset_class is QuerySet
+        )
+
+    def _built(self, example: Address) -> Rows:
+        key = (type(self), get_user_model())
+        return statements.built(
+            router.db_for_write(get_user_model()),
+            key,
+            lambda connection: Rows(connection, self._united(example)),
+        )
+
+    def _united(self, identity: Address | str) -> QuerySet[Any]:
+        first, *others = [part.order_by() for part in self._parts(identity)]
+        users = first.union(*others, all=True) if others else first
+        return users.order_by("pk")
 
     def _parts(self, identity: Address | str) -> list[QuerySet[Any]]:
         """Return the parts that ``find`` unites; each can use a separate index."""
@@ -286,15 +262,3 @@ def _cooldown(row: Any) -> CooldownFacts | None:
     if row.rc_last_at is None:
         return None
     return CooldownFacts(**{name: getattr(row, f"rc_{name}") for name in _COOLDOWN})
-
-
-def store() -> AccountStore:
-    """Instantiate the store that ``ACCOUNTS`` names."""
-    return cast("AccountStore", import_string(conf.get().ACCOUNTS)())
-
-
-def of(user_id: Any, address: Address | str | None) -> Account | None:
-    """Return the account as it is now, if a link to ``address`` proves its address."""
-    known = Address.parse(address) if isinstance(address, str) else address
-    account = store().get(user_id, known) if known else None
-    return account if account and known and known.proves(account.parsed) else None
