@@ -8,11 +8,11 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Expression, Field, QuerySet
+from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.query import ModelIterable
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import InsertQuery, UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
 
 T = TypeVar("T")
@@ -82,9 +82,38 @@ class Update:
 
     def run(self, **values: Any) -> int:
         """Execute the statement with ``values`` by the names of each ``Given``."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(self._sql, _filled(self._connection, self._parameters, values))
+        parameters = _filled(self._connection, self._parameters, values)
+        with (
+            transaction.mark_for_rollback_on_error(using=self._connection.alias),
+            self._connection.cursor() as cursor,
+        ):
+            cursor.execute(self._sql, parameters)
             return int(cursor.rowcount)
+
+
+class Insert:
+    """An INSERT of one row of ``model``, whose key the database chooses."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, model: type[Model]) -> None:
+        self._key = model._meta.pk
+        self._fields = [each for each in model._meta.local_concrete_fields if each != self._key]
+        query = InsertQuery(model)
+        query.insert_values(self._fields, [model()])
+        self._compiler: Any = query.get_compiler(connection=connection)
+        self._compiler.returning_fields = [self._key]
+        ((self._sql, parameters),) = self._compiler.as_sql()
+        self._rest = tuple(parameters[len(self._fields) :])
+
+    def run(self, row: Model) -> None:
+        """Insert ``row``, without the signals of ``save``, and set its key."""
+        connection = self._compiler.connection
+        values = (
+            each.get_db_prep_save(getattr(row, each.attname), connection) for each in self._fields
+        )
+        self._compiler.as_sql = lambda: [(self._sql, (*values, *self._rest))]
+        with transaction.mark_for_rollback_on_error(using=connection.alias):
+            ((row.pk,),) = self._compiler.execute_sql([self._key])
+        row._state.adding, row._state.db = False, connection.alias
 
 
 def built(using: str, key: Hashable, build: Callable[[BaseDatabaseWrapper], T]) -> T:

@@ -3,10 +3,13 @@
 from datetime import timedelta
 from functools import partial
 
-from .. import database
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .. import database, statements
 from ..models import Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
+from ..statements import Insert
 from . import wake
 
 
@@ -26,9 +29,13 @@ def _insert(delivery: Delivery, state: DeliveryState, wait: timedelta) -> None:
     delivery.reason = delivery.reason or Reason.NONE
     delivery.asked_at = delivery.asked_at or database.now()
     delivery.not_before = delivery.asked_at + wait
-    delivery.save(using=database.using(), force_insert=True)
+    statements.built(database.using(), __name__, _insertion).run(delivery)
     database.on_commit(wake.wake)
     announce(delivery.pk, state, Reason(delivery.reason))
+
+
+def _insertion(connection: BaseDatabaseWrapper) -> Insert:
+    return Insert(connection, Delivery)
 
 
 def announce(delivery_id: int, state: DeliveryState, reason: Reason) -> None:
