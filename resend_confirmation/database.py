@@ -1,11 +1,12 @@
 """The package's database: its alias, reads, transactions, retries and clock."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from threading import Event
+from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from django.apps import apps
@@ -21,11 +22,13 @@ from django.db import (
     router,
     transaction,
 )
+from django.db.models.query import ModelIterable
 from django.utils import timezone
 
 P = ParamSpec("P")
 R = TypeVar("R")
 M = TypeVar("M", bound=models.Model)
+Places = Sequence[tuple[int, str, Callable[[Any], Any] | None]]
 
 #: Seconds for which a reading of the database's clock is extrapolated by this machine's uptime.
 GOOD_FOR = 30.0
@@ -140,6 +143,64 @@ def retry_on_disconnect(
                 close_old_connections()
             Event().wait(wait)
             wait = min(wait * 2, LONGEST_WAIT)
+
+
+class Statement:
+    """A statement that the ORM compiled once for a connection; ``statements`` makes it.
+
+    ``places`` are the parameters that each execution replaces: their index and name, and the
+    function that adapts the value to the database, if there is one.
+    """
+
+    def __init__(self, compiler: Any, sql: str, parameters: Sequence[Any], places: Places) -> None:
+        self.compiler, self.sql = compiler, sql
+        self.parameters, self.places = list(parameters), places
+        query = SimpleNamespace(get_compiler=lambda using: compiler)
+        alias = compiler.connection.alias
+        self._source: Any = SimpleNamespace(db=alias, query=query, _known_related_objects={})
+
+    def read(self, **values: Any) -> list[Any]:
+        """Execute a SELECT and return the instances of its model."""
+        filled = self.filled(values)
+        self.compiler.as_sql = lambda *args, **kwargs: (self.sql, filled)
+        return list(ModelIterable(self._source))
+
+    def run(self, **values: Any) -> int:
+        """Execute an UPDATE and return the number of rows."""
+        filled, connection = self.filled(values), self.compiler.connection
+        broken = transaction.mark_for_rollback_on_error(using=connection.alias)
+        with broken, connection.cursor() as cursor:
+            cursor.execute(self.sql, filled)
+            return int(cursor.rowcount)
+
+    def insert(self, row: models.Model) -> None:
+        """Execute an INSERT, without the signals of ``save``, and set the key of ``row``."""
+        filled, connection = self.filled(vars(row)), self.compiler.connection
+        self.compiler.as_sql = lambda: [(self.sql, filled)]
+        with transaction.mark_for_rollback_on_error(using=connection.alias):
+            ((row.pk,),) = self.compiler.execute_sql([row._meta.pk])
+        row._state.adding, row._state.db = False, connection.alias
+
+    def filled(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the parameters with ``values`` in their places."""
+        found = self.parameters.copy()
+        for index, name, adapt in self.places:
+            found[index] = adapt(values[name]) if adapt else values[name]
+        return tuple(found)
+
+
+def statement(
+    key: Hashable, build: Callable[[Any], Statement], alias: str | None = None
+) -> Statement:
+    """Return the statement ``key`` of this thread's connection; ``build`` makes it once.
+
+    ``key`` has to contain everything that the SQL depends on, apart from the connection.
+    """
+    connection = connections[alias or using()]
+    known: dict[Hashable, Statement] = vars(connection).setdefault("_resend_confirmation", {})
+    if key not in known:
+        known[key] = build(connection)
+    return known[key]
 
 
 class Reading(NamedTuple):

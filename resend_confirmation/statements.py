@@ -1,24 +1,19 @@
-"""Statements that the ORM builds once for a connection, and that later calls give new values.
+"""Compilation of the ORM's queries to statements, with places for values.
 
 Building a query takes several times as long as executing it.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from datetime import datetime
-from types import SimpleNamespace
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
-from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Expression, Field, Model, QuerySet
-from django.db.models.query import ModelIterable
+from django.db.models import CharField, DateTimeField, Expression, Field, Model, QuerySet
 from django.db.models.sql import InsertQuery, UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
 
-T = TypeVar("T")
-
-#: The attribute of a connection, which belongs to one thread, for its statements.
-_ATTRIBUTE = "_resend_confirmation_statements"
+from .addresses import Address
+from .database import Places, Statement
 
 
 class Given(Expression):
@@ -29,14 +24,16 @@ class Given(Expression):
         self.name = name
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
-        return "%s", [_Key(self.name)]
+        is_time = isinstance(self.output_field, DateTimeField)
+        adapt = connection.ops.adapt_datetimefield_value if is_time else None
+        return "%s", [_Key(self.name, adapt)]
 
 
 class _Key:
     """The name of a Given, among a statement's parameters."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, adapt: Any) -> None:
+        self.name, self.adapt = name, adapt
 
     def __str__(self) -> str:
         return _Pattern(self.name)
@@ -51,95 +48,52 @@ class _Pattern(str):
         return self
 
 
-class Rows:
-    """A SELECT; ``read`` returns instances of the model."""
-
-    def __init__(self, connection: BaseDatabaseWrapper, queryset: QuerySet[Any]) -> None:
-        self._compiler = queryset.query.get_compiler(connection=connection)
-        self._sql, self._parameters = self._compiler.as_sql()
-        query = SimpleNamespace(get_compiler=lambda using: self._compiler)
-        self._source: Any = SimpleNamespace(
-            db=connection.alias, query=query, _known_related_objects={}
-        )
-
-    def read(self, **values: Any) -> list[Any]:
-        """Execute the statement with ``values`` by the names of each ``Given``."""
-        found = _filled(self._compiler.connection, self._parameters, values)
-        self._compiler.as_sql = lambda *args, **kwargs: (self._sql, found)
-        return list(ModelIterable(self._source))
+class _AnyAddress(Address):
+    spellings: Any = [Given("spelling", CharField())]
+    fingerprint: Any = Given("fingerprint", CharField())
 
 
-class Update:
-    """An UPDATE; ``run`` returns the number of rows."""
-
-    def __init__(
-        self, connection: BaseDatabaseWrapper, queryset: QuerySet[Any], changes: Mapping[str, Any]
-    ) -> None:
-        query: Any = queryset.query.chain(UpdateQuery)
-        query.add_update_values(changes)
-        self._connection = connection
-        self._sql, self._parameters = query.get_compiler(connection=connection).as_sql()
-
-    def run(self, **values: Any) -> int:
-        """Execute the statement with ``values`` by the names of each ``Given``."""
-        parameters = _filled(self._connection, self._parameters, values)
-        with (
-            transaction.mark_for_rollback_on_error(using=self._connection.alias),
-            self._connection.cursor() as cursor,
-        ):
-            cursor.execute(self._sql, parameters)
-            return int(cursor.rowcount)
+#: The place of an address with one spelling.
+ANY_ADDRESS = _AnyAddress("", "")
 
 
-class Insert:
-    """An INSERT of one row of ``model``, whose key the database chooses."""
-
-    def __init__(self, connection: BaseDatabaseWrapper, model: type[Model]) -> None:
-        self._key = model._meta.pk
-        self._fields = [each for each in model._meta.local_concrete_fields if each != self._key]
-        query = InsertQuery(model)
-        query.insert_values(self._fields, [model()])
-        self._compiler: Any = query.get_compiler(connection=connection)
-        self._compiler.returning_fields = [self._key]
-        ((self._sql, parameters),) = self._compiler.as_sql()
-        self._rest = tuple(parameters[len(self._fields) :])
-
-    def run(self, row: Model) -> None:
-        """Insert ``row``, without the signals of ``save``, and set its key."""
-        connection = self._compiler.connection
-        values = (
-            each.get_db_prep_save(getattr(row, each.attname), connection) for each in self._fields
-        )
-        self._compiler.as_sql = lambda: [(self._sql, (*values, *self._rest))]
-        with transaction.mark_for_rollback_on_error(using=connection.alias):
-            ((row.pk,),) = self._compiler.execute_sql([self._key])
-        row._state.adding, row._state.db = False, connection.alias
+def select(connection: BaseDatabaseWrapper, queryset: QuerySet[Any]) -> Statement:
+    """Compile a SELECT."""
+    compiler = queryset.query.get_compiler(connection=connection)
+    sql, parameters = compiler.as_sql()
+    return Statement(compiler, sql, parameters, _places(connection, parameters))
 
 
-def built(using: str, key: Hashable, build: Callable[[BaseDatabaseWrapper], T]) -> T:
-    """Return the statement ``key`` of the current connection, built by ``build`` the first time.
-
-    ``key`` contains everything that the SQL depends on, except for the connection.
-    """
-    connection = connections[using]
-    known = vars(connection).setdefault(_ATTRIBUTE, {})
-    if key not in known:
-        known[key] = build(connection)
-    found: T = known[key]
-    return found
+def update(
+    connection: BaseDatabaseWrapper, queryset: QuerySet[Any], changes: Mapping[str, Any]
+) -> Statement:
+    """Compile an UPDATE of the rows in ``queryset``."""
+    query: Any = queryset.query.chain(UpdateQuery)
+    query.add_update_values(changes)
+    compiler = query.get_compiler(connection=connection)
+    sql, parameters = compiler.as_sql()
+    return Statement(compiler, sql, parameters, _places(connection, parameters))
 
 
-def _filled(
-    connection: BaseDatabaseWrapper, parameters: Sequence[Any], values: Mapping[str, Any]
-) -> tuple[Any, ...]:
-    return tuple(_value(connection, values, each) for each in parameters)
+def insert(connection: BaseDatabaseWrapper, model: type[Model]) -> Statement:
+    """Compile an INSERT of one row, whose key the database chooses."""
+    fields = [each for each in model._meta.local_concrete_fields if each != model._meta.pk]
+    query = InsertQuery(model)
+    query.insert_values(fields, [model()])
+    compiler: Any = query.get_compiler(connection=connection)
+    compiler.returning_fields = [model._meta.pk]
+    ((sql, parameters),) = compiler.as_sql()
+    places = [
+        (index, each.attname, partial(each.get_db_prep_save, connection=connection))
+        for index, each in enumerate(fields)
+    ]
+    return Statement(compiler, sql, parameters, places)
 
 
-def _value(connection: BaseDatabaseWrapper, values: Mapping[str, Any], parameter: Any) -> Any:
-    if isinstance(parameter, _Pattern):
-        return connection.ops.prep_for_iexact_query(values[parameter])
-    if not isinstance(parameter, _Key):
-        return parameter
-    value = values[parameter.name]
-    is_time = isinstance(value, datetime)
-    return connection.ops.adapt_datetimefield_value(value) if is_time else value
+def _places(connection: BaseDatabaseWrapper, parameters: Sequence[Any]) -> Places:
+    pattern = connection.ops.prep_for_iexact_query
+    return [
+        (index, each, pattern) if isinstance(each, _Pattern) else (index, each.name, each.adapt)
+        for index, each in enumerate(parameters)
+        if isinstance(each, _Key | _Pattern)
+    ]

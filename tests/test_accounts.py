@@ -4,7 +4,7 @@ import re
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import User
+from django.contrib.auth.models import User, UserManager
 from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -287,7 +287,7 @@ def test_pending_accounts(pending, confirmed, blocked):
 
 def test_pending_of_more_than_one_piece(monkeypatch):
     """Every pending account is returned once, regardless of the batch size."""
-    monkeypatch.setattr(accounts.users, "_USERS_AT_ONCE", 2)
+    monkeypatch.setattr(accounts, "_USERS_AT_ONCE", 2)
     users = [PendingFactory.create() for _ in range(5)]
     assert [account.user for account in ConfirmationStore().pending()] == users
 
@@ -412,7 +412,7 @@ class Member:
 def test_a_user_name_column_of_numbers(monkeypatch):
     """An identity that is not a number is not compared with numeric user names."""
     user = UserFactory.create(username="x", email="x@example.com")
-    monkeypatch.setattr(accounts.users, "get_user_model", lambda: Member)
+    monkeypatch.setattr(accounts, "get_user_model", lambda: Member)
     matches = ConfirmationStore()._matches
     users = get_user_model().objects
     assert list(users.filter(matches(address_of("x@example.com")))) == [user]
@@ -430,3 +430,33 @@ def test_a_user_name_that_is_the_address(monkeypatch):
     conditions = re.findall(r"WHERE (.*?)(?: UNION | ORDER BY |$)", queries[0]["sql"])
     assert conditions
     assert "username" not in " ".join(conditions).lower()
+
+
+class OfTheMoment(UserManager):
+    """A manager that hides the users of all tenants but one."""
+
+    tenant = "a"
+
+    def get_queryset(self):
+        return super().get_queryset().filter(first_name=self.tenant)
+
+
+def test_a_manager_with_conditions_of_the_moment(monkeypatch):
+    """The host's manager is asked at each look-up."""
+    UserFactory.create(email="x@example.com", first_name="a")
+    manager = OfTheMoment()
+    manager.model = get_user_model()
+    monkeypatch.setitem(vars(get_user_model()._meta), "default_manager", manager)
+    found = [ConfirmationStore().find(address_of("x@example.com"))]
+    monkeypatch.setattr(OfTheMoment, "tenant", "b")
+    found.append(ConfirmationStore().find(address_of("x@example.com")))
+    assert [[account.address for account in each] for each in found] == [["x@example.com"], []]
+
+
+@pytest.mark.parametrize("sign", "_%")
+def test_signs_of_patterns(sign):
+    """A character that stands for others in patterns of SQL is compared as it is."""
+    UserFactory.create(email="axb@example.com")
+    UserFactory.create(email=f"a{sign}b@example.com")
+    found = ConfirmationStore().find(address_of(f"A{sign}b@example.com"))
+    assert [account.address for account in found] == [f"a{sign}b@example.com"]

@@ -301,7 +301,7 @@ class TestPending:
 
     def test_accounts_are_read_in_batches(self, monkeypatch):
         """No query reads more accounts than a batch has."""
-        monkeypatch.setattr(accounts.users, "_USERS_AT_ONCE", 2)
+        monkeypatch.setattr(accounts, "_USERS_AT_ONCE", 2)
         monkeypatch.setattr(send, "ACCOUNTS_AT_ONCE", 2)
         for number in range(5):
             waiting(f"player{number}")

@@ -9,7 +9,6 @@ from .. import database, statements
 from ..models import Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
-from ..statements import Insert
 from . import wake
 
 
@@ -29,13 +28,13 @@ def _insert(delivery: Delivery, state: DeliveryState, wait: timedelta) -> None:
     delivery.reason = delivery.reason or Reason.NONE
     delivery.asked_at = delivery.asked_at or database.now()
     delivery.not_before = delivery.asked_at + wait
-    statements.built(database.using(), __name__, _insertion).run(delivery)
+    database.statement(__name__, _insertion).insert(delivery)
     database.on_commit(wake.wake)
     announce(delivery.pk, state, Reason(delivery.reason))
 
 
-def _insertion(connection: BaseDatabaseWrapper) -> Insert:
-    return Insert(connection, Delivery)
+def _insertion(connection: BaseDatabaseWrapper) -> database.Statement:
+    return statements.insert(connection, Delivery)
 
 
 def announce(delivery_id: int, state: DeliveryState, reason: Reason) -> None:

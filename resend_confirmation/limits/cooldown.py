@@ -24,7 +24,7 @@ from ..accounts import CooldownFacts
 from ..addresses import Address
 from ..conf import DAY, HOUR
 from ..models import Cooldown
-from ..statements import Given, Update
+from ..statements import Given
 
 #: A row of the cooldown, or its columns as read with an account.
 Facts = CooldownFacts | Cooldown
@@ -121,14 +121,12 @@ def _carry_over(text: str) -> None:
 
 
 def _update(key: str, now: datetime, limits: conf.Cooldown) -> bool:
-    statement = statements.built(
-        database.using(), (__name__, limits), lambda connection: _take(connection, limits)
-    )
+    statement = database.statement((__name__, limits), lambda on: _take(on, limits))
     values = {"key": key, "now": now, "an_hour_ago": now - HOUR, "a_day_ago": now - DAY}
     return bool(statement.run(**values, a_gap_ago=now - limits.gap))
 
 
-def _take(connection: BaseDatabaseWrapper, limits: conf.Cooldown) -> Update:
+def _take(connection: BaseDatabaseWrapper, limits: conf.Cooldown) -> database.Statement:
     """Return the UPDATE that takes a slot if one is free."""
     now, an_hour_ago, a_day_ago, a_gap_ago = (
         Given(name, DateTimeField()) for name in ("now", "an_hour_ago", "a_day_ago", "a_gap_ago")
@@ -141,7 +139,7 @@ def _take(connection: BaseDatabaseWrapper, limits: conf.Cooldown) -> Update:
     if limits.per_day:
         free &= Q(day_from__lte=a_day_ago) | Q(day_count__lt=limits.per_day)
     changes = _one_more(now, an_hour_ago, a_day_ago)
-    return Update(connection, Cooldown.objects.filter(free), changes)
+    return statements.update(connection, Cooldown.objects.filter(free), changes)
 
 
 def one_more(now: datetime) -> dict[str, Any]:

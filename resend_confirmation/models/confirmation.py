@@ -21,7 +21,7 @@ class Confirmation(models.Model):
     )
     address = models.EmailField(_("address"), max_length=320)
     #: SHA-256 of the canonical address: databases differ in the letters that they treat as equal.
-    fingerprint = models.CharField(max_length=64, db_index=True, editable=False)
+    fingerprint = models.CharField(max_length=64, editable=False)
     #: The cooldown of the address, so that one statement reads both. No constraint: cooldowns
     #: are pruned, and a missing one means that nothing was requested for a long time.
     cooldown = models.ForeignKey(
@@ -70,7 +70,9 @@ class Confirmation(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["state", "requested_at"], name="resend_conf_state_requested")
+            models.Index(fields=["state", "requested_at"], name="resend_conf_state_requested"),
+            # On PostgreSQL, db_index would add a second one for LIKE.
+            models.Index(fields=["fingerprint"], name="resend_conf_fingerprint"),
         ]
         permissions = [
             ("resend_confirmation", _("Can send the message of a confirmation again")),

@@ -35,7 +35,7 @@ class Delivery(models.Model):
     identity = models.CharField(max_length=255, blank=True, editable=False)
 
     generation = models.PositiveIntegerField(null=True, editable=False)
-    token_digest = models.CharField(max_length=64, blank=True, db_index=True, editable=False)
+    token_digest = models.CharField(max_length=64, blank=True, editable=False)
     link_expires_at = models.DateTimeField(_("link expires at"), null=True, blank=True)
 
     state = models.CharField(_("state"), max_length=16, choices=DeliveryState)
@@ -49,7 +49,7 @@ class Delivery(models.Model):
     #: The number of ambiguous attempts: the message may have been sent.
     doubts = models.PositiveSmallIntegerField(_("uncertain attempts"), default=0)
     message_id = models.CharField(_("Message-ID"), max_length=255, blank=True)
-    provider_id = models.CharField(_("provider's id"), max_length=255, blank=True, db_index=True)
+    provider_id = models.CharField(_("provider's id"), max_length=255, blank=True)
     error_class = models.CharField(_("error"), max_length=100, blank=True)
     error_code = models.CharField(_("error code"), max_length=32, blank=True)
 
@@ -70,6 +70,9 @@ class Delivery(models.Model):
             models.Index(fields=["state", "not_before", "id"], name="resend_conf_delivery_due"),
             models.Index(fields=["asked_at"], name="resend_conf_delivery_asked"),
             models.Index(fields=["state", "ended_at"], name="resend_conf_delivery_ended"),
+            # On PostgreSQL, db_index would add a second one for LIKE to each.
+            models.Index(fields=["token_digest"], name="resend_conf_delivery_token"),
+            models.Index(fields=["provider_id"], name="resend_conf_delivery_provider"),
         ]
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from django.urls import path, reverse
 
 from resend_confirmation import start, withdraw
 from resend_confirmation.admin import actions
+from resend_confirmation.database import Statement
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState
 from tests.urls import urlpatterns as site_urls
@@ -106,7 +107,7 @@ def test_rolled_back(sign_up, monkeypatch, client, arrived):
     def fail(*_, **__):
         raise IntegrityError
 
-    monkeypatch.setattr(Delivery, "save", fail)
+    monkeypatch.setattr(Statement, "insert", fail)
     with pytest.raises(IntegrityError):
         sign_up()
     monkeypatch.undo()

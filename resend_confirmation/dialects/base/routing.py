@@ -63,13 +63,13 @@ def routes(
     return patterns
 
 
-def unlisted(function: Any) -> Any:
+def unlisted(view_function: Any) -> Any:
     """Leave a view function out of the OpenAPI document, and return it.
 
     ``as_view(schema=None)`` does so too, but loads drf-spectacular.
     """
-    function.initkwargs["schema"] = None
-    return function
+    view_function.initkwargs["schema"] = None
+    return view_function
 
 
 def _choice(view: type[VendorView], header: str, variants: Variants) -> Any:

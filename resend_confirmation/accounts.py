@@ -1,7 +1,7 @@
-"""Account stores over Django's user model: with our Confirmation as the state, or its flag."""
+"""Accounts that an identity names, through an ``AccountStore`` that the host may replace."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import reduce
 from operator import or_
 from typing import Any, cast
@@ -9,13 +9,48 @@ from typing import Any, cast
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import router
-from django.db.models import CharField, F, Manager, Q, QuerySet
+from django.db.models import F, Manager, Q, QuerySet
+from django.utils.module_loading import import_string
 
-from .. import statements
-from ..addresses import Address
-from ..outcomes import ConfirmationState, Standing
-from ..statements import Given, Rows
-from .interface import Account, CooldownFacts
+from . import conf, database, statements
+from .account_store import AccountStore, CooldownFacts
+from .addresses import Address
+from .outcomes import ConfirmationState, Standing
+
+__all__ = ["Account", "AccountStore", "ConfirmationStore", "CooldownFacts", "FlagStore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account with one of its addresses.
+
+    ``user`` is an instance of the host's user model. ``confirmation_id`` and ``cooldown`` come
+    from the same query. None means that the store found no row or did not look for one, and costs
+    another statement. ``former_id`` is the confirmation of a former address, if the account is
+    pending because of it and this address has none. ``parsed`` is the parsed ``address``, or None
+    if it is not an address. A store may leave it out.
+    """
+
+    user: Any = field(repr=False)
+    address: str = field(repr=False)
+    username: str = field(repr=False)
+    standing: Standing
+    confirmation_id: int | None = None
+    cooldown: CooldownFacts | None = None
+    former_id: int | None = None
+    parsed: Address | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.parsed is None:
+            object.__setattr__(self, "parsed", Address.parse(self.address))
+
+    @property
+    def mailbox(self) -> Address:
+        """The parsed address; raises ValueError if ``address`` is not one."""
+        if self.parsed is None:
+            raise ValueError("not an address")
+        return self.parsed
+
 
 #: Number of users read at once for a bulk resend.
 _USERS_AT_ONCE = 2000
@@ -28,16 +63,6 @@ _OURS = {
     "rc_requested_at": F("resend_confirmations__requested_at"),
     **{f"rc_{name}": F(f"resend_confirmations__cooldown__{name}") for name in _COOLDOWN},
 }
-
-
-class _AnyAddress(Address):
-    """The place of an address in a statement that is built once."""
-
-    spellings: Any = [Given("spelling", CharField())]
-    fingerprint: Any = Given("fingerprint", CharField())
-
-
-_ANY_ADDRESS = _AnyAddress("", "")
 
 
 class ConfirmationStore:
@@ -58,14 +83,18 @@ class ConfirmationStore:
         ASCII, composed letters and IDNA, for which a database's ``iexact`` is not. The statement is
         a UNION, since an OR over two tables would keep databases from using either index.
         """
-        if isinstance(identity, Address):
-            spellings = identity.spellings
-            if len(spellings) == 1 and self._is_plain():
-                rows = self._built(_ANY_ADDRESS)
-                values = {"spelling": spellings[0], "fingerprint": identity.fingerprint}
-                return self._accounts(rows.read(**values), identity)
+        if not isinstance(identity, Address):
+            return self._accounts(self._united(identity))
+        spelling, *others = identity.spellings
+        if others or not self._is_plain():
             return self._accounts(self._united(identity), identity)
-        return self._accounts(self._united(identity))
+        users = database.statement(
+            (type(self), get_user_model()),
+            lambda on: statements.select(on, self._united(statements.ANY_ADDRESS)),
+            router.db_for_write(get_user_model()),
+        )
+        found = users.read(spelling=spelling, fingerprint=identity.fingerprint)
+        return self._accounts(found, identity)
 
     def get(self, user_id: Any, address: Address) -> Account | None:
         accounts = self._accounts(self._joined().filter(pk=user_id), address)
@@ -115,14 +144,6 @@ class ConfirmationStore:
             type(self)._parts is ConfirmationStore._parts
             and type(manager).get_queryset is Manager.get_queryset
             and manager._queryset_class is QuerySet
-        )
-
-    def _built(self, example: Address) -> Rows:
-        key = (type(self), get_user_model())
-        return statements.built(
-            router.db_for_write(get_user_model()),
-            key,
-            lambda connection: Rows(connection, self._united(example)),
         )
 
     def _united(self, identity: Address | str) -> QuerySet[Any]:
@@ -262,3 +283,15 @@ def _cooldown(row: Any) -> CooldownFacts | None:
     if row.rc_last_at is None:
         return None
     return CooldownFacts(**{name: getattr(row, f"rc_{name}") for name in _COOLDOWN})
+
+
+def store() -> AccountStore:
+    """Instantiate the store that ``ACCOUNTS`` names."""
+    return cast("AccountStore", import_string(conf.get().ACCOUNTS)())
+
+
+def of(user_id: Any, address: Address | str | None) -> Account | None:
+    """Return the account as it is now, if a link to ``address`` proves its address."""
+    known = Address.parse(address) if isinstance(address, str) else address
+    account = store().get(user_id, known) if known else None
+    return account if account and known and known.proves(account.parsed) else None
