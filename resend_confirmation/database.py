@@ -155,15 +155,15 @@ class Statement:
     def __init__(self, compiler: Any, sql: str, parameters: Sequence[Any], places: Places) -> None:
         self.compiler, self.sql = compiler, sql
         self.parameters, self.places = list(parameters), places
-        query = SimpleNamespace(get_compiler=lambda using: compiler)
-        alias = compiler.connection.alias
-        self._source: Any = SimpleNamespace(db=alias, query=query, _known_related_objects={})
+        rows: Any = models.QuerySet(compiler.query.model, using=compiler.connection.alias)
+        rows._query = SimpleNamespace(get_compiler=lambda using: compiler)
+        self._rows: Any = ModelIterable(rows)
 
     def read(self, **values: Any) -> list[Any]:
         """Execute a SELECT and return the instances of its model."""
         filled = self.filled(values)
         self.compiler.as_sql = lambda *args, **kwargs: (self.sql, filled)
-        return list(ModelIterable(self._source))
+        return list(self._rows)
 
     def run(self, **values: Any) -> int:
         """Execute an UPDATE and return the number of rows."""
