@@ -16,8 +16,9 @@ from typing import Protocol
 from django_ratelimit import ALL
 from django_ratelimit.core import _make_cache_key, _split_rate
 
-#: Parts of a period. A call counts for one period, or for up to one part less.
-PARTS = 15
+#: Parts of a period. A call counts for one period, or for up to one part less. Each part is a key
+#: that every request reads.
+PARTS = 6
 
 
 class Cache(Protocol):

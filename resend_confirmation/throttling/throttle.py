@@ -1,7 +1,8 @@
 """Limits on the requests of one network: the throttle, and the limits on stored requests."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 from django.conf import settings
@@ -94,7 +95,7 @@ def network(request: HttpRequest) -> str:
     return next(iter(networks(request)))
 
 
-def networks(request: HttpRequest) -> dict[str, int]:
+def networks(request: HttpRequest) -> Mapping[str, int]:
     """Return the networks of a request, the smallest first, with the multiple of a rate for each.
 
     The address is that of the socket's peer. Behind TRUSTED_PROXIES proxies, it is the address
@@ -111,7 +112,8 @@ def networks(request: HttpRequest) -> dict[str, int]:
     return _networks(peer)
 
 
-def _networks(peer: str) -> dict[str, int]:
+@lru_cache(maxsize=4096)
+def _networks(peer: str) -> Mapping[str, int]:
     if "]" in peer or peer.count(":") == 1:
         # Some proxies append the port: 192.0.2.1:4711, [2001:db8::1]:4711.
         peer = peer.rpartition(":")[0] if not peer.endswith("]") else peer

@@ -181,7 +181,7 @@ V4_ENDINGS: Endings = {
             "Retry-After": "45",
             "X-RateLimit-Limit": "1",
             "X-RateLimit-Remaining": "0",
-            "X-RateLimit-Reset": "1800000115",
+            "X-RateLimit-Reset": "1800000113",
         },
     ),
     Refusal.INVALID: expected(
@@ -212,7 +212,7 @@ V4_ENDINGS: Endings = {
             "Retry-After": "37",
             "X-RateLimit-Limit": "2",
             "X-RateLimit-Remaining": "0",
-            "X-RateLimit-Reset": "1800000092",
+            "X-RateLimit-Reset": "1800000090",
         },
     ),
     Refusal.WRONG_METHOD: expected(

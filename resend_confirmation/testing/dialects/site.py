@@ -26,7 +26,7 @@ from ...throttling.rates import Memory
 from .case import ADDRESS, Case, Reply, Request, to_reply
 
 #: Time at which a test begins, in seconds since the epoch.
-NOW = 1_800_000_055
+NOW = 1_800_000_053
 #: Seconds before NOW at which the throttle counts requests. They count until 37 s after NOW.
 CALLED = 23
 
