@@ -1,6 +1,7 @@
 """Accounts: how the two stores find them by identity and determine their standing."""
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -444,7 +445,7 @@ class OfTheMoment(UserManager):
 def test_a_manager_with_conditions_of_the_moment(monkeypatch):
     """The host's manager is asked at each look-up."""
     UserFactory.create(email="x@example.com", first_name="a")
-    manager = OfTheMoment()
+    manager: Any = OfTheMoment()
     manager.model = get_user_model()
     monkeypatch.setitem(vars(get_user_model()._meta), "default_manager", manager)
     found = [ConfirmationStore().find(address_of("x@example.com"))]

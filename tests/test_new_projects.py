@@ -11,7 +11,7 @@ import pytest
 from .new_project import NewProject
 from .test_docs import blocks, page
 
-pytestmark = [pytest.mark.django, pytest.mark.server]
+pytestmark = pytest.mark.server
 
 MAILERS = django.VERSION >= (6, 1)
 
@@ -33,6 +33,7 @@ def project(tmp_path: Path) -> NewProject:
     return NewProject(tmp_path)
 
 
+@pytest.mark.django
 def test_openapi(project):
     """The how-to's command writes the OpenAPI document without warnings."""
     in_settings, in_urls, *_ = blocks(page("docs/how-to/openapi.md"), "python")
@@ -92,6 +93,7 @@ start(User.objects.create_user("ann", "ann@example.com"))
 """
 
 
+@pytest.mark.django
 def test_carrier_tasks(project):
     """A sign-up enqueues a task, and the how-to's worker sends the message."""
     text = page("docs/how-to/carriers.md")

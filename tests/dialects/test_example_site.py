@@ -1,23 +1,18 @@
 """The example site as a newcomer runs it: a separate process, real sockets, a real mailbox."""
 
-import hashlib
 import json
 import re
 import shlex
 import signal
-import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from html import unescape
-from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 import pytest
-from django.contrib.auth.hashers import check_password
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
@@ -264,8 +259,7 @@ def test_account_in_bulk_names_its_cooldown(inbox_site):
     """The cooldown that a resend takes is the one that the seeded confirmation names."""
     body = '{"email": "pending000012@example.com"}'
     assert inbox_site.ask("POST", "/auth/send-email-confirmation", body, JSON).status == 200
-    assert _rows(
-        inbox_site.folder,
+    assert inbox_site.rows(
         "SELECT hour_count FROM resend_confirmation_cooldown"
         " JOIN resend_confirmation_confirmation ON cooldown_id = digest"
         " WHERE address = 'pending000012@example.com'",
@@ -382,98 +376,6 @@ def test_production_has_no_inbox(tmp_path):
         assert (front.status, "/inbox/" in front.text) == (200, False)
 
 
-def test_production_needs_secret_key(tmp_path):
-    """Without DEBUG there is no published default key."""
-    ended = manage(tmp_path, "check", DEBUG="false")
-    assert ended.returncode == 1
-    assert "SECRET_KEY" in ended.stderr
-
-
-def _rows(folder: Path, statement: str) -> list[tuple]:
-    with closing(sqlite3.connect(folder / "site.sqlite3")) as database:
-        return database.execute(statement).fetchall()
-
-
-USERS = "SELECT username, email, is_active FROM auth_user ORDER BY username"
-STATES = (
-    "SELECT address, state FROM resend_confirmation_confirmation"
-    " WHERE address NOT LIKE 'pending0%' ORDER BY address"
-)
-
-
-def test_seed_twice_is_seed_once(tmp_path):
-    """A second run creates nothing, changes nothing, and says that admin exists."""
-    assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
-    first = manage(tmp_path, "seed_demo", "--pending", "3")
-    assert (first.returncode, first.stderr) == (0, "")
-    assert re.search(r"^admin: user admin, password \S{16}$", first.stdout, re.MULTILINE)
-    assert _rows(tmp_path, USERS) == [
-        ("7001", "number@example.com", 1),
-        ("admin", "admin@site.example", 1),
-        ("blocked", "blocked@example.com", 0),
-        ("confirmed", "confirmed@example.com", 1),
-        ("pending", "pending@example.com", 1),
-        ("pending000001", "pending000001@example.com", 1),
-        ("pending000002", "pending000002@example.com", 1),
-        ("pending000003", "pending000003@example.com", 1),
-        ("pending_upper", "Pending.Upper@Example.com", 1),
-        ("plus", "plus+tag@example.com", 1),
-        ("umlaut", "grüße@bücher.example", 1),
-    ]
-    assert _rows(tmp_path, STATES) == [
-        ("Pending.Upper@Example.com", "pending"),
-        ("blocked@example.com", "pending"),
-        ("confirmed@example.com", "confirmed"),
-        ("grüße@bücher.example", "pending"),
-        ("number@example.com", "pending"),
-        ("pending@example.com", "pending"),
-        ("plus+tag@example.com", "pending"),
-    ]
-    everything = [
-        "SELECT * FROM auth_user ORDER BY id",
-        "SELECT * FROM resend_confirmation_confirmation ORDER BY id",
-    ]
-    before = [_rows(tmp_path, statement) for statement in everything]
-
-    second = manage(tmp_path, "seed_demo", "--pending", "3")
-    assert second.returncode == 0
-    assert "admin: user admin exists" in second.stdout
-    assert [_rows(tmp_path, statement) for statement in everything] == before
-
-
-def test_seeded_in_bulk_is_as_started_one_by_one(tmp_path):
-    """Rows created in bulk differ from those of ``start()`` only in their account."""
-    assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
-    assert manage(tmp_path, "seed_demo", "--pending", "1000").returncode == 0
-    # The first account of a bulk was started as usual, the last was copied; more came later.
-    assert manage(tmp_path, "seed_demo", "--pending", "1003").returncode == 0
-    own = {"id", "account_id", "address", "fingerprint", "selector", "cooldown_id", "requested_at"}
-    with closing(sqlite3.connect(tmp_path / "site.sqlite3")) as database:
-        database.row_factory = sqlite3.Row
-        rows = database.execute(
-            "SELECT c.*, u.email FROM resend_confirmation_confirmation c"
-            " JOIN auth_user u ON u.id = c.account_id WHERE u.username LIKE 'pending0%'"
-        ).fetchall()
-        started = database.execute(
-            "SELECT *, '' AS email FROM resend_confirmation_confirmation"
-            " WHERE address = 'pending@example.com'"
-        ).fetchone()
-    assert len(rows) == 1003
-    assert {row["address"] for row in rows} == {
-        f"pending{number:06}@example.com" for number in range(1, 1004)
-    }
-    assert all(row["address"] == row["email"] for row in rows)
-    for name in ("fingerprint", "selector", "cooldown_id"):
-        assert len({row[name] for row in rows}) == 1003
-        assert {len(row[name]) for row in rows} == {len(started[name])}
-    last = next(row for row in rows if row["address"] == "pending001003@example.com")
-    assert last["fingerprint"] == hashlib.sha256(b"pending001003@example.com").hexdigest()
-    alike = [name for name in started.keys() if name not in own | {"email"}]  # noqa: SIM118
-    assert {tuple(row[name] for name in alike) for row in rows} == {
-        tuple(started[name] for name in alike)
-    }
-
-
 SCROLLING = """
 return [...document.querySelectorAll("main *")]
     .filter(e => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX == "auto")
@@ -509,13 +411,3 @@ def test_tables_by_keyboard(chromium, inbox_site):
         assert chromium.execute_script(FOCUSED) == name
         ActionChains(chromium).send_keys(Keys.ARROW_RIGHT).perform()
         WebDriverWait(chromium, 30).until(lambda browser: browser.execute_script(SCROLLED) > 0)
-
-
-def test_seed_sets_admins_password(tmp_path, settings):
-    """``--password`` sets the admin's password, the first time and later."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
-    assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
-    for password in ("the first one", "the second one"):
-        assert manage(tmp_path, "seed_demo", "--password", password).returncode == 0
-        ((stored,),) = _rows(tmp_path, "SELECT password FROM auth_user WHERE username = 'admin'")
-        assert check_password(password, stored)
