@@ -10,7 +10,6 @@ from typing import Any, Final
 from django.utils.translation import get_supported_language_variant
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema_field
 from rest_framework import serializers
-from rest_framework.schemas.inspectors import ViewInspector
 
 from ... import addresses, tokens
 from ...addresses import Address
@@ -232,14 +231,11 @@ class Operation:
     wait_headers: tuple[str, ...] = ("Retry-After",)
 
 
-class OperationSchema(ViewInspector):
+class OperationSchema:
     """The ``schema`` of a view; it is a DialectSchema once a document is generated."""
 
     def __get__(self, instance: Any, owner: Any) -> Any:
-        """Return the schema that was set, or else a new DialectSchema; None if it is left out."""
-        found = super().__get__(instance, owner)
-        if found is not self:
-            return found
+        """Return a new DialectSchema, or None if the host leaves our operations out."""
         # drf-spectacular's import takes longer than that of this package.
         from .schema import DialectSchema  # noqa: PLC0415
 
