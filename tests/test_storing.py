@@ -4,6 +4,7 @@ import time
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from resend_confirmation import engine
 from resend_confirmation.engine import backlog
@@ -28,8 +29,8 @@ def quiet(change, monkeypatch):
 
 @pytest.fixture
 def seconds(monkeypatch):
-    """The monotonic clock, which the test sets."""
-    now = [1000.0]
+    """The monotonic clock, which the test sets; it starts with the machine."""
+    now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
@@ -59,9 +60,12 @@ def test_a_day_of_one_network(change, seconds, caplog):
     assert stored() == 11
     line = "Dropped {} requests: their networks reached QUIET_REQUESTS_PER_NETWORK"
     assert caplog.messages == [line.format(1)]
-    seconds[0] += 60
+    seconds[0] += 59
     post("a@example.com", FLOOD.format(1))
-    assert caplog.messages == [line.format(1), line.format(20)]
+    assert caplog.messages == [line.format(1)]
+    seconds[0] += 1
+    post("a@example.com", FLOOD.format(1))
+    assert caplog.messages == [line.format(1), line.format(21)]
     assert not any("2001" in record.getMessage() for record in caplog.records)
 
 
@@ -100,12 +104,48 @@ def test_a_flood_from_everywhere(change, monkeypatch, seconds, caplog):
         post(f"a{n}@example.com", f"198.51.{n}.1")
     assert stored() == 6
     engine.resolve()
-    seconds[0] += backlog.CLOSED_FOR
+    seconds[0] += 5
     post("a@example.com", "203.0.113.1")
     assert stored() == 7
     assert caplog.messages == [
         "Dropped 14 requests: the backlog limit of 3 unresolved requests is reached"
     ]
+
+
+def test_counted_again_after_the_period(change, monkeypatch, seconds, caplog):
+    """A count drops requests for five seconds; the first one stored after that counts again."""
+    monkeypatch.setattr(backlog, "CHECK_INTERVAL", 4)
+    change(BACKLOG=3)
+    line = "Dropped {} requests: the backlog limit of 3 unresolved requests is reached"
+
+    def flood():
+        for _ in range(10):
+            post("a@example.com", "192.0.2.1")
+        return stored(), caplog.messages
+
+    assert flood() == (4, [])
+    seconds[0] += 4.9
+    assert flood() == (4, [])
+    post("b@example.com", "198.51.100.1")
+    assert (stored(), caplog.messages) == (5, [])
+    seconds[0] += 0.1
+    assert flood() == (6, [line.format(16)])
+    seconds[0] += 5
+    assert flood() == (7, [line.format(16), line.format(9)])
+
+
+@pytest.mark.parametrize(("cap", "few"), [(299, 2), (300, 3)])
+def test_share_of_a_network(change, monkeypatch, seconds, cap, few):
+    """While the backlog is full, a network is admitted up to a hundredth of BACKLOG."""
+    monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
+    change(BACKLOG=cap)
+    now = timezone.now()
+    asked = [Delivery(state="asked", asked_at=now, not_before=now) for _ in range(cap)]
+    Delivery.objects.bulk_create(asked)
+    post("a@example.com", "198.51.100.1")
+    for _ in range(few + 2):
+        post("b@example.com", "203.0.113.1")
+    assert stored() == cap + 1 + few
 
 
 def test_counts_of_networks(rf, change):
