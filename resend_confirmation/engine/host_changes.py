@@ -138,16 +138,15 @@ def note_deactivated(user: Any, address: str) -> None:
 
 
 @failures.discreet
-def before_save(
-    sender: Any, instance: Any, raw: bool, using: str, update_fields: Any, **_: Any
-) -> None:
+def before_save(sender: Any, instance: Any, using: str, update_fields: Any, **_: Any) -> None:
     """Record a deactivation, and note an activation for ``after_save``; receives ``pre_save``.
 
     ``is_active=False`` alone does not tell a deactivated account from one that never confirmed, so
     the transition is recorded. Changing the address of a blocked account does not undo it. The
     database is queried only if ``is_active`` is written, or the address of an inactive account.
     """
-    if raw or instance._state.adding:
+    # Instances of fixtures are always new, even if their rows exist.
+    if instance._state.adding:
         return
     instance.__dict__.pop(_ACTIVATED, None)
     email = instance.get_email_field_name()
@@ -177,7 +176,7 @@ def before_save(
 
 
 @failures.discreet
-def after_save(sender: Any, instance: Any, created: bool, raw: bool, **_: Any) -> None:
+def after_save(sender: Any, instance: Any, created: bool, **_: Any) -> None:
     """Record an activation; a receiver of ``post_save``.
 
     It counts only if the user was inactive before and the address has not changed: saving an
@@ -185,7 +184,7 @@ def after_save(sender: Any, instance: Any, created: bool, raw: bool, **_: Any) -
     """
     setattr(instance, _INSERTED, created and instance.is_active)
     address = instance.__dict__.pop(_ACTIVATED, None)
-    if address is not None and not raw:
+    if address is not None:
         note_confirmed(instance, address)
 
 
