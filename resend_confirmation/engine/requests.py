@@ -174,15 +174,13 @@ def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
 
     An account that has a queued delivery already gets no second one.
     """
-    if not others:
-        return
     waiting = set(
         Delivery.objects.filter(
             states.IS_QUEUED,
             confirmation__in=[account.confirmation_id for account in others],
         ).values_list("confirmation", flat=True)
     )
-    new = [a for a in others if a.confirmation_id is None or a.confirmation_id not in waiting]
+    new = [account for account in others if account.confirmation_id not in waiting]
     # The newest account comes last, so that the order of the keys is that of the accounts' age.
     for place, account in reversed(list(enumerate(new, start=1))):
         delivery = copy_for(draft, account, reason=Reason.TURN)

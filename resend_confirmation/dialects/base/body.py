@@ -185,7 +185,5 @@ def _is_deep(value: Any) -> bool:
                 below += item.values()
             elif isinstance(item, list):
                 below += item
-        if not below:
-            return False
         level = below
     return any(isinstance(item, dict | list) for item in level)

@@ -105,9 +105,8 @@ def accepted_language(request: HttpRequest) -> str:
     """Return the language in LANGUAGES that the browser prefers, or an empty string."""
     header = request.headers.get("Accept-Language", "")
     for code, _ in parse_accept_lang_header(header):
-        if code != "*":
-            with suppress(LookupError):
-                return translation.get_supported_language_variant(code)
+        with suppress(LookupError):
+            return translation.get_supported_language_variant(code)
     return ""
 
 
