@@ -40,16 +40,16 @@ def told():
 
 def test_get_falls_through(client, mount):
     """GET and HEAD go to the host's page with the same path; other methods to the dialect."""
-    mount(OURS, path("accounts/resend-confirmation", page))
+    mount(OURS, re_path("^accounts/resend-confirmation$", page))
     answer = client.get("/accounts/resend-confirmation")
-    assert answer.content == b"page accounts/resend-confirmation"
+    assert answer.content == b"page ^accounts/resend-confirmation$"
     assert client.head("/accounts/resend-confirmation").status_code == 200
     answer = client.post("/accounts/resend-confirmation", {}, "application/json")
     assert answer.json() == {"error": "Email is required"}
     assert client.delete("/accounts/resend-confirmation").status_code == 405
     assert told() == [
         (
-            "The site's pattern 'accounts/resend-confirmation' gets no POST requests: "
+            "The site's pattern '^accounts/resend-confirmation$' gets no POST requests: "
             "/accounts/resend-confirmation matches first"
         )
     ]

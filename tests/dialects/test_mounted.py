@@ -1,5 +1,7 @@
 """The dialects that a site mounts, which are read from its URLs."""
 
+from typing import Any
+
 import pytest
 from django.core.checks import run_checks
 from django.urls import include, path, set_urlconf
@@ -96,9 +98,10 @@ def test_no_urls(settings):
 
 
 def test_urlconf_of_a_request(mount):
-    """In a request with its own URLconf, that one's dialects count too."""
+    """In a request with its own URLconf, that one's dialects count too, after the site's."""
     mount(SHIPPED)
-    set_urlconf("shop.bare_string")
+    own: Any = (OURS, path("bare/", include("shop.bare_string")))
+    set_urlconf(own)
     try:
         assert mounted_dialects() == {"quiva": QuivaResend, "bare-string": BareStringResend}
     finally:

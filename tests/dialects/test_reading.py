@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 from django.http import HttpRequest
-from django.test import RequestFactory
+from django.test import AsyncRequestFactory, RequestFactory
+from django.utils import translation
 from rest_framework import serializers
 
 from resend_confirmation.dialects.base import Fault, IdentityField, LanguageField
 from resend_confirmation.dialects.base.body import raw
-from resend_confirmation.dialects.base.parsing import ParsedRequest, read
+from resend_confirmation.dialects.base.parsing import ParsedRequest, accepted_language, read
 from resend_confirmation.outcomes import Refusal
 from tests import subprocesses
 
@@ -37,6 +38,16 @@ def test_a_hostile_language():
 def test_language(text, language):
     """A language is read as the site's best match, or as nothing."""
     assert LanguageField().run_validation(text) == language
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [("", ""), ("*", ""), ("*, de;q=0.5", "de"), ("fr, pt;q=0.9, de;q=0.8", "pt-br")],
+)
+def test_accepted_language(header, language):
+    """A browser's language is the first one that the site has; any language is none."""
+    request = RequestFactory().get("/", headers={"Accept-Language": header})
+    assert accepted_language(request) == language
 
 
 class Broken:
@@ -103,6 +114,13 @@ def test_repr():
     read_as = reading({"x-user-name": "ann@example.com"})
     assert read_as.values == {"identity": "ann@example.com"}
     assert "ann" not in repr(read_as)
+
+
+def test_language_of_errors():
+    """The texts of errors are English, whichever language the host's middleware activates."""
+    with translation.override("de"):
+        found = reading({})
+    assert found.detail.errors == {"X-User-Name": ["This field is required."]}
 
 
 def test_all_that_is_declared():
@@ -188,6 +206,33 @@ def test_nested_refusal(more, name, kind, value):
     assert all(type(text) is str for text in found.detail.errors[name])
 
 
+@pytest.mark.parametrize(
+    ("text", "kind", "value", "errors"),
+    [
+        (
+            '{"email": "ann", "email": "", "score": 1, "score": "x"}',
+            Fault.REPEATED,
+            "",
+            {
+                "email": ["This field was given more than once."],
+                "score": ["This field was given more than once."],
+            },
+        ),
+        (
+            '{"email": null, "score": "x"}',
+            Fault.MISSING,
+            None,
+            {"email": ["This field may not be null."], "score": ["A valid number is required."]},
+        ),
+    ],
+)
+def test_several_refusals(text, kind, value, errors):
+    """The refusal is that of the first key, and each key has the text of its first error."""
+    found = body_of(text)
+    assert (found.detail.name, found.detail.fault, found.detail.value) == ("email", kind, value)
+    assert found.detail.errors == errors
+
+
 @pytest.mark.filterwarnings("ignore:The list-based error format")
 def test_nested_refusal_in_a_list_of_errors(settings):
     """This also works if DRF reports errors of a list's items in a list (before 3.18)."""
@@ -200,6 +245,28 @@ def test_nested_refusal_in_a_list_of_errors(settings):
 def test_a_number_beyond_a_double(number):
     """A number that is too large for a double is MALFORMED."""
     assert body_of(f'{{"email": "ann", "score": {number}}}').refusal is Refusal.MALFORMED
+
+
+class QueryInputs(serializers.Serializer[Any]):
+    """An identity in the query."""
+
+    email = IdentityField(source="identity")
+
+
+@pytest.mark.parametrize("factory", [RequestFactory, AsyncRequestFactory])
+def test_query(factory, settings):
+    """A query is read as UTF-8, encoded or not, over WSGI and ASGI."""
+    settings.DEFAULT_CHARSET = "latin-1"
+    for typed in ("grüße@example.com", "gr%C3%BC%C3%9Fe@example.com"):
+        found = read(
+            factory().post(f"/?email={typed}"),
+            path=(None, {}),
+            header_class=None,
+            query_class=QueryInputs,
+            body_class=None,
+            takes_forms={},
+        )
+        assert found.values == {"identity": "grüße@example.com"}
 
 
 def posted(**environ: Any) -> HttpRequest:
