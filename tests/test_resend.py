@@ -20,7 +20,7 @@ from resend_confirmation import clients, database, engine, start, withdraw
 from resend_confirmation.accounts import Account
 from resend_confirmation.clients import Client, Redirect
 from resend_confirmation.engine import ResendRequest, Result, backlog
-from resend_confirmation.engine.requests import find_accounts
+from resend_confirmation.engine.requests import find_accounts, pending_accounts
 from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import (
@@ -105,6 +105,7 @@ def test_sent(pending, clock):
     [
         ("nobody", Outcome.UNKNOWN),
         ("nobody@example.com", Outcome.UNKNOWN),
+        ("pending@example.com\v", Outcome.UNKNOWN),
         ("confirmed", Outcome.CONFIRMED),
         ("blocked@example.com", Outcome.BLOCKED),
         ("withdrawn", Outcome.BLOCKED),
@@ -129,6 +130,31 @@ def test_several_accounts(clock):
     )
     assert Cooldown.objects.get().hour_count == 1
     assert ask("shared@example.com").ending is Outcome.COOLING_DOWN
+
+
+def test_several_accounts_again(clock):
+    """An account gets another message if its last one was sent, but not while it waits."""
+    users = [PendingFactory.create(email="shared@example.com") for _ in range(3)]
+    ask("shared@example.com")
+    Delivery.objects.filter(confirmation__account=users[0]).update(state=DeliveryState.SENT)
+    clock.move(seconds=60)
+    assert ask("shared@example.com").ending is Outcome.SENT
+    owners = Delivery.objects.order_by("pk").values_list("confirmation__account", flat=True)
+    one, two, three = (user.pk for user in users)
+    assert list(owners) == [one, two, three, one, three]
+
+
+def test_order_of_accounts():
+    """Accounts with the newest confirmation come first, then the newest ones without any."""
+    users = [UserFactory.create() for _ in range(6)]
+    standings = [Standing.PENDING] * 5 + [Standing.CONFIRMED]
+    accounts = [
+        Account(user, "shared@example.com", user.username, standing, confirmation_id=pk)
+        for user, standing, pk in zip(users, standings, [None, 8, None, 9, 7, 5], strict=True)
+    ]
+    accounts.append(Account(users[0], "no address", "name", Standing.PENDING, confirmation_id=10))
+    found = [users.index(account.user) for account in pending_accounts(accounts)]
+    assert found == [3, 1, 4, 2, 0]
 
 
 def test_one_pending_among_others():
@@ -274,6 +300,17 @@ def test_resolved_while_cooling_down(pending, clock):
     assert list(Cooldown.objects.values()) == before
 
 
+def test_slot_of_a_resolved_request(pending, clock):
+    """The slot of a quiet request is taken at the time of the request, not of its resolution."""
+    ask_quietly("pending")
+    clock.move(seconds=50)
+    engine.resolve()
+    assert Delivery.objects.get().slot_at == NOON
+    assert Cooldown.objects.get().last_at == NOON
+    clock.move(seconds=10)
+    assert ask("pending").ending is Outcome.SENT
+
+
 def test_resolving_a_client_that_is_gone(pending, change, caplog):
     """Requests of a client that was removed end with a reason and one line in the log."""
     for name in ("pending", "nobody", "pending"):
@@ -345,6 +382,22 @@ def test_resolving_crashes(pending, clock, monkeypatch, caplog):
     assert (good.state, poison.state) == (DeliveryState.QUEUED, DeliveryState.FAILED)
     assert (poison.reason, poison.identity) == (Reason.CRASHED, "")
     assert "poison" not in " ".join(record.getMessage() for record in caplog.records)
+
+
+def test_resolving_crashes_for_the_life_of_a_link(clock, change, monkeypatch):
+    """A request whose last attempt would come too late fails as such, one attempt before it."""
+    change(LINK_LIFETIME=3600)
+    monkeypatch.setattr(
+        "resend_confirmation.engine.resolution.find_accounts", lambda identity: 1 / 0
+    )
+    ask_quietly("pending")
+    # The waits are 30 s, 2, 10 and 30 minutes, and up to a fifth more.
+    for minutes in (0, 1, 3, 12, 36):
+        assert Delivery.objects.get().state == DeliveryState.ASKED
+        clock.move(minutes=minutes)
+        engine.resolve()
+    failed = Delivery.objects.get()
+    assert (failed.state, failed.reason) == (DeliveryState.FAILED, Reason.TOO_LATE)
 
 
 def test_some_endings_quiet(pending):
@@ -691,7 +744,13 @@ def test_start_after_requests_without_an_account(clock, how):
     assert late.not_before <= clock.now + timedelta(seconds=60)
 
 
-@pytest.mark.parametrize("address", ["", "no address", "a,b@example.com", None])
+def test_start_with_blanks_around_the_address():
+    """``start`` stores the address without the blanks around it."""
+    start(UserFactory.create(email=" \tJane@Example.com\r\n"))
+    assert Confirmation.objects.get().address == "Jane@Example.com"
+
+
+@pytest.mark.parametrize("address", ["", "no address", "a,b@example.com", "a@example.com\v", None])
 def test_start_without_an_address(address):
     """``start`` raises an error for an account without a valid address."""
     user = UserFactory.create()
@@ -889,6 +948,28 @@ def test_send_to(pending, confirmed, clock):
     (other,) = find_accounts("confirmed")
     assert engine.send_to(other) == Result(Outcome.CONFIRMED)
     assert Delivery.objects.count() == 1
+
+
+def test_send_to_an_account_without_a_message(clock):
+    """``send_to`` uses the client of the sign-up if no message was requested yet."""
+    user = UserFactory.create(username="new")
+    start(user, client="arcade", send=False)
+    engine.send_to(*find_accounts("new"))
+    assert Delivery.objects.get().client == "arcade"
+
+
+def test_send_to_by_the_way_of_the_account(clock):
+    """``send_to`` uses the client of this account's newest message to this address."""
+    user = UserFactory.create(email="shared@example.com")
+    for client in ("game", "arcade"):
+        start(user, client=client)
+    start(UserFactory.create(email="shared@example.com"), client="game")
+    start(Account(user, "other@example.com", user.username, Standing.PENDING), client="game")
+    clock.move(hours=1)
+    engine.send_to(next(a for a in find_accounts("shared@example.com") if a.user == user))
+    newest = Delivery.objects.latest("pk")
+    assert newest.client == "arcade"
+    assert newest.confirmation == Confirmation.objects.earliest("pk")
 
 
 @pytest.mark.parametrize("how", [ask, ask_quietly])

@@ -6,6 +6,7 @@ from django.core.management import CommandError, call_command
 from resend_confirmation import engine
 from resend_confirmation.admin import actions
 from resend_confirmation.engine.requests import find_accounts
+from resend_confirmation.limits import cooldown
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState, Outcome, Reason
 from tests.factories import PendingFactory
@@ -79,6 +80,26 @@ def test_one_of_them_asked(twins, ask, arrived):
     assert len(arrived()) == 1
     for account in find_accounts(ADDRESS):
         assert engine.send_to(account).ending is Outcome.COOLING_DOWN
+
+
+@pytest.mark.parametrize("state", ["queued", "sending"])
+def test_another_ones_message_is_under_way(twins, state):
+    """While a message to another account is under way, an account waits for the next slot."""
+    one, two = find_accounts(ADDRESS)
+    assert engine.send_to(one).ending is Outcome.SENT
+    # A sign-up's message that waits for its turn has no slot.
+    Delivery.objects.update(state=state, slot_at=None)
+    assert engine.send_to(one).ending is Outcome.COOLING_DOWN
+    assert engine.send_to(two).ending is Outcome.SENT
+    assert engine.send_to(two).ending is Outcome.COOLING_DOWN
+
+
+def test_the_slot_was_taken_for_no_account(twins):
+    """If nobody's message has the slot, an account does not wait for the next one."""
+    cooldown.take(ADDRESS)
+    (one, _) = find_accounts(ADDRESS)
+    assert engine.send_to(one).ending is Outcome.COOLING_DOWN
+    assert not Delivery.objects.exists()
 
 
 def test_another_address_has_its_own_cooldown(twins):

@@ -7,7 +7,9 @@ from django.urls import reverse
 
 from resend_confirmation import clients, engine, start
 from resend_confirmation.engine import ResendRequest
+from resend_confirmation.engine.requests import find_accounts
 from resend_confirmation.models import Confirmation, Delivery
+from resend_confirmation.outcomes import Outcome
 from tests.factories import UserFactory
 
 from .cases import token_of
@@ -122,6 +124,31 @@ def test_a_request_that_was_ignored_changes_nothing(client, ann):
     )
     WAYS["strapi-v4"](client, ann)
     assert landing(client) == INVITE
+
+
+def test_after_a_change_of_address(clock, ann):
+    """After a change of address a resend by hand is like the newest message to the former one."""
+    request = ResendRequest(
+        identity="ann",
+        client=clients.by_name("web"),
+        dialect="xsolla-oauth2",
+        redirect=INVITE,
+        client_state="state-of-mine",
+        payload="level 7",
+    )
+    engine.resend(request)
+    ann.email = "new@example.com"
+    ann.save()
+    (account,) = find_accounts("ann")
+    assert engine.send_to(account).ending is Outcome.SENT
+    columns = ("client", "dialect", "redirect", "client_state", "payload")
+    assert Delivery.objects.order_by("pk").values_list(*columns).last() == (
+        "web",
+        "xsolla-oauth2",
+        "i",
+        "state-of-mine",
+        "level 7",
+    )
 
 
 @pytest.mark.parametrize("way", ["send", "send --pending", "admin", "start"])
