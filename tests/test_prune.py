@@ -129,6 +129,18 @@ def test_cooldowns(clock, change):
     assert not Cooldown.objects.exists()
 
 
+def test_cooldown_of_a_late_message(clock):
+    """A cooldown is kept for as long after its last message as after its last request."""
+    for name in ("sent", "sent lately"):
+        cooldown.take(name)
+    lately = Cooldown.objects.filter(digest=cooldown.digest("sent lately"))
+    Cooldown.objects.update(sent_at=clock.now)
+    clock.move(hours=49)
+    lately.update(sent_at=clock.now - timedelta(hours=47))
+    assert prune() == [1]
+    assert Cooldown.objects.get() == lately.get()
+
+
 def test_cooldown_taken_concurrently(clock, monkeypatch):
     """A cooldown that is taken between query and deletion is kept."""
     cooldown.take("a@example.com")

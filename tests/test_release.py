@@ -1,7 +1,7 @@
 """A slot of the cooldown is released once if nothing was sent, but not in case of doubt."""
 
 import smtplib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core import mail
@@ -211,6 +211,18 @@ def test_ambiguous_and_then_skipped(pending, clock, script):
     engine.drain()
     assert state() == DeliveryState.ABANDONED
     assert Cooldown.objects.values_list("last_at", "hour_count").get() == (before.last_at, 1)
+
+
+def test_ambiguous_before_a_sign_up(pending, clock):
+    """A sign-up does not take over the slot of a message that may have been sent."""
+    ask()
+    Delivery.objects.update(doubts=1)
+    clock.move(seconds=20)
+    start(pending)
+    older, newer = Delivery.objects.order_by("pk")
+    assert (older.state, older.reason) == (DeliveryState.UNKNOWN, Reason.SUPERSEDED)
+    assert (newer.slot_at, newer.reason) == (None, Reason.TURN)
+    assert newer.not_before == NOON + timedelta(seconds=60)
 
 
 def test_unknown(pending, clock, script):
