@@ -241,6 +241,15 @@ def test_nested_refusal_in_a_list_of_errors(settings):
     assert (found.detail.name, found.detail.fault) == ("devices.1.captcha_token", Fault.MISSING)
 
 
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a": ', "}")])
+def test_depth(opening, closing):
+    """Lists and objects may have 16 levels."""
+    body = '{{"email": "ann", "x": {}1{}}}'
+    assert body_of(body.format(opening * 15, closing * 15)).values == {"identity": "ann"}
+    found = body_of(body.format(opening * 16, closing * 16))
+    assert (found.refusal, found.detail.reason) == (Refusal.MALFORMED, "Nested too deeply")
+
+
 @pytest.mark.parametrize("number", ["1" * 400, "-" + "1" * 400, "1e999"])
 def test_a_number_beyond_a_double(number):
     """A number that is too large for a double is MALFORMED."""
