@@ -91,6 +91,36 @@ def test_variants(mount):
     assert mounted_dialects() == {"quiva": QuivaResend, "quiva-new": NewQuivaResend}
 
 
+def test_slashes(client, mount):
+    """A slash may follow a route, and slashes may be repeated in a route of several parts."""
+    mount(
+        path("root", include(routes("", QuivaResend))),
+        path("v1/", include(routes("resend", QuivaResend))),
+        path("v2/", include(routes("resend.now/again", QuivaResend))),
+        path("v3/", include(routes("resend/again", QuivaResend, slashed=False))),
+    )
+    found = {
+        "/root": True,
+        "/root/": True,
+        "/root//": False,
+        "/v1/resend": True,
+        "/v1/resend/": True,
+        "/v1//resend": False,
+        "/v2/resend.now/again/": True,
+        "/v2/resend.now//again/": True,
+        "/v2///resend.now/again": True,
+        "/v2/resend.now/again//": False,
+        "/v2/resend-now//again": False,
+        "/v3/resend/again": True,
+        "/v3/resend/again/": False,
+        "/v3/resend//again": True,
+        "/v3/resend//again/": False,
+    }
+    statuses = {path: client.post(path, {}, "application/json").status_code for path in found}
+    assert statuses == {path: 400 if is_ours else 404 for path, is_ours in found.items()}
+    assert run_checks(tags=["urls"]) == []
+
+
 def test_no_urls(settings):
     """A site without URLs mounts no dialect."""
     del settings.ROOT_URLCONF
