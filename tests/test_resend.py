@@ -19,6 +19,7 @@ from django.utils.functional import SimpleLazyObject
 from resend_confirmation import clients, database, engine, start, withdraw
 from resend_confirmation.accounts import Account
 from resend_confirmation.clients import Client, Redirect
+from resend_confirmation.deliveries import unresolved
 from resend_confirmation.engine import ResendRequest, Result, backlog
 from resend_confirmation.engine.requests import find_accounts, pending_accounts
 from resend_confirmation.limits import cooldown
@@ -193,6 +194,7 @@ def test_not_enabled_and_quiet(pending):
     engine.drain()
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.reason) == (DeliveryState.IGNORED, Reason.NOT_ENABLED)
+    assert not Cooldown.objects.exists()
 
 
 def test_only_not_enabled_quiet(pending):
@@ -297,7 +299,20 @@ def test_resolved_while_cooling_down(pending, clock):
         (DeliveryState.QUEUED, Reason.NONE),
         (DeliveryState.IGNORED, Reason.COOLING_DOWN),
     ]
+    assert Delivery.objects.filter(confirmation__account=pending).count() == 2
     assert list(Cooldown.objects.values()) == before
+
+
+def test_resolved_by_another_courier(pending, change):
+    """A courier that comes too late to resolve a request takes no slot for it."""
+    change(COOLDOWN=["5/h"])
+    ask_quietly("pending")
+    due = unresolved.due(100)
+    engine.resolve()
+    before = rows()
+    with mock.patch.object(unresolved, "due", return_value=due):
+        assert engine.resolve() == 1
+    assert rows() == before
 
 
 def test_slot_of_a_resolved_request(pending, clock):
