@@ -962,6 +962,14 @@ def test_not_me(token, pending, client):
     assert Confirmation.objects.get().disowned_at is None
 
 
+def test_not_me_with_an_expired_link(clock, token, client):
+    """A recipient can say "not me" with an expired link too."""
+    clock.move(hours=24)
+    response = client.post("/confirm/not-me/", {"token": token}, follow=True)
+    assert title(response) == "Thank you for telling us"
+    assert state() == ConfirmationState.WITHDRAWN
+
+
 def test_not_me_after_a_confirmation(token, client):
     """A recipient's "not me" does not withdraw a confirmed address."""
     client.post(PAGE, {"token": token})

@@ -1,5 +1,6 @@
 """Resending: the engine's results, rows and signals for requests, sign-ups and staff."""
 
+import random
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from resend_confirmation import clients, database, engine, start, withdraw
-from resend_confirmation.accounts import Account
+from resend_confirmation.accounts import Account, ConfirmationStore
 from resend_confirmation.clients import Client, Redirect
 from resend_confirmation.deliveries import unresolved
 from resend_confirmation.engine import ResendRequest, Result, backlog
@@ -303,16 +304,44 @@ def test_resolved_while_cooling_down(pending, clock):
     assert list(Cooldown.objects.values()) == before
 
 
-def test_resolved_by_another_courier(pending, change):
+@pytest.mark.parametrize("identity", ["pending", "nobody"])
+def test_resolved_by_another_courier(pending, change, identity):
     """A courier that comes too late to resolve a request takes no slot for it."""
     change(COOLDOWN=["5/h"])
-    ask_quietly("pending")
+    ask_quietly(identity)
     due = unresolved.due(100)
     engine.resolve()
     before = rows()
     with mock.patch.object(unresolved, "due", return_value=due):
         assert engine.resolve() == 1
     assert rows() == before
+
+
+def test_slot_of_an_account_that_is_not_pending(confirmed):
+    """A quiet request by user name takes the slot of the account's address, pending or not."""
+    ask_quietly("confirmed")
+    engine.resolve()
+    assert Cooldown.objects.get().digest == cooldown.digest("confirmed@example.com")
+
+
+class Forgetful(ConfirmationStore):
+    """A host's store that looks for no confirmation."""
+
+    def find(self, identity):
+        return [
+            Account(account.user, account.address, account.username, Standing.PENDING)
+            for account in super().find(identity)
+        ]
+
+
+@pytest.mark.parametrize("how", [ask, ask_quietly])
+def test_first_confirmation_of_an_account(change, how):
+    """A confirmation that a request creates has the request's client and language."""
+    change(ACCOUNTS="tests.test_resend.Forgetful")
+    UserFactory.create(username="new")
+    how("new", client=clients.by_name("arcade"), language="de")
+    engine.resolve()
+    assert Confirmation.objects.values_list("client", "language").get() == ("arcade", "de")
 
 
 def test_slot_of_a_resolved_request(pending, clock):
@@ -397,6 +426,17 @@ def test_resolving_crashes(pending, clock, monkeypatch, caplog):
     assert (good.state, poison.state) == (DeliveryState.QUEUED, DeliveryState.FAILED)
     assert (poison.reason, poison.identity) == (Reason.CRASHED, "")
     assert "poison" not in " ".join(record.getMessage() for record in caplog.records)
+
+
+def test_jitter_of_a_request_that_crashes(clock, monkeypatch):
+    """The wait before another attempt to resolve a request is lengthened by up to a fifth."""
+    monkeypatch.setattr(
+        "resend_confirmation.engine.resolution.find_accounts", lambda identity: 1 / 0
+    )
+    monkeypatch.setattr(random, "uniform", lambda shortest, longest: longest)
+    ask_quietly("pending")
+    engine.resolve()
+    assert Delivery.objects.get().not_before == NOON + timedelta(seconds=36)
 
 
 def test_resolving_crashes_for_the_life_of_a_link(clock, change, monkeypatch):

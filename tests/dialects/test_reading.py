@@ -253,7 +253,7 @@ def test_depth(opening, closing):
 def test_an_empty_form():
     """An empty body is not read as a form, so it needs no boundary; its fields are missing."""
     found = read(
-        RequestFactory().generic("POST", "/", content_type=MULTIPART),
+        RequestFactory().post("/", b"", content_type=MULTIPART, CONTENT_TYPE=MULTIPART),
         path=(None, {}),
         header_class=None,
         query_class=None,
