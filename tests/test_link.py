@@ -1033,12 +1033,29 @@ def test_asking_too_often(client, pending, change):
 
 def test_asking_from_a_dead_link(client, pending, change):
     """A message requested on the page of a dead link is sent for the link's client."""
-    token = linked(pending, client="arcade", redirect="https://arcade.example/a")
+    token = linked(pending, client="arcade", redirect="https://arcade.example/a", dialect="acme")
     withdraw(Confirmation.objects.get())
     start(pending, client="arcade", send=False)
     Cooldown.objects.all().delete()
     client.post("/confirm/request/", {"address": pending.email, "token": token})
-    assert Delivery.objects.latest("pk").client == "arcade"
+    newest = Delivery.objects.latest("pk")
+    assert (newest.client, newest.dialect) == ("arcade", "acme")
+
+
+def test_asking_in_a_language(client, pending):
+    """A message that is requested on a page is in the browser's language."""
+    headers = {"Accept-Language": "de"}
+    client.post("/confirm/request/", {"address": pending.email}, headers=headers)
+    assert Delivery.objects.get().accept_language == "de"
+
+
+def test_asking_for_many_accounts(client, db, change):
+    """The limit on stored requests of a network applies to the form too."""
+    change(THROTTLE="100/m", QUIET_REQUESTS_PER_NETWORK="1/d")
+    for name in ("ann", "ben"):
+        response = client.post("/confirm/request/", {"address": f"{name}@example.com"})
+        assert response.status_code == 303
+    assert Delivery.objects.count() == 1
 
 
 def test_a_form_by_get(client, db):

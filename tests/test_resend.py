@@ -29,6 +29,7 @@ from resend_confirmation.outcomes import (
     CONCEALED,
     ConfirmationState,
     DeliveryState,
+    Origin,
     Outcome,
     Reason,
     Refusal,
@@ -1011,6 +1012,24 @@ def test_send_to_an_account_without_a_message(clock):
     start(user, client="arcade", send=False)
     engine.send_to(*find_accounts("new"))
     assert Delivery.objects.get().client == "arcade"
+
+
+def test_send_to_as_named(pending, clock):
+    """``send_to`` takes the way that is named, and the origin, instead of the newest message's."""
+    start(pending, client="arcade", dialect="acme")
+    clock.move(hours=1)
+    engine.send_to(*find_accounts("pending"), client="game", origin=Origin.RUN)
+    newest = Delivery.objects.latest("pk")
+    assert (newest.client, newest.dialect, newest.origin) == ("game", "", Origin.RUN)
+
+
+@pytest.mark.parametrize(
+    "how", [ask, start, lambda user: engine.send_to(*find_accounts(user.username))]
+)
+def test_time_of_a_slot(pending, how):
+    """A delivery has the exact time of its slot, by which the slot is released."""
+    how("pending" if how is ask else pending)
+    assert Delivery.objects.get().slot_at == Cooldown.objects.get().last_at
 
 
 def test_send_to_by_the_way_of_the_account(clock):

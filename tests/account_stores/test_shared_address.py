@@ -1,5 +1,7 @@
 """Accounts that share an address, in a bulk resend and in the admin."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -72,6 +74,7 @@ def test_admin(twins, clock):
     ]
     reasons = Delivery.objects.order_by("pk").values_list("reason", flat=True)
     assert list(reasons) == [Reason.NONE, Reason.TURN]
+    assert Delivery.objects.latest("pk").not_before == clock.now + timedelta(seconds=60)
 
 
 def test_one_of_them_asked(twins, ask, arrived):
@@ -95,11 +98,13 @@ def test_another_ones_message_is_under_way(twins, state):
 
 
 def test_the_slot_was_taken_for_no_account(twins):
-    """If nobody's message has the slot, an account does not wait for the next one."""
+    """If no message to the address has the slot, an account does not wait for the next one."""
     cooldown.take(ADDRESS)
+    PendingFactory.create(username="other", email="other@example.com")
+    assert engine.send_to(*find_accounts("other")).ending is Outcome.SENT
     (one, _) = find_accounts(ADDRESS)
     assert engine.send_to(one).ending is Outcome.COOLING_DOWN
-    assert not Delivery.objects.exists()
+    assert Delivery.objects.count() == 1
 
 
 def test_another_address_has_its_own_cooldown(twins):
