@@ -225,6 +225,17 @@ def test_ambiguous_before_a_sign_up(pending, clock):
     assert newer.not_before == NOON + timedelta(seconds=60)
 
 
+def test_a_turn_before_a_sign_up(pending, clock):
+    """A sign-up takes over no slot from a message that waits for its turn and has none."""
+    ask()
+    other = PendingFactory.create(username="other", email="pending@example.com")
+    for _ in range(2):
+        start(other)
+    newest = Delivery.objects.latest("pk")
+    assert (newest.slot_at, newest.reason) == (None, Reason.TURN)
+    assert newest.not_before == NOON + timedelta(seconds=60)
+
+
 def test_unknown(pending, clock, script):
     """A message whose result is unknown keeps its slot."""
     script.extend([TimeoutError("lost")] * 9)

@@ -947,6 +947,13 @@ def test_start_again_for_another_client(pending):
     assert redirect.url == "https://arcade.example/b?keep=1"
 
 
+def test_start_again_without_a_time_zone(pending):
+    """A ``start`` without a time zone keeps that of the ``start`` before."""
+    start(pending, time_zone="Europe/Berlin")
+    start(pending)
+    assert Confirmation.objects.get().time_zone == "Europe/Berlin"
+
+
 @pytest.mark.parametrize("state", [ConfirmationState.CONFIRMED, ConfirmationState.WITHDRAWN])
 def test_restart(pending, clock, state):
     """``start`` makes a confirmed or withdrawn confirmation pending again, with new links."""
