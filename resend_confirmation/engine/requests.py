@@ -174,6 +174,9 @@ def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
 
     An account that has a queued delivery already gets no second one.
     """
+    if not others:
+        # Building a query is slow, even one that is not executed.
+        return
     waiting = set(
         Delivery.objects.filter(
             states.IS_QUEUED,
