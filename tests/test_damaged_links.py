@@ -66,6 +66,7 @@ DAMAGED = [
     "%3Ftoken%3D{t}",
     "%20?token={t}",
     "%E2%80%8B?token={t}",
+    "%20%0A?token={t}",
     "&token={t}",
     "/?token={t}",
     "//?token={t}",

@@ -225,6 +225,19 @@ def test_ambiguous_before_a_sign_up(pending, clock):
     assert newer.not_before == NOON + timedelta(seconds=60)
 
 
+def test_superseded_by_a_later_sign_up(pending, clock):
+    """A sign-up takes over a waiting message's slot at once; with its own, it releases that."""
+    start(pending)
+    clock.move(seconds=20)
+    start(pending)
+    newest = Delivery.objects.latest("pk")
+    assert (newest.slot_at, newest.not_before) == (NOON, clock.now)
+    clock.move(seconds=40)
+    start(pending)
+    assert Delivery.objects.latest("pk").slot_at == clock.now
+    assert Cooldown.objects.get().hour_count == 1
+
+
 def test_a_turn_before_a_sign_up(pending, clock):
     """A sign-up takes over no slot from a message that waits for its turn and has none."""
     ask()
