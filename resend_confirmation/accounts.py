@@ -97,8 +97,14 @@ class ConfirmationStore:
         return self._accounts(found, identity)
 
     def get(self, user_id: Any, address: Address) -> Account | None:
-        accounts = self._accounts(self._joined().filter(pk=user_id), address)
-        return next((account for account in accounts if address.proves(account.parsed)), None)
+        return self.get_each([(user_id, address)])[0]
+
+    def get_each(self, wanted: Sequence[tuple[Any, Address]]) -> list[Account | None]:
+        """Return what ``get`` returns for each account and address, in one statement."""
+        users = self._joined().filter(pk__in={pk for pk, _ in wanted})
+        rows_of = {str(rows[0].pk): rows for rows in rows_of_users(users)}
+        found = [(self._accounts(rows_of.get(str(pk), []), of), of) for pk, of in wanted]
+        return [next((one for one in some if of.proves(one.parsed)), None) for some, of in found]
 
     def lock(self, user_id: Any) -> None:
         """Lock the user's row, if the database supports it."""
@@ -244,9 +250,7 @@ class Ours:
         cls, rows: Sequence[Any], address: Address | None, held: Sequence[Address | None]
     ) -> "Ours":
         found, former = None, []
-        for row in {row.rc_id: row for row in rows}.values():
-            if row.rc_id is None:
-                continue
+        for row in {row.rc_id: row for row in rows if row.rc_id is not None}.values():
             went_to = Address.parse(row.rc_address, *held)
             if went_to is not None and found is None and went_to.proves(address):
                 found = row
@@ -273,15 +277,13 @@ class Ours:
             username=str(user.get_username()),
             standing=standing,
             confirmation_id=row.rc_id if reusable else None,
-            cooldown=_cooldown(row) if row else None,
+            cooldown=_cooldown(row) if row and row.rc_last_at else None,
             former_id=self.former.rc_id if waits and self.former and not row else None,
             parsed=parsed,
         )
 
 
-def _cooldown(row: Any) -> CooldownFacts | None:
-    if row.rc_last_at is None:
-        return None
+def _cooldown(row: Any) -> CooldownFacts:
     return CooldownFacts(**{name: getattr(row, f"rc_{name}") for name in _COOLDOWN})
 
 

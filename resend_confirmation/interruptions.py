@@ -55,6 +55,11 @@ class Held:
         if self._errors:
             raise self._errors[0]
 
+    @property
+    def is_waiting(self) -> bool:
+        """True if a signal or an exception is held back."""
+        return bool(self._errors or self._waiting)
+
     def must_end(self) -> bool:
         """Call the handlers of received signals; return whether the round must end.
 
@@ -67,7 +72,7 @@ class Held:
                 self._handlers[number](number, None)
             except BaseException as error:
                 self.keep(error)
-        return bool(self._errors or self._waiting)
+        return self.is_waiting
 
     def keep(self, error: BaseException) -> None:
         """Hold ``error`` back until the end of the context."""

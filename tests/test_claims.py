@@ -56,13 +56,13 @@ def states():
 def way(request, monkeypatch):
     """Both ways to claim a row, if the database supports them."""
     can_skip = connection.features.has_select_for_update_skip_locked
-    assert claims._skips_locked() is can_skip
+    assert claims.skips_locked() is can_skip
     assert can_skip is (connection.vendor != "sqlite")
     if request.param == "as the database can":
         return
     if request.param == "skipping locked rows" and not can_skip:
         pytest.skip("this database locks no rows")
-    monkeypatch.setattr(claims, "_skips_locked", lambda: request.param != "conditional")
+    monkeypatch.setattr(claims, "skips_locked", lambda: request.param != "conditional")
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_exclusive_in_a_race(way):
 
 def test_a_lost_race(monkeypatch):
     """If another courier has taken the candidate, the next row is claimed."""
-    monkeypatch.setattr(claims, "_skips_locked", lambda: False)
+    monkeypatch.setattr(claims, "skips_locked", lambda: False)
     first, second = (queued(UserFactory.create()).pk for _ in range(2))
     take = claims._take
 
@@ -147,7 +147,7 @@ def test_claim_raises_attempts_and_starts_a_lease(pending, clock, way):
 @pytest.mark.parametrize("skips", [False, True])
 def test_never_in_a_transaction(pending, monkeypatch, skips):
     """A claim in a transaction is refused, since it could be rolled back after the send."""
-    monkeypatch.setattr(claims, "_skips_locked", lambda: skips)
+    monkeypatch.setattr(claims, "skips_locked", lambda: skips)
     queued(pending)
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
         claims.claim("one")
@@ -326,7 +326,7 @@ def test_killed_again_and_again_before_the_hand_over(pending, clock, told):
 def cut(monkeypatch):
     """The errors with which the next updates of the row lose their database session."""
     monkeypatch.setattr(database, "FIRST_WAIT", 0.001)
-    held = claims._held
+    held = claims.is_held
     errors: list[Exception] = []
 
     def held_unless_cut(claim):
@@ -336,7 +336,7 @@ def cut(monkeypatch):
             raise error
         return held(claim)
 
-    monkeypatch.setattr(claims, "_held", held_unless_cut)
+    monkeypatch.setattr(claims, "is_held", held_unless_cut)
     return errors
 
 
@@ -457,7 +457,7 @@ def test_an_error_that_is_not_retried(pending, monkeypatch):
         calls.append(claim)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(claims, "_held", fail)
+    monkeypatch.setattr(claims, "is_held", fail)
     with pytest.raises(ZeroDivisionError):
         claims.mark(made, DeliveryState.SENT)
     assert len(calls) == 1

@@ -123,13 +123,13 @@ def test_a_handler_that_returns(interrupted):
 def test_in_the_middle_of_a_mark(pending, monkeypatch):
     """A signal while the result is stored takes effect afterwards."""
     queued(pending)
-    held = claims._held
+    held = claims.is_held
 
     def interrupt(claim):
         signal.raise_signal(signal.SIGALRM)
         return held(claim)
 
-    monkeypatch.setattr(claims, "_held", interrupt)
+    monkeypatch.setattr(claims, "is_held", interrupt)
     with handled(signal.SIGALRM, refuse), pytest.raises(SoftLimitError):
         engine.drain()
     assert (states(), len(mail.outbox)) == ([DeliveryState.SENT], 1)

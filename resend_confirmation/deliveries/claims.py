@@ -71,7 +71,7 @@ def claim(owner: str) -> Claim | None:
     since a rollback could undo the claim after the message was sent.
     """
     ends = time.monotonic() + lease().total_seconds()
-    pk = _lock_one(owner) if _skips_locked() else _win_one(owner)
+    pk = _lock_one(owner) if skips_locked() else _win_one(owner)
     if pk is None:
         return None
     rows = superseding.with_others(Delivery.objects.select_related("confirmation"))
@@ -82,26 +82,28 @@ def claim(owner: str) -> Claim | None:
     return Claim(delivery, owner, ends, delivery.is_superseded, delivery.supersedes)
 
 
-def _skips_locked() -> bool:
+def skips_locked() -> bool:
+    """Return whether the database can skip rows that others have locked."""
     return connections[database.using()].features.has_select_for_update_skip_locked
 
 
-def _due() -> QuerySet[Delivery]:
-    due = Delivery.objects.filter(states.IS_QUEUED, not_before__lte=database.latest())
-    return due.order_by("not_before", "pk")
+def due() -> QuerySet[Delivery]:
+    """Return the due deliveries, the most overdue first."""
+    rows = Delivery.objects.filter(states.IS_QUEUED, not_before__lte=database.latest())
+    return rows.order_by("not_before", "pk")
 
 
 def _lock_one(owner: str) -> int | None:
     """Claim one row that is not locked, on databases with SKIP LOCKED."""
-    due = _due()
+    rows = due()
     with database.atomic(durable=True):
-        pk = due.select_for_update(skip_locked=True).values_list("pk", flat=True).first()
+        pk = rows.select_for_update(skip_locked=True).values_list("pk", flat=True).first()
         return pk if pk is not None and _take(pk, owner) else None
 
 
 def _win_one(owner: str) -> int | None:
     """Claim one of a few due rows, on databases without SKIP LOCKED; the first UPDATE wins."""
-    while pks := list(_due().values_list("pk", flat=True)[:CANDIDATES]):
+    while pks := list(due().values_list("pk", flat=True)[:CANDIDATES]):
         for pk in pks:
             with database.atomic(durable=True):
                 if _take(pk, owner):
@@ -174,7 +176,7 @@ def _prolong(claim: Claim, until: float, **values: Any) -> bool:
     ends = time.monotonic() + lease().total_seconds()
 
     def extend() -> int:
-        rows = Delivery.objects.filter(_held(claim), pk=claim.delivery.pk)
+        rows = Delivery.objects.filter(is_held(claim), pk=claim.delivery.pk)
         return rows.update(lease_until=database.now() + lease(), **values)
 
     held = database.retry_on_disconnect(extend, until)
@@ -208,7 +210,7 @@ def mark(
 
     def write(facts: dict[str, Any]) -> bool:
         with database.atomic():
-            held = states.move(claim.delivery.pk, state, _held(claim), **facts)
+            held = states.move(claim.delivery.pk, state, is_held(claim), **facts)
             # A provider's webhook may have been faster than the mark.
             if claim.passed and (held or state is DeliveryState.SENT):
                 is_ambiguous = "doubts" in values or claim.delivery.doubts > 0
@@ -269,6 +271,6 @@ def put_back(claim: Claim, wait: timedelta, **values: Any) -> bool:
     return mark(claim, DeliveryState.QUEUED, not_before=database.now() + wait, **values)
 
 
-def _held(claim: Claim) -> Q:
+def is_held(claim: Claim) -> Q:
     """Return the condition that the claim has not been lost."""
     return states.IS_CLAIMED & Q(lease_owner=claim.owner)

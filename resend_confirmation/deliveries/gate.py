@@ -5,7 +5,9 @@ after its request, so the cooldown alone does not keep messages apart. The couri
 before each send.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Q
 
@@ -13,7 +15,7 @@ from .. import conf, database
 from ..addresses import Address
 from ..limits import cooldown
 from ..models import Cooldown, Delivery
-from . import states
+from . import states, steps
 
 
 def enter(delivery: Delivery, address: Address, until: datetime) -> timedelta:
@@ -50,24 +52,49 @@ def leave(delivery: Delivery, address: Address, *, may_be_out: bool) -> None:
         rows.update(sent_at=None, holder=None)
 
 
-def _pass(delivery: Delivery, key: str, until: datetime, now: datetime) -> bool:
+def reserve(delivery: Delivery, address: Address, now: datetime, until: datetime) -> bool:
+    """Pass the gate like ``enter``, in the caller's transaction, for a delivery with a slot."""
     gap = conf.get().COOLDOWN.gap
-    free = Q(sent_at=None) | Q(sent_at__lte=now - gap) | Q(holder=delivery.pk)
+    key = cooldown.current_digest(address.canonical)
+    # Without a gap, the gate is always open.
+    free_at = now - gap if gap else until
+    found = steps.reserve_gate(key, delivery.pk, until, free_at)
+    return found or cooldown.insert(key, now, sent_at=until, holder=delivery.pk)
+
+
+def leave_all(addresses: Mapping[int, Address]) -> None:
+    """Leave the gate for several deliveries that may have been sent, with one statement."""
+    digests = [digest for each in addresses.values() for digest in each.digests("cooldown")]
+    rows = Cooldown.objects.filter(digest__in=digests, holder__in=addresses)
+    rows.update(sent_at=database.latest())
+
+
+def _pass(delivery: Delivery, key: str, until: datetime, now: datetime) -> bool:
+    if delivery.slot_at is not None:
+        return _reserve(delivery, key, until, now, {})
     with database.atomic():
         # This UPDATE comes first, so that a repeat of the transaction does not count twice.
-        takes_slot = delivery.slot_at is None and bool(
-            Delivery.objects.filter(pk=delivery.pk, slot_at=None).update(slot_at=now)
-        )
-        rows = Cooldown.objects.filter(free if gap else Q(), digest=key)
-        values = {**(cooldown.one_more(now) if takes_slot else {})}
-        passed = rows.update(**values, sent_at=until, holder=delivery.pk) or cooldown.insert(
-            key, now, sent_at=until, holder=delivery.pk
-        )
+        rows = Delivery.objects.filter(pk=delivery.pk, slot_at=None)
+        takes_slot = bool(rows.update(slot_at=now))
+        count = cooldown.one_more(now) if takes_slot else {}
+        passed = _reserve(delivery, key, until, now, count)
         if not passed:
             database.roll_back()
     if passed and takes_slot:
         delivery.slot_at = now
-    return bool(passed)
+    return passed
+
+
+def _reserve(
+    delivery: Delivery, key: str, until: datetime, now: datetime, count: dict[str, Any]
+) -> bool:
+    """Reserve the row ``key`` until ``until``, and write ``count`` to it; insert a missing one."""
+    gap = conf.get().COOLDOWN.gap
+    free = Q(sent_at=None) | Q(sent_at__lte=now - gap) | Q(holder=delivery.pk)
+    rows = Cooldown.objects.filter(free if gap else Q(), digest=key)
+    return bool(rows.update(**count, sent_at=until, holder=delivery.pk)) or cooldown.insert(
+        key, now, sent_at=until, holder=delivery.pk
+    )
 
 
 def _others(delivery: Delivery, now: datetime) -> tuple[int, datetime]:

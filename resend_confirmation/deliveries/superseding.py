@@ -12,10 +12,17 @@ from . import states
 
 def with_others(deliveries: QuerySet[Delivery]) -> Any:
     """Annotate whether a newer delivery of the confirmation exists, and whether older ones wait."""
-    same = Delivery.objects.filter(confirmation=OuterRef("confirmation_id"))
-    newer = same.filter(pk__gt=OuterRef("pk")).exclude(states.IS_IGNORED)
-    older = same.filter(states.IS_QUEUED, pk__lt=OuterRef("pk"))
-    return deliveries.annotate(is_superseded=Exists(newer), supersedes=Exists(older))
+    older = _same().filter(states.IS_QUEUED, pk__lt=OuterRef("pk"))
+    return deliveries.annotate(is_superseded=Exists(newer()), supersedes=Exists(older))
+
+
+def newer() -> QuerySet[Delivery]:
+    """Return the deliveries that supersede the one in the outer query."""
+    return _same().filter(pk__gt=OuterRef("pk")).exclude(states.IS_IGNORED)
+
+
+def _same() -> QuerySet[Delivery]:
+    return Delivery.objects.filter(confirmation=OuterRef("confirmation_id"))
 
 
 def end_older(confirmation_id: int, newer: int) -> None:

@@ -38,9 +38,14 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self._drop()
 
+    @property
+    def is_open(self) -> bool:
+        """True if there is a connection that can be used for another message."""
+        return self._sent is not None
+
     def open(self) -> SendResult | None:
         """Connect if necessary. Return None if there is a connection, otherwise the failure."""
-        if self._sent is not None:
+        if self.is_open:
             return None
         self._drop()
         seconds = conf.get().SEND_DEADLINE.total_seconds()

@@ -1,5 +1,6 @@
 """Suppression: addresses that get no messages, stored by a keyed digest."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db.models import QuerySet
@@ -12,6 +13,13 @@ from ..models import Suppression
 def is_suppressed(address: Address) -> bool:
     """Return whether no messages may be sent to ``address``."""
     return rows(address).exists()
+
+
+def suppressed(addresses: Iterable[Address]) -> set[Address]:
+    """Return those of ``addresses`` to which no messages may be sent, in one statement."""
+    known = {digest: each for each in addresses for digest in each.digests("suppression")}
+    found = Suppression.objects.filter(digest__in=known).values_list("digest", flat=True)
+    return {known[digest] for digest in found}
 
 
 def since(address: Address) -> datetime | None:

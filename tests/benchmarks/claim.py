@@ -96,7 +96,7 @@ def main():
         print(f"one claim, empty table: {empty * 1000:.2f} ms")
         print(f"beside finished rows: x {finished / empty:.2f}")
         print(f"and as many waiting: x {waiting / empty:.2f}")
-        print(claims._due().values_list("pk", flat=True)[:1].explain())
+        print(claims.due().values_list("pk", flat=True)[:1].explain())
     finally:
         connection.creation.destroy_test_db(name, verbosity=0)
 

@@ -21,7 +21,7 @@ from django.db import Error, connections  # noqa: E402
 
 from resend_confirmation import engine  # noqa: E402
 from resend_confirmation.courier import pause  # noqa: E402
-from resend_confirmation.deliveries import claims, retries  # noqa: E402
+from resend_confirmation.deliveries import batches, claims, retries  # noqa: E402
 from resend_confirmation.email_backend import Connection  # noqa: E402
 
 from .clocks import set_the_clock_wrong  # noqa: E402
@@ -67,6 +67,20 @@ def claim(original, owner):
     return made
 
 
+def take_batch(original, pks, owner):
+    taken = original(pks, owner)
+    if taken:
+        perhaps_die("before_claim_commits", pks[0])
+    return taken
+
+
+def claim_batch(original, owner, limit):
+    made = original(owner, limit)
+    if made:
+        perhaps_die("after_claim", made[0].delivery.pk)
+    return made
+
+
 def send(original, self, message, delivery_id, heartbeat):
     result = original(self, message, delivery_id, heartbeat)
     if result.failure is None:
@@ -81,7 +95,26 @@ def mark(original, made, state, **values):
     return marked
 
 
+def mark_and_hand_over(original, ahead, address, link, mark_last):
+    """Die before and after a commit with the last message's mark."""
+    marked = []
+
+    def write():
+        if unmarked := mark_last.__self__._unmarked:
+            marked.append(unmarked[0].delivery.pk)
+            perhaps_die("before_mark", marked[0])
+        return mark_last()
+
+    result = original(ahead, address, link, write)
+    if marked and result[0]:
+        perhaps_die("after_mark", marked[0])
+    return result
+
+
 around(claims, "_take", take)
+around(batches, "_take", take_batch)
+around(batches, "claim", claim_batch)
+around(batches, "hand_over", mark_and_hand_over)
 around(claims, "claim", claim)
 around(claims, "mark", mark)
 around(Connection, "send", send)

@@ -1,0 +1,152 @@
+"""A batch of claimed deliveries: written together, handed over one after the other.
+
+Only messages with nothing unusual about them are sent from here. Any other claim, and any error,
+is left to ``attempt``, which reads and decides everything again.
+"""
+
+import time
+from collections.abc import Callable
+
+from django.views.decorators.debug import sensitive_variables
+
+from .. import database, failures
+from ..deliveries import batches, claims
+from ..deliveries.claims import Claim
+from ..email_backend import Connection, SendResult
+from ..interruptions import Held
+from . import letters, results
+from .attempt import attempt
+from .letters import Letter
+from .tally import Tally
+
+#: Seconds for which the facts that a batch was decided by are used.
+FRESH = 0.5
+#: Largest number of deliveries that are claimed at once.
+LARGEST = 20
+
+
+def next_size(size: int, processed: int, seconds: float) -> int:
+    """Return the size of the batch after one of ``size``: what is sent in half of ``FRESH``.
+
+    Nothing is claimed long before its turn, so batches grow only while sends are fast.
+    """
+    fitting = int(processed * FRESH / 2 / max(seconds, 1e-6))
+    return max(1, min(2 * size, fitting, LARGEST))
+
+
+class Batch:
+    """Claims that were made together."""
+
+    def __init__(
+        self,
+        ahead: list[Claim],
+        connection: Connection,
+        held: Held,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._ahead, self._connection = ahead, connection
+        self._held, self._is_stopping = held, is_stopping
+        #: The last message, if it was accepted and is not marked yet.
+        self._unmarked: tuple[Claim, SendResult] | None = None
+        #: The messages whose gates are still reserved.
+        self._sent: list[Claim] = []
+
+    @sensitive_variables()
+    def send(self) -> Tally:
+        """Send the messages, and return their counts.
+
+        It ends early if the queue is paused, if the courier is asked to stop, or if the facts are
+        too old. The other deliveries are then due again.
+        """
+        done, until = Tally(), time.monotonic() + FRESH
+        written = self._write()
+        try:
+            for place, claim in enumerate(self._ahead):
+                if place and (done.paused or time.monotonic() > until or self._must_stop()):
+                    self._finish()
+                    batches.put_back(self._ahead[place:])
+                    break
+                done += self._process(claim, written.get(claim.delivery.pk))
+        finally:
+            self._finish()
+        return done
+
+    def _must_stop(self) -> bool:
+        if self._held.is_waiting:
+            # The handlers are called only after the last message is marked.
+            self._mark_last()
+            if self._held.must_end():
+                return True
+        return self._is_stopping()
+
+    def _write(self) -> dict[int, Letter]:
+        """Return the letters by the keys of their deliveries."""
+        # The link's lifetime begins when it is assigned, so the connection is opened first.
+        if self._connection.open() is not None:
+            return {}
+        return {letter.claim.delivery.pk: letter for letter in letters.write_all(self._ahead)}
+
+    def _process(self, claim: Claim, letter: Letter | None) -> Tally:
+        if letter is None or not self._hand_over(letter):
+            self._mark_last()
+            begun = batches.begin(claim)
+            return attempt(begun, self._connection) if begun else Tally(skipped=1)
+        # The retries are scheduled by the number of attempts.
+        claim.delivery.attempts += 1
+        result = self._connection.send(
+            letter.mail, claim.delivery.pk, heartbeat=lambda: claims.heartbeat(claim)
+        )
+        if result.failure is not None:
+            return results.settle(claim, result)
+        self._unmarked = claim, result
+        return Tally(sent=1)
+
+    def _hand_over(self, letter: Letter) -> bool:
+        """Record the hand-over and the last message's result; return whether to hand over."""
+        if not self._connection.is_open:
+            # Connecting may take long.
+            self._mark_last()
+            if self._connection.open() is not None:
+                return False
+        try:
+            is_marked, is_handed = batches.hand_over(
+                letter.claim, letter.address, letter.link, self._write_mark
+            )
+        except database.DISCONNECTS:
+            # The parts of the transaction are repeated one by one, on a new connection.
+            return False
+        except Exception:
+            failures.report("Delivery %d is processed by itself", letter.claim.delivery.pk)
+            return False
+        self._note_mark(is_marked)
+        self._mark_last()
+        return is_handed
+
+    def _finish(self) -> None:
+        """Mark the last message, and leave the gates of all."""
+        sent = [*self._sent, *([self._unmarked[0]] if self._unmarked else [])]
+        if not sent:
+            return
+        try:
+            self._note_mark(batches.finish(sent, self._write_mark))
+        except Exception:
+            failures.report("The ends of %d sends could not be recorded together", len(sent))
+        self._sent = []
+        self._mark_last()
+
+    def _note_mark(self, is_marked: bool) -> None:
+        if is_marked and self._unmarked is not None:
+            self._sent.append(self._unmarked[0])
+            self._unmarked = None
+
+    def _write_mark(self) -> bool:
+        if self._unmarked is None:
+            return False
+        claim, result = self._unmarked
+        return batches.mark_sent(claim, result.provider_id)
+
+    def _mark_last(self) -> None:
+        """Mark the last message by itself, if it was not marked with a hand-over."""
+        if self._unmarked is not None:
+            unmarked, self._unmarked = self._unmarked, None
+            results.settle(*unmarked)

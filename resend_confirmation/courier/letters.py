@@ -1,0 +1,103 @@
+"""Letters of a batch: accounts, suppressions and links are read together for all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import accounts, database, failures
+from ..accounts import Account
+from ..addresses import Address
+from ..deliveries.claims import Claim
+from ..email_backend import Message
+from ..limits import suppression
+from ..models import Confirmation
+from ..outcomes import ConfirmationState, Standing
+from . import links, message
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that may be handed over, to ``address``.
+
+    ``link`` is the delivery's columns for its link, which are stored with the hand-over.
+    """
+
+    claim: Claim
+    address: Address = field(repr=False)
+    mail: Message = field(repr=False)
+    link: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    claim: Claim
+    confirmation: Confirmation
+    address: Address
+
+
+def write_all(ahead: Sequence[Claim]) -> list[Letter]:
+    """Return letters for the claims with nothing unusual about them.
+
+    The others, all of them after an error, are decided one by one.
+    """
+    try:
+        return _write_all(ahead)
+    except Exception:
+        failures.report("A batch of deliveries is processed one by one")
+        return []
+
+
+def _write_all(ahead: Sequence[Claim]) -> list[Letter]:
+    drafts = _drafts(ahead)
+    if not drafts:
+        return []
+    wanted = [(draft.confirmation.account_id, draft.address) for draft in drafts]
+    found = zip(drafts, accounts_of(wanted), strict=True)
+    pending = [(d, a) for d, a in found if a is not None and a.standing is Standing.PENDING]
+    suppressed = suppression.suppressed(account.mailbox for _, account in pending)
+    allowed = [(d, a) for d, a in pending if a.mailbox not in suppressed]
+    items = [(d.claim.delivery, d.confirmation, a.mailbox) for d, a in allowed]
+    assigned = zip(allowed, links.assign_ahead(items), strict=True)
+    written = [_letter(d, a, *link) for (d, a), link in assigned if link is not None]
+    return [letter for letter in written if letter is not None]
+
+
+def _drafts(ahead: Sequence[Claim]) -> list[_Draft]:
+    """Return the first claim of each account whose confirmation is pending."""
+    now = database.now()
+    drafts: dict[Any, _Draft] = {}
+    for claim in ahead:
+        confirmation = claim.delivery.confirmation
+        if confirmation is None or claim.is_superseded or claim.supersedes:
+            continue
+        is_pending = confirmation.state == ConfirmationState.PENDING
+        address = confirmation.parsed
+        if is_pending and address is not None and not links.is_late(claim.delivery, now):
+            drafts.setdefault(confirmation.account_id, _Draft(claim, confirmation, address))
+    return list(drafts.values())
+
+
+def _letter(draft: _Draft, account: Account, token: str, link: dict[str, Any]) -> Letter | None:
+    delivery = draft.claim.delivery
+    for name, value in link.items():
+        setattr(delivery, name, value)
+    try:
+        mail = message.write(delivery, draft.confirmation, account, token)
+    except Exception:
+        # The attempt by itself raises it again, and reports it.
+        return None
+    return Letter(draft.claim, account.mailbox, mail, link)
+
+
+def accounts_of(wanted: Sequence[tuple[Any, Address]]) -> list[Account | None]:
+    """Return what ``accounts.of`` returns for each account and address.
+
+    It is one statement if the store can do that, and one for each account otherwise.
+    """
+    store: Any = accounts.store()
+    # A host may override ``get`` alone.
+    kind = next((each for each in type(store).__mro__ if "get" in vars(each)), type(store))
+    has_each = "get_each" in vars(kind)
+    found = store.get_each(wanted) if has_each else [store.get(*one) for one in wanted]
+    known = zip(found, wanted, strict=True)
+    return [a if a and address.proves(a.parsed) else None for a, (_, address) in known]
