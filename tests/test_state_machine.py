@@ -25,6 +25,7 @@ from requests.exceptions import ReadTimeout
 
 import resend_confirmation.database
 from resend_confirmation import clients, conf, engine, start, withdraw
+from resend_confirmation.courier import worker
 from resend_confirmation.email_backend import Failure
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.engine.requests import find_accounts
@@ -331,10 +332,13 @@ class Deliveries(RuleBasedStateMachine):
 
 @pytest.mark.database
 @pytest.mark.django_db
+@pytest.mark.parametrize("size", [1, 20], ids=["one by one", "in batches"])
 @pytest.mark.parametrize("cooldown", [[], ["1/60s"]], ids=["no gap", "60s"])
-def test_deliveries(cooldown, clock, settings):
+def test_deliveries(cooldown, size, clock, settings, monkeypatch):
     """Final states stay, suppressed addresses get nothing, copies are few and far apart."""
     through(settings, "tests.test_state_machine.Provider")
+    monkeypatch.setattr(worker, "FIRST_SIZE", size)
+    monkeypatch.setattr(worker, "next_size", lambda *_: size)
     settings.RESEND_CONFIRMATION = settings.RESEND_CONFIRMATION | {
         "COOLDOWN": cooldown,
     }
