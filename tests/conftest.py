@@ -16,6 +16,7 @@ from resend_confirmation.testing.dialects import forget_counts
 
 from .factories import PendingFactory, UserFactory
 from .mailers import ScriptedBackend, through
+from .subprocesses import COVERAGE  # noqa: F401 - taken out of the environment of other processes
 
 # A shell ignores SIGINT for what it runs in the background, and nohup ignores SIGHUP.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

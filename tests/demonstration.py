@@ -22,13 +22,11 @@ WARNINGS = ["-W", "error", "-W", "ignore::ResourceWarning"]
 COMMAND = [sys.executable, *WARNINGS, str(ROOT / "example_project" / "manage.py")]
 #: The longest wait in seconds; it is long enough for a busy machine.
 DEADLINE = 60.0
-#: The environment variables of the example site; those of the test run are not passed on, nor is
-#: the site measured, which runs what other tests run too.
+#: The environment variables of the example site; those of the test run are not passed on.
 VARIABLES = {
     *("ALLOWED_HOSTS", "BASE_URL", "CACHE_URL", "CARRIER", "CELERY_BROKER_URL", "COOLDOWN"),
     *("DATABASE_URL", "DEBUG", "EMAIL_URL", "QUIET", "SECRET_KEY", "SEND_DEADLINE"),
     *("TASKS_BACKEND", "THROTTLE", "TRUSTED_PROXIES"),
-    *("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"),
 }
 STATE_OF = (
     "SELECT state FROM resend_confirmation_confirmation"
