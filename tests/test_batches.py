@@ -15,7 +15,7 @@ from django.db import OperationalError, connection, connections, transaction
 
 from resend_confirmation import accounts, database, start, withdraw
 from resend_confirmation.accounts import ConfirmationStore
-from resend_confirmation.courier import Tally, batch, letters, message, send_due
+from resend_confirmation.courier import Tally, batch, message, prepared, send_due
 from resend_confirmation.courier.batch import Batch, next_size
 from resend_confirmation.deliveries import batches, claims, gate
 from resend_confirmation.deliveries.claims import Claim
@@ -44,7 +44,7 @@ def ask(*names):
 
 
 def recipients():
-    return [letter.to[0].partition("@")[0] for letter in mail.outbox]
+    return [each.to[0].partition("@")[0] for each in mail.outbox]
 
 
 @pytest.fixture(params=["as the database can", "conditional"])
@@ -185,7 +185,7 @@ def test_one_after_the_other(together, alone, clock, script):
     assert recipients() == ["one", "two", "three"]
     found = Delivery.objects.values_list("state", "attempts", "sent_at", "handed_at", "lease_owner")
     assert set(found) == {("sent", 1, clock.now, clock.now, "")}
-    ids = [letter.extra_headers["Message-ID"] for letter in mail.outbox]
+    ids = [each.extra_headers["Message-ID"] for each in mail.outbox]
     assert ids == column("message_id")
     assert len(set(column("token_digest"))) == 3
     sent = Confirmation.objects.values_list("sends", "last_sent_at", "last_delivery_state")
@@ -482,7 +482,7 @@ def test_cut_at_the_hand_over(together, script, monkeypatch, place):
     assert column("state") == ["sent"] * 3
     assert column("attempts") == [1] * 3
     assert recipients() == ["one", "two", "three"]
-    ids = [letter.extra_headers["Message-ID"] for letter in mail.outbox]
+    ids = [each.extra_headers["Message-ID"] for each in mail.outbox]
     assert ids == column("message_id")
     assert set(Confirmation.objects.values_list("sends", flat=True)) == {1}
 
@@ -651,7 +651,7 @@ def test_a_store_that_fails(together, alone, script, monkeypatch, caplog):
     def fail(wanted):
         raise RuntimeError
 
-    monkeypatch.setattr(letters, "accounts_of", fail)
+    monkeypatch.setattr(prepared, "accounts_of", fail)
     assert send_due() == Tally(sent=2)
     assert alone == column("pk")
     assert "one by one" in caplog.text
@@ -757,7 +757,7 @@ def test_accounts_read_together(confirmed):
     users = [PendingFactory.create(), confirmed, PendingFactory.create(is_active=False)]
     wanted = [(user.pk, address_of(user.email)) for user in users]
     wanted += [(users[0].pk, address_of("another@example.com")), (0, address_of("a@example.com"))]
-    found = letters.accounts_of(wanted)
+    found = prepared.accounts_of(wanted)
     assert found == [accounts.of(*one) for one in wanted]
     assert [each and each.standing for each in found] == [
         Standing.PENDING,
@@ -779,9 +779,9 @@ def test_a_host_that_overrides_get(change):
     """If a host's store overrides ``get`` alone, accounts are read by that."""
     user = PendingFactory.create()
     wanted = [(user.pk, address_of(user.email))]
-    assert letters.accounts_of(wanted) != [None]
+    assert prepared.accounts_of(wanted) != [None]
     change(ACCOUNTS="tests.test_batches.OwnGet")
-    assert letters.accounts_of(wanted) == [None]
+    assert prepared.accounts_of(wanted) == [None]
 
 
 def test_begun_after_it_was_lost():

@@ -14,9 +14,9 @@ from ..deliveries import batches, claims
 from ..deliveries.claims import Claim
 from ..email_backend import Connection, SendResult
 from ..interruptions import Held
-from . import letters, results
+from . import prepared, results
 from .attempt import attempt
-from .letters import Letter
+from .prepared import Prepared
 from .tally import Tally
 
 #: Seconds for which the facts that a batch was decided by are used.
@@ -79,29 +79,29 @@ class Batch:
                 return True
         return self._is_stopping()
 
-    def _write(self) -> dict[int, Letter]:
-        """Return the letters by the keys of their deliveries."""
+    def _write(self) -> dict[int, Prepared]:
+        """Return the messages by the keys of their deliveries."""
         # The link's lifetime begins when it is assigned, so the connection is opened first.
         if self._connection.open() is not None:
             return {}
-        return {letter.claim.delivery.pk: letter for letter in letters.write_all(self._ahead)}
+        return {each.claim.delivery.pk: each for each in prepared.prepare_all(self._ahead)}
 
-    def _process(self, claim: Claim, letter: Letter | None) -> Tally:
-        if letter is None or not self._hand_over(letter):
+    def _process(self, claim: Claim, ready: Prepared | None) -> Tally:
+        if ready is None or not self._hand_over(ready):
             self._mark_last()
             begun = batches.begin(claim)
             return attempt(begun, self._connection) if begun else Tally(skipped=1)
         # The retries are scheduled by the number of attempts.
         claim.delivery.attempts += 1
         result = self._connection.send(
-            letter.mail, claim.delivery.pk, heartbeat=lambda: claims.heartbeat(claim)
+            ready.mail, claim.delivery.pk, heartbeat=lambda: claims.heartbeat(claim)
         )
         if result.failure is not None:
             return results.settle(claim, result)
         self._unmarked = claim, result
         return Tally(sent=1)
 
-    def _hand_over(self, letter: Letter) -> bool:
+    def _hand_over(self, ready: Prepared) -> bool:
         """Record the hand-over and the last message's result; return whether to hand over."""
         if not self._connection.is_open:
             # Connecting may take long.
@@ -110,13 +110,13 @@ class Batch:
                 return False
         try:
             is_marked, is_handed = batches.hand_over(
-                letter.claim, letter.address, letter.link, self._write_mark
+                ready.claim, ready.address, ready.link, self._write_mark
             )
         except database.DISCONNECTS:
             # The parts of the transaction are repeated one by one, on a new connection.
             return False
         except Exception:
-            failures.report("Delivery %d is processed by itself", letter.claim.delivery.pk)
+            failures.report("Delivery %d is processed by itself", ready.claim.delivery.pk)
             return False
         self._note_mark(is_marked)
         self._mark_last()

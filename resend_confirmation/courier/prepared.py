@@ -1,4 +1,4 @@
-"""Letters of a batch: accounts, suppressions and links are read together for all of them."""
+"""Preparation of a batch: accounts, suppressions and links are read for all messages at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from . import links, message
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Prepared:
     """A message that may be handed over, to ``address``.
 
     ``link`` is the delivery's columns for its link, which are stored with the hand-over.
@@ -35,19 +35,19 @@ class _Draft:
     address: Address
 
 
-def write_all(ahead: Sequence[Claim]) -> list[Letter]:
-    """Return letters for the claims with nothing unusual about them.
+def prepare_all(ahead: Sequence[Claim]) -> list[Prepared]:
+    """Return messages for the claims with nothing unusual about them.
 
     The others, all of them after an error, are decided one by one.
     """
     try:
-        return _write_all(ahead)
+        return _prepare_all(ahead)
     except Exception:
         failures.report("A batch of deliveries is processed one by one")
         return []
 
 
-def _write_all(ahead: Sequence[Claim]) -> list[Letter]:
+def _prepare_all(ahead: Sequence[Claim]) -> list[Prepared]:
     drafts = _drafts(ahead)
     if not drafts:
         return []
@@ -58,8 +58,8 @@ def _write_all(ahead: Sequence[Claim]) -> list[Letter]:
     allowed = [(d, a) for d, a in pending if a.mailbox not in suppressed]
     items = [(d.claim.delivery, d.confirmation, a.mailbox) for d, a in allowed]
     assigned = zip(allowed, links.assign_ahead(items), strict=True)
-    written = [_letter(d, a, *link) for (d, a), link in assigned if link is not None]
-    return [letter for letter in written if letter is not None]
+    written = [_prepared(d, a, *link) for (d, a), link in assigned if link is not None]
+    return [each for each in written if each is not None]
 
 
 def _drafts(ahead: Sequence[Claim]) -> list[_Draft]:
@@ -77,7 +77,7 @@ def _drafts(ahead: Sequence[Claim]) -> list[_Draft]:
     return list(drafts.values())
 
 
-def _letter(draft: _Draft, account: Account, token: str, link: dict[str, Any]) -> Letter | None:
+def _prepared(draft: _Draft, account: Account, token: str, link: dict[str, Any]) -> Prepared | None:
     delivery = draft.claim.delivery
     for name, value in link.items():
         setattr(delivery, name, value)
@@ -86,7 +86,7 @@ def _letter(draft: _Draft, account: Account, token: str, link: dict[str, Any]) -
     except Exception:
         # The attempt by itself raises it again, and reports it.
         return None
-    return Letter(draft.claim, account.mailbox, mail, link)
+    return Prepared(draft.claim, account.mailbox, mail, link)
 
 
 def accounts_of(wanted: Sequence[tuple[Any, Address]]) -> list[Account | None]:
