@@ -126,9 +126,9 @@ def test_a_request_that_was_ignored_changes_nothing(client, ann):
     assert landing(client) == INVITE
 
 
-def test_after_a_change_of_address(clock, ann):
-    """After a change of address a resend by hand is like the newest message to the former one."""
-    request = ResendRequest(
+def complete_request():
+    """Return a request that names all that a later message may take from it."""
+    return ResendRequest(
         identity="ann",
         client=clients.by_name("web"),
         dialect="xsolla-oauth2",
@@ -136,7 +136,11 @@ def test_after_a_change_of_address(clock, ann):
         client_state="state-of-mine",
         payload="level 7",
     )
-    engine.resend(request)
+
+
+def test_after_a_change_of_address(clock, ann):
+    """After a change of address a resend by hand is like the newest message to the former one."""
+    engine.resend(complete_request())
     ann.email = "new@example.com"
     ann.save()
     (account,) = find_accounts("ann")
@@ -154,15 +158,7 @@ def test_after_a_change_of_address(clock, ann):
 @pytest.mark.parametrize("way", ["send", "send --pending", "admin", "start"])
 def test_state_and_way_of_landing(client, change, clock, ann, way):
     """A resend without a dialect uses dialect, state and payload of the client's newest message."""
-    request = ResendRequest(
-        identity="ann",
-        client=clients.by_name("web"),
-        dialect="xsolla-oauth2",
-        redirect=INVITE,
-        client_state="state-of-mine",
-        payload="level 7",
-    )
-    engine.resend(request)
+    engine.resend(complete_request())
     deliver()
     clock.epoch += 61
     WAYS[way](client, ann)
