@@ -1,9 +1,8 @@
 """The interface of account stores; ``accounts`` has those over Django's user model."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .addresses import Address
 
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from .accounts import Account
 
 
-@dataclass(frozen=True, slots=True)
-class CooldownFacts:
+class CooldownFacts(NamedTuple):
     """A cooldown's row as of when the account was read; a hint that may be outdated."""
 
     last_at: datetime
@@ -26,7 +24,7 @@ class AccountStore(Protocol):
     """Interface for finding and marking accounts; ``ACCOUNTS`` names the class."""
 
     def find(self, identity: Address | str) -> "Sequence[Account]":
-        """Return candidates for an address or a user name, in one statement; may be inexact."""
+        """Return candidates for an address or a user name; may be inexact."""
 
     def get(self, user_id: Any, address: Address) -> "Account | None":
         """Return the account as it is now, or None if it is gone or has another address."""

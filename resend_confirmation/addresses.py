@@ -114,6 +114,8 @@ class Address:
         is unchanged, in Unicode and in Punycode. An ASCII address without quotes and Punycode has
         only one form.
         """
+        if self.stored.isascii() and '"' not in self.stored and "xn--" not in self.canonical:
+            return [self.stored]
         form, _, ascii_domain = self.canonical.rpartition("@")
         local, _, domain = self.stored.rpartition("@")
         domains = [domain, ascii_domain]

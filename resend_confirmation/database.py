@@ -161,8 +161,12 @@ class Statement:
 
     def read(self, **values: Any) -> list[Any]:
         """Execute a SELECT and return the instances of its model."""
-        filled = self.filled(values)
-        self.compiler.as_sql = lambda *args, **kwargs: (self.sql, filled)
+        with self.compiler.connection.cursor() as cursor:
+            cursor.execute(self.sql, self.filled(values))
+            found = cursor.fetchall()
+        if not found:
+            return []
+        self.compiler.execute_sql = lambda *args, **kwargs: [found]
         return list(self._rows)
 
     def run(self, **values: Any) -> int:
@@ -173,13 +177,23 @@ class Statement:
             cursor.execute(self.sql, filled)
             return int(cursor.rowcount)
 
-    def insert(self, row: models.Model) -> None:
-        """Execute an INSERT, without the signals of ``save``, and set the key of ``row``."""
-        filled, connection = self.filled(vars(row)), self.compiler.connection
-        self.compiler.as_sql = lambda: [(self.sql, filled)]
-        with transaction.mark_for_rollback_on_error(using=connection.alias):
-            ((row.pk,),) = self.compiler.execute_sql([row._meta.pk])
+    def insert(self, row: models.Model, **values: Any) -> bool:
+        """Execute an INSERT, without the signals of ``save``, and set the key of ``row``.
+
+        Return False if the statement has a condition that is not met.
+        """
+        filled, connection = self.filled({**vars(row), **values}), self.compiler.connection
+        broken = transaction.mark_for_rollback_on_error(using=connection.alias)
+        with broken, connection.cursor() as cursor:
+            cursor.execute(self.sql, filled)
+            # MySQL returns no columns, unlike MariaDB.
+            returns = connection.features.can_return_columns_from_insert
+            found = cursor.fetchone() if returns else (cursor.lastrowid,)
+        if found is None:
+            return False
+        row.pk = found[0]
         row._state.adding, row._state.db = False, connection.alias
+        return True
 
     def filled(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the parameters with ``values`` in their places."""

@@ -83,6 +83,13 @@ class Origin(models.IntegerChoices):
     RUN = 2, _("bulk run")
 
 
+class Priority(models.IntegerChoices):
+    """The order in which couriers take due deliveries: all of one priority before the next."""
+
+    PEOPLE = 0
+    RUN = 1
+
+
 class DeliveryState(models.TextChoices):
     """The state of a delivery, from the request to its end."""
 
@@ -125,4 +132,5 @@ class Reason(models.TextChoices):
     DOUBTFUL = "doubtful", _("delivery is uncertain; the message may have been sent")
     SUPERSEDED = "superseded", _("replaced by a newer message to this account")
     TURN = "turn", _("waiting: another message to this address is sent first")
+    CANCELLED = "cancelled", _("the bulk run was cancelled")
     TOO_LATE = "too_late", _("too late: half of the link's lifetime had passed")

@@ -3,7 +3,7 @@
 Building a query takes several times as long as executing it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -75,19 +75,54 @@ def update(
     return Statement(compiler, sql, parameters, _places(connection, parameters))
 
 
-def insert(connection: BaseDatabaseWrapper, model: type[Model]) -> Statement:
-    """Compile an INSERT of one row, whose key the database chooses."""
-    fields = [each for each in model._meta.local_concrete_fields if each != model._meta.pk]
+def joined(sql: str, parts: Sequence[Statement]) -> Statement:
+    """Return a statement with the SQL of ``parts``, one after the other, and their parameters."""
+    parameters: list[Any] = []
+    places: list[tuple[int, str, Any]] = []
+    for part in parts:
+        places += [(len(parameters) + index, name, adapt) for index, name, adapt in part.places]
+        parameters += part.parameters
+    return Statement(parts[0].compiler, sql, parameters, places)
+
+
+def insert(
+    connection: BaseDatabaseWrapper, model: type[Model], defaults: Collection[str]
+) -> Statement:
+    """Compile an INSERT of one row, whose key the database chooses.
+
+    The columns ``defaults`` get the default of their fields, whatever the row has.
+    """
+    empty = model()
+    fields = [
+        each
+        for each in model._meta.local_concrete_fields
+        # A column that is left out is NULL.
+        if each.name not in defaults or getattr(empty, each.attname) is not None
+    ]
+    fields.remove(model._meta.pk)
     query = InsertQuery(model)
-    query.insert_values(fields, [model()])
+    query.insert_values(fields, [empty])
     compiler: Any = query.get_compiler(connection=connection)
     compiler.returning_fields = [model._meta.pk]
     ((sql, parameters),) = compiler.as_sql()
     places = [
         (index, each.attname, partial(each.get_db_prep_save, connection=connection))
         for index, each in enumerate(fields)
+        if each.name not in defaults
     ]
     return Statement(compiler, sql, parameters, places)
+
+
+def insert_after(update: Statement, insert: Statement) -> Statement:
+    """Combine both to one statement, which inserts if the UPDATE changes a row; for PostgreSQL."""
+    head, _, values = insert.sql.partition(" VALUES (")
+    values, _, returning = values.rpartition(") RETURNING ")
+    # The ORM compiled the parts, with placeholders instead of values.
+    sql = (
+        f"WITH changed AS ({update.sql} RETURNING 1) "  # noqa: S608  # nosec B608
+        f"{head} SELECT {values} FROM changed RETURNING {returning}"
+    )
+    return joined(sql, [update, insert])
 
 
 def _places(connection: BaseDatabaseWrapper, parameters: Sequence[Any]) -> Places:

@@ -152,11 +152,14 @@ def test_a_decoy_gets_no_message(owner, quiet):
     assert [letter.to for letter in mail.outbox] == [["bob@example.com"]] * (owner == "waits")
 
 
-def test_one_statement(pending, django_assert_num_queries):
-    """An account and its cooldown are found with one query."""
+def test_statements_of_a_look_up(pending, django_assert_num_queries):
+    """An account with a confirmation and its cooldown are found with the first of two queries."""
     start(pending)
+    found = ConfirmationStore().find_stepwise(address_of("pending@example.com"))
     with django_assert_num_queries(1):
-        (account,) = ConfirmationStore().find(address_of("pending@example.com"))
+        (account,) = next(found)
+    with django_assert_num_queries(1):
+        assert list(found) == [[account]]
     row = Cooldown.objects.get()
     assert account.cooldown is not None
     assert (account.cooldown.last_at, account.cooldown.hour_count) == (row.last_at, 1)
@@ -288,7 +291,7 @@ def test_pending_accounts(pending, confirmed, blocked):
 
 def test_pending_of_more_than_one_piece(monkeypatch):
     """Every pending account is returned once, regardless of the batch size."""
-    monkeypatch.setattr(accounts, "_USERS_AT_ONCE", 2)
+    monkeypatch.setattr(accounts.confirmation_store, "_USERS_AT_ONCE", 2)
     users = [PendingFactory.create() for _ in range(5)]
     assert [account.user for account in ConfirmationStore().pending()] == users
 
@@ -413,7 +416,7 @@ class Member:
 def test_a_user_name_column_of_numbers(monkeypatch):
     """An identity that is not a number is not compared with numeric user names."""
     user = UserFactory.create(username="x", email="x@example.com")
-    monkeypatch.setattr(accounts, "get_user_model", lambda: Member)
+    monkeypatch.setattr(accounts.confirmation_store, "get_user_model", lambda: Member)
     matches = ConfirmationStore()._matches
     users = get_user_model().objects
     assert list(users.filter(matches(address_of("x@example.com")))) == [user]

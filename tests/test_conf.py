@@ -292,11 +292,18 @@ def test_override_settings():
     assert [before, between, after] == [10000, 5, 10000]
 
 
+def test_repr(settings):
+    """The repr, which error reports contain, shows no key of a client."""
+    settings.RESEND_CONFIRMATION = {"CLIENTS": [{"name": "game", "signing": {"key": "hush"}}]}
+    assert "hush" in str(conf.get().CLIENTS)
+    assert "hush" not in repr(conf.get())
+
+
 def test_frozen():
     """Settings are immutable."""
     with pytest.raises(FrozenInstanceError):
         conf.get().BACKLOG = 5  # type: ignore[misc]
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         conf.get().COOLDOWN.per_hour = 0  # type: ignore[misc]
 
 

@@ -157,6 +157,21 @@ def test_candid_requests():
     assert Delivery.objects.count() == 1
 
 
+def test_a_slot_that_goes_after_the_look_up():
+    """A request that finds its slot taken after the look-up queues nothing."""
+    PendingFactory.create(username="jane", email="jane@example.com")
+    client = clients.default()
+    assert engine.resend(ResendRequest(identity="jane", client=client)).ending is Outcome.SENT
+    Cooldown.objects.update(last_at=F("last_at") - timedelta(hours=1))
+
+    def rival(result):
+        assert take(0) == 0
+
+    late = ResendRequest(identity="jane", client=client, before_storing=rival)
+    assert engine.resend(late).ending is Outcome.COOLING_DOWN
+    assert Delivery.objects.count() == 1
+
+
 def ask_over_http(place):
     """Send one request, each time with another name of the account."""
     who = ("jane", "JANE@example.com", " jane", "\uff4aane@example.com")[place % 4]

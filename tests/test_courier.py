@@ -815,3 +815,17 @@ def test_a_receiver_that_fails(pending, caplog):
     finally:
         delivery_changed.disconnect(fail)
     assert column("state") == [DeliveryState.SENT]
+
+
+def test_one_connection_for_all_rounds(script, monkeypatch):
+    """Rounds of one drain share a connection to the mail server."""
+    opened: list[object] = []
+
+    def note(self):
+        opened.append(self)
+
+    monkeypatch.setattr(ScriptedBackend, "open", note)
+    for _ in range(3):
+        queued(UserFactory.create())
+    assert [done.sent for done in engine.rounds(1)] == [1, 1, 1, 0]
+    assert len(opened) == 1

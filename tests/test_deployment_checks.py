@@ -63,7 +63,9 @@ def found(production) -> Callable[..., list[CheckMessage]]:
     def run(**given: object) -> list[CheckMessage]:
         production.RESEND_CONFIRMATION = GOOD | given
         plain = run_checks(tags=["resend_confirmation"])
-        messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
+        messages = run_checks(
+            tags=["resend_confirmation"], include_deployment_checks=True, databases=[]
+        )
         # Deployment checks do not run without ``--deploy``.
         assert plain == [], plain
         return messages
@@ -109,7 +111,9 @@ def test_w004_quiet_not_decided(found, production):
     """W004: dialects reveal whether an account exists, and QUIET is not set."""
     given = {k: v for k, v in GOOD.items() if k != "QUIET"}
     production.RESEND_CONFIRMATION = given
-    messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
+    messages = run_checks(
+        tags=["resend_confirmation"], include_deployment_checks=True, databases=[]
+    )
     (message,) = messages
     assert message.id == "resend_confirmation.W004"
     # quiva never reveals it.
@@ -126,7 +130,9 @@ def test_w004_nothing_to_decide(production, mount):
     """W004 is not reported if all mounted dialects conceal whether an account exists."""
     mount(path("", include("resend_confirmation.dialects.quiva")))
     production.RESEND_CONFIRMATION = {k: v for k, v in GOOD.items() if k != "QUIET"}
-    messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
+    messages = run_checks(
+        tags=["resend_confirmation"], include_deployment_checks=True, databases=[]
+    )
     assert messages == []
 
 
@@ -353,7 +359,9 @@ def test_w010_unusable_key(production):
     (client,) = GOOD["CLIENTS"]
     signing = {"key": "x" * 32, "algorithm": "RS256"}
     production.RESEND_CONFIRMATION = GOOD | {"CLIENTS": [{**client, "signing": signing}]}
-    messages = run_checks(tags=["resend_confirmation"], include_deployment_checks=True)
+    messages = run_checks(
+        tags=["resend_confirmation"], include_deployment_checks=True, databases=[]
+    )
     assert [message.id for message in messages] == ["resend_confirmation.E014"]
 
 

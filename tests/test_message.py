@@ -1,16 +1,21 @@
 """Contents of a message: its host, number and language."""
 
 import re
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from urllib.parse import urlsplit
 
 import pytest
 from django.core import mail
 from django.core.management import call_command
+from django.template.loader import get_template
 from django.test import Client, RequestFactory
 from django.utils import translation
 
 from resend_confirmation import clients, engine, start
+from resend_confirmation.courier import rendering
 from resend_confirmation.dialects.base.parsing import accepted_language
+from resend_confirmation.email_backend import Message
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Cooldown
 from resend_confirmation.outcomes import CONCEALED, Outcome
@@ -33,6 +38,57 @@ def carried():
     letter = mail.outbox[-1]
     (link,) = re.findall(r"https?://\S+/confirm/\?\S+", str(letter.body))
     return letter, link
+
+
+# Rendering
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+@pytest.mark.parametrize("suffix", ["_subject.txt", ".txt", ".html"])
+def test_shared_text(suffix, language, number):
+    """A packaged template has each recipient's values, as if it were rendered for one alone."""
+    moment = datetime(2026, 3, 29, 23, 30, tzinfo=UTC)
+    shared = {
+        "expires_at": moment + timedelta(days=1),
+        "asked_at": moment,
+        "signed_up_at": moment - timedelta(hours=3),
+        "number": number,
+        "client": "",
+        "site": "https://site.example",
+        "language": language,
+    }
+    names = ["p***r", "<b>&\"'", "\ue000link\ue000"]
+    with translation.override(language):
+        for name in names:
+            link = f"https://site.example/?a=1&token={len(name)}"
+            context = {**shared, "user_name": name, "link": link, "disown_link": f"{link}#not-me"}
+            alone = get_template(f"resend_confirmation/message{suffix}").render(context)
+            assert rendering.render(suffix, context) == alone
+
+
+def test_shared_text_is_rendered_once(monkeypatch, clock):
+    """The messages of a batch are rendered once, with the same day of sign-up and no resend."""
+    rendering._parts.cache_clear()
+    for _ in range(8):
+        start(UserFactory.create())
+    engine.drain()
+    assert len(mail.outbox) == 8
+    assert rendering._parts.cache_info().misses == 3
+
+
+def test_bytes_of_headers(pending):
+    """Short headers are written as they are, long ones and those with other letters are folded."""
+    message = Message("Short", "text", "a@example.com", ["b@example.com"])
+    message.attach_alternative("<p>text", "text/html")
+    long = "word " * 30 + "end"
+    message.extra_headers = {"X-Short": "a b", "X-Long": long, "X-Other": "\u00fc"}
+    data = message.message().as_bytes()
+    assert b"\nX-Short: a b\n" in data
+    assert max(map(len, data.split(b"\n"))) <= 78
+    read = message_from_bytes(data, policy=policy.default)
+    assert (read["X-Long"], read["X-Other"]) == (long, "\u00fc")
+    assert [part.get_content().strip() for part in read.iter_parts()] == ["text", "<p>text"]
 
 
 # Host

@@ -48,6 +48,16 @@ def test_sending_is_paused(clock, script, caplog):
     assert column("state") == [DeliveryState.QUEUED, DeliveryState.QUEUED]
 
 
+def test_other_deliveries_are_no_pause(pending, clock):
+    """A pause ends within a minute; the deliveries that wait for a later time are not read."""
+    row = queued(pending)
+    rows = Delivery.objects.filter(pk=row.pk)
+    rows.update(reason=Reason.CONFIGURATION, not_before=clock.now + timedelta(seconds=60))
+    assert pause.paused_by() == row
+    rows.update(not_before=clock.now + timedelta(seconds=61))
+    assert pause.paused_by() is None
+
+
 def test_no_attempt_is_used_up(pending, clock, script):
     """A pause does not use up attempts, however long it lasts."""
     queued(pending)

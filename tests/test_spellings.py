@@ -225,12 +225,20 @@ def test_found_without_a_confirmation(ask, change, stored, typed, recipient):
     assert recipients() == [[recipient]]
 
 
-def test_one_statement(django_assert_num_queries):
-    """Looking up an account takes one query, for any spelling."""
+def test_statements_of_a_look_up(django_assert_num_queries):
+    """Looking up an account takes a query by address and one by user, for any spelling."""
     PendingFactory.create(username="owner", email="jane@b\u00fccher.example")
-    for typed in ("jane@xn--bcher-kva.example", "J\u00c4NE@B\u00dcCHER.example", "owner", "a@b.c"):
-        with django_assert_num_queries(1):
+    for typed, first in [
+        ("jane@xn--bcher-kva.example", 1),
+        ("JANE@B\u00dcCHER.example", 1),
+        ("nobody@example.com", 2),
+    ]:
+        with django_assert_num_queries(2):
             find_accounts(typed)
+        with django_assert_num_queries(first):
+            find_accounts(typed, stop_early=True)
+    with django_assert_num_queries(1):
+        find_accounts("owner")
 
 
 def test_limits_are_the_mailbox_s():

@@ -43,7 +43,15 @@ S_PENDING = ConfirmationState.PENDING
 STEPS: dict[str, set[DeliveryState]] = {
     S.ASKED: {S.QUEUED, S.IGNORED, S.FAILED},
     # To the last four only if an attempt was ambiguous: it may have been sent already.
-    S.QUEUED: {S.SENDING, S.SUPERSEDED, S.UNKNOWN, S.DELIVERED, S.BOUNCED, S.COMPLAINED},
+    S.QUEUED: {
+        S.SENDING,
+        S.SUPERSEDED,
+        S.ABANDONED,
+        S.UNKNOWN,
+        S.DELIVERED,
+        S.BOUNCED,
+        S.COMPLAINED,
+    },
     S.SENDING: {S.QUEUED, S.SENT, S.FAILED, S.ABANDONED, S.SUPPRESSED, S.SUPERSEDED, S.UNKNOWN}
     | {S.DELIVERED, S.BOUNCED, S.COMPLAINED},
     S.SENT: {S.DELIVERED, S.BOUNCED, S.COMPLAINED},

@@ -67,7 +67,7 @@ def drains(monkeypatch):
     calls: list[int] = []
     script: list[object] = []
 
-    def drain(limit, is_stopping):
+    def drain(limit, is_stopping, sender):
         calls.append(threading.get_ident())
         step = script.pop(0) if script else Tally()
         if isinstance(step, BaseException):
@@ -366,3 +366,28 @@ def test_w036_server_without_threads(drains, monkeypatch, caplog, server, stands
     assert [(m.id, m.msg) for m in carrier.check()] == (
         [("resend_confirmation.W036", text)] if stands_still else []
     )
+
+
+def test_pauses(monkeypatch):
+    """Between two messages the thread waits for three times its processor time, up to 0.1 s."""
+    times, waits = iter([1.0, 1.02, 1.02, 2.02, 2.02]), list[float]()
+    stopping = threading.Event()
+    monkeypatch.setattr(time, "thread_time", lambda: next(times))
+    monkeypatch.setattr(stopping, "wait", waits.append)
+    pauses = thread._Pauses(stopping)
+    pauses.make_way()
+    pauses.make_way()
+    assert waits == [pytest.approx(0.06), 0.1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pauses_between_messages(monkeypatch):
+    """A drain of the thread carrier pauses at least once for each message."""
+    pauses = []
+    monkeypatch.setattr(thread._Pauses, "make_way", lambda self: pauses.append(len(mail.outbox)))
+    for _ in range(3):
+        start(UserFactory.create())
+    drain = threading.Thread(target=ThreadCarrier()._drain)
+    drain.start()
+    drain.join()
+    assert {0, 1, 2} <= set(pauses)

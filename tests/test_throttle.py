@@ -252,7 +252,7 @@ def test_a_race(change, still):
     change(THROTTLE="5/m")
     stale = throttle.counts = Memory(100)
     with mock.patch.object(stale, "get_many", return_value={}):
-        limits = [Limit("acme", "192.0.2.1", "5/m")]
+        limits = [Limit.of("acme", "192.0.2.1", "5/m")]
         assert [count(stale, limits) == () for _ in range(8)] == [True] * 5 + [False] * 3
 
 

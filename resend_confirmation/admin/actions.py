@@ -12,6 +12,7 @@ from ..engine.signup import account_of, moved_account_of
 from ..limits import suppression
 from ..models import Confirmation
 from ..outcomes import Outcome, Standing
+from . import long_lists
 
 #: Rows of a selection that are loaded at a time.
 ROWS_AT_ONCE = 200
@@ -27,12 +28,13 @@ class Done(enum.Enum):
 
 
 def in_chunks(queryset: QuerySet[Confirmation]) -> Iterator[Confirmation]:
-    """Yield the rows by primary key, so that actions which change the selection skip no row."""
-    rows = queryset.order_by("pk")
-    chunk = list(rows[:ROWS_AT_ONCE])
-    while chunk:
-        yield from chunk
-        chunk = list(rows.filter(pk__gt=chunk[-1].pk)[:ROWS_AT_ONCE])
+    """Yield the listed rows. Actions which change the selection skip none.
+
+    "All" of a long list are the rows that the list has, not those that it leaves out.
+    """
+    pks = list(queryset.values_list("pk", flat=True)[: long_lists.LISTED])
+    for start in range(0, len(pks), ROWS_AT_ONCE):
+        yield from queryset.filter(pk__in=pks[start : start + ROWS_AT_ONCE])
 
 
 def resend(confirmation: Confirmation) -> Done:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern
@@ -14,10 +15,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import clients, failures
-from ..addresses import Address
 from ..courier import pause
 from ..dialects.base import mounted_dialects
 from ..limits import budget
+from . import long_lists
 
 #: Value for rows without a name; an empty value would mean 'all'.
 NONE = "-"
@@ -27,6 +28,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows that cannot be edited, in pages whose errors contain no data of rows."""
 
     show_full_result_count = False
+    paginator = long_lists.FirstRows
 
     def get_urls(self) -> list[URLPattern]:
         pages: list[URLPattern] = super().get_urls()
@@ -59,18 +61,63 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ).expected_parameters()
 
 
+class RecordList(ChangeList):
+    """A list in the order of an index. Django sorts by any column that the query string names."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        self.params.pop(ORDER_VAR, None)
+        return super().get_ordering(request, queryset)
+
+
 class RecordAdmin(ReadOnlyAdmin):
     """Rows that the package alone adds and deletes, with a warning while sending is paused."""
 
-    #: Path of the column with the fingerprint of the row's address.
-    fingerprint = ""
+    #: Sorting a long table by any other column would take seconds.
+    sortable_by = ()
+    #: Filters on columns without an index.
+    unindexed: tuple[str, ...] = ()
+    #: The order of the rows in one state.
+    ordering_in_state: tuple[str, ...] = ()
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
         if request.method == "GET":
             warn_of_pause(request)
-        return super().changelist_view(request, extra_context)
+        page = super().changelist_view(request, extra_context)
+        context = getattr(page, "context_data", None) or {}
+        if "cl" in context and (limits := self._limits(request, context["cl"].result_count)):
+            context["subtitle"] = " ".join(limits)
+        return page
+
+    def _limits(self, request: HttpRequest, count: int) -> list[str]:
+        """Return the texts about rows that the list leaves out."""
+        texts = []
+        if self._is_of_recent(request) and long_lists.last_old_key(self.model) > 0:
+            text = gettext("Only the newest %(count)d rows are searched by this filter.")
+            texts.append(text % {"count": long_lists.RECENT})
+        if count == long_lists.LISTED:
+            text = gettext("Only the first %(count)d rows are listed.")
+            texts.append(text % {"count": count})
+        return texts
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return RecordList
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """Return an order that an index has, together with the filters of ``request``."""
+        if self._is_of_recent(request):
+            return ("-pk",)
+        return self.ordering_in_state if "state__exact" in request.GET else self.ordering
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        if not self._is_of_recent(request):
+            return rows
+        return rows.filter(pk__gt=long_lists.last_old_key(self.model))
+
+    def _is_of_recent(self, request: HttpRequest) -> bool:
+        return any(name.startswith(self.unindexed) for name in request.GET)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -89,14 +136,15 @@ class RecordAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Return the matching rows, and those of the same address in another spelling.
+        """Return the rows that the first successful search finds. Each one uses an index."""
+        if not search_term:
+            return queryset, False
+        found = (rows for rows in self.searches(queryset, search_term) if rows.exists())
+        return next(found, queryset.none()), False
 
-        Databases differ in the letters that they treat as equal; canonical forms do not.
-        """
-        found, may_repeat = super().get_search_results(request, queryset, search_term)
-        if address := Address.parse(search_term):
-            found |= queryset.filter(**{self.fingerprint: address.fingerprint})
-        return found, may_repeat
+    def searches(self, rows: QuerySet[Any], term: str) -> Iterator[QuerySet[Any]]:
+        """Yield the rows that are found by ``term``, for each column that is searched."""
+        raise NotImplementedError
 
 
 def warn_of_pause(request: HttpRequest) -> None:

@@ -1,13 +1,17 @@
 """Confirmations in the admin, with the actions resend, withdraw and confirm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import quote
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.auth import get_permission_codename, get_user_model
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
 from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -15,9 +19,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import database
+from ..addresses import Address
 from ..models import Confirmation
 from ..outcomes import ConfirmationState
-from . import actions
+from . import actions, long_lists
 from .actions import Done
 from .base import ClientFilter, RecordAdmin, date
 from .history import History
@@ -27,7 +32,7 @@ Confirmations = QuerySet[Confirmation]
 
 @admin.register(Confirmation)
 class ConfirmationAdmin(RecordAdmin):
-    """A list that stays fast with hundreds of thousands of rows, and read-only pages."""
+    """A list that stays fast with millions of rows, and read-only pages."""
 
     list_display = (
         "address",
@@ -49,12 +54,13 @@ class ConfirmationAdmin(RecordAdmin):
     )
     list_select_related = ("account",)
     ordering = (
-        Case(When(state=ConfirmationState.PENDING, then=Value(0)), default=Value(1)),
+        Case(*(When(state=state, then=Value(n)) for n, state in enumerate(long_lists.STATES))),
         "-requested_at",
     )
-    fingerprint = "fingerprint"
-    search_help_text = _("Address or user name")
-    #: Django needs some for a search box; the real ones depend on the user model.
+    ordering_in_state = ("-requested_at",)
+    unindexed = ("client", "last_delivery_state", "last_sent_at", "disowned_at")
+    search_help_text = _("Full address or user name")
+    #: Django needs one for a search box.
     search_fields = ("address",)
     fields = (
         "address",
@@ -87,16 +93,37 @@ class ConfirmationAdmin(RecordAdmin):
         codename = get_permission_codename(action, self.opts)
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
 
-    def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """Return the confirmation's address, the account's user name, and its exact address.
+    def get_queryset(self, request: HttpRequest) -> Confirmations:
+        rows: Confirmations = super().get_queryset(request)
+        has_time = any(name.startswith("requested_at") for name in request.GET)
+        # The index on the time begins with the state.
+        return rows.filter(state__in=long_lists.STATES) if has_time else rows
 
-        No page here shows the account's address, so a part of it must not find it.
+    def get_paginator(
+        self, request: HttpRequest, queryset: Confirmations, per_page: int, *args: Any, **kw: Any
+    ) -> Paginator:  # type: ignore[type-arg]
+        # The page of a row's history has a paginator too.
+        is_list = queryset.model is self.model and not request.GET.get(SEARCH_VAR)
+        is_by_state = is_list and self.get_ordering(request) is self.ordering
+        pages = long_lists.ByState if is_by_state else self.paginator
+        return pages(queryset, per_page, *args, **kw)
+
+    def searches(self, rows: Confirmations, term: str) -> Iterator[Confirmations]:
+        """Yield the rows of an address in any spelling, of a user name, and of accounts' addresses.
+
+        Databases differ in the letters that they treat as equal; fingerprints do not.
         """
+        address = Address.parse(term)
+        if address is not None:
+            yield rows.filter(fingerprint=address.fingerprint)
         model: Any = get_user_model()
-        columns = {field.name for field in model._meta.get_fields()}
         name, email = model.USERNAME_FIELD, model.get_email_field_name()
-        found = ["address", f"account__{name}"]
-        return [*found, f"=account__{email}"] if email in columns - {name} else found
+        with suppress(ValidationError):
+            yield rows.filter(**{f"account__{name}": model._meta.get_field(name).to_python(term)})
+        columns = {field.name for field in model._meta.get_fields()}
+        if address is not None and email in columns - {name}:
+            users = model._base_manager.using(rows.db).filter(**{f"{email}__iexact": term})
+            yield rows.filter(account__in=list(users.values_list("pk", flat=True)))
 
     @admin.action(permissions=["resend"], description=_("Send the message again"))
     def resend(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:

@@ -26,6 +26,11 @@ DELAY = (0.2, 1.2)
 TICK = (0.1, 0.3)
 #: Seconds between polls for rows that became due without a wake, such as retries.
 IDLE = (15.0, 45.0)
+#: Share of the time for which the courier computes. A web process has one interpreter lock, and
+#: requests would wait for it.
+SHARE = 0.25
+#: Longest pause between two messages, in seconds; what a batch was decided by gets no older.
+LONGEST_PAUSE = 0.1
 #: Seconds after the send deadline that an exiting process waits for the row to be updated.
 EXIT_SECONDS = 5.0
 
@@ -92,7 +97,7 @@ class ThreadCarrier:
 
     def _drain(self) -> None:
         try:
-            engine.drain_all(self._stopping, self._rest)
+            engine.drain_all(self._stopping, self._rest, _Pauses(self._stopping).make_way)
         except BaseException:
             # Including SystemExit in the site's code, since nothing would restart the thread.
             failures.report("The courier was asked to stop; it continues")
@@ -108,3 +113,16 @@ class ThreadCarrier:
     def _wait(self, seconds: tuple[float, float]) -> bool:
         """Wait for a random time between the two; return whether the thread must end."""
         return self._stopping.wait(random.uniform(*seconds))  # noqa: S311
+
+
+class _Pauses:
+    """Pauses of one drain, in proportion to the processor time of its thread."""
+
+    def __init__(self, stopping: threading.Event) -> None:
+        self._stopping = stopping
+        self._since = time.thread_time()
+
+    def make_way(self) -> None:
+        used = time.thread_time() - self._since
+        self._stopping.wait(min(used / SHARE - used, LONGEST_PAUSE))
+        self._since = time.thread_time()

@@ -17,7 +17,7 @@ from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, r
 from django.utils.regex_helper import normalize
 
 from .. import clients, conf
-from ..courier import links
+from ..courier import page_urls
 from ..dialects.base.landing import callbacks, dialects_at
 from ..dialects.base.routing import is_dialect, sibling
 from .registry import ID, bind
@@ -141,7 +141,7 @@ def _bases() -> Iterator[str]:
         page = client.pages.get("confirm", "")
         # A page that is not mounted is reported as E008.
         with suppress(NoReverseMatch):
-            if page and urlsplit(page).path == urlsplit(links.page("", client)).path:
+            if page and urlsplit(page).path == urlsplit(page_urls.page("", client)).path:
                 yield page
 
 

@@ -1,11 +1,12 @@
 """Clients: the calling applications, their keys at each dialect and their registered redirects."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.crypto import constant_time_compare
 from django.utils.module_loading import import_string
+from django.views.decorators.debug import sensitive_variables
 
 from .. import conf
 from ..outcomes import Refusal
@@ -40,8 +41,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Registry:
+class Registry(NamedTuple):
     """The clients in force, indexed."""
 
     clients: Sequence[Client]
@@ -54,6 +54,7 @@ class Registry:
 _last: tuple[object, Registry] | None = None
 
 
+@sensitive_variables()
 def registry() -> Registry:
     """Return the clients of the settings, or of the callable named there, indexed once per list.
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
 
 from . import values
 from .moved import MOVED
@@ -38,7 +39,8 @@ def _setting(read: Callable[[object], Any], default: Any) -> Any:
     return field(default_factory=lambda: read(default), metadata={"read": read})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Error reports write the repr of local variables, and entries of CLIENTS contain keys.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
     """Every setting with its default; docs/reference/settings.md explains them one by one."""
 
@@ -88,8 +90,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing wrong with the dict; ``key`` is None when the value is not a dict."""
 
     key: str | None
@@ -137,6 +138,7 @@ _NOTHING: dict[str, Any] = {}
 _last: tuple[object, Settings] | None = None
 
 
+@sensitive_variables()
 def get() -> Settings:
     """Return the settings in force, parsed once per dict: a request parses nothing.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv6Address
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import idna
@@ -48,8 +48,7 @@ class Backend:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Cooldown:
+class Cooldown(NamedTuple):
     """Limits of the messages to one address; 0 means unlimited."""
 
     gap: timedelta = timedelta(0)
@@ -57,8 +56,7 @@ class Cooldown:
     per_day: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
+class Retention(NamedTuple):
     """Time to keep ended deliveries, and requests that led to no message."""
 
     ended: timedelta = timedelta(days=90)

@@ -23,7 +23,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from .. import accounts, conf, engine
-from ..accounts import Account, ConfirmationStore, Ours, rows_of_users
+from ..accounts import Account, ConfirmationStore, Ours, Part, rows_of_users
 from ..addresses import Address
 from ..outcomes import ConfirmationState, Standing
 
@@ -78,12 +78,12 @@ class AllauthStore(ConfirmationStore):
     def _waits(self) -> Q:
         return Q(~Exists(_verified().filter(user_id=OuterRef("pk"))))
 
-    def _joined(self) -> QuerySet[Any]:
+    def _joined(self, users: QuerySet[Any] | None = None) -> QuerySet[Any]:
         own = get_user_model().get_email_field_name()
         primary = EmailAddress.objects.filter(user_id=OuterRef("pk"), primary=True)
         joined: QuerySet[Any] = (
             super()
-            ._joined()
+            ._joined(users)
             .annotate(
                 al_address=F("emailaddress__email"),
                 al_verified=F("emailaddress__verified"),
@@ -94,14 +94,15 @@ class AllauthStore(ConfirmationStore):
         )
         return joined
 
-    def _parts(self, identity: Address | str) -> list[QuerySet[Any]]:
+    def _parts(self, identity: Address | str) -> Sequence[Part]:
         parts = super()._parts(identity)
-        if isinstance(identity, Address):
-            # allauth looks addresses up in lowercase. The same form here lets the index be used.
-            spellings = {spelling.lower() for spelling in identity.spellings}
-            theirs = EmailAddress.objects.filter(email__in=spellings)
-            parts.append(self._joined().filter(pk__in=theirs.values("user_id")))
-        return parts
+        return [*parts, self._of_addresses] if isinstance(identity, Address) else parts
+
+    def _of_addresses(self, address: Any) -> QuerySet[Any]:
+        # allauth looks addresses up in lowercase. The same form here lets the index be used.
+        spellings = {spelling.lower() for spelling in address.spellings}
+        theirs = EmailAddress.objects.filter(email__in=spellings)
+        return self._joined().filter(pk__in=theirs.values("user_id"))
 
     def _accounts(self, users: Any, asked: Address | None = None) -> list[Account]:
         """Make one account per user and address, from a row per user, address and confirmation."""

@@ -73,7 +73,7 @@ def _is_superseded(claim: Claim) -> bool:
         claims.end(claim, Reason.SUPERSEDED)
         return True
     if claim.supersedes and delivery.confirmation_id:
-        superseding.end_older(delivery.confirmation_id, delivery.pk)
+        superseding.end_older(delivery.confirmation_id, delivery)
     return False
 
 

@@ -9,11 +9,13 @@ from collections.abc import Callable
 
 from django.views.decorators.debug import sensitive_variables
 
-from .. import database, failures
+from .. import conf, database, failures
 from ..deliveries import batches, claims
+from ..deliveries.batches import Accepted
 from ..deliveries.claims import Claim
 from ..email_backend import Connection, SendResult
 from ..interruptions import Held
+from ..outcomes import Priority
 from . import prepared, results
 from .attempt import attempt
 from .prepared import Prepared
@@ -21,16 +23,18 @@ from .tally import Tally
 
 #: Seconds for which the facts that a batch was decided by are used.
 FRESH = 0.5
+#: Share of that time which the sends of a batch are expected to take.
+FILLED = 0.8
 #: Largest number of deliveries that are claimed at once.
-LARGEST = 20
+LARGEST = 100
 
 
 def next_size(size: int, processed: int, seconds: float) -> int:
-    """Return the size of the batch after one of ``size``: what is sent in half of ``FRESH``.
+    """Return the size of the batch after one of ``size``: what is sent in most of ``FRESH``.
 
     Nothing is claimed long before its turn, so batches grow only while sends are fast.
     """
-    fitting = int(processed * FRESH / 2 / max(seconds, 1e-6))
+    fitting = int(processed * FRESH * FILLED / max(seconds, 1e-6))
     return max(1, min(2 * size, fitting, LARGEST))
 
 
@@ -47,7 +51,8 @@ class Batch:
         self._ahead, self._connection = ahead, connection
         self._held, self._is_stopping = held, is_stopping
         #: The last message, if it was accepted and is not marked yet.
-        self._unmarked: tuple[Claim, SendResult] | None = None
+        self._unmarked: Accepted | None = None
+        self._is_of_run = ahead[0].delivery.priority == Priority.RUN
         #: The messages whose gates are still reserved.
         self._sent: list[Claim] = []
 
@@ -55,10 +60,13 @@ class Batch:
     def send(self) -> Tally:
         """Send the messages, and return their counts.
 
-        It ends early if the queue is paused, if the courier is asked to stop, or if the facts are
-        too old. The other deliveries are then due again.
+        It ends early if the queue is paused, if the courier is asked to stop, if the facts are too
+        old, or if a person waits for a message while those of a bulk run are sent. The other
+        deliveries are then due again.
         """
-        done, until = Tally(), time.monotonic() + FRESH
+        # The gates stay reserved for twice the send deadline.
+        seconds = min(FRESH, conf.get().SEND_DEADLINE.total_seconds())
+        done, until = Tally(), time.monotonic() + seconds
         written = self._write()
         try:
             for place, claim in enumerate(self._ahead):
@@ -72,6 +80,9 @@ class Batch:
         return done
 
     def _must_stop(self) -> bool:
+        # People do not wait for the rest of a run's batch.
+        if self._is_of_run and claims.is_anybody_waiting():
+            return True
         if self._held.is_waiting:
             # The handlers are called only after the last message is marked.
             self._mark_last()
@@ -98,7 +109,7 @@ class Batch:
         )
         if result.failure is not None:
             return results.settle(claim, result)
-        self._unmarked = claim, result
+        self._unmarked = Accepted(claim, result.provider_id)
         return Tally(sent=1)
 
     def _hand_over(self, ready: Prepared) -> bool:
@@ -109,9 +120,7 @@ class Batch:
             if self._connection.open() is not None:
                 return False
         try:
-            is_marked, is_handed = batches.hand_over(
-                ready.claim, ready.address, ready.link, self._write_mark
-            )
+            is_marked, is_handed = batches.hand_over(ready.claim, ready.link, self._unmarked)
         except database.DISCONNECTS:
             # The parts of the transaction are repeated one by one, on a new connection.
             return False
@@ -124,11 +133,11 @@ class Batch:
 
     def _finish(self) -> None:
         """Mark the last message, and leave the gates of all."""
-        sent = [*self._sent, *([self._unmarked[0]] if self._unmarked else [])]
+        sent = [*self._sent, *([self._unmarked.claim] if self._unmarked else [])]
         if not sent:
             return
         try:
-            self._note_mark(batches.finish(sent, self._write_mark))
+            self._note_mark(batches.finish(sent, self._unmarked))
         except Exception:
             failures.report("The ends of %d sends could not be recorded together", len(sent))
         self._sent = []
@@ -136,17 +145,11 @@ class Batch:
 
     def _note_mark(self, is_marked: bool) -> None:
         if is_marked and self._unmarked is not None:
-            self._sent.append(self._unmarked[0])
+            self._sent.append(self._unmarked.claim)
             self._unmarked = None
-
-    def _write_mark(self) -> bool:
-        if self._unmarked is None:
-            return False
-        claim, result = self._unmarked
-        return batches.mark_sent(claim, result.provider_id)
 
     def _mark_last(self) -> None:
         """Mark the last message by itself, if it was not marked with a hand-over."""
         if self._unmarked is not None:
             unmarked, self._unmarked = self._unmarked, None
-            results.settle(*unmarked)
+            results.settle(unmarked.claim, SendResult(provider_id=unmarked.provider_id))

@@ -4,17 +4,15 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote_plus, urlencode, urlsplit
+from urllib.parse import urlsplit
 
-from django.conf import settings as django_settings
 from django.db.models import F, Max, QuerySet
-from django.urls import get_script_prefix, reverse, set_script_prefix
 
 from .. import clients, conf, database, tokens
 from ..addresses import Address
-from ..clients import Client
 from ..deliveries import states
 from ..models import Confirmation, Delivery
+from . import page_urls
 
 #: Fields that decide where a link leads. Deliveries share a link only if these are equal.
 _LANDING = ("dialect", "client", "redirect", "client_state", "payload")
@@ -33,7 +31,7 @@ def assign(delivery: Delivery, confirmation: Confirmation, address: Address) -> 
         return _repeated(delivery, confirmation, address)
     now = database.now()
     landing = _landing(delivery, _predecessor(delivery, confirmation))
-    reusable = _reusable(landing, confirmation, address, now)
+    (reusable,) = _reusable([(delivery, confirmation, address)], [landing], now)
     generation, expires_at = reusable or _next(confirmation, now)
     token = tokens.make(confirmation.selector, generation, address.canonical)
     values = _columns(delivery, landing, generation, expires_at, token)
@@ -60,9 +58,9 @@ def _columns(
     token: str,
 ) -> dict[str, Any]:
     """Return the columns of ``delivery`` for a link, with a new Message-ID."""
-    host = urlsplit(base_url(clients.by_name(delivery.client))).hostname or "localhost"
+    host = urlsplit(page_urls.base_url(clients.by_name(delivery.client))).hostname or "localhost"
     return {
-        **landing,
+        **{name: value for name, value in landing.items() if value != getattr(delivery, name)},
         "generation": generation,
         "link_expires_at": expires_at,
         "token_digest": tokens.digest(token),
@@ -80,10 +78,7 @@ def assign_ahead(items: Sequence[Item]) -> list[tuple[str, dict[str, Any]] | Non
     now = database.now()
     before = _predecessors([item for item in items if not item[0].token_digest])
     landings = [_landing(item[0], before.get(item[1].account_id, {})) for item in items]
-    reused = [
-        None if item[0].token_digest else _reusable(landing, item[1], item[2], now)
-        for item, landing in zip(items, landings, strict=True)
-    ]
+    reused = _reusable(items, landings, now)
     given = zip(items, reused, strict=True)
     renewed = _all_next([i[1] for i, link in given if not (link or i[0].token_digest)], now)
     return [
@@ -184,27 +179,38 @@ def _predecessor(delivery: Delivery, confirmation: Confirmation) -> Mapping[str,
 
 
 def _reusable(
-    landing: dict[str, str], confirmation: Confirmation, address: Address, now: datetime
-) -> tuple[int, datetime] | None:
-    if not _has_reusable(confirmation, now):
-        return None
-    newest = (
-        Delivery.objects.filter(
-            confirmation=confirmation,
-            generation=confirmation.generation,
-            link_expires_at__gt=now + conf.get().LINK_LIFETIME / 2,
-            **landing,
-        )
-        .exclude(token_digest="")
-        .order_by("-pk")
-        .first()
+    items: Sequence[Item], landings: Sequence[dict[str, str]], now: datetime
+) -> list[tuple[int, datetime] | None]:
+    """Return for each item the generation and the end of an older delivery's link, or None.
+
+    The token differs if the confirmation was withdrawn or the key changed since.
+    """
+    digests = [
+        tokens.digest(tokens.make(c.selector, c.generation, address.canonical))
+        if not delivery.token_digest and _has_reusable(c, now)
+        else None
+        for delivery, c, address in items
+    ]
+    wanted = [each for each in digests if each]
+    if not wanted:
+        return [None] * len(items)
+    lasting = Delivery.objects.filter(
+        token_digest__in=wanted, link_expires_at__gt=now + conf.get().LINK_LIFETIME / 2
     )
-    if newest is None or newest.link_expires_at is None:
-        return None
-    current = tokens.make(confirmation.selector, confirmation.generation, address.canonical)
-    # The token differs if the confirmation was withdrawn or the key changed since.
-    same = tokens.digest(current) == newest.token_digest
-    return (confirmation.generation, newest.link_expires_at) if same else None
+    ends = {
+        (digest, *landing): expires_at
+        for digest, expires_at, *landing in lasting.order_by("pk").values_list(
+            "token_digest", "link_expires_at", *_LANDING
+        )
+    }
+    found = [
+        ends.get((digest, *(landing[name] for name in _LANDING)))
+        for digest, landing in zip(digests, landings, strict=True)
+    ]
+    return [
+        (item[1].generation, expires_at) if expires_at else None
+        for item, expires_at in zip(items, found, strict=True)
+    ]
 
 
 def _all_next(
@@ -241,57 +247,3 @@ def _next(confirmation: Confirmation, now: datetime) -> tuple[int, datetime]:
             return confirmation.generation, expires_at
         # Another courier took this generation. The reloaded row has the current one.
         confirmation.refresh_from_db(using=database.using())
-
-
-def url(token: str, client: Client | None = None) -> str:
-    """Return the link to the client's page for it, or to our page if the client has none."""
-    own = client.pages.get("confirm") if client else None
-    return with_parameters(own, token=token) if own else page(token, client)
-
-
-def page(token: str, client: Client | None = None) -> str:
-    """Return the link to our page, on the base URL of the client or the site.
-
-    The Host header of a request is never used. Under ``i18n_patterns`` the link is in the active
-    language.
-    """
-    return with_parameters(f"{base_url(client)}{_path()}", token=token)
-
-
-def base_url(client: Client | None) -> str:
-    """Return the base URL of the site: the client's, or the one in the settings."""
-    return (client.base_url if client else "") or conf.get().BASE_URL
-
-
-def _path() -> str:
-    """Return the path of our page on the site, the same in every thread of every process.
-
-    The thread's script prefix and URLconf are not used: they may be left from its last request or
-    from a command, or be unset.
-    """
-    before = get_script_prefix()
-    set_script_prefix(f"/{(django_settings.FORCE_SCRIPT_NAME or '').lstrip('/')}")
-    try:
-        return reverse("resend_confirmation:confirm", urlconf=django_settings.ROOT_URLCONF)
-    finally:
-        set_script_prefix(before)
-
-
-def with_parameters(url: str, **parameters: str) -> str:
-    """Return ``url`` with ``parameters`` in its query; empty ones are left out.
-
-    A parameter that the query already has is replaced, since readers differ in which of two they
-    take. The rest of ``url``, with its fragment, stays exactly as registered.
-    """
-    given = {name: value for name, value in parameters.items() if value}
-    if not given:
-        return url
-    # The URL is split by hand, since ``urlunsplit`` turns 'app:///a' into 'app:/a'.
-    front, mark, fragment = url.partition("#")
-    address, _, query = front.partition("?")
-    kept = [part for part in query.split("&") if part and _name(part) not in given]
-    return f"{address}?{'&'.join([*kept, urlencode(given)])}{mark}{fragment}"
-
-
-def _name(part: str) -> str:
-    return unquote_plus(part.partition("=")[0])

@@ -6,18 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
 from .. import addresses, clients, conf, languages, redaction
 from ..accounts import Account
 from ..email_backend import Message
 from ..models import Confirmation, Delivery
-from . import links
+from . import page_urls
+from .rendering import render
 
 logger = logging.getLogger("resend_confirmation")
-
-TEMPLATES = "resend_confirmation/message"
 
 #: Fragment of our page with the button for recipients who did not sign up.
 DISOWN = "not-me"
@@ -41,8 +39,8 @@ def write(delivery: Delivery, confirmation: Confirmation, account: Account, toke
         )
     with localised(delivery, confirmation):
         context: dict[str, object] = {
-            "link": redaction.Secret(links.url(token, client)),
-            "disown_link": redaction.Secret(f"{links.page(token, client)}#{DISOWN}"),
+            "link": redaction.Secret(page_urls.link(token, client)),
+            "disown_link": redaction.Secret(f"{page_urls.page(token, client)}#{DISOWN}"),
             "expires_at": delivery.link_expires_at,
             "address": redaction.Secret(account.address),
             "user": redaction.Hidden(account.user),
@@ -51,12 +49,12 @@ def write(delivery: Delivery, confirmation: Confirmation, account: Account, toke
             "number": confirmation.sends + 1,
             "asked_at": delivery.asked_at,
             "client": delivery.client,
-            "site": links.base_url(client),
+            "site": page_urls.base_url(client),
             "language": languages.catalogue_language(),
         }
-        subject = " ".join(_render("_subject.txt", context).split())
-        text = _render(".txt", context)
-        html = _render(".html", context)
+        subject = " ".join(render("_subject.txt", context).split())
+        text = render(".txt", context)
+        html = render(".html", context)
     reply_to = conf.get().REPLY_TO
     message = Message(
         subject=subject,
@@ -93,12 +91,6 @@ def _feedback_id(delivery: Delivery) -> str:
     host = delivery.message_id.strip("<>").rpartition("@")[2].strip("[]")
     names = (delivery.client, delivery.dialect, "confirmation", host)
     return ":".join(re.sub(r"[^A-Za-z0-9._-]", "_", name)[-15:] for name in names)
-
-
-def _render(suffix: str, context: dict[str, object]) -> str:
-    client = context["client"]
-    names = [f"resend_confirmation/{client}/message{suffix}"] if client else []
-    return render_to_string([*names, f"{TEMPLATES}{suffix}"], context)
 
 
 def _zone(name: str) -> ZoneInfo | None:

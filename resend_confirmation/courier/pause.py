@@ -1,20 +1,18 @@
 """Pauses of the queue: e-mail settings that do not work, or an hourly budget that is used up."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from .. import database
-from ..deliveries import states
 from ..limits import budget
 from ..models import Delivery
-from ..outcomes import Reason
+from ..outcomes import DeliveryState, Priority, Reason
 
 #: Length of the pause after the mail server did not accept the settings.
 LENGTH = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """A pause of the queue; ``reason`` is "configuration" or "budget".
 
     ``error_class`` and ``error_code`` are the error of the e-mail backend. ``since`` is the time
@@ -41,15 +39,21 @@ def paused_by() -> Delivery | None:
 
     The row itself is the pause, so every courier sees it.
     """
-    return (
+    now = database.latest()
+    found = (
         Delivery.objects.filter(
-            states.IS_QUEUED,
-            not_before__gt=database.latest(),
+            state=DeliveryState.QUEUED,
+            priority=priority,
+            not_before__gt=now,
+            # It is due at the end of the pause. A million others may wait for a later time.
+            not_before__lte=now + LENGTH,
             reason=Reason.CONFIGURATION,
         )
         .order_by("-not_before")
         .first()
+        for priority in Priority
     )
+    return max(filter(None, found), key=lambda row: row.not_before, default=None)
 
 
 def current() -> Pause | None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import accounts, database, failures
 from ..accounts import Account
 from ..addresses import Address
+from ..deliveries import batches
 from ..deliveries.claims import Claim
 from ..email_backend import Message
 from ..limits import suppression
@@ -17,19 +18,17 @@ from . import links, message
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A message that may be handed over, to ``address``.
+    """A message that may be handed over.
 
     ``link`` is the delivery's columns for its link, which are stored with the hand-over.
     """
 
     claim: Claim
-    address: Address = field(repr=False)
     mail: Message = field(repr=False)
     link: dict[str, Any] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(NamedTuple):
     claim: Claim
     confirmation: Confirmation
     address: Address
@@ -56,6 +55,8 @@ def _prepare_all(ahead: Sequence[Claim]) -> list[Prepared]:
     pending = [(d, a) for d, a in found if a is not None and a.standing is Standing.PENDING]
     suppressed = suppression.suppressed(account.mailbox for _, account in pending)
     allowed = [(d, a) for d, a in pending if a.mailbox not in suppressed]
+    batches.reserve([(d.claim, a.mailbox) for d, a in allowed])
+    allowed = [(d, a) for d, a in allowed if d.claim.passed]
     items = [(d.claim.delivery, d.confirmation, a.mailbox) for d, a in allowed]
     assigned = zip(allowed, links.assign_ahead(items), strict=True)
     written = [_prepared(d, a, *link) for (d, a), link in assigned if link is not None]
@@ -86,7 +87,7 @@ def _prepared(draft: _Draft, account: Account, token: str, link: dict[str, Any])
     except Exception:
         # The attempt by itself raises it again, and reports it.
         return None
-    return Prepared(draft.claim, account.mailbox, mail, link)
+    return Prepared(draft.claim, mail, link)
 
 
 def accounts_of(wanted: Sequence[tuple[Any, Address]]) -> list[Account | None]:
@@ -95,9 +96,7 @@ def accounts_of(wanted: Sequence[tuple[Any, Address]]) -> list[Account | None]:
     It is one statement if the store can do that, and one for each account otherwise.
     """
     store: Any = accounts.store()
-    # A host may override ``get`` alone.
-    kind = next((each for each in type(store).__mro__ if "get" in vars(each)), type(store))
-    has_each = "get_each" in vars(kind)
+    has_each = accounts.defines(store, "get", "get_each")
     found = store.get_each(wanted) if has_each else [store.get(*one) for one in wanted]
     known = zip(found, wanted, strict=True)
     return [a if a and address.proves(a.parsed) else None for a, (_, address) in known]

@@ -5,9 +5,9 @@ no attempts of the deliveries behind the current one.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
@@ -15,9 +15,23 @@ from .. import columns, database, failures
 from ..addresses import Address
 from ..limits import budget
 from ..models import Delivery
-from ..outcomes import DeliveryState, Reason
+from ..outcomes import DeliveryState, Priority, Reason
 from . import claims, gate, outbox, states, steps, superseding
 from .claims import Claim
+
+
+class Accepted(NamedTuple):
+    """A message that was accepted and is not marked yet."""
+
+    claim: Claim
+    provider_id: str
+
+
+class _Found(NamedTuple):
+    """Whether any row is due, and the keys of those that are claimed together."""
+
+    is_due: bool
+    pks: list[int]
 
 
 def claim(owner: str, limit: int) -> list[Claim]:
@@ -50,33 +64,37 @@ def _claim(row: Any, owner: str, ends: float) -> Claim:
 
 def _lock(owner: str, limit: int) -> list[int]:
     """Claim rows that are not locked, on databases with SKIP LOCKED."""
-    due = claims.due().select_for_update(skip_locked=True)
     with database.atomic(durable=True):
-        pks = _together(due, limit)
-        return pks if pks and _take(pks, owner) else []
+        for priority in Priority:
+            due = claims.due(priority).select_for_update(skip_locked=True)
+            is_due, pks = _together(due, limit)
+            if is_due:
+                return pks if pks and _take(pks, owner) else []
+    return []
 
 
 def _win(owner: str, limit: int) -> list[int]:
     """Claim some of the due rows, on databases without SKIP LOCKED; the first UPDATE wins."""
-    while pks := _together(claims.due(), limit):
-        with database.atomic(durable=True):
-            if _take(pks, owner):
-                return pks
+    for priority in Priority:
+        while (found := _together(claims.due(priority), limit)).is_due:
+            with database.atomic(durable=True):
+                if not found.pks or _take(found.pks, owner):
+                    return found.pks
     return []
 
 
-def _together(due: QuerySet[Delivery], limit: int) -> list[int]:
+def _together(due: QuerySet[Delivery], limit: int) -> _Found:
     """Return the keys of the first due rows, up to one that has to be claimed by itself.
 
     A delivery that was interrupted may be what ended its courier. A delivery without a slot takes
     one at the gate, in an order that depends on those that still wait.
     """
-    pks = []
-    for pk, reason, slot_at in due.values_list("pk", "reason", "slot_at")[:limit]:
+    rows, pks = list(due.values_list("pk", "reason", "slot_at")[:limit]), []
+    for pk, reason, slot_at in rows:
         if reason == Reason.INTERRUPTED or slot_at is None:
             break
         pks.append(pk)
-    return pks
+    return _Found(bool(rows), pks)
 
 
 def _take(pks: Sequence[int], owner: str) -> int:
@@ -127,46 +145,75 @@ def put_back(ahead: Sequence[Claim]) -> None:
 
 
 def _put_back(ahead: Sequence[Claim]) -> None:
+    reasons = {each.delivery.pk: Reason(each.delivery.reason) for each in ahead}
     with database.atomic():
-        for each in ahead:
-            pk, reason = each.delivery.pk, each.delivery.reason
-            states.move(pk, DeliveryState.QUEUED, claims.is_held(each), reason=reason)
+        held = Delivery.objects.filter(claims.is_held(ahead[0]), pk__in=reasons)
+        pks = list(held.select_for_update().values_list("pk", flat=True))
+        held.update(state=DeliveryState.QUEUED, lease_owner="", lease_until=None)
+        gate.leave_all(_passed(ahead, maybe_sent=False), may_be_out=False)
+        gate.leave_all(_passed(ahead, maybe_sent=True))
+        for pk in pks:
+            outbox.announce(pk, DeliveryState.QUEUED, reasons[pk])
 
 
-def hand_over(
-    ahead: Claim, address: Address, link: dict[str, Any], mark_last: Callable[[], bool]
-) -> tuple[bool, bool]:
-    """Record that the message of ``ahead`` is about to be handed over, with the result of the last.
+def reserve(ahead: Sequence[tuple[Claim, Address]]) -> None:
+    """Pass the gates of claims and their addresses together.
 
-    One transaction executes ``mark_last``, passes the gate and the budget, and writes ``link`` and
-    the hand-over. Return whether the last message was marked, and whether this one may be handed
-    over. It may not if its lease was lost, its confirmation is no longer pending, a newer delivery
-    exists, or a limit delays it. If the courier is killed, only one message is in doubt: the last
-    one before the commit, this one after it.
+    ``passed`` is set for those that passed. The others wait, or are decided one by one.
     """
+    wanted: dict[str, tuple[Claim, Address]] = {}
+    for claim, address in ahead:
+        wanted.setdefault(address.canonical, (claim, address))
+    # If an error leaves it unknown whether a gate was passed, it has to be left.
+    for claim, address in wanted.values():
+        claim.passed = address
+    addresses = {claim.delivery.pk: address for claim, address in wanted.values()}
+    passed = gate.reserve_all(addresses, database.now() + claims.lease())
+    for claim, _ in wanted.values():
+        if claim.delivery.pk not in passed:
+            claim.passed = None
+
+
+def _passed(ahead: Sequence[Claim], *, maybe_sent: bool) -> dict[int, Address]:
+    rows = [each for each in ahead if bool(each.delivery.doubts) is maybe_sent]
+    return {each.delivery.pk: each.passed for each in rows if each.passed}
+
+
+def hand_over(ahead: Claim, link: dict[str, Any], last: Accepted | None) -> tuple[bool, bool]:
+    """Record that the message of ``ahead`` is about to be handed over, and mark the last one.
+
+    One transaction does both; it also writes ``link``. Return whether the last message was marked,
+    and whether this one may be handed over. It may not if its lease was lost, its confirmation is
+    no longer pending, a newer delivery exists, or the budget is used up. If the courier is killed,
+    only one message is in doubt: the last one before the commit, this one after it.
+    """
+    if _is_over_budget(ahead.delivery):
+        return False, False
     lease = claims.lease()
-    ends = time.monotonic() + lease.total_seconds()
-    # If an error leaves it unknown whether the gate was passed, it has to be left.
-    ahead.passed = address
-    with database.atomic():
-        is_marked = mark_last()
-        now = database.now()
-        until = now + lease
-        is_handed = (
-            gate.reserve(ahead.delivery, address, now, until)
-            and not _is_over_budget(ahead.delivery)
-            and steps.hand_over(
-                ahead.delivery.pk,
-                ahead.owner,
-                **_attempt(ahead),
-                **link,
-                lease_until=until,
-                handed_at=now,
-            )
+    ends, now = time.monotonic() + lease.total_seconds(), database.now()
+    values = {**_attempt(ahead), **link, "lease_until": now + lease, "handed_at": now}
+    if last is not None and steps.joins_updates():
+        is_marked, is_handed = steps.mark_and_hand_over(
+            {**_facts(last), "confirmation_id": last.claim.delivery.confirmation_id},
+            pk=ahead.delivery.pk,
+            owner=ahead.owner,
+            **values,
         )
+        if is_marked:
+            outbox.announce(last.claim.delivery.pk, DeliveryState.SENT, Reason.NONE)
+    else:
+        with database.atomic():
+            is_marked = last is not None and mark_sent(last)
+            is_handed = steps.hand_over(ahead.delivery.pk, ahead.owner, **values)
     if is_handed:
         ahead.lease_ends = ends
     return is_marked, is_handed
+
+
+def _facts(last: Accepted) -> dict[str, Any]:
+    facts = {"sent_at": database.now(), "provider_id": last.provider_id}
+    key = {"pk": last.claim.delivery.pk, "owner": last.claim.owner}
+    return {**key, **columns.fit(Delivery, facts)}
 
 
 def _is_over_budget(delivery: Delivery) -> bool:
@@ -174,28 +221,27 @@ def _is_over_budget(delivery: Delivery) -> bool:
     return budget.take(delivery.origin, sends) is not None
 
 
-def mark_sent(ahead: Claim, provider_id: str) -> bool:
+def mark_sent(last: Accepted) -> bool:
     """Mark an accepted message in the caller's transaction, once; return False if it was not.
 
     Its gate stays reserved until ``finish`` is called.
     """
-    delivery, now = ahead.delivery, database.now()
-    facts = columns.fit(Delivery, {"sent_at": now, "provider_id": provider_id})
-    if not steps.mark_sent(delivery.pk, ahead.owner, **facts):
+    facts, delivery = _facts(last), last.claim.delivery
+    if not steps.mark_sent(**facts):
         return False
-    steps.count_sent(delivery.confirmation_id, now)
+    steps.count_sent(delivery.confirmation_id, facts["sent_at"])
     outbox.announce(delivery.pk, DeliveryState.SENT, Reason.NONE)
     return True
 
 
-def finish(sent: Sequence[Claim], mark_last: Callable[[], bool]) -> bool:
-    """Execute ``mark_last``, and leave the gates of ``sent``, in one transaction.
+def finish(sent: Sequence[Claim], last: Accepted | None) -> bool:
+    """Mark the last message, and leave the gates of ``sent``, in one transaction.
 
     Return whether the last message was marked. If this fails, the gates are open when the gap after
     the ends of the leases is over.
     """
     addresses = {each.delivery.pk: each.passed for each in sent if each.passed}
     with database.atomic():
-        is_marked = mark_last()
+        is_marked = last is not None and mark_sent(last)
         gate.leave_all(addresses)
     return is_marked

@@ -17,7 +17,7 @@ from .. import columns, conf, database
 from ..addresses import Address
 from ..deadline import HEARTBEATS
 from ..models import Confirmation, Delivery
-from ..outcomes import DeliveryState, Reason
+from ..outcomes import DeliveryState, Priority, Reason
 from . import gate, states, superseding
 
 logger = logging.getLogger("resend_confirmation")
@@ -87,27 +87,36 @@ def skips_locked() -> bool:
     return connections[database.using()].features.has_select_for_update_skip_locked
 
 
-def due() -> QuerySet[Delivery]:
-    """Return the due deliveries, the most overdue first."""
-    rows = Delivery.objects.filter(states.IS_QUEUED, not_before__lte=database.latest())
-    return rows.order_by("not_before", "pk")
+def due(priority: Priority) -> QuerySet[Delivery]:
+    """Return the due deliveries of one priority, the most overdue first."""
+    rows = Delivery.objects.filter(state=DeliveryState.QUEUED, priority=priority)
+    return rows.filter(not_before__lte=database.latest()).order_by("not_before", "pk")
+
+
+def is_anybody_waiting() -> bool:
+    """Return whether a message that a person requested is due."""
+    return due(Priority.PEOPLE).exists()
 
 
 def _lock_one(owner: str) -> int | None:
     """Claim one row that is not locked, on databases with SKIP LOCKED."""
-    rows = due()
     with database.atomic(durable=True):
-        pk = rows.select_for_update(skip_locked=True).values_list("pk", flat=True).first()
-        return pk if pk is not None and _take(pk, owner) else None
+        for priority in Priority:
+            rows = due(priority).select_for_update(skip_locked=True)
+            pk = rows.values_list("pk", flat=True).first()
+            if pk is not None:
+                return pk if _take(pk, owner) else None
+    return None
 
 
 def _win_one(owner: str) -> int | None:
     """Claim one of a few due rows, on databases without SKIP LOCKED; the first UPDATE wins."""
-    while pks := list(due().values_list("pk", flat=True)[:CANDIDATES]):
-        for pk in pks:
-            with database.atomic(durable=True):
-                if _take(pk, owner):
-                    return pk
+    for priority in Priority:
+        while pks := list(due(priority).values_list("pk", flat=True)[:CANDIDATES]):
+            for pk in pks:
+                with database.atomic(durable=True):
+                    if _take(pk, owner):
+                        return pk
     return None
 
 
@@ -130,8 +139,10 @@ def reclaim() -> None:
     instead.
     """
     now = database.now()
-    is_expired = states.IS_CLAIMED & Q(lease_until__lt=now)
-    for row in Delivery.objects.filter(is_expired).order_by("pk")[:RECLAIM_LIMIT]:
+    is_expired = Q(lease_until__lt=now)
+    # In the order of the index by state: in that of the keys, some would read the whole table.
+    rows = Delivery.objects.filter(is_expired, state=DeliveryState.SENDING)
+    for row in rows.order_by("priority", "not_before", "pk")[:RECLAIM_LIMIT]:
         # Earlier results do not matter: a later fault must not reset the count.
         if row.attempts > MAX_INTERRUPTIONS:
             _give_up(row)
@@ -139,7 +150,7 @@ def reclaim() -> None:
         states.move(
             row.pk,
             DeliveryState.QUEUED,
-            is_expired,
+            states.IS_CLAIMED & is_expired,
             not_before=now,
             doubts=F("doubts") + int(row.handed_at is not None),
             reason=Reason.INTERRUPTED,

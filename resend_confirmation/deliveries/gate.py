@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import BigIntegerField, Q
+from django.db.models.expressions import RawSQL
 
 from .. import conf, database
 from ..addresses import Address
 from ..limits import cooldown
 from ..models import Cooldown, Delivery
-from . import states, steps
+from . import states
 
 
 def enter(delivery: Delivery, address: Address, until: datetime) -> timedelta:
@@ -52,21 +53,39 @@ def leave(delivery: Delivery, address: Address, *, may_be_out: bool) -> None:
         rows.update(sent_at=None, holder=None)
 
 
-def reserve(delivery: Delivery, address: Address, now: datetime, until: datetime) -> bool:
-    """Pass the gate like ``enter``, in the caller's transaction, for a delivery with a slot."""
+def reserve_all(addresses: Mapping[int, Address], until: datetime) -> set[int]:
+    """Pass the gate like ``enter``, for deliveries with slots, to different addresses.
+
+    Return the keys of those that passed. An address without a row is left to ``enter``.
+    """
+    now = database.now()
+    keys = {cooldown.current_digest(to.canonical): pk for pk, to in addresses.items()}
+    # Built by hand, since that takes the ORM longer than the database.
+    cases = RawSQL(  # noqa: S611  # nosec B611
+        f"CASE digest {'WHEN %s THEN %s ' * len(keys)}END",
+        [value for pair in keys.items() for value in pair],
+        BigIntegerField(),
+    )
     gap = conf.get().COOLDOWN.gap
-    key = cooldown.current_digest(address.canonical)
-    # Without a gap, the gate is always open.
-    free_at = now - gap if gap else until
-    found = steps.reserve_gate(key, delivery.pk, until, free_at)
-    return found or cooldown.insert(key, now, sent_at=until, holder=delivery.pk)
+    # The delivery that passed last may pass again. It passes the gate of its own address only.
+    free = Q(sent_at=None) | Q(sent_at__lte=now - gap) | Q(holder__in=addresses)
+    rows = Cooldown.objects.filter(free if gap else Q(), digest__in=keys)
+    if rows.update(sent_at=until, holder=cases) == len(keys):
+        return set(keys.values())
+    held = Cooldown.objects.filter(digest__in=keys, holder__in=addresses, sent_at=until)
+    return {keys[digest] for digest in held.values_list("digest", flat=True)}
 
 
-def leave_all(addresses: Mapping[int, Address]) -> None:
-    """Leave the gate for several deliveries that may have been sent, with one statement."""
+def leave_all(addresses: Mapping[int, Address], *, may_be_out: bool = True) -> None:
+    """Leave the gate for several deliveries, with one statement."""
+    if not addresses:
+        return
     digests = [digest for each in addresses.values() for digest in each.digests("cooldown")]
     rows = Cooldown.objects.filter(digest__in=digests, holder__in=addresses)
-    rows.update(sent_at=database.latest())
+    if may_be_out:
+        rows.update(sent_at=database.latest())
+    else:
+        rows.update(sent_at=None, holder=None)
 
 
 def _pass(delivery: Delivery, key: str, until: datetime, now: datetime) -> bool:
@@ -93,7 +112,7 @@ def _reserve(
     free = Q(sent_at=None) | Q(sent_at__lte=now - gap) | Q(holder=delivery.pk)
     rows = Cooldown.objects.filter(free if gap else Q(), digest=key)
     return bool(rows.update(**count, sent_at=until, holder=delivery.pk)) or cooldown.insert(
-        key, now, sent_at=until, holder=delivery.pk
+        [key], now, sent_at=until, holder=delivery.pk
     )
 
 

@@ -1,15 +1,30 @@
 """Transactional outbox: insert a delivery in the caller's transaction; announce it after."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
+from typing import Any
 
+from django.conf import settings
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import database, statements
+from .. import conf, database, statements
+from ..limits import cooldown
 from ..models import Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
 from . import wake
+
+#: Columns that a single insert leaves out: they are written when the message is sent, or by runs.
+_LATER = frozenset(
+    {
+        *("generation", "token_digest", "link_expires_at", "message_id", "provider_id"),
+        *("attempts", "doubts", "lease_owner", "lease_until", "handed_at"),
+        *("error_class", "error_code", "sent_at", "ended_at", "priority", "run"),
+    }
+)
 
 
 def insert_request(delivery: Delivery) -> None:
@@ -22,19 +37,75 @@ def queue(delivery: Delivery, wait: timedelta = timedelta(0)) -> None:
     _insert(delivery, DeliveryState.QUEUED, wait)
 
 
-def _insert(delivery: Delivery, state: DeliveryState, wait: timedelta) -> None:
-    """Insert the row in the caller's transaction. Wake the courier after the commit."""
+def queue_all(rows: Sequence[Delivery]) -> None:
+    """Insert deliveries, which have ``asked_at`` and ``not_before``, with few statements."""
+    for row in rows:
+        row.state = DeliveryState.QUEUED
+    Delivery.objects.bulk_create(rows)
+    database.on_commit(partial(_queued_all, rows))
+
+
+def queue_with_slot(delivery: Delivery, text: str) -> bool:
+    """Take the slot of a canonical address at ``slot_at`` and insert its delivery, if it is free.
+
+    It is one statement, which needs no transaction. Return False if the slot is not free, if the
+    address has no cooldown yet, or if the database has no such statement.
+    """
+    at, limits = delivery.slot_at, conf.get().COOLDOWN
+    is_possible = connections[database.using()].vendor == "postgresql"
+    if at is None or not is_possible or settings.SECRET_KEY_FALLBACKS:
+        return False
+    statement = database.statement((__name__, limits), lambda on: _with_slot(on, limits))
+    values = cooldown.values_at(cooldown.digest(text), at, limits)
+    return _insert(delivery, DeliveryState.QUEUED, timedelta(0), statement, values)
+
+
+def _insert(
+    delivery: Delivery,
+    state: DeliveryState,
+    wait: timedelta,
+    statement: database.Statement | None = None,
+    values: Mapping[str, Any] = MappingProxyType({}),
+) -> bool:
+    """Insert the row in the caller's transaction, if the statement's condition is met.
+
+    Wake the courier after the commit.
+    """
     delivery.state = state
     delivery.reason = delivery.reason or Reason.NONE
     delivery.asked_at = delivery.asked_at or database.now()
     delivery.not_before = delivery.asked_at + wait
-    database.statement(__name__, _insertion).insert(delivery)
-    database.on_commit(wake.wake)
-    announce(delivery.pk, state, Reason(delivery.reason))
+    statement = statement or database.statement(__name__, _insertion)
+    if not statement.insert(delivery, **values):
+        return False
+    database.on_commit(partial(_inserted, delivery.pk, state, Reason(delivery.reason)))
+    return True
+
+
+def _inserted(delivery_id: int, state: DeliveryState, reason: Reason) -> None:
+    wake.wake()
+    delivery_changed.send_robust(Delivery, delivery_id=delivery_id, state=state, reason=reason)
+
+
+def _queued_all(rows: Sequence[Delivery]) -> None:
+    wake.wake()
+    announce_all(rows, DeliveryState.QUEUED)
 
 
 def _insertion(connection: BaseDatabaseWrapper) -> database.Statement:
-    return statements.insert(connection, Delivery)
+    return statements.insert(connection, Delivery, _LATER)
+
+
+def _with_slot(connection: BaseDatabaseWrapper, limits: conf.Cooldown) -> database.Statement:
+    return statements.insert_after(cooldown.taking(connection, limits), _insertion(connection))
+
+
+def announce_all(rows: Sequence[Delivery], state: DeliveryState) -> None:
+    """Send ``delivery_changed`` for each row now, if the host listens."""
+    if delivery_changed.receivers:
+        for row in rows:
+            values = {"delivery_id": row.pk, "state": state, "reason": Reason(row.reason)}
+            delivery_changed.send_robust(Delivery, **values)
 
 
 def announce(delivery_id: int, state: DeliveryState, reason: Reason) -> None:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.db.models import Q
+from django.db.models.functions import Lower
+from django.db.models.lookups import In
 
 from .. import database
 from ..limits import cooldown
@@ -10,12 +12,21 @@ from ..models import Confirmation, Delivery, Suppression
 from ..outcomes import DeliveryState, Reason
 from . import outbox
 
-#: Conditions on the state of rows.
-IS_ASKED = Q(state=DeliveryState.ASKED)
-IS_IGNORED = Q(state=DeliveryState.IGNORED)
-IS_QUEUED = Q(state=DeliveryState.QUEUED)
-IS_CLAIMED = Q(state=DeliveryState.SENDING)
-IS_WAITING = Q(state__in=[DeliveryState.ASKED, DeliveryState.QUEUED])
+
+def _is_one_of(*states: DeliveryState) -> Q:
+    """Return the condition that a row found by its key or its confirmation is in one of ``states``.
+
+    The function keeps databases from using the index of due deliveries, by which they would read
+    all rows of a state. With outdated statistics, planners take these for fewer than one.
+    """
+    return Q(In(Lower("state"), states))
+
+
+#: Conditions on the state of known rows. Rows that are looked for by their state have ``state=``.
+IS_ASKED = _is_one_of(DeliveryState.ASKED)
+IS_IGNORED = _is_one_of(DeliveryState.IGNORED)
+IS_QUEUED = _is_one_of(DeliveryState.QUEUED)
+IS_CLAIMED = _is_one_of(DeliveryState.SENDING)
 _ALWAYS = Q()
 
 #: States in which the courier is finished with a message.
@@ -47,11 +58,11 @@ MAYBE_SENT = frozenset({DeliveryState.SENT, DeliveryState.UNKNOWN})
 _FINAL = (ENDED - {DeliveryState.SENT}) | {DeliveryState.IGNORED}
 
 #: Condition on the rows that have sent no message so far.
-NOT_SENT = Q(state__in=[*UNSENT, DeliveryState.QUEUED], doubts=0)
+NOT_SENT = _is_one_of(*UNSENT, DeliveryState.QUEUED) & Q(doubts=0)
 
 #: Rows that wait for a retry after an ambiguous attempt: the message may have been sent.
 _AMBIGUOUS = IS_QUEUED & Q(doubts__gt=0)
-_HANDED_OVER = [DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.UNKNOWN]
+_HANDED_OVER = (DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.UNKNOWN)
 
 #: The rows from which each state is reached. Rows are inserted as ASKED or QUEUED. Providers'
 #: events arrive in any order, and a worse state is kept.
@@ -61,14 +72,14 @@ FROM: dict[DeliveryState, Q] = {
     DeliveryState.SENDING: IS_QUEUED,
     DeliveryState.SENT: IS_CLAIMED,
     DeliveryState.FAILED: IS_ASKED | IS_CLAIMED,
-    DeliveryState.ABANDONED: IS_CLAIMED,
+    DeliveryState.ABANDONED: IS_CLAIMED | (IS_QUEUED & Q(doubts=0)),
     DeliveryState.SUPPRESSED: IS_CLAIMED,
     DeliveryState.SUPERSEDED: IS_CLAIMED | (IS_QUEUED & Q(doubts=0)),
     DeliveryState.UNKNOWN: IS_CLAIMED | _AMBIGUOUS,
-    DeliveryState.DELIVERED: _AMBIGUOUS | Q(state__in=_HANDED_OVER),
-    DeliveryState.BOUNCED: _AMBIGUOUS | Q(state__in=[*_HANDED_OVER, DeliveryState.DELIVERED]),
+    DeliveryState.DELIVERED: _AMBIGUOUS | _is_one_of(*_HANDED_OVER),
+    DeliveryState.BOUNCED: _AMBIGUOUS | _is_one_of(*_HANDED_OVER, DeliveryState.DELIVERED),
     DeliveryState.COMPLAINED: _AMBIGUOUS
-    | Q(state__in=[*_HANDED_OVER, DeliveryState.DELIVERED, DeliveryState.BOUNCED]),
+    | _is_one_of(*_HANDED_OVER, DeliveryState.DELIVERED, DeliveryState.BOUNCED),
 }
 
 #: Reported states that suppress later messages to the address; a bounce only if it is permanent.
@@ -86,6 +97,7 @@ _ENDINGS = {
     Reason.ADDRESS_CHANGED: DeliveryState.ABANDONED,
     Reason.CONFIRMED: DeliveryState.ABANDONED,
     Reason.BLOCKED: DeliveryState.ABANDONED,
+    Reason.CANCELLED: DeliveryState.ABANDONED,
     Reason.REFUSED: DeliveryState.FAILED,
     Reason.UNSUPPORTED: DeliveryState.FAILED,
     Reason.NOT_ACCEPTED: DeliveryState.FAILED,
@@ -98,11 +110,11 @@ _ENDINGS = {
 def ending(reason: Reason, *, doubts: int) -> tuple[DeliveryState, Reason]:
     """Return the state in which a message ends for ``reason``, and the reason to record.
 
-    After an ambiguous attempt, a message that failed or was superseded is UNKNOWN, unless it is
-    only too late for its repeat.
+    After an ambiguous attempt, a message that failed, was superseded or cancelled is UNKNOWN,
+    unless it is only too late for its repeat.
     """
     state = _ENDINGS[reason]
-    if doubts and state is DeliveryState.SUPERSEDED:
+    if doubts and reason in {Reason.SUPERSEDED, Reason.CANCELLED}:
         return DeliveryState.UNKNOWN, reason
     if doubts and state is DeliveryState.FAILED and reason is not Reason.TOO_LATE:
         return DeliveryState.UNKNOWN, Reason.DOUBTFUL

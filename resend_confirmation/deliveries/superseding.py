@@ -12,23 +12,30 @@ from . import states
 
 def with_others(deliveries: QuerySet[Delivery]) -> Any:
     """Annotate whether a newer delivery of the confirmation exists, and whether older ones wait."""
-    older = _same().filter(states.IS_QUEUED, pk__lt=OuterRef("pk"))
+    older = _same().filter(
+        states.IS_QUEUED, pk__lt=OuterRef("pk"), priority__gte=OuterRef("priority")
+    )
     return deliveries.annotate(is_superseded=Exists(newer()), supersedes=Exists(older))
 
 
 def newer() -> QuerySet[Delivery]:
-    """Return the deliveries that supersede the one in the outer query."""
-    return _same().filter(pk__gt=OuterRef("pk")).exclude(states.IS_IGNORED)
+    """Return the deliveries that supersede the one in the outer query.
+
+    What a bulk run queued does not supersede what a person requested.
+    """
+    rows = _same().filter(pk__gt=OuterRef("pk"), priority__lte=OuterRef("priority"))
+    return rows.exclude(states.IS_IGNORED)
 
 
 def _same() -> QuerySet[Delivery]:
     return Delivery.objects.filter(confirmation=OuterRef("confirmation_id"))
 
 
-def end_older(confirmation_id: int, newer: int) -> None:
-    """End the waiting deliveries that are older than ``newer``, which has its own slot."""
+def end_older(confirmation_id: int, newer: Delivery) -> None:
+    """End the waiting deliveries that ``newer`` supersedes, which has its own slot."""
+    rows = _waiting(confirmation_id).filter(pk__lt=newer.pk, priority__gte=newer.priority)
     with database.atomic():
-        for older in _end_all(_waiting(confirmation_id).filter(pk__lt=newer)):
+        for older in _end_all(rows):
             release(older)
 
 

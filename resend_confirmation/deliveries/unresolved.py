@@ -5,7 +5,7 @@ from typing import Any
 
 from .. import database
 from ..models import Delivery
-from ..outcomes import DeliveryState, Reason
+from ..outcomes import DeliveryState, Priority, Reason
 from . import states
 
 #: Columns with values for the message and the redirect, erased if there will be neither.
@@ -16,13 +16,14 @@ _ERASED: dict[str, Any] = dict.fromkeys(
 
 def due(limit: int) -> list[Delivery]:
     """Return up to ``limit`` due requests, the most overdue first."""
-    rows = Delivery.objects.filter(states.IS_ASKED, not_before__lte=database.latest())
-    return list(rows.order_by("not_before", "pk")[:limit])
+    rows = Delivery.objects.filter(state=DeliveryState.ASKED, priority=Priority.PEOPLE)
+    rows = rows.filter(not_before__lte=database.latest()).order_by("not_before", "pk")
+    return list(rows[:limit])
 
 
 def count(limit: int) -> int:
     """Return the number of unresolved requests, counted up to ``limit``."""
-    return Delivery.objects.filter(states.IS_ASKED)[:limit].count()
+    return Delivery.objects.filter(state=DeliveryState.ASKED)[:limit].count()
 
 
 def hold(request: Delivery) -> bool:

@@ -4,7 +4,7 @@ import enum
 import smtplib
 import socket
 import ssl
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from anymail.exceptions import (
     AnymailAPIError,
@@ -51,8 +51,7 @@ class Stage(enum.Enum):
     WRITTEN = "handed over to what has a connection"
 
 
-@dataclass(frozen=True, slots=True)
-class SendResult:
+class SendResult(NamedTuple):
     """The result of a send: accepted, or a failure.
 
     Error messages are left out, since they quote addresses. ``early`` is True if the message was

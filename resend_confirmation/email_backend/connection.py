@@ -36,7 +36,7 @@ class Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._drop()
+        self.close()
 
     @property
     def is_open(self) -> bool:
@@ -47,7 +47,7 @@ class Connection:
         """Connect if necessary. Return None if there is a connection, otherwise the failure."""
         if self.is_open:
             return None
-        self._drop()
+        self.close()
         seconds = conf.get().SEND_DEADLINE.total_seconds()
         try:
             self._backend = _make_backend()
@@ -118,7 +118,7 @@ class Connection:
         self._observer.end()
         _cut(self._backend)
 
-    def _drop(self) -> None:
+    def close(self) -> None:
         """Close the connection within ``CLOSE_SECONDS`` seconds. A hanging one is left alone."""
         backend, self._backend, self._sent = self._backend, None, None
         hangs, self._hangs = self._hangs, False

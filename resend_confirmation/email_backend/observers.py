@@ -5,7 +5,6 @@ before.
 """
 
 import smtplib
-from dataclasses import replace
 from typing import Any
 
 from anymail.backends.base import AnymailBaseBackend
@@ -92,7 +91,7 @@ class SMTPObserver(Observer):
         verdict = transcript.verdict()
         if verdict is None:
             result = _result_of(error, Stage.BEGUN, Failure.NOT_ACCEPTED)
-            return replace(result, early=transcript.has_begun and isinstance(error, OSError))
+            return result._replace(early=transcript.has_begun and isinstance(error, OSError))
         failure, code = verdict
         return SendResult(failure, "", _name_of(error), str(code or ""), early=transcript.is_early)
 

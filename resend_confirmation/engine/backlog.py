@@ -70,16 +70,19 @@ def admits(caller: Caller) -> bool:
     return True
 
 
-def inserted() -> None:
-    """Count a stored request; after every ``CHECK_INTERVAL`` requests, check the cap.
-
-    The check does not depend on the identity, so its duration reveals nothing about it.
-    """
-    global _closed_until, _inserted, _is_full, _shed  # noqa: PLW0603 - counters per process
+def is_check_due() -> bool:
+    """Count a request to store, and return whether ``check`` has to be called after its INSERT."""
+    global _inserted  # noqa: PLW0603 - a counter per process
     _inserted += 1
-    is_reopened = _shed and time.monotonic() >= _closed_until
-    if _inserted % CHECK_INTERVAL and not is_reopened:
-        return
+    return _inserted % CHECK_INTERVAL == 0 or (_shed > 0 and time.monotonic() >= _closed_until)
+
+
+def check() -> None:
+    """Count the stored requests, and drop the next ones if the cap is reached.
+
+    It does not depend on the identity, so its duration reveals nothing about it.
+    """
+    global _closed_until, _is_full, _shed  # noqa: PLW0603 - counters per process
     cap = conf.get().BACKLOG
     if _shed:
         logger.warning(

@@ -8,7 +8,7 @@ from django.db import close_old_connections, connections
 from django.views.decorators.debug import sensitive_variables
 
 from .. import courier, failures
-from ..courier import Tally
+from ..courier import Sender, Tally
 from ..interruptions import Held
 from . import retention
 from .resolution import resolve
@@ -17,38 +17,55 @@ from .resolution import resolve
 BATCH = 100
 
 
-def drain(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -> Tally:
+def drain(
+    limit: int = BATCH,
+    is_stopping: Callable[[], bool] = lambda: False,
+    sender: Sender | None = None,
+) -> Tally:
     """Resolve up to ``limit`` requests and process up to ``limit`` deliveries that are due.
 
     Call it again until the tally is idle. It is safe to run concurrently in any number of
-    processes. ``is_stopping`` is called between messages.
+    processes. ``is_stopping`` is called between messages. ``sender`` keeps its mail connection
+    for later calls.
     """
-    return Tally(resolved=resolve(limit)) + courier.send_due(limit, is_stopping)
+    send_due = sender.send_due if sender else courier.send_due
+    return Tally(resolved=resolve(limit)) + send_due(limit, is_stopping)
 
 
 def rounds(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -> Iterator[Tally]:
     """Drain round after round and yield each tally, until one is idle; prune from time to time."""
-    while not is_stopping():
-        done = drain(limit, is_stopping)
-        yield done
-        retention.sweep(is_stopping)
-        if done.idle:
-            break
+    with Sender() as sender:
+        while not is_stopping():
+            done = drain(limit, is_stopping, sender)
+            yield done
+            retention.sweep(is_stopping)
+            if done.idle:
+                break
 
 
 @sensitive_variables()
-def drain_all(stopping: Event, tell: Callable[[Tally], Any] = lambda done: None) -> Tally:
+def drain_all(
+    stopping: Event,
+    tell: Callable[[Tally], Any] = lambda done: None,
+    between: Callable[[], Any] = lambda: None,
+) -> Tally:
     """Drain until idle and return the sums; for a thread, a task or a process of the courier.
 
     The thread's database connections are closed at the end. Errors are logged and end the drain:
-    the rows stay due. ``tell`` is called with the tally of each round. An exception raised by a
-    signal handler ends the drain between two messages, and is then raised.
+    the rows stay due. ``tell`` is called with the tally of each round, ``between`` between two
+    messages. An exception raised by a signal handler ends the drain between two messages, and is
+    then raised.
     """
     sums = Tally()
+
+    def is_stopping() -> bool:
+        between()
+        return held.must_end() or stopping.is_set()
+
     with Held() as held:
         close_old_connections()
         try:
-            for done in rounds(BATCH, lambda: held.must_end() or stopping.is_set()):
+            for done in rounds(BATCH, is_stopping):
                 sums += done
                 tell(done)
         except Exception:

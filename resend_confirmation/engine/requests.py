@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import addresses, clients, conf, database, failures
-from ..accounts import Account, store
+from ..accounts import Account, defines, store
 from ..addresses import Address
 from ..clients import Client
 from ..deliveries import outbox, states
@@ -17,10 +17,12 @@ from .signup import ensure_confirmation
 
 #: The outcomes that depend on the state of an account.
 _OF_ACCOUNTS = frozenset({Outcome.UNKNOWN, Outcome.CONFIRMED, Outcome.BLOCKED})
+#: The standings that settle a request, whatever other accounts the address has.
+_DECISIVE = frozenset({Standing.PENDING, Standing.CONFIRMED})
 
 
 def _nothing(result: "Result") -> None:
-    """Do nothing; the default for ``before_commit``."""
+    """Do nothing; the default for ``before_storing``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,8 @@ class ResendRequest:
     account's language is used, and then ``accept_language``, the browser's.
 
     ``quiet`` holds the endings that are answered as SENT. ``caller`` is the network of the caller,
-    which limits the number of its requests that are stored. ``before_commit`` is called with the
-    Result for SENT, inside the transaction that stores the request. An exception that it raises
-    rolls the transaction back.
+    which limits the number of its requests that are stored. ``before_storing`` is called with the
+    Result for SENT, before the request is stored. If it raises an exception, nothing is stored.
     """
 
     identity: str = field(repr=False)
@@ -64,7 +65,7 @@ class ResendRequest:
     accept_language: str = ""
     quiet: frozenset[Ending] = field(default_factory=frozenset)
     caller: backlog.Caller = backlog.UNKNOWN
-    before_commit: Callable[[Result], object] = _nothing
+    before_storing: Callable[[Result], object] = _nothing
 
 
 def resend(request: ResendRequest) -> Result:
@@ -120,13 +121,19 @@ def _store(request: ResendRequest, identity: Address | str, draft: Delivery) -> 
     if not backlog.admits(request.caller):
         return result
     draft.identity = request.identity
+    request.before_storing(result)
     reveals_cooldown = Outcome.COOLING_DOWN not in request.quiet
+    is_check_due = backlog.is_check_due()
+    if not reveals_cooldown and not is_check_due:
+        # A single statement needs no transaction.
+        outbox.insert_request(draft)
+        return result
     with database.atomic():
         if reveals_cooldown and (wait := cooldown.take(_typed(identity))):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         outbox.insert_request(draft)
-        backlog.inserted()
-        request.before_commit(result)
+        if is_check_due:
+            backlog.check()
     return result
 
 
@@ -140,7 +147,7 @@ def _typed(identity: Address | str) -> str:
 
 def _look_up(request: ResendRequest, draft: Delivery) -> Result:
     identity = addresses.read(request.identity, request.parsed)
-    accounts = find_accounts(identity)
+    accounts = find_accounts(identity, stop_early=not request.quiet & _OF_ACCOUNTS)
     waiting = pending_accounts(accounts)
     outcome = Outcome.SENT if waiting else outcome_without_pending(accounts)
     # If another outcome is answered as SENT, SENT has to take the same path.
@@ -148,14 +155,22 @@ def _look_up(request: ResendRequest, draft: Delivery) -> Result:
         return _store(request, identity, draft)
     if not waiting:
         return Result(outcome)
-    now = draft.slot_at = database.now()
+    now = draft.slot_at = draft.asked_at = database.now()
+    first, *others = waiting
+    if first.cooldown and (wait := cooldown.seconds_left(first.cooldown, now)):
+        # What was read may be outdated, but a wrong refusal only costs a wait.
+        return Result(Outcome.COOLING_DOWN, retry_after=wait)
+    result = Result(Outcome.SENT, request.identity, first.address)
+    request.before_storing(result)
+    key = first.mailbox.canonical
+    if first.confirmation_id and first.cooldown and not others:
+        draft.confirmation_id = first.confirmation_id
+        if outbox.queue_with_slot(draft, key):
+            return result
     with database.atomic():
-        key = waiting[0].mailbox.canonical
-        if wait := cooldown.take(key, waiting[0].cooldown, now):
+        if wait := cooldown.take(key, at=now):
             return Result(Outcome.COOLING_DOWN, retry_after=wait)
         queue(draft, waiting)
-        result = Result(Outcome.SENT, request.identity, waiting[0].address)
-        request.before_commit(result)
     return result
 
 
@@ -211,15 +226,29 @@ def copy_for(draft: Delivery, account: Account, **values: Any) -> Delivery:
 # Look-up of accounts by identity: the store's candidates, compared exactly in Python
 
 
-def find_accounts(identity: Address | str) -> list[Account]:
-    """Find the accounts that ``identity`` names, in one statement; never raise ValueError.
+def find_accounts(identity: Address | str, *, stop_early: bool = False) -> list[Account]:
+    """Find the accounts that ``identity`` names; never raise ValueError.
 
     Databases differ in the letters that they treat as equal, so a look-up alone could return other
     accounts. An identity that is an address matches addresses only. With user names as a fallback,
     a message would reveal that no account has the address.
+
+    ``stop_early`` leaves out accounts without a confirmation if one that has a confirmation is
+    pending or confirmed. That saves a statement, which reveals the account.
     """
     identity = addresses.read(identity) if isinstance(identity, str) else identity
-    candidates = store().find(identity)
+    known = store()
+    if not (stop_early and defines(known, "find", "find_stepwise")):
+        return _exactly(identity, known.find(identity))
+    found: list[Account] = []
+    for candidates in known.find_stepwise(identity):  # type: ignore[attr-defined]
+        found = _exactly(identity, candidates)
+        if any(a.confirmation_id and a.standing in _DECISIVE for a in found):
+            break
+    return found
+
+
+def _exactly(identity: Address | str, candidates: Sequence[Account]) -> list[Account]:
     if isinstance(identity, Address):
         return [a for a in candidates if a.parsed == identity]
     return [a for a in candidates if addresses.canonical_identity(a.username) == identity]

@@ -11,6 +11,7 @@ from .. import addresses, conf, database, failures
 from ..deliveries import states
 from ..limits import cooldown
 from ..models import Cooldown, Delivery
+from ..outcomes import DeliveryState, Priority
 
 #: Maximum number of rows per batch. Each batch is a separate transaction, so that locks are short.
 PRUNE_BATCH = 1000
@@ -25,23 +26,27 @@ def prune(batch: int = PRUNE_BATCH) -> Iterator[int]:
     """Delete old rows batch by batch, and yield the number of rows of each batch.
 
     The caller may stop at any time. Deliveries are deleted after the "ended" time of RETENTION,
-    counted from the request, and ignored ones after its "ignored" time. Cooldowns are deleted
-    after all of their windows have passed. A delivery with a link that has not expired is kept.
+    counted from the request, and ignored ones after its "ignored" time, counted from when they
+    were last due. Cooldowns are deleted after all of their windows have passed. A delivery with a
+    link that has not expired is kept.
     """
     settings, now = conf.get(), database.now()
     dead_link = Q(link_expires_at=None) | Q(link_expires_at__lt=now)
-    ended = Delivery.objects.filter(dead_link, state__in=states.ENDED)
-    yield from _in_batches(ended.filter(asked_at__lt=now - settings.RETENTION.ended), batch)
-    ignored = Delivery.objects.filter(states.IS_IGNORED)
-    yield from _in_batches(ignored.filter(asked_at__lt=now - settings.RETENTION.ignored), batch)
+    ended = Delivery.objects.filter(dead_link, asked_at__lt=now - settings.RETENTION.ended)
+    # Excluded states and the order leave only the index on the time to choose.
+    ended = ended.exclude(state__in=set(DeliveryState) - states.ENDED).order_by("asked_at")
+    yield from _in_batches(ended, batch)
+    # A request is never due before it was made. The index of due deliveries has the ignored ones
+    # next to each other.
+    until = now - settings.RETENTION.ignored
+    ignored = Delivery.objects.filter(state=DeliveryState.IGNORED, priority=Priority.PEOPLE)
+    yield from _in_batches(ignored.filter(not_before__lt=until).order_by("not_before"), batch)
     # The longest window of a cooldown is a day, or the gap. Rows are kept for another day.
-    kept = max(conf.DAY, settings.COOLDOWN.gap) + conf.DAY
-    yield from _in_batches(
-        Cooldown.objects.filter(
-            Q(sent_at=None) | Q(sent_at__lt=now - kept), last_at__lt=now - kept
-        ),
-        batch,
-    )
+    until = now - max(conf.DAY, settings.COOLDOWN.gap) - conf.DAY
+    unsent = Q(sent_at=None) | Q(sent_at__lt=until)
+    # The day began at or before the last slot. Only the index on its beginning has this order.
+    old = Cooldown.objects.filter(unsent, day_from__lt=until, last_at__lt=until)
+    yield from _in_batches(old.order_by("day_from"), batch)
 
 
 def sweep(is_stopping: Callable[[], bool] = lambda: False) -> int:

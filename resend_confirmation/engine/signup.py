@@ -1,12 +1,14 @@
 """Starting and withdrawing a confirmation, for the host's sign-up and its staff."""
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth import get_user_model
+from django.db import IntegrityError
 
 from .. import accounts, addresses, clients, conf, database, failures, tokens
 from ..accounts import Account
@@ -168,19 +170,7 @@ def reopen(
     A confirmation that is pending for another spelling of the address is reopened too, since its
     links were sent to that spelling.
     """
-    now = database.now()
-    fresh = {
-        "address": address.stored,
-        "client": client,
-        "language": language,
-        "state": ConfirmationState.PENDING,
-        "selector": tokens.new_selector(),
-        "requested_at": now,
-        "confirmed_at": None,
-        "disowned_at": None,
-        "expires_at": None,
-        "cooldown_id": cooldown.digest(address.canonical),
-    }
+    fresh = _fresh(address, client, language)
     confirmation, _ = Confirmation.objects.get_or_create(
         account=user,
         fingerprint=address.fingerprint,
@@ -192,6 +182,68 @@ def reopen(
             setattr(confirmation, name, value)
         confirmation.save(update_fields=list(fresh))
     return confirmation
+
+
+def ensure_all(accounts: Sequence[Account], *, client: str) -> list[int]:
+    """Return the keys of the pending confirmations of pending accounts, with few statements."""
+    new = [a for a in accounts if not (a.confirmation_id or a.former_id)]
+    made = _start_all(new, client) if new else {}
+    return [
+        a.confirmation_id
+        or made.get(_pair(a))
+        or ensure_confirmation(a, client=client, language="").pk
+        for a in accounts
+    ]
+
+
+def _start_all(accounts: Sequence[Account], client: str) -> dict[tuple[str, str], int]:
+    """Start confirmations where there are none in any state; return their keys."""
+    known = _with_confirmation(accounts)
+    missing = {pair: a for a in accounts if (pair := _pair(a)) not in known}
+    try:
+        with database.atomic():
+            rows = Confirmation.objects.bulk_create(
+                Confirmation(
+                    account=a.user,
+                    fingerprint=a.mailbox.fingerprint,
+                    **_fresh(a.mailbox, client, ""),
+                )
+                for a in missing.values()
+            )
+    except IntegrityError:
+        # Another process has just started one of them.
+        return {}
+    return dict(zip(missing, [row.pk for row in rows], strict=True))
+
+
+def _pair(account: Account) -> tuple[str, str]:
+    return str(account.user.pk), account.mailbox.fingerprint
+
+
+def _with_confirmation(accounts: Sequence[Account]) -> set[tuple[str, str]]:
+    """Return the accounts and addresses that have a confirmation, in whatever state."""
+    rows = Confirmation.objects.filter(
+        account__in=[a.user.pk for a in accounts],
+        fingerprint__in=[a.mailbox.fingerprint for a in accounts],
+    )
+    pairs = rows.values_list("account_id", "fingerprint")
+    return {(str(pk), fingerprint) for pk, fingerprint in pairs}
+
+
+def _fresh(address: Address, client: str, language: str) -> dict[str, Any]:
+    """Return the columns of a confirmation that is started now."""
+    return {
+        "address": address.stored,
+        "client": client,
+        "language": language,
+        "state": ConfirmationState.PENDING,
+        "selector": tokens.new_selector(),
+        "requested_at": database.now(),
+        "confirmed_at": None,
+        "disowned_at": None,
+        "expires_at": None,
+        "cooldown_id": cooldown.digest(address.canonical),
+    }
 
 
 @failures.discreet

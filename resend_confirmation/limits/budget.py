@@ -1,8 +1,8 @@
 """Hourly budget of the site's messages, counted in one row like an address's cooldown."""
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db.models import F, Q
 
@@ -14,8 +14,7 @@ from . import cooldown
 logger = logging.getLogger("resend_confirmation")
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(NamedTuple):
     """The hourly budget: its limit, the messages used, and the end of the hour."""
 
     limit: int

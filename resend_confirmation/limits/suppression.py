@@ -15,11 +15,14 @@ def is_suppressed(address: Address) -> bool:
     return rows(address).exists()
 
 
-def suppressed(addresses: Iterable[Address]) -> set[Address]:
-    """Return those of ``addresses`` to which no messages may be sent, in one statement."""
+def suppressed(addresses: Iterable[Address]) -> dict[Address, datetime]:
+    """Return those of ``addresses`` to which no messages may be sent, each with the time since.
+
+    It takes one statement.
+    """
     known = {digest: each for each in addresses for digest in each.digests("suppression")}
-    found = Suppression.objects.filter(digest__in=known).values_list("digest", flat=True)
-    return {known[digest] for digest in found}
+    found = Suppression.objects.filter(digest__in=known).order_by("-since")
+    return {known[digest]: at for digest, at in found.values_list("digest", "since")}
 
 
 def since(address: Address) -> datetime | None:

@@ -3,22 +3,36 @@
 import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from datetime import timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser, DjangoHelpFormatter
 
 from .. import conf
+from ..addresses import Address
+from ..engine.runs import BATCH
+from ..outcomes import DeliveryState
+from .console import printable
+from .work import CONCURRENCY
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 SEND = """\
-Queue the confirmation message for pending accounts. Cooldowns apply. The site's carrier or
-'drain' sends what was queued.
+Queue the confirmation message for pending accounts. The site's carrier or 'drain' sends what
+was queued.
 
-Prints a line with the result for each identity. The exit code is 0 if every message was
-queued, 1 otherwise. A signal stops it after the current message, with the results so far; the
-exit code is then 128 plus the number of the signal (Ctrl-C: 130)."""
+With identities, it prints a line with the result for each; a cooldown that lasts refuses the
+message. With --pending or --file it is a bulk run, which writes to each account once: call it
+again to go on where it ended, with the same --run. A cooldown that lasts delays the message.
+Messages that people request are sent before those of a run.
+
+The exit code is 0 if every message was queued, 1 otherwise, and 2 for invalid arguments. A
+signal stops it after the current message or batch, with the results so far; the exit code is
+then 128 plus the number of the signal (Ctrl-C: 130)."""
+
+CANCEL = """\
+Cancel a bulk run: its messages that are still queued are not sent, and it queues no more. The
+cooldowns of these messages are released. The exit code is 1 if there is no such run."""
 
 DRAIN = """\
 Resolve quiet requests and send the messages that are due, in rounds, until nothing is due.
@@ -54,7 +68,8 @@ Count deliveries and confirmations. With --json, print one object with these key
   pause               the pause: reason ("configuration" or "budget"), error_class, error_code,
                       since and until (ISO 8601); null if sending is not paused
   budget              the hourly budget: limit, used and until; null without a budget
-  confirmations       number of confirmations by state"""
+  confirmations       number of confirmations by state
+  runs                the newest bulk runs: name, started_at, queued, waiting and cancelled_at"""
 
 
 def duration(text: str) -> timedelta:
@@ -82,12 +97,20 @@ def seconds(text: str) -> float:
     return float(text)
 
 
-def printable(text: str) -> str:
-    r"""Return ``text`` with non-printable characters escaped, such as ``\\x1b``.
+def rate(text: str) -> float:
+    """Return the number a second that ``text``, such as ``50/s`` or ``3000/h``, names."""
+    match = re.fullmatch(r"([1-9][0-9]{0,6})/([smhd])", text)
+    if not match:
+        raise ArgumentTypeError(f"{text!r} is not a rate (e.g. 50/s, 3000/h)")
+    return int(match[1]) / timedelta(**{_UNITS[match[2]]: 1}).total_seconds()
 
-    Control characters would act on the terminal, and line breaks would forge lines.
-    """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+def domain(text: str) -> str:
+    """Return the canonical form of a domain."""
+    address = Address.parse(f"x@{text}")
+    if address is None:
+        raise ArgumentTypeError(f"{text!r} is not a domain")
+    return address.canonical.rpartition("@")[2]
 
 
 class Parser(CommandParser):
@@ -121,9 +144,10 @@ def add_to(parser: ArgumentParser) -> None:
     work.add_argument(
         "--concurrency",
         type=positive,
-        default=1,
+        default=CONCURRENCY,
         metavar="N",
-        help="number of couriers, each a thread (default: 1)",
+        help=f"number of messages that are sent at a time (default: {CONCURRENCY}); each courier "
+        "is a thread with a database connection and a mail connection",
     )
     work.add_argument(
         "--poll",
@@ -136,8 +160,8 @@ def add_to(parser: ArgumentParser) -> None:
     prune.add_argument(
         "--batch", type=positive, default=1000, metavar="N", help="rows per batch (default: 1000)"
     )
-    report = add("status", "count deliveries and confirmations", STATUS)
-    report.add_argument("--json", action="store_true", help="print JSON")
+    add("status", "count deliveries and confirmations", STATUS)
+    add("cancel", "cancel a bulk run", CANCEL).add_argument("run", metavar="RUN", help="its name")
 
 
 def _common() -> ArgumentParser:
@@ -146,6 +170,7 @@ def _common() -> ArgumentParser:
     for action in common._actions:
         # A default would overwrite a value given before the subcommand.
         action.default = SUPPRESS
+    common.add_argument("--json", action="store_true", help="print JSON")
     return common
 
 
@@ -154,29 +179,76 @@ def _add_send(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--client",
         metavar="NAME",
-        help="client to send for (default: the client of the confirmation)",
+        help="client to send for (default: the client of the confirmation); in a bulk run, only "
+        "confirmations of this client",
     )
     parser.add_argument(
         "--dialect",
-        default="",
         metavar="NAME",
-        help="dialect that decides where the link redirects",
+        help="dialect that decides where the link redirects; in a bulk run, only accounts whose "
+        "newest message has this dialect",
     )
     parser.add_argument("--dry-run", action="store_true", help="only print what would be sent")
-    bulk = parser.add_argument_group("bulk resend")
+    _add_bulk(parser.add_argument_group("bulk runs"))
+    _add_filters(parser.add_argument_group("accounts of a bulk run"))
+
+
+def _add_bulk(bulk: Any) -> None:
     bulk.add_argument("--pending", action="store_true", help="all pending accounts")
     bulk.add_argument(
-        "--older-than",
-        type=duration,
-        metavar="DURATION",
-        help="only confirmations requested longer ago than this, e.g. 90s, 30m, 12h, 7d",
+        "--file",
+        metavar="PATH",
+        help="accounts with the identities in this file, one on each line; - is the standard input",
     )
     bulk.add_argument(
-        "--newer-than",
-        type=duration,
-        metavar="DURATION",
-        help="only confirmations requested within this time",
+        "--run", metavar="NAME", help="name of the run (default: today's date, in UTC)"
     )
     bulk.add_argument(
         "--limit", type=positive, metavar="N", help="stop after N messages; run again for more"
     )
+    bulk.add_argument(
+        "--rate",
+        type=rate,
+        metavar="RATE",
+        help="make the messages due at this rate, e.g. 50/s, 3000/h (default: all at once)",
+    )
+    bulk.add_argument(
+        "--batch-size",
+        type=positive,
+        default=BATCH,
+        metavar="N",
+        help=f"accounts per transaction (default: {BATCH})",
+    )
+    bulk.add_argument("--yes", action="store_true", help="do not ask before it begins")
+
+
+def _add_filters(group: Any) -> None:
+    states = [state.value for state in DeliveryState]
+    group.add_argument(
+        "--last-state", choices=states, metavar="STATE", help="whose last message has this state"
+    )
+    group.add_argument("--never-sent", action="store_true", help="who never got a message")
+    group.add_argument(
+        "--not-sent-since",
+        type=duration,
+        metavar="DURATION",
+        help="who got no message within this time, e.g. 90s, 30m, 12h, 7d",
+    )
+    group.add_argument(
+        "--older-than",
+        type=duration,
+        metavar="DURATION",
+        help="whose confirmation was requested longer ago than this",
+    )
+    group.add_argument(
+        "--newer-than",
+        type=duration,
+        metavar="DURATION",
+        help="whose confirmation was requested within this time",
+    )
+    group.add_argument(
+        "--language",
+        metavar="CODE",
+        help="whose confirmation has this language, or a regional variant of it",
+    )
+    group.add_argument("--domain", type=domain, metavar="DOMAIN", help="with addresses at DOMAIN")

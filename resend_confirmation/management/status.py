@@ -1,29 +1,49 @@
 """``resend_confirmation status``: counts of the outbox and the confirmations."""
 
-from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Q, QuerySet
 
 from .. import database
 from ..courier import pause
 from ..courier.pause import Pause
-from ..deliveries import states
+from ..deliveries import claims
+from ..engine import runs
 from ..limits import budget
 from ..limits.budget import Budget
-from ..models import Confirmation, Delivery
-from ..outcomes import ConfirmationState, DeliveryState
+from ..models import Confirmation, Delivery, Run
+from ..outcomes import ConfirmationState, DeliveryState, Priority
+
+#: Rows at which each count stops. Counting all rows of a large table takes seconds.
+MOST = 10_000
+
+#: Newest bulk runs.
+RUNS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The outbox and the confirmations at one moment; its fields are the keys of ``--json``.
+class RunStatus(NamedTuple):
+    """A bulk run; ``waiting`` is the number of its messages that are still queued."""
+
+    name: str
+    started_at: datetime
+    queued: int
+    waiting: int
+    cancelled_at: datetime | None
+
+    def __str__(self) -> str:
+        is_cancelled = ", cancelled" if self.cancelled_at else ""
+        return f"{self.name}: {self.queued} queued, {self.waiting} of them waiting{is_cancelled}"
+
+
+class Status(NamedTuple):
+    """The outbox and the confirmations; its fields are the keys of ``--json``.
 
     ``deliveries`` and ``confirmations``: rows by state, including states without rows.
     ``unresolved``: quiet requests not resolved yet. ``due``: rows that a courier would claim now,
     including expired leases. ``oldest_due_seconds``: the age of the oldest of them, or None.
-    ``retrying``: queued rows with earlier attempts.
+    ``retrying``: queued rows with earlier attempts, among those that are due last. ``runs``: the
+    newest bulk runs, newest first. No other count is above ``MOST``.
     """
 
     deliveries: dict[str, int]
@@ -35,41 +55,71 @@ class Status:
     pause: Pause | None
     budget: Budget | None
     confirmations: dict[str, int]
+    runs: list[RunStatus]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the values for JSON. The keys are stable between versions."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        return {name: _plain(value) for name, value in self._asdict().items()}
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, Pause | Budget | RunStatus):
+        value = value._asdict()
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     return value.isoformat() if isinstance(value, datetime) else value
 
 
 def read() -> Status:
-    """Read the counts, in a handful of statements."""
+    """Read the counts. Each statement reads up to ``MOST`` rows, by an index."""
     now = database.latest()
-    ready = states.IS_WAITING & Q(not_before__lte=now)
-    left_behind = states.IS_CLAIMED & Q(lease_until__lt=now)
-    due = Delivery.objects.filter(ready | left_behind)
-    found = due.aggregate(count=Count("pk"), since=Min("not_before"))
-    since = found["since"]
-    deliveries = _by_state(Delivery, DeliveryState.values)
+    due = [
+        *(claims.due(priority) for priority in Priority),
+        _in_state(DeliveryState.ASKED).filter(priority=Priority.PEOPLE, not_before__lte=now),
+        _in_state(DeliveryState.SENDING).filter(lease_until__lt=now),
+    ]
+    since = min((row.not_before for rows in due for row in rows[:1]), default=None)
+    deliveries = {state.value: _in_state(state)[:MOST].count() for state in DeliveryState}
     found_pause = pause.current()
     return Status(
         deliveries=deliveries,
-        due=found["count"],
+        due=min(MOST, sum(rows[:MOST].count() for rows in due)),
         oldest_due_seconds=(now - since).total_seconds() if since else None,
         unresolved=deliveries[DeliveryState.ASKED],
-        retrying=Delivery.objects.filter(states.IS_QUEUED, attempts__gt=0).count(),
+        retrying=_retrying(),
         paused=found_pause is not None,
         pause=found_pause,
         budget=budget.current(),
-        confirmations=_by_state(Confirmation, ConfirmationState.values),
+        confirmations={state.value: _confirmations(state) for state in ConfirmationState},
+        runs=_runs(),
     )
 
 
-def _by_state(model: Any, states: list[str]) -> dict[str, int]:
-    rows = model.objects.order_by().values_list("state").annotate(Count("pk"))
-    return dict.fromkeys(states, 0) | dict(rows)
+def _runs() -> list[RunStatus]:
+    newest = list(Run.objects.order_by("-pk")[:RUNS])
+    waiting = runs.waiting() if newest else {}
+    return [
+        RunStatus(run.name, run.started_at, run.queued, waiting.get(run.pk, 0), run.cancelled_at)
+        for run in newest
+    ]
+
+
+def _in_state(state: DeliveryState) -> QuerySet[Delivery]:
+    # In the order of the index: with outdated statistics, a planner would read the whole table.
+    return Delivery.objects.filter(state=state).order_by("priority", "not_before", "pk")
+
+
+def _confirmations(state: ConfirmationState) -> int:
+    rows = Confirmation.objects.filter(state=state).order_by("requested_at")
+    return rows[:MOST].count()
+
+
+def _retrying() -> int:
+    # No index has the attempts. Retries are due later than messages that were not tried yet.
+    rows = _in_state(DeliveryState.QUEUED)
+    last = [rows.filter(priority=each).reverse()[:MOST] for each in Priority]
+    retried = Count("pk", filter=Q(attempts__gt=0))
+    counts: list[int] = [some.aggregate(count=retried)["count"] for some in last]
+    return min(MOST, sum(counts))

@@ -3,12 +3,16 @@
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 
 from .. import engine, failures
 from ..courier import pause
 from ..engine import Tally
 from .stopping import stop_on_signals
 
+#: Default number of couriers. A mail server takes long for a message compared with the courier, and
+#: most allow a client this many connections.
+CONCURRENCY = 8
 #: Random share of the polling interval, so that couriers do not poll at the same moment.
 POLL_JITTER = 0.2
 
@@ -19,40 +23,45 @@ def describe(done: Tally) -> str:
     return f"{line}, no longer needed: {done.skipped}" if done.skipped else line
 
 
+#: Prints a line for people, or the facts for programs.
+Put = Callable[..., None]
+
+
 class _Journal:
     """Prints what each round did, and once when sending is paused or resumed."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, put: Put) -> None:
+        self._put = put
         self._lock = threading.Lock()
         self._was_paused = False
 
     def note(self, done: Tally) -> None:
         with self._lock:
             if done.did_anything:
-                self._say(describe(done))
+                self._put(describe(done), **asdict(done))
             if done.paused != self._was_paused:
                 self._was_paused = done.paused
-                self._say(f"{pause.current() or 'paused'}" if done.paused else "sending is resumed")
+                why = f"{pause.current() or 'paused'}" if done.paused else "sending is resumed"
+                self._put(why, paused=done.paused, why=why)
 
 
-def work(concurrency: int, poll: float, say: Callable[[str], None]) -> bool:
+def work(concurrency: int, poll: float, put: Put) -> bool:
     """Drain in ``concurrency`` threads that wait ``poll`` seconds when nothing is due.
 
-    A signal ends it once the messages in progress are sent; call it in the main thread. ``say``
-    prints a line. Returns False if a courier ended by itself: then the others end as well, so
-    that the supervisor restarts the process.
+    A signal ends it once the messages in progress are sent; call it in the main thread. ``put``
+    prints a line, or its facts. Returns False if a courier ended by itself: then the others end as
+    well, so that the supervisor restarts the process.
     """
-    journal = _Journal(say)
+    journal = _Journal(put)
     with stop_on_signals() as stop:
         couriers = [_Courier(stop, poll, journal, number) for number in range(concurrency)]
-        say(f"couriers: {concurrency}")
+        put(f"couriers: {concurrency}", couriers=concurrency)
         _start(couriers, stop)
         for courier in couriers:
             while courier.is_alive():
                 # Python handles signals between joins.
                 courier.join(1.0)
-    say("stopped")
+    put("stopped", stopped=True)
     return not any(courier.failed for courier in couriers)
 
 

@@ -26,7 +26,8 @@ class Cooldown(models.Model):
     class Meta:
         verbose_name = _("cooldown")
         verbose_name_plural = _("cooldowns")
-        indexes = [models.Index(fields=["last_at"], name="resend_conf_cooldown_last")]
+        # Of the times by which rows are pruned, the one that changes only once a day.
+        indexes = [models.Index(fields=["day_from"], name="resend_conf_cooldown_day")]
 
     def __str__(self) -> str:
         return f"{self.digest[:8]}…"

@@ -4,8 +4,9 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..database import PrimaryManager
-from ..outcomes import DeliveryState, Origin, Reason
+from ..outcomes import DeliveryState, Origin, Priority, Reason
 from .confirmation import Confirmation
+from .run import Run
 
 
 class Delivery(models.Model):
@@ -28,6 +29,21 @@ class Delivery(models.Model):
     language = models.CharField(_("language"), max_length=16, blank=True)
     origin = models.PositiveSmallIntegerField(
         _("origin"), choices=Origin, default=Origin.REQUEST, editable=False
+    )
+    #: The default of the database is for processes of the version before this column.
+    priority = models.PositiveSmallIntegerField(
+        default=Priority.PEOPLE, db_default=Priority.PEOPLE, editable=False
+    )
+    #: Looked up by the confirmation. An index would slow down each request.
+    run = models.ForeignKey(
+        Run,
+        models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("bulk run"),
     )
     #: The browser's language, used if neither the call nor the sign-up named one.
     accept_language = models.CharField(max_length=16, blank=True, editable=False)
@@ -66,10 +82,14 @@ class Delivery(models.Model):
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         indexes = [
-            # The key is included, so that the most overdue row is the first entry without sorting.
-            models.Index(fields=["state", "not_before", "id"], name="resend_conf_delivery_due"),
+            # The key is included, so that the most overdue row of a priority is the first entry
+            # without sorting.
+            # No other index begins with the state: with outdated statistics, a planner takes the
+            # rows of a state for few, and sorts millions of them.
+            models.Index(
+                fields=["state", "priority", "not_before", "id"], name="resend_conf_delivery_next"
+            ),
             models.Index(fields=["asked_at"], name="resend_conf_delivery_asked"),
-            models.Index(fields=["state", "ended_at"], name="resend_conf_delivery_ended"),
             # On PostgreSQL, db_index would add a second one for LIKE to each.
             models.Index(fields=["token_digest"], name="resend_conf_delivery_token"),
             models.Index(fields=["provider_id"], name="resend_conf_delivery_provider"),

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.db import BaseDatabaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
@@ -39,16 +40,20 @@ class CircuitBreaker:
         self._open_for = OPEN_FOR
         self._until = 0.0
 
-    def guard(self, work: Callable[[], T]) -> T | None:
-        """Call ``work``, which uses the cache; return None if it failed or the breaker is open.
+    def guard(self, work: Callable[[BaseCache], T]) -> T | None:
+        """Call ``work`` with the cache; return None if it failed or the breaker is open.
 
         While it is open, one request per backoff period tries the cache; all others skip it.
         """
         if not self._may_try():
             return None
         try:
-            near = isinstance(caches[getattr(settings, "RATELIMIT_USE_CACHE", "default")], _NEAR)
-            result = work() if near else run_with_timeout(CACHE_SECONDS, work)
+            alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
+            if isinstance(cache := caches[alias], _NEAR):
+                result = work(cache)
+            else:
+                # Each thread has its own cache object: some are not thread-safe.
+                result = run_with_timeout(CACHE_SECONDS, lambda: work(caches[alias]))
         except Exception as error:
             self._failed(type(error).__name__)
             return None

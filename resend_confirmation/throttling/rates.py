@@ -9,12 +9,13 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from django_ratelimit import ALL
 from django_ratelimit.core import _make_cache_key, _split_rate
+
+from .redis_counts import RedisCounts
 
 #: Parts of a period. A call counts for one period, or for up to one part less. Each part is a key
 #: that every request reads.
@@ -33,40 +34,33 @@ class CacheLostError(Exception):
     """The cache neither stored a count nor raised an error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exceeded:
+class Exceeded(NamedTuple):
     """A limit that was exceeded: its number of calls, and whole seconds until the next one."""
 
     limit: int
     retry_after: int
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A limit of ``factor`` times ``rate`` for one network in one group of calls."""
+class Limit(NamedTuple):
+    """A limit of ``calls`` in ``period`` seconds for one network in one group of calls."""
 
-    group: str
-    network: str
-    rate: str
-    factor: int = 1
-    calls: int = field(init=False)
-    period: int = field(init=False)
+    calls: int
+    period: int
     #: The length of a part, in seconds.
-    part: float = field(init=False)
-    _key: str = field(init=False)
+    part: float
+    key: str
 
-    def __post_init__(self) -> None:
-        calls, period = _split_rate(self.rate)
-        object.__setattr__(self, "calls", calls * self.factor)
-        object.__setattr__(self, "period", period)
-        object.__setattr__(self, "part", period / PARTS)
-        name = f"resend_confirmation.{self.group}"
-        object.__setattr__(self, "_key", _make_cache_key(name, "", self.rate, self.network, ALL))
+    @classmethod
+    def of(cls, group: str, network: str, rate: str, factor: int = 1) -> "Limit":
+        """Return the limit of ``factor`` times ``rate``."""
+        calls, period = _split_rate(rate)
+        key = _make_cache_key(f"resend_confirmation.{group}", "", rate, network, ALL)
+        return cls(calls * factor, period, period / PARTS, key)
 
     def keys(self, now: float) -> list[str]:
         """Return the keys of the parts that count at ``now``, the newest first."""
         newest = int(now / self.part)
-        return [f"{self._key}:{newest - age}" for age in range(PARTS)]
+        return [f"{self.key}:{newest - age}" for age in range(PARTS)]
 
     def exceeded(self, found: list[int], now: float) -> Exceeded | None:
         """Return an Exceeded if one call more than ``found`` would be too many, else None."""
@@ -82,27 +76,37 @@ class Limit:
         return Exceeded(self.calls, max(1, math.ceil(round(free_at - now, 3))))
 
 
-def count(cache: Cache, limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
+def count(cache: Cache | RedisCounts, limits: Sequence[Limit]) -> tuple[Exceeded, ...]:
     """Count one call for each of ``limits``, or return those that it would exceed.
 
     Except in a race, a refused call is not counted: a retry does not lengthen the wait, and does
     not use up the limits of the wider networks. Exceptions of the cache are not caught.
     """
     now = time.time()
-    keys = {limit: limit.keys(now) for limit in limits}
-    known = cache.get_many([key for each in keys.values() for key in each])
-    found = {limit: [known.get(key) or 0 for key in each] for limit, each in keys.items()}
-    if exceeded := _exceeded(found, now):
+    keys = [limit.keys(now) for limit in limits]
+    known = cache.get_many([key for each in keys for key in each])
+    found = [[known.get(key) or 0 for key in each] for each in keys]
+    if exceeded := _exceeded(limits, found, now):
         return exceeded
-    for limit, counts in found.items():
+    newest = [each[0] for each in keys]
+    if isinstance(cache, RedisCounts):
+        totals = cache.incr_all(
+            {key: limit.period + 1 for key, limit in zip(newest, limits, strict=True)}
+        )
+    else:
+        each_ = zip(newest, limits, found, strict=True)
+        totals = [_add(cache, key, limit, is_new=not counts[0]) for key, limit, counts in each_]
+    for counts, total in zip(found, totals, strict=True):
         # Others may have counted since the read. The new count decides, so that a race lets no
         # extra call through.
-        counts[0] = _add(cache, keys[limit][0], limit, is_new=not counts[0]) - 1
-    return _exceeded(found, now)
+        counts[0] = total - 1
+    return _exceeded(limits, found, now)
 
 
-def _exceeded(found: Mapping[Limit, list[int]], now: float) -> tuple[Exceeded, ...]:
-    all_ = [limit.exceeded(counts, now) for limit, counts in found.items()]
+def _exceeded(
+    limits: Sequence[Limit], found: Sequence[list[int]], now: float
+) -> tuple[Exceeded, ...]:
+    all_ = [limit.exceeded(counts, now) for limit, counts in zip(limits, found, strict=True)]
     return tuple(filter(None, all_))
 
 

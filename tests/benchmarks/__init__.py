@@ -1,1 +1,1 @@
-"""Benchmarks, each of which is a command. The tests do not run them."""
+"""Benchmarks, each a subcommand of ``python -m tests.benchmarks``."""

@@ -1,14 +1,12 @@
-"""The time of a claim in a large table: ``python -m tests.benchmarks.claim [--rows 1000000]``.
+"""The time of a claim in a large table, on any database.
 
-Run it with TEST_DATABASE set to sqlite, postgres or mariadb. In a new database it measures a claim
-with an empty table, with finished deliveries, and with as many queued deliveries in addition. It
-prints the ratios to the first time, and the plan of the claim's query.
+It measures a claim with an empty table, with finished deliveries, and with as many queued
+deliveries in addition: in three databases in turn. It prints the plan of the claim's query too.
 """
 
-import argparse
 import statistics
-import sys
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 
 import django
@@ -21,31 +19,43 @@ from django.utils import timezone  # noqa: E402
 
 from resend_confirmation import engine  # noqa: E402
 from resend_confirmation.deliveries import claims  # noqa: E402
-from resend_confirmation.models import Delivery  # noqa: E402
-from resend_confirmation.outcomes import DeliveryState  # noqa: E402
+from resend_confirmation.models import Confirmation, Delivery  # noqa: E402
+from resend_confirmation.outcomes import DeliveryState, Priority  # noqa: E402
 
-ROUNDS = 50
+from .crowd import CHUNK, add_waiting  # noqa: E402
+from .database import empty_database  # noqa: E402
+
+WARM_UP, ROUNDS = 5, 50
+#: What the tables are filled with.
+TABLES = {
+    "empty table": [],
+    "with finished rows": [DeliveryState.SENT],
+    "and as many waiting": [DeliveryState.SENT, DeliveryState.QUEUED],
+}
 
 
 def fill(rows, state):
-    """Insert ``rows`` deliveries in ``state`` by copying rows repeatedly."""
-    row = Delivery.objects.create(
-        confirmation=seed(), state=state, asked_at=timezone.now(), not_before=timezone.now()
+    """Insert ``rows`` deliveries in ``state``, ten to each confirmation, by copying rows."""
+    now, table = timezone.now(), connection.ops.quote_name(Delivery._meta.db_table)
+    confirmations = Confirmation.objects.order_by("pk").values_list("pk", flat=True)
+    sources = (
+        Delivery(confirmation_id=pk, state=state, asked_at=now, not_before=now)
+        for pk in confirmations[: -(-rows // 10)]
     )
+    Delivery.objects.bulk_create(sources, CHUNK)
     columns = ", ".join(
         connection.ops.quote_name(str(field.column))
         for field in Delivery._meta.concrete_fields
         if not field.primary_key
     )
-    table = connection.ops.quote_name(Delivery._meta.db_table)
-    count = 1
+    count = -(-rows // 10)
     with connection.cursor() as cursor:
         while count < rows:
             more = min(count, rows - count)
             cursor.execute(
                 f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} "
                 f"WHERE state = %s LIMIT {more}",
-                [row.state],
+                [state],
             )
             count += more
         if connection.vendor == "mysql":
@@ -64,42 +74,44 @@ def seed():
 
 
 def cost():
-    """Return the median time of a claim, in seconds."""
-    times = []
-    for _ in range(ROUNDS):
-        long_ago = timezone.now() - timedelta(days=1)
-        Delivery.objects.create(
-            confirmation=seed(), state=DeliveryState.QUEUED, asked_at=long_ago, not_before=long_ago
-        )
-        started = time.perf_counter()
-        claim = claims.claim("benchmark")
-        times.append(time.perf_counter() - started)
-        assert claim
-        claim.delivery.delete()
-    return statistics.median(times)
+    """Return the time of a claim, in milliseconds."""
+    long_ago = timezone.now() - timedelta(days=1)
+    Delivery.objects.create(
+        confirmation=seed(), state=DeliveryState.QUEUED, asked_at=long_ago, not_before=long_ago
+    )
+    started = time.perf_counter()
+    claim = claims.claim("benchmark")
+    spent = (time.perf_counter() - started) * 1000
+    assert claim
+    claim.delivery.delete()
+    return spent
 
 
-def main():
-    """Run the benchmark and print the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_arguments(parser):
+    """Add the options."""
     parser.add_argument("--rows", type=int, default=1_000_000)
-    rows = parser.parse_args().rows
-    name = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    try:
-        empty = cost()
-        fill(rows, DeliveryState.SENT)
-        finished = cost()
-        fill(rows, DeliveryState.QUEUED)
-        waiting = cost()
-        print(f"{connection.vendor}, {rows} rows")
-        print(f"one claim, empty table: {empty * 1000:.2f} ms")
-        print(f"beside finished rows: x {finished / empty:.2f}")
-        print(f"and as many waiting: x {waiting / empty:.2f}")
-        print(claims.due().values_list("pk", flat=True)[:1].explain())
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def run(given, report):
+    """Run the benchmark."""
+    with ExitStack() as databases:
+        selects = {
+            name: databases.enter_context(empty_database(f"_{number}"))
+            for number, name in enumerate(TABLES)
+        }
+        for name, select in selects.items():
+            select()
+            add_waiting([f"{number}@example.com" for number in range(-(-given.rows // 10))])
+            for state in TABLES[name]:
+                fill(given.rows, state)
+        costs: dict[str, list[float]] = {name: [] for name in TABLES}
+        for _ in range(WARM_UP + ROUNDS):
+            for name, select in selects.items():
+                select()
+                costs[name].append(cost())
+        plan = claims.due(Priority.PEOPLE).values_list("pk", flat=True)[:1].explain()
+    times = {name: statistics.median(each[WARM_UP:]) for name, each in costs.items()}
+    empty, *_ = times.values()
+    rows = {name: {"one claim, ms": spent, "ratio": spent / empty} for name, spent in times.items()}
+    report.table(f"{connection.vendor}, {given.rows} rows", rows)
+    report.note(plan)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from datetime import timedelta
 
 from django.contrib.auth import get_user_model
 from django.utils import timezone
@@ -40,6 +41,15 @@ def configure_site(crowd: dict[str, list[str]]) -> None:
             continue
         for start in range(0, len(found), CHUNK):
             _settle(kind, found[start : start + CHUNK])
+
+
+def add_waiting(addresses: list[str]) -> None:
+    """Add pending accounts that got a message three days ago."""
+    configure_site({"pending": addresses})
+    then = timezone.now() - timedelta(days=3)
+    window = {"hour_from": then, "hour_count": 1, "day_from": then, "day_count": 1}
+    rows = (Cooldown(digest=cooldown.digest(a), last_at=then, **window) for a in addresses)
+    Cooldown.objects.bulk_create(rows, CHUNK)
 
 
 def _settle(kind: str, found: list[str]) -> None:

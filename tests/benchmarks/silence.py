@@ -1,13 +1,12 @@
-"""Measure what response times reveal about accounts: ``python -m tests.benchmarks.silence``.
+"""What response times reveal about accounts.
 
 It starts a site with the default carrier and a mail server. It requests resends for accounts of all
 kinds in random order, and measures the time of each response and of the following one, on the same
 connection or on another. It prints how well the times distinguish each kind from an unknown
-address, as the AUC with its 95 % confidence interval. The exit code is 1 if a value is outside 0.47
-to 0.53. ``--candid`` switches QUIET off, to show that the benchmark detects differences.
+address, as the AUC with its 95 % confidence interval. The target is 0.47 to 0.53. ``--candid``
+switches QUIET off, to show that the benchmark detects differences.
 """
 
-import argparse
 import contextlib
 import gc
 import http.client
@@ -33,6 +32,8 @@ from tests.faults.conftest import DATABASES, ROOT  # noqa: E402
 from .auc import auc  # noqa: E402
 from .crowd import KINDS, people, strangers  # noqa: E402
 from .mailserver import MAILS  # noqa: E402
+from .processes import process  # noqa: E402
+from .report import Goal  # noqa: E402
 
 LOWEST, HIGHEST = 0.47, 0.53
 WARM_UP = 100
@@ -60,20 +61,6 @@ class Line:
         return ended - started
 
 
-@contextlib.contextmanager
-def process(*arguments, environment):
-    """Start a process and yield the port that it prints."""
-    command = [sys.executable, "-m", *arguments]
-    started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
-    assert started.stdout
-    try:
-        yield int(started.stdout.readline())
-    finally:
-        started.kill()
-        started.wait()
-        started.stdout.close()
-
-
 def measure(case, port, given, dice):
     """Return lists of times, by measure and kind."""
     times = defaultdict(list)
@@ -94,29 +81,37 @@ def measure(case, port, given, dice):
     return times
 
 
-def tell(times, kinds):
-    """Print the table and return whether all values are within the limits."""
+def table(times, kinds):
+    """Return the rows of the table; values outside the limits are missed targets."""
     reference, *others = kinds
-    names = ["request", "same", "other"]
-    print(f"| told from {reference} | by its own time | by the next, same connection | … another |")
-    print("|---|---:|---:|---:|")
-    quiet = True
-    for kind in others:
-        found = [auc(times[name, reference], times[name, kind]) for name in names]
-        print(f"| {kind} | " + " | ".join(map(str, found)) + " |", flush=True)
-        quiet = quiet and all(LOWEST <= each.value <= HIGHEST for each in found)
-    return quiet
+    columns = {
+        "request": "by its own time",
+        "same": "by the next, same connection",
+        "other": "by the next, another connection",
+    }
+    found = {
+        kind: {
+            column: auc(times[name, reference], times[name, kind])
+            for name, column in columns.items()
+        }
+        for kind in others
+    }
+    return {
+        kind: {
+            **{n: Goal(each.value, most=HIGHEST, least=LOWEST) for n, each in row.items()},
+            **{f"{n}, interval": f"{each.low:.3f}-{each.high:.3f}" for n, each in row.items()},
+        }
+        for kind, row in found.items()
+    }
 
 
-def arguments():
-    """Parse the arguments."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_arguments(parser):
+    """Add the options."""
     cases = {case.name: case for case in all_cases()}
     # A dialect that is always quiet.
     quiet = next(
         name for name, case in cases.items() if quiet_endings(case.view.answers) >= CONCEALED
     )
-    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--mail", choices=MAILS, default="fast")
     parser.add_argument("--dialect", choices=cases, default=quiet)
     parser.add_argument("--requests", type=int, default=4000, help="for each pair and measure")
@@ -124,18 +119,19 @@ def arguments():
     parser.add_argument("--delay", type=float, default=0.0, help="most seconds before the next")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--candid", action="store_true", help="switch QUIET off")
-    given = parser.parse_args()
-    given.case = cases[given.dialect]
+
+
+def kinds_of(given, case):
+    """Return the kinds of accounts, the first of which the others are compared with."""
     asked_for = given.kinds.split(",") if given.kinds else KINDS[1:]
     # Other dialects use the default client for every request.
-    named = given.case.names_client
-    given.kinds = [KINDS[0], *(k for k in asked_for if named or k != "not enabled")]
-    return given
+    return [KINDS[0], *(k for k in asked_for if case.names_client or k != "not enabled")]
 
 
-def main():
-    """Run the benchmark and print the result."""
-    given = arguments()
+def run(given, report):
+    """Run the benchmark."""
+    case = next(case for case in all_cases() if case.name == given.dialect)
+    given.kinds = kinds_of(given, case)
     gc.disable()
     # Exit normally after SIGTERM, so that the subprocesses are killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
@@ -156,16 +152,11 @@ def main():
         port = stack.enter_context(
             process("tests.benchmarks.site", each, seed, environment=environment)
         )
-        times = measure(given.case, port, given, random.Random(given.seed))
+        times = measure(case, port, given, random.Random(given.seed))
         count = [sys.executable, "-m", "tests.benchmarks.site", "--count"]
-        print(f"{given.dialect}, {given.database}, {given.mail} mail server")
-        print("deliveries at the end:")
         states = subprocess.check_output(count, cwd=ROOT, env=environment, text=True)
-        print(states, flush=True)
+        report.note(f"deliveries at the end: {', '.join(states.splitlines())}")
         if not given.candid and {line.split()[1] for line in states.splitlines()} == {"asked"}:
             sys.exit("no courier was running, so the result is meaningless")
-    return 0 if tell(times, given.kinds) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    title = f"{given.dialect}, {given.database}, {given.mail} mail server"
+    report.table(f"{title}: told from {given.kinds[0]}", table(times, given.kinds))

@@ -95,19 +95,13 @@ def mark(original, made, state, **values):
     return marked
 
 
-def mark_and_hand_over(original, ahead, address, link, mark_last):
+def mark_and_hand_over(original, ahead, link, last):
     """Die before and after a commit with the last message's mark."""
-    marked = []
-
-    def write():
-        if unmarked := mark_last.__self__._unmarked:
-            marked.append(unmarked[0].delivery.pk)
-            perhaps_die("before_mark", marked[0])
-        return mark_last()
-
-    result = original(ahead, address, link, write)
-    if marked and result[0]:
-        perhaps_die("after_mark", marked[0])
+    if last:
+        perhaps_die("before_mark", last.claim.delivery.pk)
+    result = original(ahead, link, last)
+    if last and result[0]:
+        perhaps_die("after_mark", last.claim.delivery.pk)
     return result
 
 

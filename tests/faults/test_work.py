@@ -63,7 +63,7 @@ on_sqlite = pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("number", SIGNALS, ids=["term", "int", "hup"])
 def test_it_finishes_the_message_under_way(number, world, slow, tmp_path):
     """After a signal it finishes the message it has begun, begins no other, and exits with 0."""
-    work = Work(world, tmp_path, "--poll", "0.1")
+    work = Work(world, tmp_path, "--concurrency", "1", "--poll", "0.1")
     wait_until(lambda: slow.waiting, world.log_text)
     work.process.send_signal(number)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -102,7 +102,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command, execute_from_command_line
 from resend_confirmation import start
 from resend_confirmation.carriers import thread
-from resend_confirmation.management import send
+from resend_confirmation.engine import runs
 call_command("migrate", verbosity=0)
 for number in range(100):
     name = f"player{number}"
@@ -115,12 +115,14 @@ class Held(thread.Held):
         print("signals are held back", file=sys.stderr, flush=True)
         return held
 thread.Held = Held
-send_one = send._send
-def send_slowly(*given):
+queue = runs.queue
+def queue_slowly(*given, **more):
     threading.Event().wait(0.1)
-    return send_one(*given)
-send._send = send_slowly
-execute_from_command_line(["manage.py", "resend_confirmation", "send", "--pending"])
+    return queue(*given, **more)
+runs.queue = queue_slowly
+execute_from_command_line(
+    ["manage.py", "resend_confirmation", "send", "--pending", "--batch-size", "1"]
+)
 """
 
 
@@ -189,7 +191,7 @@ def test_a_courier_that_ends_by_itself(world, slow, tmp_path):
 
 def test_the_second_time_it_ends_at_once(world, slow, tmp_path):
     """After a second signal it exits at once; the row it held is claimed again later."""
-    work = Work(world, tmp_path, "--poll", "0.1")
+    work = Work(world, tmp_path, "--concurrency", "1", "--poll", "0.1")
     wait_until(lambda: slow.waiting, world.log_text)
 
     def has_ended():

@@ -10,7 +10,7 @@ from django.urls import set_urlconf
 from django.utils import translation
 
 from resend_confirmation import start
-from resend_confirmation.courier import links, send_due
+from resend_confirmation.courier import page_urls, send_due
 from resend_confirmation.models import Delivery
 from tests.factories import UserFactory
 from tests.sessions import MIDDLEWARE
@@ -30,9 +30,9 @@ pytestmark = [pytest.mark.django, pytest.mark.django_db(databases=[*settings.DAT
 def test_script_prefix(forced, link, script_prefix, settings):
     """A link has the prefix of FORCE_SCRIPT_NAME, not that of the thread."""
     settings.FORCE_SCRIPT_NAME = forced
-    assert links.url("x") == link
+    assert page_urls.link("x") == link
     with ThreadPoolExecutor(1) as threads:
-        assert threads.submit(links.url, "x").result() == link
+        assert threads.submit(page_urls.link, "x").result() == link
 
 
 def test_script_prefix_of_a_command(script_prefix, settings):
@@ -50,7 +50,7 @@ def test_base_url_with_a_path(settings):
         **settings.RESEND_CONFIRMATION,
         "BASE_URL": "https://site.example/shop/",
     }
-    assert links.url("x") == "https://site.example/shop/confirm/?token=x"
+    assert page_urls.link("x") == "https://site.example/shop/confirm/?token=x"
 
 
 def test_urlconf_of_a_request(settings):
@@ -58,7 +58,7 @@ def test_urlconf_of_a_request(settings):
     settings.ROOT_URLCONF = "tests.host_projects.urls_below"
     set_urlconf("tests.urls")
     try:
-        assert links.url("x") == "https://site.example/login/v2/confirm/?token=x"
+        assert page_urls.link("x") == "https://site.example/login/v2/confirm/?token=x"
     finally:
         set_urlconf(None)
 

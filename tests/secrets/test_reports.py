@@ -9,13 +9,14 @@ from urllib.parse import quote
 
 import pytest
 from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import got_request_exception
 from django.test import Client, RequestFactory
 from django.urls import resolve
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
-from resend_confirmation import engine, redaction, start, tokens
+from resend_confirmation import clients, conf, engine, redaction, start, tokens
 from resend_confirmation.accounts import Account
 from resend_confirmation.courier import send_due
 from resend_confirmation.dialects.base import ResendView
@@ -31,6 +32,9 @@ pytestmark = [pytest.mark.django, pytest.mark.django_db]
 ADDRESS = "pending@example.com"
 #: The text for ``fail`` in the package's log: the frame, without the message.
 KNOWN = "in fail"
+
+KEY = "a-key-of-a-client"
+GAME = {"name": "game", "keys": {"acme": [KEY]}}
 
 VIEWS = "resend_confirmation.dialects.base.views"
 
@@ -419,6 +423,27 @@ def test_reprs():
     request = ResendRequest(identity=ADDRESS, client=None, payload=ADDRESS, client_state=ADDRESS)
     result = Result(Outcome.SENT, ADDRESS, ADDRESS)
     assert ADDRESS not in repr([account, request, result])
+
+
+@pytest.mark.parametrize(
+    ("read", "wrong"),
+    [(conf.get, {"LINK_LIFETIME": "soon"}), (clients.registry, {"CLIENTS": [GAME | {"host": 1}]})],
+)
+def test_settings_that_are_wrong(settings, read, wrong):
+    """The frames of settings that cannot be read show no key of a client."""
+    settings.RESEND_CONFIRMATION = {"CLIENTS": [GAME], **wrong}
+    with pytest.raises(ImproperlyConfigured) as raised:
+        read()
+    reporter = ExceptionReporter(None, raised.type, raised.value, raised.tb)
+    frames = reporter.get_traceback_frames()
+    shown = [
+        value
+        for frame in frames
+        if "resend_confirmation" in frame["filename"]
+        for value in frame["vars"]
+    ]
+    assert len(shown) > 1
+    assert KEY not in str(shown)
 
 
 def test_nothing_is_left_of_a_cooldown(token):

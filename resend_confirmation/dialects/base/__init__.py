@@ -1,6 +1,6 @@
 """Base classes for dialects: what a subclass declares, and how a request is processed."""
 
-from ...courier.links import with_parameters
+from ...courier.page_urls import with_parameters
 from .declarations import (
     QUIET,
     AddressField,

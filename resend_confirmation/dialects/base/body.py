@@ -89,7 +89,8 @@ def _stream(request: HttpRequest) -> _Readable:
     Django treats a body without a length as empty. A server that sets ``wsgi.input_terminated``,
     such as gunicorn, marks the end of a chunked body itself, so that one is read from the server.
     """
-    chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    # ``request.headers`` would read all headers.
+    chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
     if chunked and request.META.get("wsgi.input_terminated"):
         stream: _Readable = request.META["wsgi.input"]
         return stream

@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from django.utils.translation import get_supported_language_variant
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema_field
@@ -112,8 +113,7 @@ def _stripped(data: Any) -> Any:
 # Answers
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One row of the table: an HTTP status, the vendor's code and the vendor's text."""
 
     status: int
@@ -192,13 +192,13 @@ def enveloped(envelope: Envelope | None, body: Any) -> Any:
     if envelope is None or body is None:
         return None
     # mypy: a class's own __hash__ looks to it like its instances'.
-    return _made(envelope).to_representation(body)  # type: ignore[arg-type]
+    return made(envelope).to_representation(body)  # type: ignore[arg-type]
 
 
 @cache
-def _made(envelope: Envelope) -> Any:
-    """Make one instance of an envelope: it copies its fields, and keeps nothing of a body."""
-    return envelope()
+def made(kind: Envelope) -> Any:
+    """Make one instance of a serializer: it copies its fields, and keeps nothing of a body."""
+    return kind()
 
 
 def quiet_endings(table: Table) -> frozenset[Ending]:
@@ -209,8 +209,7 @@ def quiet_endings(table: Table) -> frozenset[Ending]:
 # The operation
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """The operation as the vendor's document describes it, apart from the table of answers.
 
     ``documented`` are the statuses in that document; ``"default"`` stands for all other errors.
@@ -224,7 +223,7 @@ class Operation:
     description: str = ""
     tags: tuple[str, ...] = ()
     documented: tuple[int | str, ...] = ()
-    descriptions: Mapping[int | str, str] = field(default_factory=dict)
+    descriptions: Mapping[int | str, str] = MappingProxyType({})
     examples: tuple[OpenApiExample, ...] = ()
     parameters: tuple[OpenApiParameter, ...] = ()
     inline: bool = False

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, QueryDict
@@ -15,7 +15,7 @@ from rest_framework.settings import api_settings
 
 from ...outcomes import Refusal
 from ...redaction import Secret
-from . import body
+from . import body, declarations
 from .declarations import NO_DETAILS, ErrorDetails, Fault
 
 SerializerClass = type[serializers.Serializer[Any]]
@@ -24,17 +24,15 @@ SerializerClass = type[serializers.Serializer[Any]]
 _Found = tuple[str, list[ErrorDetail], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedRequest:
+class ParsedRequest(NamedTuple):
     """The result of parsing: values under our names, or a refusal with its details."""
 
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = MappingProxyType({})
     refusal: Refusal | None = None
     detail: ErrorDetails = NO_DETAILS
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(NamedTuple):
     """One source of inputs; ``wire_name`` converts a field's name to the vendor's."""
 
     serializer_class: SerializerClass
@@ -93,7 +91,7 @@ def header_of(name: str) -> str:
 
 def _headers(request: HttpRequest, header_class: SerializerClass) -> Mapping[str, str]:
     """Return the declared headers that were sent; the server joins repeated ones by commas."""
-    names = {name: header_of(name) for name in header_class().get_fields()}
+    names = {name: header_of(name) for name in declarations.made(header_class).fields}
     return {
         name: _text(request.headers[header])
         for name, header in names.items()
@@ -103,7 +101,7 @@ def _headers(request: HttpRequest, header_class: SerializerClass) -> Mapping[str
 
 def accepted_language(request: HttpRequest) -> str:
     """Return the language in LANGUAGES that the browser prefers, or an empty string."""
-    header = request.headers.get("Accept-Language", "")
+    header = request.META.get("HTTP_ACCEPT_LANGUAGE", "")
     for code, _ in parse_accept_lang_header(header):
         with suppress(LookupError):
             return translation.get_supported_language_variant(code)
@@ -162,14 +160,16 @@ def _validate(sources: Sequence[_Source]) -> ParsedRequest:
     errors: dict[str, list[str]] = {}
     first: tuple[str, Fault, Any] | None = None
     for source in sources:
-        serializer = source.serializer_class(data=source.data)
+        serializer = declarations.made(source.serializer_class)
         for name, value in _repeated_in(serializer, source.data, source.repeated):
             errors[source.wire_name(name)] = ["This field was given more than once."]
             first = first or (source.wire_name(name), Fault.REPEATED, value)
-        if serializer.is_valid():
-            values |= serializer.validated_data
+        try:
+            values |= serializer.run_validation(source.data)
             continue
-        for name, details, value in _found(serializer.errors, source.data):
+        except serializers.ValidationError as error:
+            found = error.detail
+        for name, details, value in _found(found, source.data):
             errors.setdefault(source.wire_name(name), [str(detail) for detail in details])
             first = first or (source.wire_name(name), _fault(details[0].code, value), value)
     if first is None:

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from rest_framework.response import Response
 
 from ... import clients, engine
-from ...courier import links
+from ...courier import page_urls
 from ...engine import Named
 from ...outcomes import Ending, Verdict
 from .views import VendorView
@@ -57,5 +57,5 @@ class LinkView(TokenView):
         response = self.respond(opened.verdict, result=opened)
         if self.answers[opened.verdict] == self.answers[self.succeeded]:
             client = clients.by_name(opened.delivery.client) if opened.delivery else None
-            response["Location"] = links.page(opened.token, client)
+            response["Location"] = page_urls.page(opened.token, client)
         return response

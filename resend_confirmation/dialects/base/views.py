@@ -201,7 +201,7 @@ class ResendView(VendorView):
     lands_with_code: ClassVar[bool] = False
 
     _quiet: ClassVar[frozenset[Ending]] = frozenset()
-    #: The answer that was rendered in the transaction, and the result that it is for.
+    #: The answer that was rendered before the request was stored, and the result that it is for.
     _rendered: tuple[Result, Response] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -261,7 +261,7 @@ class ResendView(VendorView):
                 accept_language=accepted_language(request),
                 quiet=self.quiet(),
                 caller=throttle.Caller(request, self.dialect),
-                before_commit=self._render,
+                before_storing=self._render,
             )
         )
         detail = ErrorDetails(retry_after=result.retry_after)
@@ -286,10 +286,7 @@ class ResendView(VendorView):
         return super().respond(ending, detail, result or Result(Outcome.SENT))
 
     def _render(self, result: Result) -> None:
-        """Render the answer inside the transaction, so that an error rolls it back.
-
-        FAILED then means that nothing was written, even without ATOMIC_REQUESTS.
-        """
+        """Render the answer before anything is stored: FAILED means that nothing was written."""
         response = super().respond(result.ending, result=result)
         response.accepted_renderer = self.request.accepted_renderer
         response.accepted_media_type = self.request.accepted_media_type

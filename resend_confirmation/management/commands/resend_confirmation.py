@@ -2,6 +2,8 @@
 
 import json
 from argparse import ArgumentParser
+from collections import Counter
+from dataclasses import asdict
 from itertools import takewhile
 from typing import Any
 
@@ -12,14 +14,13 @@ from ...clients import Client
 from ...courier import pause
 from ...dialects.base import mounted_dialects
 from ...outcomes import Outcome
-from .. import arguments, send, status, stopping, work
-from ..arguments import printable
+from .. import arguments, run, send, status, stopping, work
+from ..console import Console, printable
+from ..run import USAGE
 from ..stopping import Stop
 
 #: Exit code if sending is paused.
 PAUSED = 3
-#: Options that require --pending.
-_BULK = ("older_than", "newer_than", "limit")
 
 
 class Command(BaseCommand):
@@ -44,15 +45,17 @@ class Command(BaseCommand):
             "work": self._work,
             "prune": self._prune,
             "status": self._status,
+            "cancel": self._cancel,
         }
+        self._console = Console(self.stdout, options["json"])
         subcommands[options["subcommand"]](options)
 
     def _send(self, options: dict[str, Any]) -> None:
-        is_bulk = options["pending"]
-        if is_bulk == bool(options["identities"]):
-            raise CommandError("Give identities, or --pending.")
-        if not is_bulk and any(options[name] is not None for name in _BULK):
-            raise CommandError("--older-than, --newer-than and --limit require --pending.")
+        is_bulk = options["pending"] or options["file"] is not None
+        ways = [options["pending"], options["file"] is not None, bool(options["identities"])]
+        if sum(ways) != 1:
+            raise CommandError("Give identities, --pending or --file.", returncode=USAGE)
+        # The names are checked before anything is done.
         how = send.SendOptions(
             client=_client(options["client"]),
             dialect=_dialect(options["dialect"]),
@@ -60,36 +63,29 @@ class Command(BaseCommand):
         )
         with stopping.interruptible() as stop:
             if is_bulk:
-                endings = self._send_all(options, how, stop).endings
+                complaint = run.carry_out(options, self._console, self.stderr, stop)
             else:
-                endings = self._send_each(options["identities"], how, stop).endings
-        unsent = endings.total() - endings[Outcome.SENT]
-        if unsent and not how.dry:
-            raise CommandError(f"{unsent} of {endings.total()} were not queued.")
+                _refuse_bulk_options(options)
+                complaint = self._send_each(options["identities"], how, stop)
+        if complaint:
+            raise CommandError(complaint)
 
-    def _send_each(self, identities: list[str], how: send.SendOptions, stop: Stop) -> send.Totals:
-        totals = send.Totals()
+    def _send_each(self, identities: list[str], how: send.SendOptions, stop: Stop) -> str:
+        endings: Counter[Any] = Counter()
         for identity in takewhile(lambda _: not stop.is_set(), identities):
             report = send.send(identity, how)
-            totals.add(report)
-            self._say(f"{identity}: {send.describe(report, how)}")
-        return totals
+            endings[report.ending] += 1
+            self._console.put(
+                f"{identity}: {send.describe(report, dry=how.dry)}",
+                identity=identity,
+                result=report.ending.value,
+                retry_after=report.retry_after,
+            )
+        unsent = endings.total() - endings[Outcome.SENT]
+        return f"{unsent} of {endings.total()} were not queued." if unsent and not how.dry else ""
 
-    def _send_all(self, options: dict[str, Any], how: send.SendOptions, stop: Stop) -> send.Totals:
-        chosen = send.PendingFilter(options["older_than"], options["newer_than"], options["limit"])
-        report = self._progress if options["verbosity"] > 0 else _nothing
-        totals = send.send_all(chosen, how, report, stop.is_set)
-        for ending, count in totals.endings.items():
-            since = totals.since if ending is send.Withheld.SUPPRESSED else None
-            self._say(f"{send.describe(send.Report(ending, since=since), how)}: {count}")
-        if not totals.endings and not stop.is_set():
-            self._say("no pending accounts")
-        return totals
-
-    def _progress(self, totals: send.Totals) -> None:
-        queued = totals.endings[Outcome.SENT]
-        so_far = f"{totals.endings.total()} checked, {queued} queued"
-        self.stderr.write(so_far, style_func=str)
+    def _cancel(self, options: dict[str, Any]) -> None:
+        run.cancel(options["run"], self._console)
 
     def _drain(self, options: dict[str, Any]) -> None:
         total = engine.Tally()
@@ -98,7 +94,7 @@ class Command(BaseCommand):
                 total += tally
                 if options["once"]:
                     break
-            self._say(work.describe(total))
+            self._console.put(work.describe(total), **asdict(total))
         why = pause.current() if total.paused else None
         if why and why.reason == "configuration":
             raise CommandError(printable(f"The queue is {why}."), returncode=PAUSED)
@@ -106,13 +102,8 @@ class Command(BaseCommand):
             raise CommandError(f"{total.unsent} could not be sent; see the admin.")
 
     def _work(self, options: dict[str, Any]) -> None:
-        if not work.work(options["concurrency"], options["poll"], self._say):
+        if not work.work(options["concurrency"], options["poll"], self._console.put):
             raise CommandError("A courier ended by itself; see the log for the reason.")
-
-    def _say(self, line: str) -> None:
-        self.stdout.write(printable(line))
-        # A pipe is buffered otherwise.
-        self.stdout.flush()
 
     def _prune(self, options: dict[str, Any]) -> None:
         total = 0
@@ -123,35 +114,45 @@ class Command(BaseCommand):
                     self.stderr.write(f"{total} so far", style_func=str)
                 if stop.is_set():
                     break
-            self._say(f"deleted: {total}")
+            self._console.put(f"deleted: {total}", deleted=total)
 
     def _status(self, options: dict[str, Any]) -> None:
         found = status.read()
-        if options["json"]:
+        if self._console.as_json:
             self.stdout.write(json.dumps(found.as_dict(), indent=2))
             return
         if found.pause:
-            self._say(str(found.pause))
-        self._say("deliveries")
+            self._console.say(str(found.pause))
+        self._console.say("deliveries")
         self._table(found.deliveries)
         age = found.oldest_due_seconds
         since = "" if age is None else f", the oldest for {age:.0f} s"
-        self._say(f"due now: {found.due}{since}")
-        self._say(f"retrying: {found.retrying}")
-        self._say(f"unresolved requests: {found.unresolved}")
+        self._console.say(f"due now: {_count(found.due)}{since}")
+        self._console.say(f"retrying: {_count(found.retrying)}")
+        self._console.say(f"unresolved requests: {_count(found.unresolved)}")
         if found.budget:
             wait = ", resends wait" if found.budget.is_rest_reserved else ""
-            self._say(f"this hour: {found.budget.used} of {found.budget.limit}{wait}")
-        self._say("confirmations")
+            self._console.say(f"this hour: {found.budget.used} of {found.budget.limit}{wait}")
+        self._console.say("confirmations")
         self._table(found.confirmations)
+        for each in found.runs:
+            self._console.say(f"run {each}")
 
     def _table(self, counts: dict[str, int]) -> None:
         for state, count in counts.items():
-            self._say(f"  {state:<12}{count:>9}")
+            self._console.say(f"  {state:<12}{_count(count):>9}")
 
 
-def _nothing(totals: send.Totals) -> None:
-    """Report nothing."""
+def _count(value: int) -> str:
+    """Return a count of ``status``, with a plus if it may be incomplete."""
+    return f"{value}+" if value >= status.MOST else str(value)
+
+
+def _refuse_bulk_options(options: dict[str, Any]) -> None:
+    given = [name for name in run.ONLY_BULK if options[name]]
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise CommandError(f"{names}: only with --pending or --file.", returncode=USAGE)
 
 
 def _client(name: str | None) -> Client | None:
@@ -160,12 +161,12 @@ def _client(name: str | None) -> Client | None:
     client = clients.by_name(name)
     if client is None:
         known = ", ".join(sorted(clients.registry().by_name)) or "none"
-        raise CommandError(f"Unknown client {name!r}. Known: {known}.")
+        raise CommandError(f"Unknown client {name!r}. Known: {known}.", returncode=USAGE)
     return client
 
 
-def _dialect(name: str) -> str:
+def _dialect(name: str | None) -> str:
     if name and name not in (mounted := mounted_dialects()):
         known = ", ".join(sorted(mounted)) or "none"
-        raise CommandError(f"No dialect {name!r} is mounted. Known: {known}.")
-    return name
+        raise CommandError(f"No dialect {name!r} is mounted. Known: {known}.", returncode=USAGE)
+    return name or ""

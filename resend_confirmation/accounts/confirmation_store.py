@@ -1,10 +1,10 @@
-"""Accounts that an identity names, through an ``AccountStore`` that the host may replace."""
+"""Accounts, and the store that keeps their state in our confirmations."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -12,12 +12,10 @@ from django.db import router
 from django.db.models import F, Manager, Q, QuerySet
 from django.utils.module_loading import import_string
 
-from . import conf, database, statements
-from .account_store import AccountStore, CooldownFacts
-from .addresses import Address
-from .outcomes import ConfirmationState, Standing
-
-__all__ = ["Account", "AccountStore", "ConfirmationStore", "CooldownFacts", "FlagStore"]
+from .. import conf, database, statements
+from ..account_store import AccountStore, CooldownFacts
+from ..addresses import Address
+from ..outcomes import ConfirmationState, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +50,13 @@ class Account:
         return self.parsed
 
 
+#: A function of an identity that makes a query of users.
+Part = Callable[[Any], QuerySet[Any]]
+
 #: Number of users read at once for a bulk resend.
 _USERS_AT_ONCE = 2000
 
-_COOLDOWN = [each.name for each in fields(CooldownFacts)]
+_COOLDOWN = CooldownFacts._fields
 _OURS = {
     "rc_id": F("resend_confirmations__id"),
     "rc_address": F("resend_confirmations__address"),
@@ -77,24 +78,20 @@ class ConfirmationStore:
     watches_saves = False
 
     def find(self, identity: Address | str) -> Sequence[Account]:
-        """Read the users with that address, or else with that user name, in one statement.
+        """Read the users with that address, or else with that user name."""
+        rows = [row for part in self._parts(identity) for row in self._read(part, identity)]
+        return self._accounts(rows, identity if isinstance(identity, Address) else None)
 
-        Accounts are found by their confirmation's fingerprint too. It is exact for capitals beyond
-        ASCII, composed letters and IDNA, for which a database's ``iexact`` is not. The statement is
-        a UNION, since an OR over two tables would keep databases from using either index.
+    def find_stepwise(self, identity: Address | str) -> Iterator[Sequence[Account]]:
+        """Yield the accounts found so far after each statement, those with a confirmation first.
+
+        The fingerprint of a confirmation has an index on every site. It is exact for capitals
+        beyond ASCII, composed letters and IDNA, for which a database's ``iexact`` is not.
         """
-        if not isinstance(identity, Address):
-            return self._accounts(self._united(identity))
-        spelling, *others = identity.spellings
-        if others or not self._is_plain():
-            return self._accounts(self._united(identity), identity)
-        users = database.statement(
-            (type(self), get_user_model()),
-            lambda on: statements.select(on, self._united(statements.ANY_ADDRESS)),
-            router.db_for_write(get_user_model()),
-        )
-        found = users.read(spelling=spelling, fingerprint=identity.fingerprint)
-        return self._accounts(found, identity)
+        address, rows = (identity if isinstance(identity, Address) else None), list[Any]()
+        for part in self._parts(identity):
+            rows += self._read(part, identity)
+            yield self._accounts(rows, address)
 
     def get(self, user_id: Any, address: Address) -> Account | None:
         return self.get_each([(user_id, address)])[0]
@@ -115,7 +112,7 @@ class ConfirmationStore:
 
     def confirm(self, account: Account) -> bool:
         """Return whether the account still has the address; our Confirmation is the only mark."""
-        return _user_with_address(account).exists()
+        return user_with_address(account).exists()
 
     def pending(self) -> Iterator[Account]:
         """Yield the pending accounts, oldest first, read in pieces so that no cursor stays open."""
@@ -137,33 +134,36 @@ class ConfirmationStore:
     def _waits(self) -> Q:
         return Q(resend_confirmations__state=ConfirmationState.PENDING)
 
-    def _joined(self) -> QuerySet[Any]:
-        return cast("QuerySet[Any]", _users().annotate(**_OURS))
+    def _joined(self, users: QuerySet[Any] | None = None) -> QuerySet[Any]:
+        users = _users() if users is None else users
+        return cast("QuerySet[Any]", users.annotate(**_OURS))
 
-    def _is_plain(self) -> bool:
-        """Return whether ``find``'s statement depends on nothing but the address.
+    def _parts(self, identity: Address | str) -> Sequence[Part]:
+        """Return the functions that make the queries of ``find``."""
+        is_address = isinstance(identity, Address)
+        return [self._of_confirmations, self._of_users] if is_address else [self._of_users]
 
-        A manager of the host may add conditions of the moment, such as the current tenant.
-        """
-        manager: Any = get_user_model()._default_manager
-        return (
-            type(self)._parts is ConfirmationStore._parts
-            and type(manager).get_queryset is Manager.get_queryset
-            and manager._queryset_class is QuerySet
+    def _of_confirmations(self, address: Any) -> QuerySet[Any]:
+        # The annotations read the confirmation that matches, since they follow the condition.
+        users = _users().filter(resend_confirmations__fingerprint=address.fingerprint)
+        return self._joined(users)
+
+    def _of_users(self, identity: Address | str) -> QuerySet[Any]:
+        return self._joined().filter(self._matches(identity))
+
+    def _read(self, part: Part, identity: Address | str) -> Sequence[Any]:
+        if (
+            not isinstance(identity, Address)
+            or len(spellings := identity.spellings) > 1
+            or not _is_plain(part)
+        ):
+            return list(part(identity).order_by())
+        statement = database.statement(
+            (type(self), get_user_model(), part.__name__),
+            lambda on: statements.select(on, part(statements.ANY_ADDRESS).order_by()),
+            router.db_for_write(get_user_model()),
         )
-
-    def _united(self, identity: Address | str) -> QuerySet[Any]:
-        first, *others = [part.order_by() for part in self._parts(identity)]
-        users = first.union(*others, all=True) if others else first
-        return users.order_by("pk")
-
-    def _parts(self, identity: Address | str) -> list[QuerySet[Any]]:
-        """Return the parts that ``find`` unites; each can use a separate index."""
-        users = self._joined()
-        parts = [users.filter(self._matches(identity))]
-        if isinstance(identity, Address):
-            parts.append(users.filter(resend_confirmations__fingerprint=identity.fingerprint))
-        return parts
+        return statement.read(spelling=spellings[0], fingerprint=identity.fingerprint)
 
     def _matches(self, identity: Address | str) -> Q:
         """Match addresses or user names, never both: a name must not reach another's account."""
@@ -189,33 +189,19 @@ class ConfirmationStore:
         return ours.account(user, text, self.standing(user, ours.state), address)
 
 
-class FlagStore(ConfirmationStore):
-    """Account store for sites on which ``is_active=False`` means 'has not confirmed yet'.
+def _is_plain(part: Any) -> bool:
+    """Return whether a query of ``find`` depends on nothing but the address.
 
-    An account is pending if it is inactive, has never logged in and has a pending confirmation:
-    from ``start``, or from a sign-up with a package that this one listens to. Any other inactive
-    account was imported, or deactivated by staff, and is blocked.
+    A manager of the host may add conditions of the moment, such as the current tenant.
     """
-
-    watches_saves = True
-
-    def standing(self, user: Any, state: str | None) -> Standing:
-        if user.is_active:
-            return Standing.CONFIRMED
-        waits = user.last_login is None and state == ConfirmationState.PENDING
-        return Standing.PENDING if waits else Standing.BLOCKED
-
-    def confirm(self, account: Account) -> bool:
-        """Activate the account, unless it was activated, used or deactivated since it was read."""
-        waiting = _user_with_address(account).filter(is_active=False, last_login=None)
-        if not waiting.update(is_active=True):
-            return False
-        # Receivers of ``confirmed`` may save the user that they receive.
-        account.user.is_active = True
-        return True
-
-    def _waits(self) -> Q:
-        return super()._waits() & Q(is_active=False, last_login=None)
+    manager: Any = get_user_model()._default_manager
+    return (
+        part.__func__ in (ConfirmationStore._of_confirmations, ConfirmationStore._of_users)
+        and type(part.__self__)._joined is ConfirmationStore._joined
+        and type(part.__self__)._matches is ConfirmationStore._matches
+        and type(manager).get_queryset is Manager.get_queryset
+        and manager._queryset_class is QuerySet
+    )
 
 
 def _users() -> QuerySet[Any]:
@@ -224,22 +210,21 @@ def _users() -> QuerySet[Any]:
     return model._default_manager.using(router.db_for_write(model))
 
 
-def _user_with_address(account: Account) -> QuerySet[Any]:
+def user_with_address(account: Account) -> QuerySet[Any]:
     """Return the user of ``account``, if the user still has its address."""
     model: Any = get_user_model()
     return _users().filter(pk=account.user.pk, **{model.get_email_field_name(): account.address})
 
 
 def rows_of_users(users: Any) -> list[list[Any]]:
-    """Group rows by user, in the order of the first ones."""
+    """Group rows by user, the oldest user first."""
     rows_of: dict[Any, list[Any]] = {}
     for row in users:
         rows_of.setdefault(row.pk, []).append(row)
-    return list(rows_of.values())
+    return [rows_of[pk] for pk in sorted(rows_of)]
 
 
-@dataclass(frozen=True, slots=True)
-class Ours:
+class Ours(NamedTuple):
     """The confirmation of an address of one account, and the newest of a former address."""
 
     row: Any = None
@@ -290,6 +275,15 @@ def _cooldown(row: Any) -> CooldownFacts:
 def store() -> AccountStore:
     """Instantiate the store that ``ACCOUNTS`` names."""
     return cast("AccountStore", import_string(conf.get().ACCOUNTS)())
+
+
+def defines(known: AccountStore, name: str, faster: str) -> bool:
+    """Return whether the class of a store that defines ``name`` also defines ``faster``.
+
+    A host may override ``name`` alone.
+    """
+    kind = next((each for each in type(known).__mro__ if name in vars(each)), type(known))
+    return faster in vars(kind)
 
 
 def of(user_id: Any, address: Address | str | None) -> Account | None:
