@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("name", models.CharField(max_length=64, unique=True, verbose_name="name")),
+                ("name", models.CharField(max_length=64, verbose_name="name")),
                 ("started_at", models.DateTimeField(verbose_name="started at")),
                 ("queued", models.PositiveIntegerField(default=0, verbose_name="messages queued")),
                 ("next_at", models.DateTimeField(editable=False, null=True)),
@@ -31,6 +31,9 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "bulk run",
                 "verbose_name_plural": "bulk runs",
+                "constraints": [
+                    models.UniqueConstraint(fields=("name",), name="resend_conf_run_name")
+                ],
             },
         ),
         migrations.AddField(

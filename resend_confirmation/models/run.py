@@ -9,7 +9,7 @@ from ..database import PrimaryManager
 class Run(models.Model):
     """A bulk resend; its deliveries are the record of whom it wrote to."""
 
-    name = models.CharField(_("name"), max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=64)
     started_at = models.DateTimeField(_("started at"))
     queued = models.PositiveIntegerField(_("messages queued"), default=0)
     #: When the next message is due, if the run has a rate.
@@ -21,6 +21,7 @@ class Run(models.Model):
     class Meta:
         verbose_name = _("bulk run")
         verbose_name_plural = _("bulk runs")
+        constraints = [models.UniqueConstraint(fields=["name"], name="resend_conf_run_name")]
 
     def __str__(self) -> str:
         return self.name
