@@ -83,6 +83,14 @@ class Origin(models.IntegerChoices):
     RUN = 2, _("bulk run")
 
 
+class RunAction(models.TextChoices):
+    """What a run does with its accounts."""
+
+    RESEND = "resend", _("Send the message again")
+    WITHDRAW = "withdraw", _("Withdraw")
+    CONFIRM = "confirm", _("Confirm by hand")
+
+
 class Priority(models.IntegerChoices):
     """The order in which couriers take due deliveries: all of one priority before the next."""
 

@@ -571,25 +571,6 @@ class TestActions:
         confirmation.refresh_from_db()
         assert confirmation.state == "pending"
 
-    def test_a_selection_over_all_pages_is_gone_through_in_pieces(self, root, monkeypatch):
-        """All listed rows are processed, though each withdrawal removes one from the filter."""
-        monkeypatch.setattr(actions, "ROWS_AT_ONCE", 2)
-        rows = [waiting(f"player{number}") for number in range(5)]
-        with CaptureQueriesContext(connection) as queries:
-            root.post(
-                f"{CONFIRMATIONS}?state__exact=pending",
-                {
-                    "action": "withdraw",
-                    "_selected_action": [rows[0].pk],
-                    "select_across": "1",
-                    "index": 0,
-                },
-            )
-        assert Confirmation.objects.filter(state="withdrawn").count() == 5
-        assert LogEntry.objects.count() == 5
-        in_pieces = re.compile(r'^SELECT .*"id" IN \(\d+(, \d+)?\)')
-        assert len([query for query in queries if in_pieces.match(query["sql"])]) == 3
-
     def test_a_selection_over_all_pages_has_the_listed_rows(self, root, monkeypatch):
         """An action on all rows leaves out those that a long list leaves out."""
         monkeypatch.setattr(long_lists, "LISTED", 2)

@@ -511,12 +511,30 @@ class TestOutput:
         (found,) = said("status")
         started = found["runs"][0].pop("started_at")
         assert datetime.fromisoformat(started).tzinfo == UTC
-        assert found["runs"] == [{"name": "a", "queued": 1, "waiting": 1, "cancelled_at": None}]
+        assert found["runs"] == [
+            {
+                "name": "a",
+                "queued": 1,
+                "waiting": 1,
+                "cancelled_at": None,
+                "action": "resend",
+                "size": 0,
+                "position": 0,
+                "done": 0,
+            }
+        ]
         assert Ran("status").lines[-1] == "run a: 1 queued, 1 of them waiting"
         assert said("cancel", "a") == [{"run": "a", "cancelled": 1}]
         assert Ran("status").lines[-1] == "run a: 1 queued, 0 of them waiting, cancelled"
         assert said("drain") == [
-            {"resolved": 0, "sent": 1, "unsent": 0, "skipped": 0, "paused": False}
+            {
+                "resolved": 0,
+                "sent": 1,
+                "unsent": 0,
+                "skipped": 0,
+                "paused": False,
+                "selected": 0,
+            }
         ]
         assert said("prune") == [{"deleted": 0}]
 

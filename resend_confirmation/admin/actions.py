@@ -1,21 +1,15 @@
-"""The actions on one confirmation, and iteration over a selection of any size."""
+"""The actions on one confirmation."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import datetime
-
-from django.db.models import QuerySet
 
 from .. import engine
 from ..accounts import Account
 from ..engine.signup import account_of, moved_account_of
 from ..limits import suppression
 from ..models import Confirmation
-from ..outcomes import Outcome, Standing
-from . import long_lists
-
-#: Rows of a selection that are loaded at a time.
-ROWS_AT_ONCE = 200
+from ..outcomes import Outcome, RunAction, Standing
 
 
 class Done(enum.Enum):
@@ -25,16 +19,6 @@ class Done(enum.Enum):
     COOLING_DOWN = "cooling"
     NOT_PENDING = "other"
     SUPPRESSED = "suppressed"
-
-
-def in_chunks(queryset: QuerySet[Confirmation]) -> Iterator[Confirmation]:
-    """Yield the listed rows. Actions which change the selection skip none.
-
-    "All" of a long list are the rows that the list has, not those that it leaves out.
-    """
-    pks = list(queryset.values_list("pk", flat=True)[: long_lists.LISTED])
-    for start in range(0, len(pks), ROWS_AT_ONCE):
-        yield from queryset.filter(pk__in=pks[start : start + ROWS_AT_ONCE])
 
 
 def resend(confirmation: Confirmation) -> Done:
@@ -67,3 +51,11 @@ def withdraw(confirmation: Confirmation) -> Done:
 def confirm(confirmation: Confirmation) -> Done:
     """Confirm the account without a link."""
     return Done.YES if engine.confirm_by_hand(confirmation) else Done.NOT_PENDING
+
+
+#: The actions in a request; couriers carry out the same ones on large selections.
+ACTIONS: dict[RunAction, Callable[[Confirmation], Done]] = {
+    RunAction.RESEND: resend,
+    RunAction.WITHDRAW: withdraw,
+    RunAction.CONFIRM: confirm,
+}

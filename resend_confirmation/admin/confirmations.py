@@ -20,14 +20,18 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import database
 from ..addresses import Address
+from ..engine import selections
 from ..models import Confirmation
-from ..outcomes import ConfirmationState
+from ..outcomes import ConfirmationState, RunAction
 from . import actions, long_lists
 from .actions import Done
 from .base import ClientFilter, RecordAdmin, date
 from .history import History
 
 Confirmations = QuerySet[Confirmation]
+
+#: Rows that an action processes in its request; couriers process larger selections.
+AT_ONCE = 100
 
 
 @admin.register(Confirmation)
@@ -129,33 +133,43 @@ class ConfirmationAdmin(RecordAdmin):
     def resend(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
         """Queue the message for pending accounts without a cooldown."""
         text = gettext("Queued: %(done)d. Cooling down: %(cooling)d. Not pending: %(other)d.")
-        return self._apply(request, queryset, actions.resend, gettext("Queued again."), text)
+        entry = gettext("Queued again.")
+        return self._apply(request, queryset, RunAction.RESEND, entry, text)
 
     @admin.action(permissions=["withdraw"], description=_("Withdraw"))
     def withdraw(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
         """Withdraw confirmations, which invalidates their links."""
         text = gettext("Withdrawn: %(done)d. Not pending: %(other)d.")
-        return self._apply(request, queryset, actions.withdraw, gettext("Withdrawn."), text)
+        entry = gettext("Withdrawn.")
+        return self._apply(request, queryset, RunAction.WITHDRAW, entry, text)
 
     @admin.action(permissions=["confirm"], description=_("Confirm by hand"))
     def confirm(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
         """Confirm accounts without a link."""
         text = gettext("Confirmed: %(done)d. Not pending: %(other)d.")
-        return self._apply(request, queryset, actions.confirm, gettext("Confirmed by hand."), text)
+        entry = gettext("Confirmed by hand.")
+        return self._apply(request, queryset, RunAction.CONFIRM, entry, text)
 
     def _apply(
         self,
         request: HttpRequest,
         queryset: Confirmations,
-        act: Callable[[Confirmation], Done],
+        action: RunAction,
         entry: str,
         text: str,
     ) -> HttpResponse | None:
-        """Apply ``act`` to each row, log the successes, and report the counts."""
+        """Apply the action to each row, log the successes, and report the counts.
+
+        A large selection is left to the couriers. "All" of a long list are the rows that the list
+        has, not those that it leaves out.
+        """
+        keys = list(queryset.values_list("pk", flat=True)[: long_lists.LISTED])
+        if len(keys) > AT_ONCE:
+            return self._begin(request, action, keys, entry)
         counts = dict.fromkeys((done.value for done in Done), 0)
         suppressed: list[datetime] = []
-        for confirmation in actions.in_chunks(queryset):
-            done = self._one(request, confirmation, act, entry)
+        for confirmation in queryset.filter(pk__in=keys):
+            done = self._one(request, confirmation, actions.ACTIONS[action], entry)
             counts[done.value] += 1
             if done is Done.SUPPRESSED:
                 suppressed = sorted([*suppressed, *actions.suppressed_since(confirmation)])[:1]
@@ -167,6 +181,14 @@ class ConfirmationAdmin(RecordAdmin):
             facts = {"count": counts[Done.SUPPRESSED.value], "since": date(suppressed[0])}
             text = gettext("Suppressed: %(count)d (the first since %(since)s).")
             self.message_user(request, text % facts, messages.WARNING)
+        return self._back(request)
+
+    def _begin(
+        self, request: HttpRequest, action: RunAction, keys: list[int], entry: str
+    ) -> HttpResponse | None:
+        run = selections.begin(action, keys, user=request.user, entry=entry)
+        text = gettext("Selected: %(count)d. A courier processes them in the bulk run “%(run)s”.")
+        self.message_user(request, text % {"count": len(keys), "run": run})
         return self._back(request)
 
     @database.retry_on_deadlock

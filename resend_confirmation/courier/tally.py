@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Tally:
     """Counts of requests resolved, and of messages accepted, not accepted and no longer needed.
 
-    ``paused`` is True if the queue is paused.
+    ``paused`` is True if the queue is paused. ``selected`` counts confirmations of large selections
+    that an action of staff was applied to.
     """
 
     resolved: int = 0
@@ -15,6 +16,7 @@ class Tally:
     unsent: int = 0
     skipped: int = 0
     paused: bool = False
+    selected: int = 0
 
     @property
     def idle(self) -> bool:
@@ -24,7 +26,7 @@ class Tally:
     @property
     def did_anything(self) -> bool:
         """True if there was anything to do."""
-        return bool(self.resolved or self.processed)
+        return bool(self.resolved or self.processed or self.selected)
 
     @property
     def processed(self) -> int:
@@ -39,4 +41,5 @@ class Tally:
             self.unsent + later.unsent,
             self.skipped + later.skipped,
             later.paused,
+            self.selected + later.selected,
         )

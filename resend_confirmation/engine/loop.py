@@ -1,6 +1,7 @@
 """The courier's loop: resolve the due requests, then let the courier send the due deliveries."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 from .. import courier, failures
 from ..courier import Sender, Tally
 from ..interruptions import Held
-from . import retention
+from . import retention, selections
 from .resolution import resolve
 
 #: Maximum number of requests, and of deliveries, in one round.
@@ -24,12 +25,13 @@ def drain(
 ) -> Tally:
     """Resolve up to ``limit`` requests and process up to ``limit`` deliveries that are due.
 
-    Call it again until the tally is idle. It is safe to run concurrently in any number of
-    processes. ``is_stopping`` is called between messages. ``sender`` keeps its mail connection
-    for later calls.
+    A batch of a large selection of staff is processed after them. Call it again until the tally is
+    idle. It is safe to run concurrently in any number of processes. ``is_stopping`` is called
+    between messages. ``sender`` keeps its mail connection for later calls.
     """
     send_due = sender.send_due if sender else courier.send_due
-    return Tally(resolved=resolve(limit)) + send_due(limit, is_stopping)
+    done = Tally(resolved=resolve(limit)) + send_due(limit, is_stopping)
+    return replace(done, selected=selections.advance())
 
 
 def rounds(limit: int = BATCH, is_stopping: Callable[[], bool] = lambda: False) -> Iterator[Tally]:

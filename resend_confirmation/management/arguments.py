@@ -69,7 +69,9 @@ Count deliveries and confirmations. With --json, print one object with these key
                       since and until (ISO 8601); null if sending is not paused
   budget              the hourly budget: limit, used and until; null without a budget
   confirmations       number of confirmations by state
-  runs                the newest bulk runs: name, started_at, queued, waiting and cancelled_at"""
+  runs                the newest bulk runs: name, started_at, queued, waiting and cancelled_at;
+                      action; size, position and done: how many confirmations staff selected,
+                      how many were processed, and for how many the action succeeded"""
 
 
 def duration(text: str) -> timedelta:

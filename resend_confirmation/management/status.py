@@ -13,7 +13,7 @@ from ..engine import runs
 from ..limits import budget
 from ..limits.budget import Budget
 from ..models import Confirmation, Delivery, Run
-from ..outcomes import ConfirmationState, DeliveryState, Priority
+from ..outcomes import ConfirmationState, DeliveryState, Priority, RunAction
 
 #: Rows at which each count stops. Counting all rows of a large table takes seconds.
 MOST = 10_000
@@ -23,17 +23,31 @@ RUNS = 10
 
 
 class RunStatus(NamedTuple):
-    """A bulk run; ``waiting`` is the number of its messages that are still queued."""
+    """A bulk run; ``waiting`` is the number of its messages that are still queued.
+
+    ``size`` is the number of confirmations that staff selected, ``position`` the number of those
+    that were processed, and ``done`` the number of those for which the action succeeded.
+    """
 
     name: str
     started_at: datetime
     queued: int
     waiting: int
     cancelled_at: datetime | None
+    action: str
+    size: int
+    position: int
+    done: int
 
     def __str__(self) -> str:
-        is_cancelled = ", cancelled" if self.cancelled_at else ""
-        return f"{self.name}: {self.queued} queued, {self.waiting} of them waiting{is_cancelled}"
+        facts = [self.name]
+        if self.size:
+            facts.append(f"{self.position} of {self.size} processed, {self.done} successful")
+        if self.action == RunAction.RESEND:
+            facts.append(f"{self.queued} queued, {self.waiting} of them waiting")
+        if self.cancelled_at:
+            facts.append("cancelled")
+        return f"{facts[0]}: {', '.join(facts[1:])}"
 
 
 class Status(NamedTuple):
@@ -98,10 +112,20 @@ def read() -> Status:
 
 
 def _runs() -> list[RunStatus]:
-    newest = list(Run.objects.order_by("-pk")[:RUNS])
+    newest = list(Run.objects.defer("selection").order_by("-pk")[:RUNS])
     waiting = runs.waiting() if newest else {}
     return [
-        RunStatus(run.name, run.started_at, run.queued, waiting.get(run.pk, 0), run.cancelled_at)
+        RunStatus(
+            run.name,
+            run.started_at,
+            run.queued,
+            waiting.get(run.pk, 0),
+            run.cancelled_at,
+            run.action,
+            run.size,
+            run.position,
+            run.done,
+        )
         for run in newest
     ]
 

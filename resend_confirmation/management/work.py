@@ -20,7 +20,8 @@ POLL_JITTER = 0.2
 def describe(done: Tally) -> str:
     """Return the counts of a round as one line."""
     line = f"resolved: {done.resolved}, sent: {done.sent}, not sent: {done.unsent}"
-    return f"{line}, no longer needed: {done.skipped}" if done.skipped else line
+    line += f", no longer needed: {done.skipped}" if done.skipped else ""
+    return f"{line}, selected by staff: {done.selected}" if done.selected else line
 
 
 #: Prints a line for people, or the facts for programs.
