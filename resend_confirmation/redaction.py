@@ -19,6 +19,11 @@ _IN_URL = re.compile(
     rf"(?P<name>{tokens.NAME.pattern})(?P<value>[^\s\"'<>&]*)(?P<rest>[^\s\"'<>]*)", re.IGNORECASE
 )
 
+#: An address in any notation, up to the next blanks.
+_ADDRESS = re.compile(r'(?:"[^"]*"|\S*)(?:@|%40|\uff20)\S*', re.IGNORECASE)
+#: Characters of a mail server's reply that are read, and that are kept.
+_LONGEST, _SHOWN = 1000, 200
+
 #: Loggers that write requested URLs: servers' access logs and crash reports, and Django's for pages
 #: that were not found.
 ACCESS_LOGS = (
@@ -148,6 +153,20 @@ class AccessLogFilter(logging.Filter):
 def without_tokens(value: Any) -> Any:
     """Return ``value`` with possible tokens replaced, if it is a string."""
     return _IN_URL.sub(_hide, value) if isinstance(value, str) else value
+
+
+def without_addresses(text: str, address: str) -> str:
+    """Return a mail server's reply without addresses, tokens and control characters, shortened.
+
+    The local part of ``address`` is left out too, since servers quote it without the domain.
+    """
+    start = text if len(text) <= _LONGEST else text[:_LONGEST].rpartition(" ")[0]
+    line = " ".join("".join(c if c.isprintable() else " " for c in start).split())
+    line = _ADDRESS.sub(SUBSTITUTE, without_tokens(line))
+    if local := address.rpartition("@")[0]:
+        name = rf"(?<![\w.-]){re.escape(local)}(?![\w-])"
+        line = re.sub(name, SUBSTITUTE, line, flags=re.IGNORECASE)
+    return line[:_SHOWN]
 
 
 def _hide(found: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
 from django.dispatch import receiver
 
-from . import columns, database, failures
+from . import columns, database, failures, redaction
 from .addresses import Address
 from .deliveries import states
 from .limits import suppression
@@ -85,9 +85,17 @@ def track(sender: Any, event: AnymailTrackingEvent, esp_name: str, **_: Any) -> 
         return
     with database.atomic():
         facts = columns.fit(Delivery, {"error_code": str(event.reject_reason or "")})
+        facts["error_text"] = _reply(event, delivery) if reason else ""
         if states.move(delivery.pk, state, reason=reason, **facts):
             states.copy_to_confirmation(delivery.confirmation_id, state)
             _suppress(delivery, event, state)
+
+
+def _reply(event: AnymailTrackingEvent, delivery: Delivery) -> str:
+    """Return the reply of the recipient's mail server, or the provider's words."""
+    address = delivery.confirmation.address if delivery.confirmation else ""
+    words = event.mta_response or event.description or ""
+    return redaction.without_addresses(str(words), address)
 
 
 def _delivery(event: AnymailTrackingEvent) -> Delivery | None:

@@ -578,12 +578,13 @@ def test_smtp_refuses_the_recipient(mailbox):
     """5xx after RCPT is permanent; the rest of the batch is sent."""
     for name in ("one", "two", "three"):
         queued(UserFactory.create(username=name))
-    mailbox.answers["two@example.com"] = "550 no such user"
+    mailbox.answers["two@example.com"] = "550 no such user <two@example.com>"
     assert send_due() == Tally(sent=2, unsent=1)
     assert column("state") == [DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.SENT]
     failed = Delivery.objects.get(state=DeliveryState.FAILED)
     assert (failed.reason, failed.error_code) == (Reason.REFUSED, "550")
     assert failed.error_class == "SMTPRecipientsRefused"
+    assert failed.error_text == "550 no such user ..."
     assert failed.ended_at is not None
     assert [recipients for recipients, _ in mailbox.letters] == [
         ["one@example.com"],

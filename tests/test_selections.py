@@ -92,6 +92,14 @@ def test_a_small_selection_is_processed_at_once(root, rows):
     assert not Run.objects.exists()
 
 
+def test_an_action_that_no_courier_carries_out(root, rows):
+    """An action that needs a look at each row is refused for a large selection."""
+    response = press(root, "lift_and_resend", *rows)
+    assert said(response) == ["Select at most 2 confirmations for this action."]
+    assert not Delivery.objects.exists()
+    assert not Run.objects.exists()
+
+
 def test_all_rows_of_the_list(root, rows):
     """A selection of all pages has the rows that the list had when it was made."""
     press(root, "withdraw", rows[0], select_across="1")

@@ -831,6 +831,28 @@ def test_a_suppression_holds_no_address(client, pending):
     assert Suppression.objects.values_list("digest", "detail").get() == (digest, "")
 
 
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({"mta_response": "550 5.1.1 <pending@example.com>: unknown"}, "550 5.1.1 ... unknown"),
+        ({"description": "No mailbox 'pending'"}, "No mailbox '...'"),
+        ({}, ""),
+    ],
+)
+def test_the_reply_of_a_bounce(event, expected, pending):
+    """A bounce keeps the reply of the mail server, or the provider's words, without addresses."""
+    delivery = sent(pending, "postmark")
+    bounce = AnymailTrackingEvent(
+        event_type=EventType.BOUNCED,
+        metadata={"delivery": str(delivery.pk)},
+        message_id=PROVIDER_IDS["postmark"],
+        **event,
+    )
+    tracking.send(None, event=bounce, esp_name="postmark")
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.error_text) == ("bounced", expected)
+
+
 def test_the_signal(client, pending, at_once):
     """Each change of state sends ``delivery_changed`` with the reason."""
     delivery = sent(pending, "postmark")

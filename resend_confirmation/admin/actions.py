@@ -53,9 +53,9 @@ def confirm(confirmation: Confirmation) -> Done:
     return Done.YES if engine.confirm_by_hand(confirmation) else Done.NOT_PENDING
 
 
-#: The actions in a request; couriers carry out the same ones on large selections.
-ACTIONS: dict[RunAction, Callable[[Confirmation], Done]] = {
-    RunAction.RESEND: resend,
-    RunAction.WITHDRAW: withdraw,
-    RunAction.CONFIRM: confirm,
+#: The actions that couriers carry out on large selections.
+IN_RUNS: dict[Callable[[Confirmation], Done], RunAction] = {
+    resend: RunAction.RESEND,
+    withdraw: RunAction.WITHDRAW,
+    confirm: RunAction.CONFIRM,
 }

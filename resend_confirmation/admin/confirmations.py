@@ -22,8 +22,8 @@ from .. import database
 from ..addresses import Address
 from ..engine import selections
 from ..models import Confirmation
-from ..outcomes import ConfirmationState, RunAction
-from . import actions, long_lists
+from ..outcomes import ConfirmationState
+from . import actions, explanations, long_lists
 from .actions import Done
 from .base import ClientFilter, RecordAdmin, date
 from .history import History
@@ -82,7 +82,7 @@ class ConfirmationAdmin(RecordAdmin):
         "last_delivery_state",
     )
     inlines = (History,)
-    actions = ("resend", "withdraw", "confirm")
+    actions = ("resend", explanations.lift_and_resend, "withdraw", "confirm")
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return self._has_permission(request, "resend")
@@ -92,6 +92,10 @@ class ConfirmationAdmin(RecordAdmin):
 
     def has_confirm_permission(self, request: HttpRequest) -> bool:
         return self._has_permission(request, "confirm")
+
+    def has_lift_and_resend_permission(self, request: HttpRequest) -> bool:
+        can_lift = request.user.has_perm(f"{self.opts.app_label}.delete_suppression")
+        return can_lift and self.has_resend_permission(request)
 
     def _has_permission(self, request: HttpRequest, action: str) -> bool:
         codename = get_permission_codename(action, self.opts)
@@ -134,42 +138,42 @@ class ConfirmationAdmin(RecordAdmin):
         """Queue the message for pending accounts without a cooldown."""
         text = gettext("Queued: %(done)d. Cooling down: %(cooling)d. Not pending: %(other)d.")
         entry = gettext("Queued again.")
-        return self._apply(request, queryset, RunAction.RESEND, entry, text)
+        return self._apply(request, queryset, actions.resend, entry, text)
 
     @admin.action(permissions=["withdraw"], description=_("Withdraw"))
     def withdraw(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
         """Withdraw confirmations, which invalidates their links."""
         text = gettext("Withdrawn: %(done)d. Not pending: %(other)d.")
         entry = gettext("Withdrawn.")
-        return self._apply(request, queryset, RunAction.WITHDRAW, entry, text)
+        return self._apply(request, queryset, actions.withdraw, entry, text)
 
     @admin.action(permissions=["confirm"], description=_("Confirm by hand"))
     def confirm(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
         """Confirm accounts without a link."""
         text = gettext("Confirmed: %(done)d. Not pending: %(other)d.")
         entry = gettext("Confirmed by hand.")
-        return self._apply(request, queryset, RunAction.CONFIRM, entry, text)
+        return self._apply(request, queryset, actions.confirm, entry, text)
 
     def _apply(
         self,
         request: HttpRequest,
         queryset: Confirmations,
-        action: RunAction,
+        act: Callable[[Confirmation], Done],
         entry: str,
         text: str,
     ) -> HttpResponse | None:
-        """Apply the action to each row, log the successes, and report the counts.
+        """Apply ``act`` to each row, log the successes, and report the counts.
 
         A large selection is left to the couriers. "All" of a long list are the rows that the list
         has, not those that it leaves out.
         """
         keys = list(queryset.values_list("pk", flat=True)[: long_lists.LISTED])
         if len(keys) > AT_ONCE:
-            return self._begin(request, action, keys, entry)
+            return self._begin(request, act, keys, entry)
         counts = dict.fromkeys((done.value for done in Done), 0)
         suppressed: list[datetime] = []
         for confirmation in queryset.filter(pk__in=keys):
-            done = self._one(request, confirmation, actions.ACTIONS[action], entry)
+            done = self._one(request, confirmation, act, entry)
             counts[done.value] += 1
             if done is Done.SUPPRESSED:
                 suppressed = sorted([*suppressed, *actions.suppressed_since(confirmation)])[:1]
@@ -184,8 +188,17 @@ class ConfirmationAdmin(RecordAdmin):
         return self._back(request)
 
     def _begin(
-        self, request: HttpRequest, action: RunAction, keys: list[int], entry: str
+        self,
+        request: HttpRequest,
+        act: Callable[[Confirmation], Done],
+        keys: list[int],
+        entry: str,
     ) -> HttpResponse | None:
+        action = actions.IN_RUNS.get(act)
+        if action is None:
+            text = gettext("Select at most %(count)d confirmations for this action.")
+            self.message_user(request, text % {"count": AT_ONCE}, messages.ERROR)
+            return self._back(request)
         run = selections.begin(action, keys, user=request.user, entry=entry)
         text = gettext("Selected: %(count)d. A courier processes them in the bulk run “%(run)s”.")
         self.message_user(request, text % {"count": len(keys), "run": run})
@@ -227,5 +240,8 @@ class ConfirmationAdmin(RecordAdmin):
                 for name, action in actions.items()
                 if self._has_permission(request, name)
             ]
+        if confirmation:
+            buttons = context.get("action_buttons", [])
+            context |= explanations.context(request, self, confirmation, buttons)
         context["action_checkbox_name"] = ACTION_CHECKBOX_NAME
         return super().render_change_form(request, context, *args, **kwargs)

@@ -63,6 +63,7 @@ class DeliveryAdmin(RecordAdmin):
         "link_expires_at",
         "error_class",
         "error_code",
+        "error_text",
         "message_id",
         "provider_id",
     )

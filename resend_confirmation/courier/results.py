@@ -49,7 +49,7 @@ def _accepted(claim: Claim, result: SendResult) -> None:
     now = database.now()
     facts = {"sent_at": now, "provider_id": result.provider_id}
     summary = {"sends": F("sends") + 1, "last_sent_at": now}
-    if not claims.end(claim, Reason.NONE, summary=summary, error_class="", error_code="", **facts):
+    if not claims.end(claim, Reason.NONE, summary=summary, **_errors(SendResult()), **facts):
         # The provider's webhook was faster and has set the state. Only the facts are added.
         claims.note(claim, facts, summary)
 
@@ -137,4 +137,8 @@ def _failed(claim: Claim, result: SendResult, reason: Reason) -> None:
 
 
 def _errors(result: SendResult) -> dict[str, Any]:
-    return {"error_class": result.error_class, "error_code": result.error_code}
+    return {
+        "error_class": result.error_class,
+        "error_code": result.error_code,
+        "error_text": result.error_text,
+    }

@@ -25,7 +25,7 @@ logger = logging.getLogger("resend_confirmation")
 T = TypeVar("T")
 
 #: Columns with values of mail servers and providers. Messages do not depend on them.
-FROM_OUTSIDE = {"provider_id", "error_class", "error_code"}
+FROM_OUTSIDE = {"provider_id", "error_class", "error_code", "error_text"}
 
 #: ``error_class`` of a delivery after its lease expired.
 LEASE_EXPIRED = "LeaseExpired"
@@ -156,6 +156,7 @@ def reclaim() -> None:
             reason=Reason.INTERRUPTED,
             error_class=LEASE_EXPIRED,
             error_code="",
+            error_text="",
         )
 
 

@@ -22,7 +22,7 @@ _LATER = frozenset(
     {
         *("generation", "token_digest", "link_expires_at", "message_id", "provider_id"),
         *("attempts", "doubts", "lease_owner", "lease_until", "handed_at"),
-        *("error_class", "error_code", "sent_at", "ended_at", "priority", "run"),
+        *("error_class", "error_code", "error_text", "sent_at", "ended_at", "priority", "run"),
     }
 )
 

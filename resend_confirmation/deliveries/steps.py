@@ -119,6 +119,7 @@ def _marking(connection: BaseDatabaseWrapper, prefix: str = "") -> Statement:
         "reason": Reason.NONE,
         "error_class": "",
         "error_code": "",
+        "error_text": "",
         "lease_owner": "",
         "lease_until": None,
     }

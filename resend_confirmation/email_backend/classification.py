@@ -54,14 +54,15 @@ class Stage(enum.Enum):
 class SendResult(NamedTuple):
     """The result of a send: accepted, or a failure.
 
-    Error messages are left out, since they quote addresses. ``early`` is True if the message was
-    deferred before its body was sent.
+    Error messages are left out, since they quote addresses. ``error_text`` is the mail server's
+    reply without them. ``early`` is True if the message was deferred before its body was sent.
     """
 
     failure: Failure | None = None
     provider_id: str = ""
     error_class: str = ""
     error_code: str = ""
+    error_text: str = ""
     early: bool = False
 
 

@@ -12,6 +12,7 @@ from anymail.exceptions import AnymailError
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.smtp import EmailBackend as SMTPBackend
 
+from .. import redaction
 from . import anymail_options
 from .classification import Failure, SendResult, Stage, classify, is_final, name_of
 
@@ -93,7 +94,10 @@ class SMTPObserver(Observer):
             result = _result_of(error, Stage.BEGUN, Failure.NOT_ACCEPTED)
             return result._replace(early=transcript.has_begun and isinstance(error, OSError))
         failure, code = verdict
-        return SendResult(failure, "", _name_of(error), str(code or ""), early=transcript.is_early)
+        reply = redaction.without_addresses(transcript.reply_with(code), message.to[0])
+        return SendResult(
+            failure, "", _name_of(error), str(code or ""), reply, early=transcript.is_early
+        )
 
     def _open_and_listen(self) -> Any:
         opened = self._open()
@@ -123,7 +127,7 @@ class SMTPObserver(Observer):
             except BaseException:
                 self._transcript.note_break()
                 raise
-            self._transcript.note_reply(code)
+            self._transcript.note_reply(code, text)
             return code, text
 
         session.send, session.getreply = note_and_send, get_and_note
@@ -137,6 +141,7 @@ class Transcript:
         self.has_begun = False
         self._verb = ""
         self._codes: dict[str, int] = {}
+        self._texts: dict[int, bytes] = {}
         self._in_body = False
         self._accepted = False
         self._is_ambiguous = False
@@ -151,13 +156,14 @@ class Transcript:
         if self._verb == "mail":
             self._codes.clear()
 
-    def note_reply(self, code: int) -> None:
+    def note_reply(self, code: int, text: bytes = b"") -> None:
         """Note the reply to the last command or to the body.
 
         After the end it is ignored, since a reply of a closed session may be half a line.
         """
         if self.is_over:
             return
+        self._texts[code] = text
         if self._in_body:
             self._in_body = False
             self._codes["body"] = code
@@ -183,6 +189,10 @@ class Transcript:
             if code is not None and code not in good:
                 return (refused if is_final(code) else Failure.NOT_ACCEPTED), code
         return None
+
+    def reply_with(self, code: int | None) -> str:
+        """Return the newest reply with ``code``; an empty text for None."""
+        return f"{code} {self._texts[code].decode('utf-8', 'replace')}" if code else ""
 
     @property
     def is_early(self) -> bool:
