@@ -89,6 +89,7 @@ class RunAction(models.TextChoices):
     RESEND = "resend", _("Send the message again")
     WITHDRAW = "withdraw", _("Withdraw")
     CONFIRM = "confirm", _("Confirm by hand")
+    REOPEN = "reopen", _("Open again")
 
 
 class Priority(models.IntegerChoices):

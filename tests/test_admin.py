@@ -80,8 +80,11 @@ def addresses_in(response):
 
 
 def press(browser, action, *rows, follow=False, **more):
-    """Run an action of the list of confirmations on ``rows``."""
-    data = {"action": action, "_selected_action": [row.pk for row in rows], "index": 0, **more}
+    """Run an action of the list of confirmations on ``rows``, and answer its question."""
+    pks = [row.pk for row in rows]
+    newest = Confirmation.objects.latest("pk").pk
+    answer = {"post": "yes", "newest": newest}
+    data = {"action": action, "_selected_action": pks, "index": 0, **answer, **more}
     return browser.post(CONFIRMATIONS, data, follow=follow)
 
 
@@ -476,7 +479,7 @@ class TestPermissions:
         assert re.findall(r'name="action" value="(\w+)"', html) == [action]
 
     def test_page_of_a_confirmed_account_has_no_button(self, root):
-        """The page of a confirmation that is not pending has no buttons."""
+        """The page of a confirmation that its recipient confirmed has no buttons."""
         confirmation = waiting("player", state="confirmed")
         html = root.get(f"{CONFIRMATIONS}{confirmation.pk}/change/").content.decode()
         assert 'name="action"' not in html
@@ -825,7 +828,8 @@ class TestPaused:
     def test_action_shows_the_warning_once(self, clock, root, paused):
         """The list shown after an action has the warning once."""
         row = waiting("ben")
-        data = {"action": "withdraw", "_selected_action": [row.pk]}
+        answer = {"post": "yes", "newest": row.pk}
+        data = {"action": "withdraw", "_selected_action": [row.pk], **answer}
         page = root.post(CONFIRMATIONS, data, follow=True).content.decode()
         assert page.count("Sending is paused") == 1
         assert "Withdrawn: 1." in page

@@ -85,6 +85,15 @@ def test_changes(root, rows, action, state, entry):
     assert Run.objects.values_list("position", "done").get() == (5, 4)
 
 
+def test_reopen(root, rows):
+    """Confirmations that were withdrawn as a large selection are opened again as one."""
+    press(root, "withdraw", *rows)
+    rounds()
+    press(root, "reopen", *rows)
+    rounds()
+    assert states() == ["pending"] * 5
+
+
 def test_a_small_selection_is_processed_at_once(root, rows):
     """A selection that is not large needs no courier."""
     press(root, "withdraw", *rows[:2])

@@ -561,9 +561,10 @@ def test_admin(settings):
     page = browser.get("/admin/resend_confirmation/confirmation/").content.decode()
     for text in ["Bestätigung", "Nachricht erneut senden", "Zurückziehen", "ausstehend"]:
         assert text in page
+    pk = Confirmation.objects.get().pk
     answer = browser.post(
         "/admin/resend_confirmation/confirmation/",
-        {"action": "withdraw", "_selected_action": [Confirmation.objects.get().pk]},
+        {"action": "withdraw", "_selected_action": [pk], "post": "yes", "newest": pk},
         follow=True,
     ).content.decode()
     assert "Zurückgezogen: 1. Nicht ausstehend: 0." in answer

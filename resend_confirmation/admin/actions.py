@@ -4,12 +4,17 @@ import enum
 from collections.abc import Callable
 from datetime import datetime
 
+from django.db.models import QuerySet
+from django.utils.translation import gettext
+
 from .. import engine
 from ..accounts import Account
+from ..engine import Reopening
 from ..engine.signup import account_of, moved_account_of
 from ..limits import suppression
 from ..models import Confirmation
-from ..outcomes import Outcome, RunAction, Standing
+from ..outcomes import ConfirmationState, Outcome, RunAction, Standing
+from . import long_lists
 
 
 class Done(enum.Enum):
@@ -19,6 +24,26 @@ class Done(enum.Enum):
     COOLING_DOWN = "cooling"
     NOT_PENDING = "other"
     SUPPRESSED = "suppressed"
+    DISOWNED = "disowned"
+    LASTING = "lasting"
+    CHANGED = "changed"
+
+
+_REOPENED = {
+    Reopening.OPENED: Done.YES,
+    Reopening.NOT_ENDED: Done.NOT_PENDING,
+    Reopening.DISOWNED: Done.DISOWNED,
+    Reopening.LASTING: Done.LASTING,
+    Reopening.CHANGED: Done.CHANGED,
+}
+
+
+def keys(queryset: QuerySet[Confirmation]) -> list[int]:
+    """Return the primary keys of the listed rows.
+
+    "All" of a long list are the rows that the list has, not those that it leaves out.
+    """
+    return list(queryset.values_list("pk", flat=True)[: long_lists.LISTED])
 
 
 def resend(confirmation: Confirmation) -> Done:
@@ -30,6 +55,26 @@ def resend(confirmation: Confirmation) -> Done:
         return Done.SUPPRESSED
     is_queued = engine.send_to(account).ending is Outcome.SENT
     return Done.YES if is_queued else Done.COOLING_DOWN
+
+
+def may_open(confirmation: Confirmation) -> bool:
+    """Return whether staff may open ``confirmation`` again, as far as its row tells."""
+    if confirmation.state == ConfirmationState.CONFIRMED:
+        return confirmation.by_hand
+    return confirmation.state == ConfirmationState.WITHDRAWN and not confirmation.disowned_at
+
+
+def refusals(counts: dict[str, int]) -> list[str]:
+    """Return the texts about rows that were not opened again."""
+    texts = {
+        Done.DISOWNED: gettext("Not opened, since the recipient disowned them: %(disowned)d."),
+        Done.LASTING: gettext("Not opened, since their accounts keep the change: %(lasting)d."),
+        Done.CHANGED: gettext(
+            "Not opened, since their accounts are deactivated, gone, confirmed in another way, or "
+            "have another address: %(changed)d."
+        ),
+    }
+    return [text % counts for done, text in texts.items() if counts[done.value]]
 
 
 def suppressed_since(confirmation: Confirmation) -> list[datetime]:
@@ -45,7 +90,7 @@ def _account_of(confirmation: Confirmation) -> Account | None:
 
 def withdraw(confirmation: Confirmation) -> Done:
     """Withdraw the confirmation."""
-    return Done.YES if engine.withdraw(confirmation) else Done.NOT_PENDING
+    return Done.YES if engine.withdraw(confirmation, by_hand=True) else Done.NOT_PENDING
 
 
 def confirm(confirmation: Confirmation) -> Done:
@@ -53,9 +98,15 @@ def confirm(confirmation: Confirmation) -> Done:
     return Done.YES if engine.confirm_by_hand(confirmation) else Done.NOT_PENDING
 
 
+def reopen(confirmation: Confirmation) -> Done:
+    """Make what staff withdrew or confirmed by hand pending again."""
+    return _REOPENED[engine.open_again(confirmation)]
+
+
 #: The actions that couriers carry out on large selections.
 IN_RUNS: dict[Callable[[Confirmation], Done], RunAction] = {
     resend: RunAction.RESEND,
     withdraw: RunAction.WITHDRAW,
     confirm: RunAction.CONFIRM,
+    reopen: RunAction.REOPEN,
 }

@@ -1,4 +1,4 @@
-"""Confirmations in the admin, with the actions resend, withdraw and confirm."""
+"""Confirmations in the admin, with the actions resend, withdraw, confirm and reopen."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,7 +23,7 @@ from ..addresses import Address
 from ..engine import selections
 from ..models import Confirmation
 from ..outcomes import ConfirmationState
-from . import actions, explanations, long_lists
+from . import actions, explanations, long_lists, question
 from .actions import Done
 from .base import ClientFilter, RecordAdmin, date
 from .history import History
@@ -82,7 +82,7 @@ class ConfirmationAdmin(RecordAdmin):
         "last_delivery_state",
     )
     inlines = (History,)
-    actions = ("resend", explanations.lift_and_resend, "withdraw", "confirm")
+    actions = ("resend", explanations.lift_and_resend, "withdraw", "confirm", "reopen")
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return self._has_permission(request, "resend")
@@ -96,6 +96,9 @@ class ConfirmationAdmin(RecordAdmin):
     def has_lift_and_resend_permission(self, request: HttpRequest) -> bool:
         can_lift = request.user.has_perm(f"{self.opts.app_label}.delete_suppression")
         return can_lift and self.has_resend_permission(request)
+
+    def has_reopen_permission(self, request: HttpRequest) -> bool:
+        return self._has_permission(request, "reopen")
 
     def _has_permission(self, request: HttpRequest, action: str) -> bool:
         codename = get_permission_codename(action, self.opts)
@@ -144,15 +147,39 @@ class ConfirmationAdmin(RecordAdmin):
     def withdraw(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
         """Withdraw confirmations, which invalidates their links."""
         text = gettext("Withdrawn: %(done)d. Not pending: %(other)d.")
-        entry = gettext("Withdrawn.")
-        return self._apply(request, queryset, actions.withdraw, entry, text)
+        asked = gettext("Withdraw the following confirmations? Their links will no longer work.")
+        return self._ask(request, queryset, asked, actions.withdraw, gettext("Withdrawn."), text)
 
     @admin.action(permissions=["confirm"], description=_("Confirm by hand"))
     def confirm(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
         """Confirm accounts without a link."""
         text = gettext("Confirmed: %(done)d. Not pending: %(other)d.")
+        asked = gettext("Confirm the following addresses, without proof that they are right?")
         entry = gettext("Confirmed by hand.")
-        return self._apply(request, queryset, actions.confirm, entry, text)
+        return self._ask(request, queryset, asked, actions.confirm, entry, text)
+
+    @admin.action(permissions=["reopen"], description=_("Open again"))
+    def reopen(self, request: HttpRequest, queryset: Confirmations) -> HttpResponse | None:
+        """Make confirmations pending again that staff withdrew or confirmed by hand."""
+        asked = gettext("Make the following confirmations pending again? They need a new message.")
+        text = gettext("Opened again: %(done)d. Pending, or confirmed by a link: %(other)d.")
+        return self._ask(request, queryset, asked, actions.reopen, gettext("Opened again."), text)
+
+    def _ask(
+        self,
+        request: HttpRequest,
+        queryset: Confirmations,
+        asked: str,
+        act: Callable[[Confirmation], Done],
+        entry: str,
+        text: str,
+    ) -> HttpResponse | None:
+        """Show the question; apply ``act`` once it was answered, and log the reason too."""
+        answer = question.ask(self, request, queryset, asked)
+        if isinstance(answer, HttpResponse):
+            return answer
+        entry = f"{entry} {answer.reason}".strip()
+        return self._apply(request, answer.queryset, act, entry, text)
 
     def _apply(
         self,
@@ -167,7 +194,7 @@ class ConfirmationAdmin(RecordAdmin):
         A large selection is left to the couriers. "All" of a long list are the rows that the list
         has, not those that it leaves out.
         """
-        keys = list(queryset.values_list("pk", flat=True)[: long_lists.LISTED])
+        keys = actions.keys(queryset)
         if len(keys) > AT_ONCE:
             return self._begin(request, act, keys, entry)
         counts = dict.fromkeys((done.value for done in Done), 0)
@@ -181,6 +208,8 @@ class ConfirmationAdmin(RecordAdmin):
         self.message_user(
             request, text % counts, messages.SUCCESS if complete else messages.WARNING
         )
+        for refusal in actions.refusals(counts):
+            self.message_user(request, refusal, messages.WARNING)
         if suppressed:
             facts = {"count": counts[Done.SUPPRESSED.value], "since": date(suppressed[0])}
             text = gettext("Suppressed: %(count)d (the first since %(since)s).")
@@ -228,16 +257,21 @@ class ConfirmationAdmin(RecordAdmin):
         url = reverse(name, args=[pk], current_app=self.admin_site.name)
         return HttpResponseRedirect(url)
 
+    def _buttons(self, confirmation: Confirmation) -> dict[str, Any]:
+        """Return the actions that are possible in the state of ``confirmation``."""
+        if confirmation.state == ConfirmationState.PENDING:
+            return {"resend": self.resend, "withdraw": self.withdraw, "confirm": self.confirm}
+        return {"reopen": self.reopen} if actions.may_open(confirmation) else {}
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Render the page, with a button for each permitted action."""
         confirmation: Confirmation | None = context.get("original")
-        if confirmation and confirmation.state == ConfirmationState.PENDING:
-            actions = {"resend": self.resend, "withdraw": self.withdraw, "confirm": self.confirm}
+        if confirmation:
             context["action_buttons"] = [
-                (name, action.short_description)  # type: ignore[attr-defined]
-                for name, action in actions.items()
+                (name, action.short_description)
+                for name, action in self._buttons(confirmation).items()
                 if self._has_permission(request, name)
             ]
         if confirmation:

@@ -5,6 +5,7 @@ from .by_hand import send_to
 from .confirmation import Named, Opened, confirm, confirm_by_hand, disown, inspect, renew
 from .host_changes import note_confirmed, note_deactivated
 from .loop import drain, drain_all, rounds
+from .reopening import Reopening, open_again
 from .requests import ResendRequest, Result, resend
 from .resolution import resolve
 from .retention import prune
@@ -13,6 +14,7 @@ from .signup import start, withdraw
 __all__ = [
     "Named",
     "Opened",
+    "Reopening",
     "ResendRequest",
     "Result",
     "Tally",
@@ -24,6 +26,7 @@ __all__ = [
     "inspect",
     "note_confirmed",
     "note_deactivated",
+    "open_again",
     "prune",
     "renew",
     "resend",

@@ -103,7 +103,7 @@ def confirm(token: str, named: Named = _NOTHING) -> Opened:
     opened = inspect(token, named)
     if opened.verdict is not Verdict.READY:
         return opened
-    if opened.confirmation and confirm_by_hand(opened.confirmation):
+    if opened.confirmation and _confirm(opened.confirmation, by_hand=False):
         return replace(opened, verdict=Verdict.CONFIRMED)
     return inspect(token)
 
@@ -112,9 +112,13 @@ def confirm(token: str, named: Named = _NOTHING) -> Opened:
 def confirm_by_hand(confirmation: Confirmation) -> bool:
     """Confirm without a link, as staff may.
 
-    Return False if nothing is pending or the account store refuses. The account is locked before
-    it is read, so that it cannot change before it is confirmed.
+    Return False if nothing is pending or the account store refuses.
     """
+    return _confirm(confirmation, by_hand=True)
+
+
+def _confirm(confirmation: Confirmation, *, by_hand: bool) -> bool:
+    """Confirm. The account is locked before it is read, so that it cannot change in between."""
     with database.atomic():
         account = locked_account_of(confirmation)
         if account is None or account.standing is not Standing.PENDING:
@@ -122,7 +126,7 @@ def confirm_by_hand(confirmation: Confirmation) -> bool:
         # The selector is part of the condition, since a withdrawal in between replaces it.
         won = Confirmation.objects.filter(
             pk=confirmation.pk, state=ConfirmationState.PENDING, selector=confirmation.selector
-        ).update(state=ConfirmationState.CONFIRMED, confirmed_at=database.now())
+        ).update(state=ConfirmationState.CONFIRMED, confirmed_at=database.now(), by_hand=by_hand)
         if not won:
             return False
         if not accounts.store().confirm(account):

@@ -127,13 +127,14 @@ def note_confirmed(user: Any, address: str) -> bool:
 def note_deactivated(user: Any, address: str) -> None:
     """Withdraw the confirmation, or create a withdrawn one, so that no link reactivates ``user``.
 
-    A confirmation that is already confirmed or withdrawn stays as it is.
+    A confirmation that is already confirmed or withdrawn stays so. Staff cannot open it again, if
+    they ended it: that would undo the deactivation.
     """
     if (known := Address.parse(address)) is None:
         return
     ours = Confirmation.objects.filter(account_id=user.pk, fingerprint=known.fingerprint)
     with database.atomic():
-        if not ours.exclude(state=ConfirmationState.PENDING).exists():
+        if not ours.exclude(state=ConfirmationState.PENDING).update(by_hand=False):
             withdraw(reopen(user, known, client="", language=""))
 
 

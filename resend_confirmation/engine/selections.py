@@ -14,6 +14,7 @@ from ..models import Confirmation, Run
 from ..outcomes import RunAction
 from . import runs
 from .confirmation import confirm_by_hand
+from .reopening import Reopening, open_again
 from .signup import moved_account_of, withdraw
 
 #: Confirmations of a batch. Each batch is a separate transaction.
@@ -22,6 +23,7 @@ BATCH = 100
 _CHANGES: dict[str, Callable[[Confirmation], bool]] = {
     RunAction.WITHDRAW: withdraw,
     RunAction.CONFIRM: confirm_by_hand,
+    RunAction.REOPEN: lambda row: open_again(row) is Reopening.OPENED,
 }
 
 
@@ -29,7 +31,7 @@ def begin(action: RunAction, keys: Sequence[Any], *, user: Any, entry: str) -> R
     """Store ``action`` on the confirmations with these keys, for the couriers to carry out.
 
     ``user`` is the member of staff, and ``entry`` the text of the log entry of each confirmation
-    that is withdrawn or confirmed. The carrier is woken after the commit.
+    that is withdrawn, confirmed or opened again. The carrier is woken after the commit.
     """
     now = database.now()
     run = Run.objects.create(

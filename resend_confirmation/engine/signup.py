@@ -170,17 +170,17 @@ def reopen(
     A confirmation that is pending for another spelling of the address is reopened too, since its
     links were sent to that spelling.
     """
-    fresh = _fresh(address, client, language)
+    columns = fresh(address, client, language)
     confirmation, _ = Confirmation.objects.get_or_create(
         account=user,
         fingerprint=address.fingerprint,
-        defaults={**fresh, "time_zone": time_zone},
+        defaults={**columns, "time_zone": time_zone},
     )
     waits = confirmation.state == ConfirmationState.PENDING
     if not waits or not address.proves(Address.parse(confirmation.address, address)):
-        for name, value in fresh.items():
+        for name, value in columns.items():
             setattr(confirmation, name, value)
-        confirmation.save(update_fields=list(fresh))
+        confirmation.save(update_fields=list(columns))
     return confirmation
 
 
@@ -206,7 +206,7 @@ def _start_all(accounts: Sequence[Account], client: str) -> dict[tuple[str, str]
                 Confirmation(
                     account=a.user,
                     fingerprint=a.mailbox.fingerprint,
-                    **_fresh(a.mailbox, client, ""),
+                    **fresh(a.mailbox, client, ""),
                 )
                 for a in missing.values()
             )
@@ -230,7 +230,7 @@ def _with_confirmation(accounts: Sequence[Account]) -> set[tuple[str, str]]:
     return {(str(pk), fingerprint) for pk, fingerprint in pairs}
 
 
-def _fresh(address: Address, client: str, language: str) -> dict[str, Any]:
+def fresh(address: Address, client: str, language: str) -> dict[str, Any]:
     """Return the columns of a confirmation that is started now."""
     return {
         "address": address.stored,
@@ -240,6 +240,7 @@ def _fresh(address: Address, client: str, language: str) -> dict[str, Any]:
         "selector": tokens.new_selector(),
         "requested_at": database.now(),
         "confirmed_at": None,
+        "by_hand": False,
         "disowned_at": None,
         "expires_at": None,
         "cooldown_id": cooldown.digest(address.canonical),
@@ -247,20 +248,24 @@ def _fresh(address: Address, client: str, language: str) -> dict[str, Any]:
 
 
 @failures.discreet
-def withdraw(confirmation: Confirmation) -> bool:
+def withdraw(confirmation: Confirmation, *, by_hand: bool = False) -> bool:
     """Withdraw ``confirmation``: no message follows, and every link is dead.
 
     Pending confirmations of the account's former addresses are withdrawn too, so that a change
-    back to one of them does not make the account pending again. Return False if ``confirmation``
-    was no longer pending. Raise TypeError if it is not a Confirmation: a user has a primary key
-    too, which may be that of an unrelated row.
+    back to one of them does not make the account pending again. ``by_hand`` is for staff, who can
+    open it again. Return False if ``confirmation`` was no longer pending. Raise TypeError if it is
+    not a Confirmation: a user has a primary key too, which may be that of an unrelated row.
     """
     if not isinstance(confirmation, Confirmation):
         raise TypeError("withdraw takes the Confirmation that start returns")
     waiting = Confirmation.objects.filter(
         account_id=confirmation.account_id, state=ConfirmationState.PENDING
     )
-    withdrawn = {"state": ConfirmationState.WITHDRAWN, "selector": tokens.new_selector()}
+    withdrawn = {
+        "state": ConfirmationState.WITHDRAWN,
+        "selector": tokens.new_selector(),
+        "by_hand": by_hand,
+    }
     if not waiting.filter(pk=confirmation.pk).update(**withdrawn):
         return False
     former = [other.pk for other in waiting if account_of(other) is None]

@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
                     ("resend", "Send the message again"),
                     ("withdraw", "Withdraw"),
                     ("confirm", "Confirm by hand"),
+                    ("reopen", "Open again"),
                 ],
                 db_default="resend",
                 default="resend",

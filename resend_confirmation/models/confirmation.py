@@ -47,6 +47,8 @@ class Confirmation(models.Model):
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     requested_at = models.DateTimeField(_("requested at"))
     confirmed_at = models.DateTimeField(_("confirmed at"), null=True, blank=True)
+    #: Whether staff confirmed or withdrew it. Only they can open it again.
+    by_hand = models.BooleanField(_("by hand"), default=False, db_default=False, editable=False)
     #: When the recipient pressed "This was not me" on the page.
     disowned_at = models.DateTimeField(_("disowned at"), null=True, blank=True)
     expires_at = models.DateTimeField(_("newest link expires at"), null=True, blank=True)
@@ -78,6 +80,7 @@ class Confirmation(models.Model):
             ("resend_confirmation", _("Can send the message of a confirmation again")),
             ("withdraw_confirmation", _("Can withdraw a confirmation")),
             ("confirm_confirmation", _("Can confirm an address by hand")),
+            ("reopen_confirmation", _("Can open a confirmation again")),
         ]
 
     def __str__(self) -> str:

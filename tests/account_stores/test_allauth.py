@@ -414,6 +414,20 @@ def test_outside_of_a_request(several, ask, arrived, settings):
     assert (to, "second@example.org" in body) == (["jane@example.org"], True)
 
 
+def test_open_again(several):
+    """A withdrawal can be undone; a verified address stays verified."""
+    confirmation = start(
+        AllauthStore().get(several.pk, address_of("second@example.org")), send=False
+    )
+    withdraw(confirmation, by_hand=True)
+    assert engine.open_again(confirmation) is engine.Reopening.OPENED
+    confirmation.refresh_from_db()
+    assert engine.confirm_by_hand(confirmation) is True
+    assert engine.open_again(confirmation) is engine.Reopening.LASTING
+    assert EmailAddress.objects.get(email="second@example.org").verified
+    assert state() == ConfirmationState.CONFIRMED
+
+
 def test_adapter_is_asked(several, settings, monkeypatch):
     """A host's adapter can refuse a confirmation, as for allauth's links."""
     monkeypatch.setattr(

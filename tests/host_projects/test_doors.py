@@ -115,7 +115,14 @@ def test_admins_actions(action, state, messages, root):
     PendingFactory(username="pending", email="pending@example.com")
     confirmation = Confirmation.objects.get()
     done = root.post(
-        CONFIRMATIONS, {"action": action, "_selected_action": [confirmation.pk]}, follow=True
+        CONFIRMATIONS,
+        {
+            "action": action,
+            "_selected_action": [confirmation.pk],
+            "post": "yes",
+            "newest": confirmation.pk,
+        },
+        follow=True,
     )
     assert done.status_code == 200
     assert Confirmation.objects.get().state == state
