@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from .. import database
 from ..accounts import Account
+from ..addresses import Address
 from ..courier import pause
 from ..deliveries import states
 from ..limits import cooldown, suppression
@@ -104,7 +105,7 @@ def _of_pending(confirmation: Confirmation, account: Account) -> Explanation:
     if since := suppression.since(account.mailbox):
         words = _words(message) if message and message.state == DeliveryState.BOUNCED else ""
         return Explanation(Kind.SUPPRESSED, since, words, remedies=(Remedy.LIFT, Remedy.CONFIRM))
-    until = cooldown_until(account)
+    until = cooldown_until(account.mailbox)
     refused = newest.filter(states.IS_IGNORED, reason=Reason.COOLING_DOWN).first()
     if until and (message is None or (refused and refused.asked_at > message.asked_at)):
         # No message at all: that of another account with the address started the cooldown.
@@ -115,9 +116,9 @@ def _of_pending(confirmation: Confirmation, account: Account) -> Explanation:
     return (waits or _of_ended(message))._replace(cooldown_until=until)
 
 
-def cooldown_until(account: Account) -> datetime | None:
-    """Return when the cooldown of the account's address ends, or None if it does not last."""
-    now, row = database.now(), cooldown.rows(account.mailbox).first()
+def cooldown_until(address: Address) -> datetime | None:
+    """Return when the cooldown of ``address`` ends, or None if it does not last."""
+    now, row = database.now(), cooldown.rows(address).first()
     wait = cooldown.seconds_left(row, now) if row else 0
     return now + timedelta(seconds=wait) if wait else None
 

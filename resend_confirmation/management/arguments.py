@@ -12,6 +12,7 @@ from .. import conf
 from ..addresses import Address
 from ..engine.runs import BATCH
 from ..outcomes import DeliveryState
+from . import show
 from .console import printable
 from .work import CONCURRENCY
 
@@ -164,6 +165,7 @@ def add_to(parser: ArgumentParser) -> None:
     )
     add("status", "count deliveries and confirmations", STATUS)
     add("cancel", "cancel a bulk run", CANCEL).add_argument("run", metavar="RUN", help="its name")
+    show.add_to(add)
 
 
 def _common() -> ArgumentParser:

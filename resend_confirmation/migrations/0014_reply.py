@@ -12,6 +12,8 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="delivery",
             name="error_text",
-            field=models.CharField(blank=True, db_default="", max_length=200, verbose_name="reply"),
+            field=models.CharField(
+                blank=True, db_default="", default="", max_length=200, verbose_name="reply"
+            ),
         ),
     ]

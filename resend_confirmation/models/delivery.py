@@ -70,7 +70,7 @@ class Delivery(models.Model):
     error_code = models.CharField(_("error code"), max_length=32, blank=True)
     #: The reply of the recipient's mail server, without addresses. The default of the database is
     #: for processes of the version before this column.
-    error_text = models.CharField(_("reply"), max_length=200, blank=True, db_default="")
+    error_text = models.CharField(_("reply"), max_length=200, blank=True, default="", db_default="")
 
     #: When this message's slot of the address's cooldown was taken; null until there is one.
     slot_at = models.DateTimeField(null=True, editable=False)

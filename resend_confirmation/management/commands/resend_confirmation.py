@@ -14,7 +14,7 @@ from ...clients import Client
 from ...courier import pause
 from ...dialects.base import mounted_dialects
 from ...outcomes import Outcome
-from .. import arguments, run, send, status, stopping, work
+from .. import arguments, run, send, show, status, stopping, work
 from ..console import Console, printable
 from ..run import USAGE
 from ..stopping import Stop
@@ -46,6 +46,7 @@ class Command(BaseCommand):
             "prune": self._prune,
             "status": self._status,
             "cancel": self._cancel,
+            "show": self._show,
         }
         self._console = Console(self.stdout, options["json"])
         subcommands[options["subcommand"]](options)
@@ -86,6 +87,9 @@ class Command(BaseCommand):
 
     def _cancel(self, options: dict[str, Any]) -> None:
         run.cancel(options["run"], self._console)
+
+    def _show(self, options: dict[str, Any]) -> None:
+        show.show(options["identity"], self._console)
 
     def _drain(self, options: dict[str, Any]) -> None:
         total = engine.Tally()
