@@ -63,8 +63,8 @@ def test_a_person_in_text(ann):
         "    cooldown until: 2030-01-01 12:01+00:00",
         "    remedies: lift_and_resend, confirm",
         (
-            "    delivery 2030-01-01 12:00+00:00: bounced, the recipient's mail server returned the "
-            "message (bounce), 550 5.1.1 no such user"
+            "    delivery 2030-01-01 12:00+00:00: bounced, the recipient's mail server returned "
+            "the message (bounce), 550 5.1.1 no such user"
         ),
     ]
 
