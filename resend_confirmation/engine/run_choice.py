@@ -17,6 +17,9 @@ from ..models import Confirmation, Delivery, Run
 from ..outcomes import Ending, Outcome, Standing
 from .requests import outcome_without_pending
 
+#: Columns of a delivery that decide where its link leads.
+_WAY = ("client", "dialect", "redirect", "client_state", "payload")
+
 
 class RunEnding(enum.Enum):
     """An ending of an account in a run, besides those of requests."""
@@ -28,14 +31,16 @@ class RunEnding(enum.Enum):
 
 
 class Row(NamedTuple):
-    """The columns of a confirmation by which a run chooses, and its newest message's dialect."""
+    """The columns of a confirmation by which a run chooses, and those of its newest message."""
 
     client: str
     language: str
     requested_at: datetime
     last_sent_at: datetime | None
     last_delivery_state: str
+    reminders: int
     dialect: str
+    asked_at: datetime | None
 
 
 #: Whether a run writes to an account. The row is None if the account has no confirmation.
@@ -61,10 +66,11 @@ class Totals:
 
 
 class Pick(NamedTuple):
-    """An account to write to, and the client and landing of its message."""
+    """An account to write to, the client and landing of its message, and its row."""
 
     account: Account
     way: dict[str, Any]
+    row: Row | None
 
 
 class _Past(NamedTuple):
@@ -97,19 +103,18 @@ def pick(
     totals, rows = Totals(), _rows(accounts)
     past = _past(run, rows)
     newest = _newest(past)
-    wanted: dict[tuple[str, str], tuple[Account, int | None]] = {}
+    wanted: dict[tuple[str, str], tuple[Account, int | None, Row | None]] = {}
     for account in accounts:
         if account.standing is not Standing.PENDING or account.parsed is None:
             totals.endings[outcome_without_pending([account])] += 1
             continue
         key = key_of(account)
-        row = rows.get(key)
-        dialect = newest[key]["dialect"] if key in newest else ""
-        if chooses(account, Row._make((*row, dialect)) if row else None):
-            wanted[str(account.user.pk), account.mailbox.fingerprint] = account, key
-    suppressed = suppression.suppressed(account.mailbox for account, _ in wanted.values())
+        row = _row(rows.get(key), newest.get(key))
+        if chooses(account, row):
+            wanted[str(account.user.pk), account.mailbox.fingerprint] = account, key, row
+    suppressed = suppression.suppressed(account.mailbox for account, _, _ in wanted.values())
     picks = []
-    for account, key in wanted.values():
+    for account, key, row in wanted.values():
         before = past.get(key)
         if before and before.in_run:
             totals.endings[RunEnding.IN_RUN] += 1
@@ -119,8 +124,8 @@ def pick(
             since = suppressed[account.mailbox]
             totals.add(Totals(Counter({RunEnding.SUPPRESSED: 1}), since))
         else:
-            row = rows.get(key)
-            picks.append(Pick(account, _way(row[0] if row else "", newest.get(key))))
+            way = _way(row.client if row else "", newest.get(key))
+            picks.append(Pick(account, way, row))
     return picks, totals
 
 
@@ -131,8 +136,15 @@ def key_of(account: Account) -> int | None:
 
 def _rows(accounts: Sequence[Account]) -> dict[int | None, tuple[Any, ...]]:
     rows = Confirmation.objects.filter(pk__in={key for a in accounts if (key := key_of(a))})
-    columns = Row._fields[:-1]
+    columns = Row._fields[:-2]
     return {pk: tuple(values) for pk, *values in rows.values_list("pk", *columns)}
+
+
+def _row(own: tuple[Any, ...] | None, newest: dict[str, Any] | None) -> Row | None:
+    if own is None:
+        return None
+    facts = newest or {"dialect": "", "asked_at": None}
+    return Row._make((*own, facts["dialect"], facts["asked_at"]))
 
 
 def _past(run: Run | None, keys: Iterable[int | None]) -> dict[int | None, _Past]:
@@ -147,15 +159,14 @@ def _past(run: Run | None, keys: Iterable[int | None]) -> dict[int | None, _Past
 
 
 def _newest(past: Mapping[int | None, _Past]) -> dict[int | None, dict[str, Any]]:
-    """Return the client and the landing of each confirmation's newest message."""
+    """Return the way and the time of the request of each confirmation's newest message."""
     rows = Delivery.objects.filter(pk__in=[each.newest for each in past.values()])
-    columns = ("client", "dialect", "redirect", "client_state", "payload")
-    return {row.pop("confirmation"): row for row in rows.values("confirmation", *columns)}
+    return {row.pop("confirmation"): row for row in rows.values("confirmation", "asked_at", *_WAY)}
 
 
 def _way(client: str, newest: dict[str, Any] | None) -> dict[str, Any]:
     """Return the client and the landing: those of the newest message, if it still has a client."""
     if newest and clients.by_name(newest["client"]):
-        return newest
+        return {name: newest[name] for name in _WAY}
     own = clients.by_name(client) or clients.default()
     return {"client": own.name if own else client}

@@ -1,7 +1,7 @@
 """Bulk runs: messages for many accounts, queued in batches, one for each account and run."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -52,13 +52,15 @@ def queue(
     *,
     most: int | None = None,
     rate: float | None = None,
+    note: Callable[[Sequence[Pick], Sequence[Delivery]], None] = lambda picks, rows: None,
 ) -> Totals:
     """Queue the run's message for each of ``accounts`` that it chooses, in one transaction.
 
     An account that the run wrote to before, or whose message is under way, gets none. If the
     cooldown of an address lasts, its message waits until it is over. ``most`` is the highest
-    number of messages, ``rate`` the number of messages that become due in a second. Raise
-    RunCancelledError if the run was cancelled.
+    number of messages, ``rate`` the number of messages that become due in a second. ``note`` is
+    called in the transaction with what was queued. Raise RunCancelledError if the run was
+    cancelled.
     """
     with database.atomic():
         # The row stays locked, so that another process of the same run waits for this batch.
@@ -69,6 +71,7 @@ def queue(
         if picks:
             rows = _deliveries(run, picks, rate)
             outbox.queue_all(rows)
+            note(picks, rows)
             delayed = sum(row.slot_at is None for row in rows)
             totals.endings[RunEnding.DELAYED] = delayed
             totals.endings[Outcome.SENT] = len(rows) - delayed
@@ -142,7 +145,7 @@ def _deliveries(run: Run, picks: Sequence[Pick], rate: float | None) -> list[Del
     waits = cooldown.take_all([a.mailbox.canonical for a in accounts], now)
     sharing: Counter[str] = Counter()
     rows = []
-    for key, (account, way) in zip(keys, picks, strict=True):
+    for key, (account, way, _) in zip(keys, picks, strict=True):
         text = account.mailbox.canonical
         # Accounts that share an address share its slot: their messages follow one another.
         wait = timedelta(seconds=waits[text]) + sharing[text] * gap

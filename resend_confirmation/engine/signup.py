@@ -243,6 +243,7 @@ def fresh(address: Address, client: str, language: str) -> dict[str, Any]:
         "by_hand": False,
         "disowned_at": None,
         "expires_at": None,
+        "reminders": 0,
         "cooldown_id": cooldown.digest(address.canonical),
     }
 

@@ -1,22 +1,16 @@
 """The arguments of ``resend_confirmation``, with their help."""
 
-import re
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from datetime import timedelta
+from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from typing import Any, NoReturn
 
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser, DjangoHelpFormatter
 
-from .. import conf
-from ..addresses import Address
-from ..engine.runs import BATCH
-from ..outcomes import DeliveryState
-from . import show
+from . import reminders, show
 from .console import printable
+from .converters import positive, seconds
+from .run_arguments import add_ages, add_filters, add_limits
 from .work import CONCURRENCY
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 SEND = """\
 Queue the confirmation message for pending accounts. The site's carrier or 'drain' sends what
@@ -75,47 +69,6 @@ Count deliveries and confirmations. With --json, print one object with these key
                       how many were processed, and for how many the action succeeded"""
 
 
-def duration(text: str) -> timedelta:
-    """Return the duration that ``text``, such as ``90s``, ``30m``, ``12h`` or ``7d``, names."""
-    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
-    if not match:
-        raise ArgumentTypeError(f"{text!r} is not a duration (e.g. 90s, 12h)")
-    found = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    if found > conf.LONGEST_DURATION:
-        raise ArgumentTypeError(f"{text!r} is longer than ten years")
-    return found
-
-
-def positive(text: str) -> int:
-    """Return the positive integer that ``text`` is."""
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise ArgumentTypeError(f"{text!r} is not a positive integer")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """Return the positive number of seconds that ``text`` is, such as ``5`` or ``0.5``."""
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or not float(text):
-        raise ArgumentTypeError(f"{text!r} is not a positive number of seconds")
-    return float(text)
-
-
-def rate(text: str) -> float:
-    """Return the number a second that ``text``, such as ``50/s`` or ``3000/h``, names."""
-    match = re.fullmatch(r"([1-9][0-9]{0,6})/([smhd])", text)
-    if not match:
-        raise ArgumentTypeError(f"{text!r} is not a rate (e.g. 50/s, 3000/h)")
-    return int(match[1]) / timedelta(**{_UNITS[match[2]]: 1}).total_seconds()
-
-
-def domain(text: str) -> str:
-    """Return the canonical form of a domain."""
-    address = Address.parse(f"x@{text}")
-    if address is None:
-        raise ArgumentTypeError(f"{text!r} is not a domain")
-    return address.canonical.rpartition("@")[2]
-
-
 class Parser(CommandParser):
     """Django's parser, but errors are safe to print: they quote what was typed."""
 
@@ -166,6 +119,7 @@ def add_to(parser: ArgumentParser) -> None:
     add("status", "count deliveries and confirmations", STATUS)
     add("cancel", "cancel a bulk run", CANCEL).add_argument("run", metavar="RUN", help="its name")
     show.add_to(add)
+    reminders.add_to(add)
 
 
 def _common() -> ArgumentParser:
@@ -193,8 +147,12 @@ def _add_send(parser: ArgumentParser) -> None:
         "newest message has this dialect",
     )
     parser.add_argument("--dry-run", action="store_true", help="only print what would be sent")
-    _add_bulk(parser.add_argument_group("bulk runs"))
-    _add_filters(parser.add_argument_group("accounts of a bulk run"))
+    bulk = parser.add_argument_group("bulk runs")
+    _add_bulk(bulk)
+    add_limits(bulk)
+    group = parser.add_argument_group("accounts of a bulk run")
+    add_ages(group)
+    add_filters(group)
 
 
 def _add_bulk(bulk: Any) -> None:
@@ -207,52 +165,3 @@ def _add_bulk(bulk: Any) -> None:
     bulk.add_argument(
         "--run", metavar="NAME", help="name of the run (default: today's date, in UTC)"
     )
-    bulk.add_argument(
-        "--limit", type=positive, metavar="N", help="stop after N messages; run again for more"
-    )
-    bulk.add_argument(
-        "--rate",
-        type=rate,
-        metavar="RATE",
-        help="make the messages due at this rate, e.g. 50/s, 3000/h (default: all at once)",
-    )
-    bulk.add_argument(
-        "--batch-size",
-        type=positive,
-        default=BATCH,
-        metavar="N",
-        help=f"accounts per transaction (default: {BATCH})",
-    )
-    bulk.add_argument("--yes", action="store_true", help="do not ask before it begins")
-
-
-def _add_filters(group: Any) -> None:
-    states = [state.value for state in DeliveryState]
-    group.add_argument(
-        "--last-state", choices=states, metavar="STATE", help="whose last message has this state"
-    )
-    group.add_argument("--never-sent", action="store_true", help="who never got a message")
-    group.add_argument(
-        "--not-sent-since",
-        type=duration,
-        metavar="DURATION",
-        help="who got no message within this time, e.g. 90s, 30m, 12h, 7d",
-    )
-    group.add_argument(
-        "--older-than",
-        type=duration,
-        metavar="DURATION",
-        help="whose confirmation was requested longer ago than this",
-    )
-    group.add_argument(
-        "--newer-than",
-        type=duration,
-        metavar="DURATION",
-        help="whose confirmation was requested within this time",
-    )
-    group.add_argument(
-        "--language",
-        metavar="CODE",
-        help="whose confirmation has this language, or a regional variant of it",
-    )
-    group.add_argument("--domain", type=domain, metavar="DOMAIN", help="with addresses at DOMAIN")

@@ -9,18 +9,20 @@ from typing import Any, TextIO
 from django.core.management.base import OutputWrapper
 from tqdm import tqdm
 
-from .. import accounts, addresses, database
+from .. import accounts, addresses
 from ..accounts import Account
 from ..engine import runs
 from ..engine.requests import find_accounts, outcome_without_pending, pending_accounts
-from ..engine.run_choice import Row, RunEnding, Totals, preview
+from ..engine.run_choice import Chooses, Row, RunEnding, Totals, preview
 from ..models import Confirmation, Run
 from ..outcomes import ConfirmationState, Ending, Outcome, Refusal
 
 #: Accounts that a dry run shows.
 SHOWN = 10
 #: Endings after which nothing is left to do for an account.
-DONE = frozenset({Outcome.SENT, RunEnding.DELAYED, RunEnding.IN_RUN, RunEnding.UNDER_WAY})
+DONE: frozenset[Ending | RunEnding] = frozenset(
+    {Outcome.SENT, RunEnding.DELAYED, RunEnding.IN_RUN, RunEnding.UNDER_WAY}
+)
 #: Seconds between two reports of the progress.
 REPORT_INTERVAL = 1.0
 
@@ -43,7 +45,7 @@ class Filters:
     dialect: str | None = None
     language: str | None = None
     domain: str | None = None
-    now: datetime = field(default_factory=database.now)
+    now: datetime
 
     def __call__(self, account: Account, row: Row | None) -> bool:
         """Return whether the filters match. Without a confirmation, there is only an address."""
@@ -80,12 +82,14 @@ class Bulk:
     """One call of the command: its run, and what it has done so far.
 
     ``run`` is None in a dry run of a run that does not exist. ``most`` is the highest number of
-    messages of this call, and ``rate`` the number that becomes due in a second. ``refuse`` is
+    messages of this call, and ``rate`` the number that becomes due in a second. ``queue`` queues
+    a batch. ``refuse`` is
     called with each identity for which nothing could be queued, and the reason.
     """
 
     run: Run | None
-    filters: Filters
+    chooses: Chooses
+    queue: Callable[..., Totals]
     most: int | None = None
     rate: float | None = None
     size: int = runs.BATCH
@@ -121,10 +125,10 @@ class Bulk:
 
     def _send_to(self, some: list[Account]) -> None:
         if not self.dry and self.run is not None:
-            queued = runs.queue(self.run, some, self.filters, most=self._room, rate=self.rate)
+            queued = self.queue(self.run, some, self.chooses, most=self._room, rate=self.rate)
             self.totals.add(queued)
             return
-        chosen, likely = preview(self.run, some, self.filters, most=self._room)
+        chosen, likely = preview(self.run, some, self.chooses, most=self._room)
         self.shown += chosen[: SHOWN - len(self.shown)]
         self.totals.add(likely)
 

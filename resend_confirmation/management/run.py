@@ -1,18 +1,19 @@
-"""``resend_confirmation send`` in bulk: the options, the question, and what it prints."""
+"""Bulk runs of the command: their options, the question, and what they print."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.management import CommandError
 from django.core.management.base import OutputWrapper
 
 from .. import database
 from ..engine import runs
-from ..engine.run_choice import RunEnding
+from ..engine.run_choice import Chooses, RunEnding, Totals
 from ..models import Run
+from ..outcomes import Ending
 from . import send
 from .bulk import DONE, Bulk, Filters, Progress, identities_in, pending_count
 from .console import Console, printable
@@ -47,19 +48,46 @@ ONLY_BULK = (
 )
 
 
+class Kind(NamedTuple):
+    """A kind of bulk run: its name, the accounts that it chooses, and how it queues a batch.
+
+    ``done`` are the endings that leave the exit code at 0.
+    """
+
+    name: str
+    chooses: Chooses
+    queue: Callable[..., Totals]
+    done: frozenset[Ending | RunEnding] = DONE
+
+
 def carry_out(options: dict[str, Any], console: Console, errors: OutputWrapper, stop: Stop) -> str:
+    """Queue the messages of ``send`` in bulk, and return what ``conduct`` returns."""
+    name = options["run"] or f"{database.now():%Y-%m-%d}"
+    return conduct(Kind(name, filters(options), runs.queue), options, console, errors, stop)
+
+
+def filters(options: dict[str, Any]) -> Filters:
+    """Return the filters among the options."""
+    given = {key: options[key] for key in _FILTERS if key in options}
+    return Filters(**given, now=database.now())
+
+
+def conduct(
+    kind: Kind, options: dict[str, Any], console: Console, errors: OutputWrapper, stop: Stop
+) -> str:
     """Queue the messages of a bulk run; return why some could not be queued, or an empty string.
 
     Raise CommandError if the run cannot go on, or nobody agrees to it.
     """
-    name = options["run"] or f"{database.now():%Y-%m-%d}"
-    with _identities(options["file"]) as identities:
+    name = kind.name
+    with _identities(options.get("file")) as identities:
         total = _total(options, identities)
         if not options["dry_run"]:
             _ask(options, name, total)
         bulk = Bulk(
-            run=_run(name, options["dry_run"]),
-            filters=Filters(**{key: options[key] for key in _FILTERS}),
+            run=_run(options, name),
+            chooses=kind.chooses,
+            queue=kind.queue,
             most=options["limit"],
             rate=options["rate"],
             size=options["batch_size"],
@@ -74,9 +102,9 @@ def carry_out(options: dict[str, Any], console: Console, errors: OutputWrapper, 
             except runs.RunCancelledError:
                 progress.close()
                 _print(bulk, name, console)
-                raise _is_cancelled(name) from None
+                raise _is_cancelled(options, name) from None
     _print(bulk, name, console)
-    return _complaint(bulk)
+    return _complaint(bulk, kind.done)
 
 
 @contextmanager
@@ -102,7 +130,7 @@ def _total(options: dict[str, Any], identities: Iterable[str] | None) -> int | N
 
 def _ask(options: dict[str, Any], name: str, total: int | None) -> None:
     """Ask before a run begins, if there is somebody to ask."""
-    if options["yes"] or options["file"] == "-" or not sys.stdin.isatty():
+    if options["yes"] or options.get("file") == "-" or not sys.stdin.isatty():
         return
     many = "the accounts" if total is None else f"up to {total} accounts"
     answer = input(printable(f"Queue messages for {many}, as run {name}? [y/N] "))
@@ -110,15 +138,15 @@ def _ask(options: dict[str, Any], name: str, total: int | None) -> None:
         raise CommandError("Nothing was queued.")
 
 
-def _run(name: str, dry: bool) -> Run | None:
-    if dry:
+def _run(options: dict[str, Any], name: str) -> Run | None:
+    if options["dry_run"]:
         return Run.objects.filter(name=name).first()
     if len(name) > (Run._meta.get_field("name").max_length or 0) or not name.isprintable():
         raise CommandError("--run takes up to 64 printable characters.", returncode=USAGE)
     try:
         return runs.begin_run(name)
     except runs.RunCancelledError:
-        raise _is_cancelled(name) from None
+        raise _is_cancelled(options, name) from None
     except runs.RunTooOldError:
         raise CommandError(
             f"The run {name} began before the retention of deliveries, so that it is no longer "
@@ -126,8 +154,9 @@ def _run(name: str, dry: bool) -> Run | None:
         ) from None
 
 
-def _is_cancelled(name: str) -> CommandError:
-    return CommandError(printable(f"The run {name} was cancelled. Give another --run."))
+def _is_cancelled(options: dict[str, Any], name: str) -> CommandError:
+    advice = " Give another --run." if "run" in options else ""
+    return CommandError(printable(f"The run {name} was cancelled.{advice}"))
 
 
 def _print(bulk: Bulk, name: str, console: Console) -> None:
@@ -153,9 +182,9 @@ def _facts(bulk: Bulk, name: str) -> dict[str, Any]:
     return facts | ({"first": [each.address for each in bulk.shown]} if bulk.dry else {})
 
 
-def _complaint(bulk: Bulk) -> str:
+def _complaint(bulk: Bulk, done: frozenset[Ending | RunEnding]) -> str:
     endings = bulk.totals.endings
-    undone = sum(count for ending, count in endings.items() if ending not in DONE)
+    undone = sum(count for ending, count in endings.items() if ending not in done)
     if not undone or bulk.dry:
         return ""
     return f"{undone} of {endings.total()} were not queued."

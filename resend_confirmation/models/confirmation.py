@@ -53,6 +53,9 @@ class Confirmation(models.Model):
     disowned_at = models.DateTimeField(_("disowned at"), null=True, blank=True)
     expires_at = models.DateTimeField(_("newest link expires at"), null=True, blank=True)
     sends = models.PositiveIntegerField(_("messages sent"), default=0)
+    #: Counted here, since deliveries are pruned. The database's default is for processes of the
+    #: version before this column.
+    reminders = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     last_sent_at = models.DateTimeField(_("last sent at"), null=True, blank=True)
     last_delivery_state = models.CharField(
         _("last delivery"), max_length=16, choices=DeliveryState, blank=True

@@ -14,7 +14,7 @@ from ...clients import Client
 from ...courier import pause
 from ...dialects.base import mounted_dialects
 from ...outcomes import Outcome
-from .. import arguments, run, send, show, status, stopping, work
+from .. import arguments, reminders, run, send, show, status, stopping, work
 from ..console import Console, printable
 from ..run import USAGE
 from ..stopping import Stop
@@ -47,6 +47,7 @@ class Command(BaseCommand):
             "status": self._status,
             "cancel": self._cancel,
             "show": self._show,
+            "remind": self._remind,
         }
         self._console = Console(self.stdout, options["json"])
         subcommands[options["subcommand"]](options)
@@ -90,6 +91,14 @@ class Command(BaseCommand):
 
     def _show(self, options: dict[str, Any]) -> None:
         show.show(options["identity"], self._console)
+
+    def _remind(self, options: dict[str, Any]) -> None:
+        # The names are checked before anything is done.
+        _client(options["client"]), _dialect(options["dialect"])
+        with stopping.interruptible() as stop:
+            complaint = reminders.remind(options, self._console, self.stderr, stop)
+        if complaint:
+            raise CommandError(complaint)
 
     def _drain(self, options: dict[str, Any]) -> None:
         total = engine.Tally()
