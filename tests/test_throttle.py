@@ -15,6 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 import redis
+from django.core.cache import cache
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.handlers.asgi import ASGIRequest
@@ -265,6 +266,21 @@ def test_each_network_counts_alone(change, still):
     assert all(throttle.check(request_from(peer), "acme") for peer in again)
 
 
+def test_a_full_cache_in_memory(change, still):
+    """A cache in memory has 300 entries by default; the throttle counts more networks."""
+    change(THROTTLE="1/m")
+    assert passed(peers=[f"198.51.{n}.1" for n in range(200)]) == 200
+    assert passed(peers=["198.51.0.1"]) == 0
+
+
+def test_the_host_clears_its_cache(change, still):
+    """A host that clears a cache in memory, as in its tests, clears the throttle's counts too."""
+    change(THROTTLE="1/m")
+    assert [passed(), passed()] == [1, 0]
+    cache.clear()
+    assert [passed(), passed()] == [1, 0]
+
+
 def test_no_rate(change):
     """Without a rate there is no limit."""
     change(THROTTLE=None)
@@ -337,8 +353,8 @@ CACHES = {
 @pytest.mark.parametrize("case", CACHES.values(), ids=CACHES)
 def test_a_cache_that_does_not_work(settings, change, still, log, caplog, case):
     """If the cache does not work, each process counts on its own; one warning is logged."""
-    cache, opens, logged = case
-    settings.CACHES = {"default": {"BACKEND": f"tests.test_throttle.{cache}"}}
+    kind, opens, logged = case
+    settings.CACHES = {"default": {"BACKEND": f"tests.test_throttle.{kind}"}}
     settings.RATELIMIT_FAIL_OPEN = opens
     change(THROTTLE={"acme": "3/2m", "other": "1/s"})
     results = [throttle.check(request_from(), "acme") for _ in range(5)]

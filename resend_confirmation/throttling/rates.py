@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from django_ratelimit import ALL
@@ -41,6 +42,11 @@ class Exceeded(NamedTuple):
     retry_after: int
 
 
+@lru_cache(maxsize=4096)
+def _keys(key: str, newest: int) -> tuple[str, ...]:
+    return tuple(f"{key}:{newest - age}" for age in range(PARTS))
+
+
 class Limit(NamedTuple):
     """A limit of ``calls`` in ``period`` seconds for one network in one group of calls."""
 
@@ -57,10 +63,9 @@ class Limit(NamedTuple):
         key = _make_cache_key(f"resend_confirmation.{group}", "", rate, network, ALL)
         return cls(calls * factor, period, period / PARTS, key)
 
-    def keys(self, now: float) -> list[str]:
+    def keys(self, now: float) -> tuple[str, ...]:
         """Return the keys of the parts that count at ``now``, the newest first."""
-        newest = int(now / self.part)
-        return [f"{self.key}:{newest - age}" for age in range(PARTS)]
+        return _keys(self.key, int(now / self.part))
 
     def exceeded(self, found: list[int], now: float) -> Exceeded | None:
         """Return an Exceeded if one call more than ``found`` would be too many, else None."""
@@ -150,6 +155,11 @@ class Memory:
             if len(self._counts) > self._most:
                 self._counts.popitem(last=False)
         return True
+
+    def clear(self) -> None:
+        """Forget all counts."""
+        with self._lock:
+            self._counts.clear()
 
     def incr(self, key: str) -> int:
         """Increment a count; raise ValueError for an unknown key."""

@@ -1,12 +1,13 @@
 """Limits on the requests of one network: the throttle, and the limits on stored requests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 from django.conf import settings
 from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 from django.http import HttpRequest
 
@@ -15,9 +16,11 @@ from .circuit_breaker import CircuitBreaker
 from .rates import Cache, Exceeded, Limit, Memory, count
 from .redis_counts import RedisCounts
 
-#: Maximum number of counts in a process, for the throttle while the cache does not work, and for
-#: recent stored requests; the least recently used are evicted first.
+#: Maximum number of counts in a process, for the throttle while the cache is in memory or does not
+#: work, and for recent stored requests; the least recently used are evicted first.
 MOST_COUNTS = 100_000
+#: The key of a cache in memory that is missing after the host has cleared the cache.
+MARKER = "resend_confirmation.counts"
 #: The period in which requests count when the backlog is full. Older requests are no longer in it:
 #: they were resolved or dropped.
 LATELY = "10m"
@@ -30,6 +33,9 @@ IPV6_PREFIXES = {64: 1, 56: 2, 48: 4}
 IPV4_PREFIXES = {32: 1, 24: 8}
 #: The well-known prefix of NAT64 (RFC 6052): IPv4 addresses as a site with only IPv6 sees them.
 _TRANSLATED = IPv6Network("64:ff9b::/96")
+
+#: Names of networks, each with its multiple of a rate.
+Networks = tuple[tuple[str, int], ...]
 
 #: The state of this process; tests replace it.
 counts = Memory(MOST_COUNTS)
@@ -49,9 +55,10 @@ def check(request: HttpRequest, dialect: str) -> Exceeded | None:
     rate = known.throttle(dialect)
     if rate is None or not is_on():
         return None
-    limits = _limits("throttle", request, rate)
+    found = networks(request)
+    limits = _limits("throttle", found, rate)
     if (all_ := known.throttle_of_all()) != rate:
-        limits += _limits("throttle", request, all_)
+        limits += _limits("throttle", found, all_)
     exceeded = _counted(limits)
     return max(exceeded, key=lambda each: each.retry_after, default=None)
 
@@ -74,19 +81,17 @@ class Caller:
         rate = known.QUIET_REQUESTS_PER_NETWORK
         if rate is None or known.throttle(self.dialect) is None or not is_on():
             return True
-        return not _counted(_limits("requests", self.request, rate))
+        return not _counted(_limits("requests", networks(self.request), rate))
 
     def count_below(self, few: int) -> bool:
         """Count in this process only, which sees its share of a flood."""
-        return not count(lately, _limits("lately", self.request, f"{few}/{LATELY}"))
+        return not count(lately, _limits("lately", networks(self.request), f"{few}/{LATELY}"))
 
 
-def _limits(group: str, request: HttpRequest, rate: str) -> list[Limit]:
-    return [_limit(group, name, rate, factor) for name, factor in networks(request).items()]
-
-
-#: The limits are kept, because their keys are digests.
-_limit = lru_cache(maxsize=4096)(Limit.of)
+@lru_cache(maxsize=4096)
+def _limits(group: str, found: Networks, rate: str) -> tuple[Limit, ...]:
+    """Return the limits of networks; they are kept, because their keys are digests."""
+    return tuple(Limit.of(group, name, rate, factor) for name, factor in found)
 
 
 def _counted(limits: Sequence[Limit]) -> tuple[Exceeded, ...]:
@@ -96,15 +101,27 @@ def _counted(limits: Sequence[Limit]) -> tuple[Exceeded, ...]:
 
 
 def _counter(cache: BaseCache) -> Cache | RedisCounts:
-    return RedisCounts(cache) if isinstance(cache, RedisCache) else cache
+    if isinstance(cache, RedisCache):
+        return RedisCounts(cache)
+    return _in_memory(cache) if type(cache) is LocMemCache else cache
+
+
+def _in_memory(cache: LocMemCache) -> Memory:
+    """Return the counts of this process: Django's cache in memory pickles each of its values.
+
+    They are forgotten when the host clears its cache, as its tests may do.
+    """
+    if cache.get(MARKER) is None and cache.add(MARKER, 1, None):
+        counts.clear()
+    return counts
 
 
 def network(request: HttpRequest) -> str:
     """Return the smallest network of a request: an IPv4 address, or an IPv6 /64."""
-    return next(iter(networks(request)))
+    return networks(request)[0][0]
 
 
-def networks(request: HttpRequest) -> Mapping[str, int]:
+def networks(request: HttpRequest) -> Networks:
     """Return the networks of a request, the smallest first, with the multiple of a rate for each.
 
     The address is that of the socket's peer. Behind TRUSTED_PROXIES proxies, it is the address
@@ -122,7 +139,7 @@ def networks(request: HttpRequest) -> Mapping[str, int]:
 
 
 @lru_cache(maxsize=4096)
-def _networks(peer: str) -> Mapping[str, int]:
+def _networks(peer: str) -> Networks:
     if "]" in peer or peer.count(":") == 1:
         # Some proxies append the port: 192.0.2.1:4711, [2001:db8::1]:4711.
         peer = peer.rpartition(":")[0] if not peer.endswith("]") else peer
@@ -130,14 +147,14 @@ def _networks(peer: str) -> Mapping[str, int]:
         address = ip_address(peer.partition("%")[0].strip("[]"))
     except ValueError:
         # A Unix socket has no address: all its callers share one count.
-        return {"unknown": 1}
+        return (("unknown", 1),)
     if isinstance(address, IPv6Address) and (inner := _inner(address)):
         address = inner
     prefixes = IPV6_PREFIXES if isinstance(address, IPv6Address) else IPV4_PREFIXES
-    found = {
-        str(ip_network((address, bits), strict=False)): factor for bits, factor in prefixes.items()
-    }
-    return {name.removesuffix("/32"): factor for name, factor in found.items()}
+    return tuple(
+        (str(ip_network((address, bits), strict=False)).removesuffix("/32"), factor)
+        for bits, factor in prefixes.items()
+    )
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:
