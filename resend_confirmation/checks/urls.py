@@ -19,7 +19,7 @@ from django.utils.regex_helper import normalize
 from .. import clients, conf
 from ..courier import page_urls
 from ..dialects.base.landing import callbacks, dialects_at
-from ..dialects.base.routing import is_dialect, sibling
+from ..dialects.base.routing import OPTIONAL_SLASH, is_dialect, sibling
 from .registry import ID, bind
 
 _HINT = (
@@ -189,7 +189,7 @@ def _is_ours(pattern: URLPattern) -> bool:
 
 
 def _ours(patterns: Iterable[Any], prefix: str = "") -> Iterator[tuple[URLPattern, str]]:
-    """Yield our patterns, each with a sample path that it matches."""
+    """Yield our patterns, each with a sample path that it matches, or two."""
     for pattern in patterns:
         is_resolver = isinstance(pattern, URLResolver)
         if not is_resolver and not _is_ours(pattern):
@@ -200,6 +200,8 @@ def _ours(patterns: Iterable[Any], prefix: str = "") -> Iterator[tuple[URLPatter
             yield from _ours(pattern.url_patterns, path)
         else:
             yield pattern, path
+            if str(pattern.pattern).endswith(OPTIONAL_SLASH):
+                yield pattern, f"{path}/"
 
 
 def _matching(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from django.conf import settings as django_settings
@@ -75,9 +76,14 @@ class Settings:
 
     def throttle_of_all(self) -> str:
         """Return the rate of one network over all dialects, at least that of each limited one."""
-        rates = [rate for rate in self.THROTTLE.values() if rate is not None]
-        most = max(int(rate.partition("/")[0]) for rate in rates)
-        return f"{most}/{max(rates, key=_per_second).partition('/')[2]}"
+        return _highest(tuple(self.THROTTLE.values()))
+
+
+@lru_cache(maxsize=16)
+def _highest(given: tuple[str | None, ...]) -> str:
+    rates = [rate for rate in given if rate is not None]
+    most = max(int(rate.partition("/")[0]) for rate in rates)
+    return f"{most}/{max(rates, key=_per_second).partition('/')[2]}"
 
 
 def _per_second(rate: str) -> float:

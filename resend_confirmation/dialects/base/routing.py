@@ -22,6 +22,9 @@ Variants = Mapping[str, type[VendorView]]
 
 _NONE: Variants = MappingProxyType({})
 
+#: The end of a pattern with an optional trailing slash.
+OPTIONAL_SLASH = r"[/]?\Z"
+
 #: A path segment that no site uses. A pattern that matches it matches any segment.
 _ANY = "resend-confirmation-any-segment"
 
@@ -53,14 +56,14 @@ def routes(
     host's own page, if there is one.
     """
     other = unlisted(_choice(view, header, variants))
-    patterns = [path(route, _choice(view, header, variants) if name else other, name=name or None)]
-    if slashed:
-        # The root's route would be a single slash, and Django warns of routes that begin with one.
-        patterns.append(path(f"{route}/", other) if route else re_path(r"^[/]\Z", other))
-    if "/" in route and "<" not in route:
-        parts = "[/]+".join(re.escape(part) for part in route.split("/"))
-        patterns.append(re_path(rf"^[/]*{parts}{'[/]?' if slashed else ''}\Z", other))
-    return patterns
+    documented = [path(route, _choice(view, header, variants), name=name)] if name else []
+    if "<" in route:
+        spellings = [route, f"{route}/"] if slashed else [route]
+        return documented + [path(each, other) for each in spellings[len(documented) :]]
+    # One pattern for all other spellings: each pattern costs every request that it does not match.
+    parts = "[/]+".join(re.escape(part) for part in route.split("/"))
+    before, after = "[/]*" if "/" in route else "", OPTIONAL_SLASH if slashed else r"\Z"
+    return [*documented, re_path(f"^{before}{parts}{after}", other)]
 
 
 def unlisted(view_function: Any) -> Any:
