@@ -30,10 +30,10 @@ def since(address: Address) -> datetime | None:
     return rows(address).order_by("since").values_list("since", flat=True).first()
 
 
-def suppress(address: Address, why: Suppression.Why) -> None:
+def suppress(address: Address, why: Suppression.Why, detail: str = "") -> None:
     """Suppress later messages to ``address``. A suppression that exists is kept."""
     row = new_row(address, why)
-    values = {"why": row.why, "since": row.since}
+    values = {"why": row.why, "since": row.since, "detail": detail}
     Suppression.objects.get_or_create(digest=row.digest, defaults=values)
 
 

@@ -1,6 +1,7 @@
 """The output of the command: lines for people, or JSON objects for programs."""
 
 import json
+import sys
 from typing import Any, NamedTuple
 
 from django.core.management.base import OutputWrapper
@@ -21,6 +22,16 @@ class Console(NamedTuple):
         """Print ``line``, for people only."""
         if not self.as_json:
             self.put(line)
+
+
+def is_agreed(question: str) -> bool:
+    """Return whether the answer to ``question`` is yes, or there is nobody to ask."""
+    if not sys.stdin.isatty():
+        return True
+    try:
+        return input(printable(question)).strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False
 
 
 def printable(text: str) -> str:

@@ -16,7 +16,7 @@ from ..models import Run
 from ..outcomes import Ending
 from . import send
 from .bulk import DONE, Bulk, Filters, Progress, identities_in, pending_count
-from .console import Console, printable
+from .console import Console, is_agreed, printable
 from .stopping import Stop
 
 #: Exit code if the arguments are invalid.
@@ -130,11 +130,10 @@ def _total(options: dict[str, Any], identities: Iterable[str] | None) -> int | N
 
 def _ask(options: dict[str, Any], name: str, total: int | None) -> None:
     """Ask before a run begins, if there is somebody to ask."""
-    if options["yes"] or options.get("file") == "-" or not sys.stdin.isatty():
+    if options["yes"] or options.get("file") == "-":
         return
     many = "the accounts" if total is None else f"up to {total} accounts"
-    answer = input(printable(f"Queue messages for {many}, as run {name}? [y/N] "))
-    if answer.strip().lower() not in {"y", "yes"}:
+    if not is_agreed(f"Queue messages for {many}, as run {name}? [y/N] "):
         raise CommandError("Nothing was queued.")
 
 
