@@ -1,4 +1,4 @@
-"""Whether staff ended a confirmation, and the permission to open it again."""
+"""Whether staff ended a confirmation, who may open it again, and whom a suppression is about."""
 
 from django.db import migrations, models
 
@@ -30,6 +30,13 @@ class Migration(migrations.Migration):
             name="by_hand",
             field=models.BooleanField(
                 db_default=False, default=False, editable=False, verbose_name="by hand"
+            ),
+        ),
+        migrations.AddField(
+            model_name="suppression",
+            name="sealed",
+            field=models.CharField(
+                blank=True, db_default="", default="", editable=False, max_length=64
             ),
         ),
     ]

@@ -15,6 +15,8 @@ class Suppression(models.Model):
         BY_HAND = "by_hand", _("by hand")
 
     digest = models.CharField(max_length=64, unique=True)
+    #: The fingerprint of the address, readable only with the key; empty in rows of older versions.
+    sealed = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     why = models.CharField(_("reason"), max_length=16, choices=Why)
     since = models.DateTimeField(_("since"))
     detail = models.CharField(_("detail"), max_length=200, blank=True)
