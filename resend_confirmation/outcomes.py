@@ -75,6 +75,14 @@ class ConfirmationState(models.TextChoices):
     WITHDRAWN = "withdrawn", _("withdrawn")
 
 
+class Expiry(enum.Enum):
+    """What is done with an account whose confirmation expires."""
+
+    KEEP = "keep"
+    DEACTIVATE = "deactivate"
+    DELETE = "delete"
+
+
 class Origin(models.IntegerChoices):
     """The cause of a delivery, the most urgent first."""
 

@@ -6,6 +6,10 @@
     recipient can press the button again. Use ``transaction.on_commit`` for effects outside the
     database. The signal is also sent if the host confirms the address itself and the package
     records it.
+``confirmation_expired``
+    Sent inside the transaction that withdraws a confirmation that was never made, before the
+    account is deactivated or deleted, with ``sender`` the Confirmation model, ``confirmation``,
+    ``user`` and ``action`` (an Expiry). An exception in a receiver rolls all of it back.
 ``ended``
     Sent for each resend request that was answered, with ``sender`` a dialect's view class,
     ``dialect`` (str), ``client`` (str, the client's name or an empty string) and ``ending`` (an
@@ -21,5 +25,6 @@
 from django.dispatch import Signal
 
 confirmed = Signal()
+confirmation_expired = Signal()
 ended = Signal()
 delivery_changed = Signal()

@@ -37,6 +37,7 @@ KEYS = [
     "CARRIER",
     "CLIENTS",
     "COOLDOWN",
+    "EXPIRE",
     "FROM_EMAIL",
     "HOURLY_BUDGET",
     "LINK_LIFETIME",
@@ -175,11 +176,13 @@ def test_e006_two_clients_of_a_name(ids):
         {"CARRIER": "pigeon"},
         {"CARRIER": "nowhere.Carrier"},
         {"AUTHORIZATION_CODE_ISSUER": "nowhere.code"},
+        {"EXPIRE": "nowhere.after_expiry"},
+        {"EXPIRE": "resend_confirmation.outcomes.ENDINGS"},
         {"CLIENTS": "nowhere.clients"},
     ],
 )
 def test_e007_dotted_paths(ids, given):
-    """E007: a dotted path cannot be imported."""
+    """E007: a dotted path cannot be imported, or names something that cannot be called."""
     assert ids(**given) == ["E007"]
 
 

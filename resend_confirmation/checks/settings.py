@@ -9,6 +9,7 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error
+from django.core.exceptions import ImproperlyConfigured
 from django.db import router
 from django.utils.module_loading import import_string
 
@@ -85,6 +86,8 @@ def _dotted_paths() -> Iterator[CheckMessage]:
     paths = {"ACCOUNTS": settings.ACCOUNTS, "CARRIER": settings.CARRIER.name}
     if settings.AUTHORIZATION_CODE_ISSUER:
         paths["AUTHORIZATION_CODE_ISSUER"] = settings.AUTHORIZATION_CODE_ISSUER
+    if settings.EXPIRE:
+        paths["EXPIRE"] = settings.EXPIRE
     if isinstance(settings.CLIENTS, str):
         paths["CLIENTS"] = settings.CLIENTS
     for name, path in paths.items():
@@ -97,7 +100,9 @@ def _dotted_paths() -> Iterator[CheckMessage]:
             )
             continue
         try:
-            carrier(settings.CARRIER) if name == "CARRIER" else import_string(path)
+            found = carrier(settings.CARRIER) if name == "CARRIER" else import_string(path)
+            if name == "EXPIRE" and not callable(found):
+                raise ImproperlyConfigured("it cannot be called")
         except Exception as error:
             # Not only ImportError: an unknown queue or option raises another error.
             yield Error(

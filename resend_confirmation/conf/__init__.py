@@ -62,6 +62,7 @@ class Settings:
     QUIET_REQUESTS_PER_NETWORK: str | None = _setting(values.optional_rate, "1000/d")
     HOURLY_BUDGET: int = _setting(values.count, 0)
     RETENTION: Retention = _setting(values.retention, {})
+    EXPIRE: str | None = _setting(values.optional_text, None)
     SEND_DEADLINE: timedelta = _setting(values.lasting, 30)
     OPENAPI_ANSWERS: values.OpenApiAnswers = _setting(values.openapi_answers, "vendor")
     AUTHORIZATION_CODE_ISSUER: str | None = _setting(values.optional_text, None)

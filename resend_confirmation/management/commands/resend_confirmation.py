@@ -14,7 +14,7 @@ from ...clients import Client
 from ...courier import pause
 from ...dialects.base import mounted_dialects
 from ...outcomes import Outcome
-from .. import arguments, by_hand, reminders, run, send, show, status, stopping, work
+from .. import arguments, by_hand, expiry, reminders, run, send, show, status, stopping, work
 from ..console import Console, printable
 from ..run import USAGE
 from ..stopping import Stop
@@ -49,6 +49,7 @@ class Command(BaseCommand):
             "show": self._show,
             "remind": self._remind,
             **dict.fromkeys(by_hand.SUBCOMMANDS, self._by_hand),
+            "expire": self._expire,
         }
         self._console = Console(self.stdout, options["json"])
         subcommands[options["subcommand"]](options)
@@ -103,6 +104,12 @@ class Command(BaseCommand):
 
     def _by_hand(self, options: dict[str, Any]) -> None:
         by_hand.carry_out(options, self._console)
+
+    def _expire(self, options: dict[str, Any]) -> None:
+        with stopping.interruptible() as stop:
+            complaint = expiry.expire(options, self._console, self.stderr, stop)
+        if complaint:
+            raise CommandError(complaint)
 
     def _drain(self, options: dict[str, Any]) -> None:
         total = engine.Tally()
