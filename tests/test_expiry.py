@@ -1,12 +1,14 @@
 """``manage.py resend_confirmation expire``: which confirmations it ends, and what it spares."""
 
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import connection, connections, transaction
 from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -18,6 +20,7 @@ from resend_confirmation.models import Confirmation, Delivery
 from resend_confirmation.outcomes import Expiry, Standing
 from resend_confirmation.signals import confirmation_expired
 
+from .account_stores.test_races import is_waited_for
 from .test_bulk import said
 from .test_command import Ran, waiting
 
@@ -234,6 +237,33 @@ class TestSpared:
         monkeypatch.setattr(expiry, "_attempt", late)
         assert Ran("expire", "--apply").lines == NOTHING
         assert states() == [state or "pending"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="has one writer at a time, and no locks")
+def test_a_concurrent_confirmation(change):
+    """It waits for a person who confirms in another transaction, and deletes nothing."""
+    change(EXPIRE="tests.test_expiry.by_name")
+    ben = long_waiting("ben")
+
+    def run():
+        try:
+            return Ran("expire", "--apply").lines
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            assert engine.confirm_by_hand(ben.resend_confirmations.get())
+            running = pool.submit(run)
+            until = time.monotonic() + 15
+            while not is_waited_for() and not running.done():
+                assert time.monotonic() < until
+                # MariaDB refreshes this table only if it was not read for 0.1 s.
+                time.sleep(0.15)
+            assert not running.done()
+        assert running.result(30) == NOTHING
+    assert (users(), states()) == (["ben"], ["confirmed"])
 
 
 class TestCalls:
