@@ -42,6 +42,13 @@ class AllauthStore(ConfirmationStore):
             return [a for a in found if a.parsed == identity]
         return [a for a in found if _is_current(a)]
 
+    def find_each(self, identities: Sequence[Address | str]) -> list[list[Account]]:
+        found = zip(identities, super().find_each(identities), strict=True)
+        return [
+            some if isinstance(each, Address) else [a for a in some if _is_current(a)]
+            for each, some in found
+        ]
+
     def lock(self, user_id: Any) -> None:
         """Lock the addresses and then the user.
 
@@ -98,9 +105,13 @@ class AllauthStore(ConfirmationStore):
         parts = super()._parts(identity)
         return [*parts, self._of_addresses] if isinstance(identity, Address) else parts
 
-    def _of_addresses(self, address: Any) -> QuerySet[Any]:
+    def _of_each(self, identities: Sequence[Address | str]) -> list[QuerySet[Any]]:
+        parsed = [each for each in identities if isinstance(each, Address)]
+        return [*super()._of_each(identities), self._of_addresses(*parsed)]
+
+    def _of_addresses(self, *parsed: Any) -> QuerySet[Any]:
         # allauth looks addresses up in lowercase. The same form here lets the index be used.
-        spellings = {spelling.lower() for spelling in address.spellings}
+        spellings = {spelling.lower() for each in parsed for spelling in each.spellings}
         theirs = EmailAddress.objects.filter(email__in=spellings)
         return self._joined().filter(pk__in=theirs.values("user_id"))
 

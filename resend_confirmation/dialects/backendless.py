@@ -17,7 +17,16 @@ from .. import clients
 from ..clients import Client
 from ..engine import Opened
 from ..outcomes import Outcome, Refusal
-from .base import Answer, ErrorDetails, IdentityField, Operation, ResendView, unlisted
+from .base import (
+    Answer,
+    Column,
+    ErrorDetails,
+    Export,
+    IdentityField,
+    Operation,
+    ResendView,
+    unlisted,
+)
 
 _NOT_FOUND = Answer(
     400,
@@ -220,6 +229,20 @@ def _decode(path: bytes) -> str:
 # documented variant is in the schema.
 _TAIL = r"users/resend(?:c|EmailC)onfirmation(?:/(?P<identity>[\s\S]*))?\Z"
 _OTHER = unlisted(BackendlessResend.as_view())
+
+_STATUSES = {"EMAIL_CONFIRMATION_PENDING": "pending", "ENABLED": "confirmed", "DISABLED": "blocked"}
+
+#: The table Users of an exported application: https://backendless.com/docs/rest/users_user_status.html
+EXPORT = Export(
+    {
+        "email": [Column("email")],
+        "username": [Column("name")],
+        "confirmed": [Column("userStatus", lambda status: _STATUSES[status] == "confirmed")],
+        "blocked": [Column("userStatus", lambda status: _STATUSES[status] == "blocked")],
+        "language": [Column("blUserLocale")],
+        "registered_at": [Column("created")],
+    }
+)
 
 app_name = "resend_confirmation_backendless"
 

@@ -7,7 +7,7 @@ from .. import accounts, database, failures
 from ..accounts import Account
 from ..models import Confirmation
 from ..outcomes import ConfirmationState, Standing
-from .signup import account_of, fresh
+from .signup import account_of, fresh_columns
 
 
 class Reopening(enum.Enum):
@@ -55,7 +55,7 @@ def _open(confirmation: Confirmation) -> Reopening:
         return Reopening.NOT_ENDED
     if not _is_undone(store, row, account):
         return Reopening.LASTING
-    columns = fresh(account.mailbox, row.client, row.language)
+    columns = fresh_columns(account.mailbox, row.client, row.language)
     for name, value in columns.items():
         setattr(row, name, value)
     row.save(update_fields=list(columns))

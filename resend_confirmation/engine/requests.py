@@ -239,16 +239,17 @@ def find_accounts(identity: Address | str, *, stop_early: bool = False) -> list[
     identity = addresses.read(identity) if isinstance(identity, str) else identity
     known = store()
     if not (stop_early and defines(known, "find", "find_stepwise")):
-        return _exactly(identity, known.find(identity))
+        return exactly(identity, known.find(identity))
     found: list[Account] = []
     for candidates in known.find_stepwise(identity):  # type: ignore[attr-defined]
-        found = _exactly(identity, candidates)
+        found = exactly(identity, candidates)
         if any(a.confirmation_id and a.standing in _DECISIVE for a in found):
             break
     return found
 
 
-def _exactly(identity: Address | str, candidates: Sequence[Account]) -> list[Account]:
+def exactly(identity: Address | str, candidates: Sequence[Account]) -> list[Account]:
+    """Return the candidates of a store that ``identity`` names."""
     if isinstance(identity, Address):
         return [a for a in candidates if a.parsed == identity]
     return [a for a in candidates if addresses.canonical_identity(a.username) == identity]

@@ -63,7 +63,7 @@ def start(
         raise TypeError(f"start takes a user or an Account, not {user.__class__.__name__}")
     text = (account.address if is_one_of_several else _own_address(user)) or ""
     address = Address.parse(text.strip(addresses.BLANKS))
-    language, zone = _language(language), _time_zone(time_zone)
+    language, zone = language_code(language), _time_zone(time_zone)
     owner = clients.by_name(client) if client else clients.default()
     if client and owner is None:
         raise ValueError(f"unknown client {client!r}")
@@ -119,7 +119,7 @@ def _own_address(user: Any) -> str | None:
     return address
 
 
-def _language(given: str | None) -> str:
+def language_code(given: str | None) -> str:
     """Return the language code as it was given; raise ValueError if it is not one.
 
     The matching language of the site is determined when the message is written.
@@ -170,7 +170,7 @@ def reopen(
     A confirmation that is pending for another spelling of the address is reopened too, since its
     links were sent to that spelling.
     """
-    columns = fresh(address, client, language)
+    columns = fresh_columns(address, client, language)
     confirmation, _ = Confirmation.objects.get_or_create(
         account=user,
         fingerprint=address.fingerprint,
@@ -190,7 +190,7 @@ def ensure_all(accounts: Sequence[Account], *, client: str) -> list[int]:
     made = _start_all(new, client) if new else {}
     return [
         a.confirmation_id
-        or made.get(_pair(a))
+        or made.get(pair_of(a))
         or ensure_confirmation(a, client=client, language="").pk
         for a in accounts
     ]
@@ -199,14 +199,14 @@ def ensure_all(accounts: Sequence[Account], *, client: str) -> list[int]:
 def _start_all(accounts: Sequence[Account], client: str) -> dict[tuple[str, str], int]:
     """Start confirmations where there are none in any state; return their keys."""
     known = _with_confirmation(accounts)
-    missing = {pair: a for a in accounts if (pair := _pair(a)) not in known}
+    missing = {pair: a for a in accounts if (pair := pair_of(a)) not in known}
     try:
         with database.atomic():
             rows = Confirmation.objects.bulk_create(
                 Confirmation(
                     account=a.user,
                     fingerprint=a.mailbox.fingerprint,
-                    **fresh(a.mailbox, client, ""),
+                    **fresh_columns(a.mailbox, client, ""),
                 )
                 for a in missing.values()
             )
@@ -216,7 +216,7 @@ def _start_all(accounts: Sequence[Account], client: str) -> dict[tuple[str, str]
     return dict(zip(missing, [row.pk for row in rows], strict=True))
 
 
-def _pair(account: Account) -> tuple[str, str]:
+def pair_of(account: Account) -> tuple[str, str]:
     return str(account.user.pk), account.mailbox.fingerprint
 
 
@@ -230,7 +230,7 @@ def _with_confirmation(accounts: Sequence[Account]) -> set[tuple[str, str]]:
     return {(str(pk), fingerprint) for pk, fingerprint in pairs}
 
 
-def fresh(address: Address, client: str, language: str) -> dict[str, Any]:
+def fresh_columns(address: Address, client: str, language: str) -> dict[str, Any]:
     """Return the columns of a confirmation that is started now."""
     return {
         "address": address.stored,

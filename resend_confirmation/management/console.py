@@ -13,7 +13,7 @@ class Console(NamedTuple):
     out: OutputWrapper
     as_json: bool
 
-    def put(self, line: str, **facts: Any) -> None:
+    def put(self, line: str, /, **facts: Any) -> None:
         """Print ``line``, or ``facts`` as JSON, at once: a pipe is buffered otherwise."""
         self.out.write(json.dumps(facts) if self.as_json else printable(line))
         self.out.flush()

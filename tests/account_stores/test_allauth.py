@@ -468,3 +468,29 @@ def test_verdict_of_a_spent_press(twins):
     EmailAddress.objects.filter(user=twins[1]).update(verified=True)
     assert engine.confirm(token).verdict is Verdict.DEAD
     assert Delivery.objects.count() == 1
+
+
+def test_import(tmp_path, capsys):
+    """Accounts of an export wait, or are verified; other addresses of an account are found too."""
+    for name in ("ann", "ben", "cid"):
+        User.objects.create_user(name, f"{name}@example.org")
+    ben, cid = User.objects.get(username="ben"), User.objects.get(username="cid")
+    EmailAddress.objects.create(user=ben, email="second@example.org", verified=True, primary=True)
+    EmailAddress.objects.create(user=cid, email="third@example.org")
+    path = tmp_path / "people.csv"
+    path.write_text(
+        "email,username,confirmed\nann@example.org,,0\nsecond@example.org,,0\n"
+        "third@example.org,,1\n,ben,0\n"
+    )
+    call_command("resend_confirmation", "import", str(path))
+    assert capsys.readouterr().out.splitlines() == [
+        "made pending: 1",
+        "marked as confirmed: 1",
+        "confirmed already: 2",
+    ]
+    assert EmailAddress.objects.get(email="third@example.org").verified
+    rows = Confirmation.objects.order_by("address").values_list("address", "state")
+    assert list(rows) == [
+        ("ann@example.org", "pending"),
+        ("third@example.org", "confirmed"),
+    ]

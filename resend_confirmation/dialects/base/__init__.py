@@ -14,6 +14,7 @@ from .declarations import (
     Table,
     TokenField,
 )
+from .exports import Column, Export
 from .landing import is_web, landing_of, mounted_dialects
 from .routing import routes, unlisted
 from .token_views import ConfirmView, LinkView
@@ -23,8 +24,10 @@ __all__ = [
     "QUIET",
     "AddressField",
     "Answer",
+    "Column",
     "ConfirmView",
     "ErrorDetails",
+    "Export",
     "Fault",
     "IdentityField",
     "LanguageField",

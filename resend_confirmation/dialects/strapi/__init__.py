@@ -6,9 +6,17 @@ https://docs.strapi.io/cms/features/users-permissions
 
 from ..base import routes
 from .confirm import StrapiConfirm, StrapiV4Confirm
+from .export import EXPORT
 from .resend import StrapiResend, StrapiV4Resend
 
-__all__ = ["StrapiConfirm", "StrapiResend", "StrapiV4Confirm", "StrapiV4Resend", "urlpatterns"]
+__all__ = [
+    "EXPORT",
+    "StrapiConfirm",
+    "StrapiResend",
+    "StrapiV4Confirm",
+    "StrapiV4Resend",
+    "urlpatterns",
+]
 
 app_name = "resend_confirmation_strapi"
 

@@ -6,10 +6,18 @@ https://developers.xsolla.com/api/login/operation/jwt-resend-account-confirmatio
 
 from ..base import routes
 from . import also
+from .export import EXPORT
 from .jwt_resend import XsollaJWTResend
 from .resend import DEAD_LINKS, XsollaOAuth2Resend, XsollaResend
 
-__all__ = ["DEAD_LINKS", "XsollaJWTResend", "XsollaOAuth2Resend", "XsollaResend", "urlpatterns"]
+__all__ = [
+    "DEAD_LINKS",
+    "EXPORT",
+    "XsollaJWTResend",
+    "XsollaOAuth2Resend",
+    "XsollaResend",
+    "urlpatterns",
+]
 
 app_name = "resend_confirmation_xsolla"
 

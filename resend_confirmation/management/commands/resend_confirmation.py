@@ -14,7 +14,19 @@ from ...clients import Client
 from ...courier import pause
 from ...dialects.base import mounted_dialects
 from ...outcomes import Outcome
-from .. import arguments, by_hand, expiry, reminders, run, send, show, status, stopping, work
+from .. import (
+    arguments,
+    by_hand,
+    expiry,
+    importing,
+    reminders,
+    run,
+    send,
+    show,
+    status,
+    stopping,
+    work,
+)
 from ..console import Console, printable
 from ..run import USAGE
 from ..stopping import Stop
@@ -50,6 +62,7 @@ class Command(BaseCommand):
             "remind": self._remind,
             **dict.fromkeys(by_hand.SUBCOMMANDS, self._by_hand),
             "expire": self._expire,
+            "import": self._import,
         }
         self._console = Console(self.stdout, options["json"])
         subcommands[options["subcommand"]](options)
@@ -108,6 +121,13 @@ class Command(BaseCommand):
     def _expire(self, options: dict[str, Any]) -> None:
         with stopping.interruptible() as stop:
             complaint = expiry.expire(options, self._console, self.stderr, stop)
+        if complaint:
+            raise CommandError(complaint)
+
+    def _import(self, options: dict[str, Any]) -> None:
+        _client(options["client"])
+        with stopping.interruptible() as stop:
+            complaint = importing.carry_out(options, self._console, self.stderr, stop)
         if complaint:
             raise CommandError(complaint)
 
