@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from django_ratelimit import ALL
@@ -42,11 +42,6 @@ class Exceeded(NamedTuple):
     retry_after: int
 
 
-@lru_cache(maxsize=4096)
-def _keys(key: str, newest: int) -> tuple[str, ...]:
-    return tuple(f"{key}:{newest - age}" for age in range(PARTS))
-
-
 class Limit(NamedTuple):
     """A limit of ``calls`` in ``period`` seconds for one network in one group of calls."""
 
@@ -63,9 +58,10 @@ class Limit(NamedTuple):
         key = _make_cache_key(f"resend_confirmation.{group}", "", rate, network, ALL)
         return cls(calls * factor, period, period / PARTS, key)
 
-    def keys(self, now: float) -> tuple[str, ...]:
+    def keys(self, now: float) -> list[str]:
         """Return the keys of the parts that count at ``now``, the newest first."""
-        return _keys(self.key, int(now / self.part))
+        newest = int(now / self.part)
+        return [f"{self.key}:{newest - age}" for age in range(PARTS)]
 
     def exceeded(self, found: list[int], now: float) -> Exceeded | None:
         """Return an Exceeded if one call more than ``found`` would be too many, else None."""
@@ -89,7 +85,7 @@ def count(cache: Cache | RedisCounts, limits: Sequence[Limit]) -> tuple[Exceeded
     """
     now = time.time()
     keys = [limit.keys(now) for limit in limits]
-    known = cache.get_many([key for each in keys for key in each])
+    known = cache.get_many(list(chain.from_iterable(keys)))
     found = [[known.get(key) or 0 for key in each] for each in keys]
     if exceeded := _exceeded(limits, found, now):
         return exceeded
@@ -140,10 +136,12 @@ class Memory:
 
     def get_many(self, keys: Collection[str]) -> Mapping[str, int]:
         """Return the counts that exist."""
+        found = {}
         with self._lock:
-            found = {key: self._counts[key] for key in keys if key in self._counts}
-            for key in found:
-                self._counts.move_to_end(key)
+            for key in keys:
+                if key in self._counts:
+                    found[key] = self._counts[key]
+                    self._counts.move_to_end(key)
         return found
 
     def add(self, key: str, value: int, timeout: float | None = None) -> bool:

@@ -101,16 +101,14 @@ def _counted(limits: Sequence[Limit]) -> tuple[Exceeded, ...]:
 
 
 def _counter(cache: BaseCache) -> Cache | RedisCounts:
+    """Return what counts in ``cache``: Django's cache in memory would pickle each count.
+
+    The counts in its place are forgotten when the host clears its cache, as its tests may do.
+    """
     if isinstance(cache, RedisCache):
         return RedisCounts(cache)
-    return _in_memory(cache) if type(cache) is LocMemCache else cache
-
-
-def _in_memory(cache: LocMemCache) -> Memory:
-    """Return the counts of this process: Django's cache in memory pickles each of its values.
-
-    They are forgotten when the host clears its cache, as its tests may do.
-    """
+    if type(cache) is not LocMemCache:
+        return cache
     if cache.get(MARKER) is None and cache.add(MARKER, 1, None):
         counts.clear()
     return counts
