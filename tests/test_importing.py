@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from resend_confirmation import accounts, engine, start
-from resend_confirmation.accounts import ConfirmationStore, several
+from resend_confirmation.accounts import ConfirmationStore, users
 from resend_confirmation.engine.importing import Entry, ImportEnding, bring_in
 from resend_confirmation.management import export_file, importing
 from resend_confirmation.models import Confirmation, Delivery
@@ -445,8 +445,8 @@ class Member(get_user_model()):  # type: ignore[misc]
 def test_a_user_name_column_of_numbers(monkeypatch):
     """User names that the column cannot hold are left out."""
     user = UserFactory.create(username="x", email="x@example.com")
-    monkeypatch.setattr(several, "get_user_model", lambda: Member)
-    found = several.conditions([str(user.pk), "x"])
+    monkeypatch.setattr(users, "get_user_model", lambda: Member)
+    found = users.conditions([str(user.pk), "x"])
     assert [list(get_user_model().objects.filter(each)) for each in found] == [[user]]
 
 

@@ -8,10 +8,10 @@ from .confirmation_store import (
     Part,
     defines,
     of,
+    rows_of_users,
     store,
 )
 from .flag_store import FlagStore
-from .several import rows_of_users
 
 __all__ = [
     "Account",

@@ -16,8 +16,7 @@ from .. import conf, database, statements
 from ..account_store import AccountStore, CooldownFacts
 from ..addresses import Address
 from ..outcomes import ConfirmationState, Standing
-from . import several
-from .several import rows_of_users
+from .users import all_users, conditions, grouped, user_with_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class ConfirmationStore:
     def find_each(self, identities: Sequence[Address | str]) -> list[list[Account]]:
         """Return the accounts that each identity names, in three statements at most."""
         rows = [row for query in self._of_each(identities) for row in query.order_by()]
-        return several.grouped(identities, self._accounts(rows))
+        return grouped(identities, self._accounts(rows))
 
     def get(self, user_id: Any, address: Address) -> Account | None:
         return self.get_each([(user_id, address)])[0]
@@ -114,7 +113,7 @@ class ConfirmationStore:
         """Lock the user's row, if the database supports it."""
         email = get_user_model().get_email_field_name()
         # The address may be in the model's table or in a parent's, so both are locked.
-        rows = _users().select_for_update().filter(pk=user_id).order_by()
+        rows = all_users().select_for_update().filter(pk=user_id).order_by()
         list(rows.values_list("pk", email))
 
     def confirm(self, account: Account) -> bool:
@@ -127,7 +126,7 @@ class ConfirmationStore:
 
     def pending(self) -> Iterator[Account]:
         """Yield the pending accounts, oldest first, read in pieces so that no cursor stays open."""
-        users = _users().filter(self._waits()).order_by("pk").distinct()
+        users = all_users().filter(self._waits()).order_by("pk").distinct()
         joined = self._joined().filter(self._waits()).order_by("pk")
         pks = list(users.values_list("pk", flat=True)[:_USERS_AT_ONCE])
         while pks:
@@ -146,7 +145,7 @@ class ConfirmationStore:
         return Q(resend_confirmations__state=ConfirmationState.PENDING)
 
     def _joined(self, users: QuerySet[Any] | None = None) -> QuerySet[Any]:
-        users = _users() if users is None else users
+        users = all_users() if users is None else users
         return cast("QuerySet[Any]", users.annotate(**_OURS))
 
     def _parts(self, identity: Address | str) -> Sequence[Part]:
@@ -156,11 +155,11 @@ class ConfirmationStore:
 
     def _of_each(self, identities: Sequence[Address | str]) -> list[QuerySet[Any]]:
         """Return the queries of ``find_each``."""
-        return [self._joined(_users().filter(each)) for each in several.conditions(identities)]
+        return [self._joined(all_users().filter(each)) for each in conditions(identities)]
 
     def _of_confirmations(self, address: Any) -> QuerySet[Any]:
         # The annotations read the confirmation that matches, since they follow the condition.
-        users = _users().filter(resend_confirmations__fingerprint=address.fingerprint)
+        users = all_users().filter(resend_confirmations__fingerprint=address.fingerprint)
         return self._joined(users)
 
     def _of_users(self, identity: Address | str) -> QuerySet[Any]:
@@ -219,16 +218,12 @@ def _is_plain(part: Any) -> bool:
     )
 
 
-def _users() -> QuerySet[Any]:
-    """Return all users, from the database that they are written to: a replica may lag behind."""
-    model = get_user_model()
-    return model._default_manager.using(router.db_for_write(model))
-
-
-def user_with_address(account: Account) -> QuerySet[Any]:
-    """Return the user of ``account``, if the user still has its address."""
-    model: Any = get_user_model()
-    return _users().filter(pk=account.user.pk, **{model.get_email_field_name(): account.address})
+def rows_of_users(users: Any) -> list[list[Any]]:
+    """Group rows by user, the oldest user first."""
+    rows_of: dict[Any, list[Any]] = {}
+    for row in users:
+        rows_of.setdefault(row.pk, []).append(row)
+    return [rows_of[pk] for pk in sorted(rows_of)]
 
 
 class Ours(NamedTuple):

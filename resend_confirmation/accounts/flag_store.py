@@ -5,7 +5,8 @@ from typing import Any
 from django.db.models import Q
 
 from ..outcomes import ConfirmationState, Standing
-from .confirmation_store import Account, ConfirmationStore, user_with_address
+from .confirmation_store import Account, ConfirmationStore
+from .users import user_with_address
 
 
 class FlagStore(ConfirmationStore):

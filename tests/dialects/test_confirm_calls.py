@@ -220,7 +220,6 @@ def test_a_token_is_its_clients_and_its_accounts(rf, two_clients, said):
     def confirm(token, app, user):
         body = json.dumps({"token": token, "app": app, "user": user})
         response = NamingConfirm.as_view()(rf.post("/", body, content_type="application/json"))
-        response.render()
         return response.status_code, response.content
 
     foreign = confirm("x" * 43, "one", said.format("ann", "one"))

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.http import HttpRequest
-from rest_framework.response import Response
+from django.http import HttpRequest, HttpResponse
 
 from ... import clients, engine
 from ...courier import page_urls
@@ -35,7 +34,7 @@ class ConfirmView(TokenView):
 
     succeeded: ClassVar[Ending | Verdict] = Verdict.CONFIRMED
 
-    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
+    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> HttpResponse:
         """Confirm: of several requests with one token, the first is CONFIRMED, others ALREADY."""
         opened = engine.confirm(values["token"], self.named(request, values))
         return self.respond(opened.verdict, result=opened)
@@ -51,7 +50,7 @@ class LinkView(TokenView):
     method: ClassVar[str] = "get"
     succeeded: ClassVar[Ending | Verdict] = Verdict.READY
 
-    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
+    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> HttpResponse:
         """Inspect the token without changing anything."""
         opened = engine.inspect(values["token"], self.named(request, values))
         response = self.respond(opened.verdict, result=opened)

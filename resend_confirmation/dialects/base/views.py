@@ -7,12 +7,10 @@ from typing import Any, ClassVar
 from django.contrib.auth.decorators import login_not_required
 from django.core.checks import CheckMessage
 from django.core.signals import got_request_exception
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.debug import sensitive_variables
-from rest_framework import exceptions, serializers
+from rest_framework import serializers
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
 from ... import clients, conf, engine, errors, failures
@@ -25,6 +23,8 @@ from . import body, declarations
 from .declarations import NO_DETAILS, Answer, Envelope, ErrorDetails, Operation, Table
 from .parsing import accepted_language, read, sources_of
 from .rendering import ANSWER_HEADERS, VendorJSONRenderer
+
+_renderer = VendorJSONRenderer()
 
 
 class VendorView(APIView):
@@ -98,25 +98,46 @@ class VendorView(APIView):
     @login_not_required  # DRF before 3.16 does not mark its views.
     @sensitive_variables()
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Dispatch the request; keep the caller's input out of error reports."""
+        """Dispatch the request; keep the caller's input out of error reports.
+
+        DRF's own dispatch is not called: its request, its checks and its response are not needed.
+        """
         # Other methods change data, and Django has skipped the CSRF check: our views are exempt.
         reads = request.method in ("GET", "HEAD")
         if self.host_page and reads and (page := self.host_page(request)):
             return page
         try:
-            return super().dispatch(request, *args, **kwargs)
+            response = self._answer(request, kwargs)
         except Exception as error:
             failures.censor(error)
             raise
+        # Keep the path out of Django's log of refused requests: it may hold an address.
+        response._has_been_logged = True  # type: ignore[attr-defined]
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            # LocaleMiddleware would replace a 404 that is a vendor's answer.
+            errors.keep_404(request)
+        return response
 
-    def handle(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    @sensitive_variables()
+    def _answer(self, request: HttpRequest, kwargs: Mapping[str, Any]) -> HttpResponse:
+        """Return the vendor's answer, also to a method that is refused and to an error."""
+        try:
+            if str(request.method).lower() in self.http_method_names:
+                return self.handle(request, **kwargs)
+            response = self.respond(Refusal.WRONG_METHOD)
+            response["Allow"] = ", ".join(self.http_method_names).upper()
+            return response
+        except Exception as error:
+            return self.handle_exception(error)
+
+    def handle(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check the throttle, parse the request and perform it."""
-        if exceeded := throttle.check(request._request, self.dialect):
+        if exceeded := throttle.check(request, self.dialect):
             detail = ErrorDetails(retry_after=exceeded.retry_after, limit=exceeded.limit)
             return self.respond(Refusal.THROTTLED, detail)
         reading = read(
-            request._request,
-            path=(self.path_class, self.path_values(request._request, kwargs)),
+            request,
+            path=(self.path_class, self.path_values(request, kwargs)),
             header_class=self.header_class,
             query_class=self.query_class,
             body_class=self.body_class,
@@ -124,19 +145,19 @@ class VendorView(APIView):
         )
         if reading.refusal:
             return self.respond(reading.refusal, reading.detail)
-        return self.perform(request._request, reading.values)
+        return self.perform(request, reading.values)
 
     def path_values(self, request: HttpRequest, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the inputs in the path, for ``path_class``."""
         return kwargs
 
-    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
+    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> HttpResponse:
         """Perform the operation; the keys of ``values`` are our names, not the vendor's."""
         raise NotImplementedError
 
     def respond(
         self, ending: Ending | Verdict, detail: ErrorDetails = NO_DETAILS, result: Any = None
-    ) -> Response:
+    ) -> HttpResponse:
         """Return the vendor's answer for an ending."""
         answer = declarations.answer_for(self.answers, ending, detail)
         if answer == self.answers[self.succeeded]:
@@ -146,42 +167,25 @@ class VendorView(APIView):
             data = declarations.enveloped(self.error_class, self.error_body(answer, detail))
             headers = self.error_headers(ending, detail)
             media_type = self.error_media_type or self.media_type
-        return Response(data, status=answer.status, headers=headers, content_type=media_type)
+        # DRF's own response takes as long again, because the handler renders it later.
+        content = _renderer.render(data)
+        response = HttpResponse(content, status=answer.status, content_type=media_type)
+        if not content:
+            del response["Content-Type"]
+        for each in (headers, ANSWER_HEADERS):
+            for name, value in each.items():
+                response[name] = value
+        return response
 
     # Overrides that keep Django's and DRF's own responses out
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Set the renderer first, so that errors use it too; skip negotiation and DRF's checks."""
-        request.accepted_renderer = VendorJSONRenderer()
-        request.accepted_media_type = VendorJSONRenderer.media_type
-
-    @property
-    def default_response_headers(self) -> dict[str, str]:
-        """The headers of every answer, without DRF's ``Allow``: only WRONG_METHOD has it."""
-        return dict(ANSWER_HEADERS)
-
-    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Response:
-        """Keep the path out of Django's log of refused requests: it may hold an address.
-
-        Also keep LocaleMiddleware from replacing a 404 that is a vendor's answer.
-        """
-        final: Response = super().finalize_response(request, response, *args, **kwargs)
-        final._has_been_logged = True  # type: ignore[attr-defined]
-        if final.status_code == HTTPStatus.NOT_FOUND:
-            errors.keep_404(request._request)
-        return final
-
-    def handle_exception(self, exc: Exception) -> Response:
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         """Return the vendor's answer; log an error's frames and send Django's signal for it."""
-        if isinstance(exc, exceptions.MethodNotAllowed):
-            response = self.respond(Refusal.WRONG_METHOD)
-            response["Allow"] = ", ".join(self.http_method_names).upper()
-            return response
         set_rollback()
         failures.report("%s could not answer", self.dialect)
         # The signal's receivers can read the exception, so it must not contain callers' input.
         failures.censor(exc)
-        got_request_exception.send(type(self), request=self.request._request)
+        got_request_exception.send(type(self), request=self.request)
         return self.respond(Refusal.FAILED)
 
 
@@ -202,7 +206,7 @@ class ResendView(VendorView):
 
     _quiet: ClassVar[frozenset[Ending]] = frozenset()
     #: The answer that was rendered before the request was stored, and the result that it is for.
-    _rendered: tuple[Result, Response] | None = None
+    _rendered: tuple[Result, HttpResponse] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Derive attributes from the serializers and from the table."""
@@ -244,7 +248,7 @@ class ResendView(VendorView):
             return False
         return True
 
-    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> Response:
+    def perform(self, request: HttpRequest, values: Mapping[str, Any]) -> HttpResponse:
         """Pass the request to the engine, and answer with its result."""
         client = self.find_client(request, values)
         given = {name: str(value) for name, value in values.items() if value is not None}
@@ -278,7 +282,7 @@ class ResendView(VendorView):
         detail: ErrorDetails = NO_DETAILS,
         result: Any = None,
         client: str = "",
-    ) -> Response:
+    ) -> HttpResponse:
         """Send ``ended`` and return the vendor's answer."""
         ended.send_robust(type(self), dialect=self.dialect, client=client, ending=ending)
         if self._rendered and self._rendered[0] is result:
@@ -287,8 +291,4 @@ class ResendView(VendorView):
 
     def _render(self, result: Result) -> None:
         """Render the answer before anything is stored: FAILED means that nothing was written."""
-        response = super().respond(result.ending, result=result)
-        response.accepted_renderer = self.request.accepted_renderer
-        response.accepted_media_type = self.request.accepted_media_type
-        response.renderer_context = self.get_renderer_context()  # type: ignore[attr-defined]
-        self._rendered = result, response.render()
+        self._rendered = result, super().respond(result.ending, result=result)

@@ -1,4 +1,4 @@
-"""Look-ups of users for many identities at once."""
+"""Queries of users, also for many identities at once."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import connections, router
-from django.db.models import Q, Value
+from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Collate, Upper
 from django.db.models.lookups import In
 
@@ -64,9 +64,13 @@ def grouped(identities: Sequence[Address | str], accounts: Iterable[Any]) -> lis
     return [of[each] for each in identities]
 
 
-def rows_of_users(users: Any) -> list[list[Any]]:
-    """Group rows by user, the oldest user first."""
-    rows_of: dict[Any, list[Any]] = {}
-    for row in users:
-        rows_of.setdefault(row.pk, []).append(row)
-    return [rows_of[pk] for pk in sorted(rows_of)]
+def all_users() -> QuerySet[Any]:
+    """Return all users, from the database that they are written to: a replica may lag behind."""
+    model = get_user_model()
+    return model._default_manager.using(router.db_for_write(model))
+
+
+def user_with_address(account: Any) -> QuerySet[Any]:
+    """Return the user of ``account``, if the user still has its address."""
+    model: Any = get_user_model()
+    return all_users().filter(pk=account.user.pk, **{model.get_email_field_name(): account.address})
