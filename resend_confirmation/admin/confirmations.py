@@ -267,15 +267,12 @@ class ConfirmationAdmin(RecordAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Render the page, with a button for each permitted action."""
-        confirmation: Confirmation | None = context.get("original")
-        if confirmation:
-            context["action_buttons"] = [
-                (name, action.short_description)
-                for name, action in self._buttons(confirmation).items()
-                if self._has_permission(request, name)
-            ]
-        if confirmation:
-            buttons = context.get("action_buttons", [])
-            context |= explanations.context(request, self, confirmation, buttons)
+        confirmation: Confirmation = context["original"]
+        buttons = [
+            (name, action.short_description)
+            for name, action in self._buttons(confirmation).items()
+            if self._has_permission(request, name)
+        ]
+        context |= explanations.context(request, self, confirmation, buttons)
         context["action_checkbox_name"] = ACTION_CHECKBOX_NAME
         return super().render_change_form(request, context, *args, **kwargs)
