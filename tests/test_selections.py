@@ -83,6 +83,7 @@ def test_changes(root, rows, action, state, entry):
     assert sorted(logged) == sorted((key, entry, "root") for key in changed)
     assert LogEntry.objects.values_list("action_flag", flat=True).distinct().get() == 2
     assert Run.objects.values_list("position", "done").get() == (5, 4)
+    assert Confirmation.objects.filter(by_hand=True).count() == 4
 
 
 def test_reopen(root, rows):

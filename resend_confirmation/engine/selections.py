@@ -1,6 +1,7 @@
 """Actions of staff on many confirmations, which couriers carry out in batches."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from django.apps import apps
@@ -21,7 +22,7 @@ from .signup import moved_account_of, withdraw
 BATCH = 100
 
 _CHANGES: dict[str, Callable[[Confirmation], bool]] = {
-    RunAction.WITHDRAW: withdraw,
+    RunAction.WITHDRAW: partial(withdraw, by_hand=True),
     RunAction.CONFIRM: confirm_by_hand,
     RunAction.REOPEN: lambda row: open_again(row) is Reopening.OPENED,
 }
