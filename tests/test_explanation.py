@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from resend_confirmation import redaction
-from resend_confirmation.engine.explanation import Explanation, Remedy, explain
+from resend_confirmation.engine.explanation import Explanation, Kind, Remedy, explain
 from resend_confirmation.engine.sentences import sentence
 from resend_confirmation.limits import budget, cooldown
 from resend_confirmation.models import Confirmation, Delivery, Suppression
@@ -222,6 +222,15 @@ def test_a_cooldown(ann):
     )
     add(ann, state="ignored", reason="cooling_down", asked_at=NOON)
     assert told(explain(ann)) == expected
+
+
+def test_a_time_that_ends_with_a_full_stop(ann):
+    """The full stop of a time ends the sentence too; three that stand for an address are kept."""
+    cooldown.take("ann@example.com")
+    expected = "The address is within its cooldown until 3 p.m."
+    assert sentence(explain(ann), lambda at: "3 p.m.") == expected
+    bounced = Explanation(Kind.BOUNCED, NOON, "550 ...")
+    assert sentence(bounced, lambda at: "3 p.m.") == "The message bounced on 3 p.m. (550 ...)."
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The sentence for an explanation, in the active language."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
@@ -7,6 +8,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .explanation import Explanation, Kind, Remedy
+
+#: Two full stops: that of a time, such as "3 p.m.", and that of the sentence.
+_DOUBLED = re.compile(r"(?<!\.)\.\.(?!\.)")
 
 #: The sentences for each kind, without and with its time.
 TEXTS = {
@@ -56,4 +60,4 @@ def sentence(found: Explanation, date: Callable[[datetime], str]) -> str:
     if found.cooldown_until and Remedy.RESEND in found.remedies:
         until = {"until": date(found.cooldown_until)}
         text += " " + gettext("Another one can be sent from %(until)s.") % until
-    return text
+    return _DOUBLED.sub(".", text)
