@@ -39,7 +39,7 @@ def begin(action: RunAction, keys: Sequence[Any], *, user: Any, entry: str) -> R
         name=f"{action} {now:%Y-%m-%d %H:%M:%S.%f}",
         started_at=now,
         action=action,
-        selection=list(keys),
+        selection=",".join(map(str, keys)),
         size=len(keys),
         user=user,
         entry=entry,
@@ -50,7 +50,7 @@ def begin(action: RunAction, keys: Sequence[Any], *, user: Any, entry: str) -> R
 
 def advance() -> int:
     """Process the next batch of the oldest action, and return its number of confirmations."""
-    unfinished = Run.objects.filter(selection__isnull=False, cancelled_at=None)
+    unfinished = Run.objects.filter(position__lt=F("size"), cancelled_at=None)
     run = unfinished.order_by("pk").first()
     return 0 if run is None else _process_batch(run)
 
@@ -62,12 +62,12 @@ def _process_batch(run: Run) -> int:
         end = min(run.position + BATCH, run.size)
         changes: dict[str, Any] = {"position": end}
         if end == run.size:
-            changes["selection"] = None
+            changes["selection"] = ""
         # The row stays locked. Another courier waits, and then finds a later position.
         here = Run.objects.filter(pk=run.pk, position=run.position, cancelled_at=None)
         if not here.update(**changes):
             return 0
-        keys = (run.selection or [])[run.position : end]
+        keys = run.selection.split(",")[run.position : end]
         rows = Confirmation.objects.filter(pk__in=keys).select_related("account").order_by("pk")
         is_resend = run.action == RunAction.RESEND
         count = _resend(run, list(rows)) if is_resend else _change(run, list(rows))

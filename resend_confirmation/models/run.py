@@ -27,8 +27,9 @@ class Run(models.Model):
         default=RunAction.RESEND,
         db_default=RunAction.RESEND,
     )
-    #: The keys of the confirmations that staff selected, until the last one is processed.
-    selection = models.JSONField(null=True, editable=False)
+    #: The keys of the confirmations that staff selected, with commas between them, until the last
+    #: one is processed. On SQLite, the check of a JSON field would create the database.
+    selection = models.TextField(blank=True, default="", db_default="", editable=False)
     size = models.PositiveIntegerField(_("selected"), default=0, db_default=0)
     position = models.PositiveIntegerField(_("processed"), default=0, db_default=0)
     done = models.PositiveIntegerField(_("successful"), default=0, db_default=0)

@@ -98,8 +98,14 @@ def test_slashes(client, mount):
         path("v1/", include(routes("resend", QuivaResend))),
         path("v2/", include(routes("resend.now/again", QuivaResend))),
         path("v3/", include(routes("resend/again", QuivaResend, slashed=False))),
+        path("v4/", include(routes("<str:realm>/resend", QuivaResend, slashed=False))),
+        path("v5/", include(routes("<str:realm>/resend", QuivaResend, name="realm"))),
     )
     found = {
+        "/v4/a/resend": True,
+        "/v4/a/resend/": False,
+        "/v5/a/resend": True,
+        "/v5/a/resend/": True,
         "/root": True,
         "/root/": True,
         "/root//": False,
