@@ -83,11 +83,6 @@ def resend(request: ResendRequest) -> Result:
 
 @database.retry_on_deadlock
 def _resend(request: ResendRequest) -> Result:
-    request = replace(request, identity=request.identity.strip(addresses.BLANKS))
-    is_valid = request.parsed or addresses.is_clean(request.identity)
-    if len(request.identity) > addresses.MAX_LENGTH or not is_valid:
-        # No database can store this value, so it is treated like an empty identity.
-        request = replace(request, identity="")
     client = request.client
     if client is None:
         return Result(Refusal.UNKNOWN_CLIENT)
@@ -96,6 +91,12 @@ def _resend(request: ResendRequest) -> Result:
     redirect = clients.find_redirect(client, request.redirect)
     if isinstance(redirect, Refusal):
         return Result(redirect)
+    identity = request.identity.strip(addresses.BLANKS)
+    if len(identity) > addresses.MAX_LENGTH or not (request.parsed or addresses.is_clean(identity)):
+        # No database can store this value, so it is treated like an empty identity.
+        identity = ""
+    if identity != request.identity:
+        request = replace(request, identity=identity)
     draft = Delivery(
         dialect=request.dialect,
         client=client.name,

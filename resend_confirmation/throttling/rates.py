@@ -77,13 +77,15 @@ class Limit(NamedTuple):
         return Exceeded(self.calls, max(1, math.ceil(round(free_at - now, 3))))
 
 
-def count(cache: Cache | RedisCounts, limits: Sequence[Limit]) -> tuple[Exceeded, ...]:
+def count(cache: "Cache | RedisCounts | Memory", limits: Sequence[Limit]) -> tuple[Exceeded, ...]:
     """Count one call for each of ``limits``, or return those that it would exceed.
 
     Except in a race, a refused call is not counted: a retry does not lengthen the wait, and does
     not use up the limits of the wider networks. Exceptions of the cache are not caught.
     """
     now = time.time()
+    if isinstance(cache, Memory):
+        return cache.count(limits, now)
     keys = [limit.keys(now) for limit in limits]
     known = cache.get_many(list(chain.from_iterable(keys)))
     found = [[known.get(key) or 0 for key in each] for each in keys]
@@ -127,42 +129,40 @@ def _add(cache: Cache, key: str, limit: Limit, *, is_new: bool) -> int:
 
 
 class Memory:
-    """A cache of at most ``most`` counts in memory; the least recently used are evicted first."""
+    """The counts of at most ``most`` limits in this process; the least recently used go first."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._counts: OrderedDict[str, int] = OrderedDict()
+        #: The newest part of each limit, and the counts of its parts, the newest first.
+        self._windows: OrderedDict[str, tuple[int, list[int]]] = OrderedDict()
 
-    def get_many(self, keys: Collection[str]) -> Mapping[str, int]:
-        """Return the counts that exist."""
-        found = {}
+    def count(self, limits: Sequence[Limit], now: float) -> tuple[Exceeded, ...]:
+        """Count one call for each of ``limits``, or return those that it would exceed."""
         with self._lock:
-            for key in keys:
-                if key in self._counts:
-                    found[key] = self._counts[key]
-                    self._counts.move_to_end(key)
-        return found
-
-    def add(self, key: str, value: int, timeout: float | None = None) -> bool:
-        """Add a count and return True, or return False if it exists; ``timeout`` is ignored."""
-        with self._lock:
-            if key in self._counts:
-                return False
-            self._counts[key] = value
-            if len(self._counts) > self._most:
-                self._counts.popitem(last=False)
-        return True
+            found = [self._counts(limit, now) for limit in limits]
+            exceeded = _exceeded(limits, found, now)
+            if not exceeded:
+                for counts in found:
+                    counts[0] += 1
+            return exceeded
 
     def clear(self) -> None:
         """Forget all counts."""
         with self._lock:
-            self._counts.clear()
+            self._windows.clear()
 
-    def incr(self, key: str) -> int:
-        """Increment a count; raise ValueError for an unknown key."""
-        with self._lock:
-            if key not in self._counts:
-                raise ValueError(key)
-            self._counts[key] += 1
-            return self._counts[key]
+    def _counts(self, limit: Limit, now: float) -> list[int]:
+        windows, newest = self._windows, int(now / limit.part)
+        known = windows.get(limit.key)
+        if known and known[0] == newest:
+            windows.move_to_end(limit.key)
+            return known[1]
+        age = newest - known[0] if known else PARTS
+        kept = known[1][: PARTS - age] if known and 0 < age < PARTS else []
+        counts = [0] * (PARTS - len(kept)) + kept
+        windows[limit.key] = newest, counts
+        windows.move_to_end(limit.key)
+        if len(windows) > self._most:
+            windows.popitem(last=False)
+        return counts

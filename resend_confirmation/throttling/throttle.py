@@ -16,9 +16,9 @@ from .circuit_breaker import CircuitBreaker
 from .rates import Cache, Exceeded, Limit, Memory, count
 from .redis_counts import RedisCounts
 
-#: Maximum number of counts in a process, for the throttle while the cache is in memory or does not
-#: work, and for recent stored requests; the least recently used are evicted first.
-MOST_COUNTS = 100_000
+#: Maximum number of limits that a process counts, for the throttle while the cache is in memory or
+#: does not work, and for recent stored requests; the least recently used are evicted first.
+MOST_COUNTS = 50_000
 #: The key of a cache in memory that is missing after the host has cleared the cache.
 MARKER = "resend_confirmation.counts"
 #: The period in which requests count when the backlog is full. Older requests are no longer in it:
@@ -100,7 +100,7 @@ def _counted(limits: Sequence[Limit]) -> tuple[Exceeded, ...]:
     return count(counts, limits) if shared is None else shared
 
 
-def _counter(cache: BaseCache) -> Cache | RedisCounts:
+def _counter(cache: BaseCache) -> Cache | RedisCounts | Memory:
     """Return what counts in ``cache``: Django's cache in memory would pickle each count.
 
     The counts in its place are forgotten when the host clears its cache, as its tests may do.
