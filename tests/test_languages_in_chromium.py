@@ -1,6 +1,7 @@
 """The message and the page of its link in every language, in Chromium on a phone."""
 
 import re
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -75,8 +76,9 @@ def opened(chromium, live_server, settings, change, tmp_path):
         user = UserFactory.create(username="li", email="li@example.com")
         start(user, language=language, time_zone="Asia/Riyadh")
         assert send_due() == Tally(sent=1)
-        ((html, _),) = mail.outbox[-1].alternatives
-        (link,) = re.findall(r"http://\S+/confirm/\?\S+", str(mail.outbox[-1].body))
+        sent: Any = mail.outbox[-1]
+        ((html, _),) = sent.alternatives
+        (link,) = re.findall(r"http://\S+/confirm/\?\S+", sent.body)
         file = tmp_path / "message.html"
         file.write_text(html, "utf-8")
         for name, address in [("message", file.as_uri()), ("page", link)]:
