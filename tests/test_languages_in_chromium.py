@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.utils import translation
+from django.utils import timezone, translation
+from django.utils.formats import date_format
 
 from resend_confirmation import start
 from resend_confirmation.courier import Tally, send_due
+from resend_confirmation.engine.explanation import Explanation, Kind
+from resend_confirmation.engine.sentences import sentence
 
 from .catalogues import PLURALS, marked
 from .factories import UserFactory
@@ -114,3 +117,15 @@ def test_latin_pieces(language, opened):
     """In texts from right to left, names, zones and links are from left to right."""
     for name, _, look in opened(language):
         assert look["reversed"] == [], name
+
+
+@pytest.mark.parametrize("language", ["ar", "he"])
+def test_latin_reply(language, chromium, tmp_path):
+    """In a sentence from right to left, a mail server's reply is from left to right."""
+    reply = "550 5.1.1 No such user!"
+    file = tmp_path / "sentence.html"
+    with translation.override(language):
+        text = sentence(Explanation(Kind.BOUNCED, timezone.now(), reply), date_format)
+    file.write_text(f'<meta charset="utf-8"><body dir="rtl">{text}', "utf-8")
+    chromium.get(file.as_uri())
+    assert chromium.execute_script(LOOK, [reply])["reversed"] == []
