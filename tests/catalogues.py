@@ -106,13 +106,13 @@ def read(path: Path, locale: str) -> Catalog:
         return read_po(file, locale=locale)
 
 
-def renew(locale: str) -> None:
-    """Update a catalogue from the marked texts, and compile it."""
+def renew(locale: str, texts: Catalog) -> None:
+    """Update a catalogue from ``texts``, the marked ones, and compile it."""
     place = folder(locale)
     path = place / "django.po"
     known = read(path, locale) if path.exists() else Catalog(locale)
     fixed = Fixed(locale, header_comment=HEAD, fuzzy=False)
-    for message in marked():
+    for message in texts:
         if message.id:
             old = known.get(message.id, message.context)
             fixed.add(
@@ -130,8 +130,9 @@ def renew(locale: str) -> None:
 
 def main() -> None:
     """Update all catalogues."""
+    texts = marked()
     for locale in PLURALS:
-        renew(locale)
+        renew(locale, texts)
 
 
 if __name__ == "__main__":
