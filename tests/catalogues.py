@@ -18,12 +18,28 @@ import resend_confirmation
 
 PACKAGE = Path(resend_confirmation.__file__).parent
 
-#: The name of each catalogue's folder, and the plural forms of its language.
+#: The name of each catalogue's folder, and the plural forms of its language as in Django's own
+#: catalogues, because Django merges them.
 PLURALS = {
+    "ar": "nplurals=6; plural=n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : "
+    "n%100>=11 && n%100<=99 ? 4 : 5;",
     "de": "nplurals=2; plural=(n != 1);",
     "es": "nplurals=2; plural=(n != 1);",
     "fr": "nplurals=2; plural=(n > 1);",
+    "he": "nplurals=4; plural=(n == 1 && n % 1 == 0) ? 0 : (n == 2 && n % 1 == 0) ? 1: "
+    "(n % 10 == 0 && n % 1 == 0 && n > 10) ? 2 : 3;",
+    "it": "nplurals=2; plural=(n != 1);",
+    "ja": "nplurals=1; plural=0;",
+    "ko": "nplurals=1; plural=0;",
+    "nl": "nplurals=2; plural=(n != 1);",
+    "pl": "nplurals=4; plural=(n==1 ? 0 : (n%10>=2 && n%10<=4) && (n%100<12 || n%100>14) ? 1 : "
+    "n!=1 && (n%10>=0 && n%10<=1) || (n%10>=5 && n%10<=9) || (n%100>=12 && n%100<=14) ? 2 : 3);",
+    "pt": "nplurals=2; plural=(n != 1);",
     "pt_BR": "nplurals=2; plural=(n > 1);",
+    "ru": "nplurals=4; plural=(n%10==1 && n%100!=11 ? 0 : n%10>=2 && n%10<=4 && (n%100<12 || "
+    "n%100>14) ? 1 : n%10==0 || (n%10>=5 && n%10<=9) || (n%100>=11 && n%100<=14)? 2 : 3);",
+    "tr": "nplurals=2; plural=(n > 1);",
+    "zh_Hans": "nplurals=1; plural=0;",
 }
 
 #: The functions that mark a text, as in Django's ``makemessages``; ``1c`` is a context.
@@ -90,13 +106,13 @@ def read(path: Path, locale: str) -> Catalog:
         return read_po(file, locale=locale)
 
 
-def renew(locale: str) -> None:
-    """Update a catalogue from the marked texts, and compile it."""
+def renew(locale: str, texts: Catalog) -> None:
+    """Update a catalogue from ``texts``, the marked ones, and compile it."""
     place = folder(locale)
     path = place / "django.po"
     known = read(path, locale) if path.exists() else Catalog(locale)
     fixed = Fixed(locale, header_comment=HEAD, fuzzy=False)
-    for message in marked():
+    for message in texts:
         if message.id:
             old = known.get(message.id, message.context)
             fixed.add(
@@ -114,8 +130,9 @@ def renew(locale: str) -> None:
 
 def main() -> None:
     """Update all catalogues."""
+    texts = marked()
     for locale in PLURALS:
-        renew(locale)
+        renew(locale, texts)
 
 
 if __name__ == "__main__":

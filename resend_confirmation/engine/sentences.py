@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from django.utils.translation import gettext
+from django.utils.translation import get_language_bidi, gettext
 from django.utils.translation import gettext_lazy as _
 
 from .explanation import Explanation, Kind, Remedy
@@ -53,7 +53,7 @@ def sentence(found: Explanation, date: Callable[[datetime], str]) -> str:
     without_time, with_time = TEXTS[found.kind]
     facts = {
         "at": date(found.at) if found.at else "-",
-        "words": f" ({found.words})" if found.words else "",
+        "words": _in_brackets(found.words),
         "reason": found.reason.label,
     }
     text = str((with_time if found.at else without_time) or with_time) % facts
@@ -61,3 +61,11 @@ def sentence(found: Explanation, date: Callable[[datetime], str]) -> str:
         until = {"until": date(found.cooldown_until)}
         text += " " + gettext("Another one can be sent from %(until)s.") % until
     return _DOUBLED.sub(".", text)
+
+
+def _in_brackets(words: str) -> str:
+    """Return the words of a mail server in brackets, so that they do not mix with the sentence."""
+    if not words:
+        return ""
+    # In a sentence from right to left, digits and punctuation would change places.
+    return f" (\u2068{words}\u2069)" if get_language_bidi() else f" ({words})"
