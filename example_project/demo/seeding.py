@@ -29,14 +29,14 @@ def seed_accounts() -> None:
             defaults={"email": account.address, "password": make_password(None)},
         )
         if created:
-            _bring_to(account.standing, user)
+            _bring_to(account, user)
 
 
-def _bring_to(standing: Standing, user: User) -> None:
-    confirmation = engine.start(user, send=False)
-    if standing is Standing.CONFIRMED:
+def _bring_to(account: DemoAccount, user: User) -> None:
+    confirmation = engine.start(user, client=account.client, language=account.language, send=False)
+    if account.standing is Standing.CONFIRMED:
         engine.confirm_by_hand(confirmation)
-    elif standing is Standing.BLOCKED:
+    elif account.standing is Standing.BLOCKED:
         user.is_active = False
         user.save(update_fields=["is_active"])
 

@@ -7,7 +7,7 @@ from resend_confirmation.clients import Client
 
 from .data import ACCOUNTS
 
-ACCOUNT_COLUMNS = ("account", "user name", "seeded as")
+ACCOUNT_COLUMNS = ("account", "user name", "seeded as", "client", "language")
 CLIENT_COLUMNS = ("client", "client_id", "projectId", "app id / keys", "redirects")
 
 Row = Sequence[Sequence[str]]
@@ -15,7 +15,9 @@ Row = Sequence[Sequence[str]]
 
 def account_rows() -> list[Row]:
     """Return one row per account; a cell is a list of lines."""
-    return [([a.address], [a.username], [a.standing.value]) for a in ACCOUNTS]
+    return [
+        ([a.address], [a.username], [a.standing.value], [a.client], [a.language]) for a in ACCOUNTS
+    ]
 
 
 def client_rows() -> list[Row]:

@@ -1,6 +1,10 @@
 """The calling applications of the example site; a real one keeps secrets out of its source."""
 
-CLIENTS = [
+from typing import Any
+
+#: ``{site}`` in a redirect is the address of this site, whose landing page stands for the
+#: client's own.
+_CLIENTS: list[dict[str, Any]] = [
     {
         "name": "game",
         "default": True,
@@ -15,7 +19,7 @@ CLIENTS = [
                 "7C1A9E00-0000-4000-8000-000000000002",
             ]
         },
-        "redirects": ["https://game.example/callback"],
+        "redirects": ["{site}/landing/game/"],
         "signing": {"key": "the game's secret, known to its own servers alone, 32 bytes or more"},
     },
     {
@@ -30,6 +34,7 @@ CLIENTS = [
             "https://arcade.example/a",
             "https://arcade.example/b?keep=1",
             "app://xlogin.com.example.arcade",
+            "{site}/landing/arcade/?keep=1",
         ],
         "signing": {"key": "the arcade's secret, known to its own servers alone, 32 bytes or more"},
     },
@@ -46,3 +51,11 @@ CLIENTS = [
         "signing": {"key": "the kiosk's secret, known to its own servers alone, 32 bytes or more"},
     },
 ]
+
+
+def clients_at(site: str) -> list[dict[str, Any]]:
+    """Return the clients, with the redirects that they have if this site is at ``site``."""
+    return [
+        {**client, "redirects": [url.replace("{site}", site) for url in client["redirects"]]}
+        for client in _CLIENTS
+    ]

@@ -1,5 +1,6 @@
 """A mail backend that delivers to the inbox page instead of the network."""
 
+import re
 from collections.abc import Sequence
 
 from django.core.mail import EmailMessage
@@ -22,13 +23,29 @@ class EmailBackend(BaseEmailBackend):
                 sender=message.from_email,
                 subject=message.subject,
                 text=message.body,
-                html=_html(message),
+                html=html,
                 raw=message.message().as_string(),
+                client=client,
+                dialect=dialect,
+                language=_language(html),
             )
             for message in email_messages
+            for html in [_html(message)]
+            for client, dialect in [_belongings(message)]
             for recipient in message.recipients()
         )
         return len(email_messages)
+
+
+def _belongings(message: EmailMessage) -> tuple[str, str]:
+    """Return the client and the dialect in the Feedback-ID, or empty strings."""
+    client, _, rest = message.extra_headers.get("Feedback-ID", "").partition(":")
+    return client, rest.partition(":")[0]
+
+
+def _language(html: str) -> str:
+    found = re.search(r'<html\b[^>]*?\blang="([^"]*)"', html)
+    return found[1] if found else ""
 
 
 def _html(message: EmailMessage) -> str:

@@ -2,9 +2,12 @@
 
 import re
 
+from demo.pages import page
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from .models import Message
@@ -12,20 +15,39 @@ from .models import Message
 #: A message may open links in the whole window after a click; scripts do not run.
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
 BASE = '<base target="_top">'
+PER_PAGE = 50
+_HEADS = Message.objects.defer("text", "html", "raw")
 
 
 def inbox(request: HttpRequest) -> HttpResponse:
     """List the messages, newest first."""
-    page = Paginator(Message.objects.defer("text", "html", "raw"), 50).get_page(
-        request.GET.get("page")
-    )
-    return render(request, "inbox/inbox.html", {"page": page})
+    shown = Paginator(_HEADS, PER_PAGE).get_page(request.GET.get("page"))
+    newest = shown[0].pk if shown else 0
+    return page(request, "inbox/inbox.html", {"page": shown, "newest": newest})
+
+
+def news(request: HttpRequest) -> JsonResponse:
+    """Return the messages after the one with the id ``after``, newest first; none without it."""
+    after = request.GET.get("after", "")
+    found = list(_HEADS.filter(pk__gt=after)[:PER_PAGE]) if after.isdecimal() else []
+    newest = found[0].pk if found else Message.objects.values_list("pk", flat=True).first() or 0
+    messages = [
+        {
+            "url": reverse("inbox:message", args=[each.pk]),
+            "recipient": each.recipient,
+            "subject": each.subject,
+            "dialect": each.dialect,
+        }
+        for each in found
+    ]
+    html = render_to_string("inbox/entries.html", {"messages": found})
+    return JsonResponse({"newest": newest, "messages": messages, "html": html})
 
 
 def message(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one message."""
     found = get_object_or_404(Message, pk=pk)
-    return render(request, "inbox/message.html", {"message": found, "sandbox": SANDBOX})
+    return page(request, "inbox/message.html", {"message": found, "sandbox": SANDBOX})
 
 
 @xframe_options_sameorigin

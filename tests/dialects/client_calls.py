@@ -17,6 +17,7 @@ STRAPI_CONFIRM = "strapi.auth_email_confirmation_get"
 STRAPI_V4 = "strapi_v4.strapi_v4_auth_send_email_confirmation_post"
 STRAPI_V4_CONFIRM = "strapi_v4.strapi_v4_auth_email_confirmation_get"
 PROJECT = "40db2ea4-5d42-11e6-a3ff-005056a0e04a"
+ARCADE = "5b0e9c1e-77a1-4f5c-9d6a-0d1f5a3b2c58"
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ CALLS = [
         xsolla("pending000003@example.com"),
         204,
         arguments={
-            "project_id": PROJECT,
-            "login_url": "https://game.example/callback",
+            "project_id": ARCADE,
+            "login_url": "https://arcade.example/a",
             "payload": "level 7",
         },
     ),

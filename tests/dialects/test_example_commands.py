@@ -33,6 +33,22 @@ STATES = (
 )
 
 
+def test_seeded_languages(tmp_path):
+    """Accounts that signed up at a client, in a language, have both."""
+    assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
+    assert manage(tmp_path, "seed_demo").returncode == 0
+    statement = (
+        "SELECT address, client, language FROM resend_confirmation_confirmation"
+        " WHERE language != '' ORDER BY address"
+    )
+    assert _rows(tmp_path, statement) == [
+        ("chloe@example.com", "arcade", "fr"),
+        ("joao@example.com", "game", "pt-br"),
+        ("lena@example.com", "arcade", "de"),
+        ("pablo@example.com", "game", "es"),
+    ]
+
+
 def test_seed_twice_is_seed_once(tmp_path):
     """A second run creates nothing, changes nothing, and says that admin exists."""
     assert manage(tmp_path, "migrate", "--verbosity=0").returncode == 0
@@ -43,7 +59,11 @@ def test_seed_twice_is_seed_once(tmp_path):
         ("7001", "number@example.com", 1),
         ("admin", "admin@site.example", 1),
         ("blocked", "blocked@example.com", 0),
+        ("chloe", "chloe@example.com", 1),
         ("confirmed", "confirmed@example.com", 1),
+        ("joao", "joao@example.com", 1),
+        ("lena", "lena@example.com", 1),
+        ("pablo", "pablo@example.com", 1),
         ("pending", "pending@example.com", 1),
         ("pending000001", "pending000001@example.com", 1),
         ("pending000002", "pending000002@example.com", 1),
@@ -55,9 +75,13 @@ def test_seed_twice_is_seed_once(tmp_path):
     assert _rows(tmp_path, STATES) == [
         ("Pending.Upper@Example.com", "pending"),
         ("blocked@example.com", "pending"),
+        ("chloe@example.com", "pending"),
         ("confirmed@example.com", "confirmed"),
         ("grüße@bücher.example", "pending"),
+        ("joao@example.com", "pending"),
+        ("lena@example.com", "pending"),
         ("number@example.com", "pending"),
+        ("pablo@example.com", "pending"),
         ("pending@example.com", "pending"),
         ("plus+tag@example.com", "pending"),
     ]

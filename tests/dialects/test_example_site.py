@@ -7,9 +7,9 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import jwt
 import pytest
@@ -23,6 +23,7 @@ from .mailbox import Mailbox
 
 pytestmark = [pytest.mark.django, pytest.mark.server]
 
+KEY = "the game's secret, known to its own servers alone, 32 bytes or more"
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -64,7 +65,7 @@ WAYS = [
         "/api/oauth2/user/resend_confirmation_link?client_id=57&state=state-123",
         '{"username": "pending000003@example.com"}',
         (204, b""),
-        "https://game.example/callback?state=state-123",
+        "/landing/game/?code=<code>&state=state-123",
     ),
     Way(
         "quiva",
@@ -79,7 +80,7 @@ WAYS = [
                 b'been sent."}}'
             ),
         ),
-        "https://game.example/callback",
+        "/landing/game/",
     ),
     Way(
         "backendless",
@@ -95,7 +96,7 @@ WAYS = [
         "/auth/send-email-confirmation",
         '{"email": "pending000006@example.com"}',
         (200, b'{"email":"pending000006@example.com","sent":true}'),
-        "https://game.example/callback",
+        "/landing/game/",
     ),
     Way(
         "strapi-v4",
@@ -103,7 +104,7 @@ WAYS = [
         "/api/auth/send-email-confirmation",
         '{"email": "pending000007@example.com"}',
         (200, b'{"email":"pending000007@example.com","sent":true}'),
-        "https://game.example/callback",
+        "/landing/game/",
     ),
 ]
 JWT_WAY = Way(
@@ -155,7 +156,13 @@ def form_of(page: Reply) -> tuple[str, dict[str, str]]:
 def test_button_lands_where_vendor_would(site, mailbox, way):
     """A request, a message, a link, a button: the browser is sent to the registered address."""
     reply = follow(site, mailbox[0], way)
-    assert (reply.status, reply.headers["Location"]) == (303, way.landing)
+    location = re.sub(r"(?<=\?code=)[^&]+", "<code>", reply.headers["Location"])
+    assert (reply.status, location) == (303, f"{site.url}{way.landing}")
+    page = site.get(reply.headers["Location"].removeprefix(site.url))
+    assert (page.status, "<h1>Back at game</h1>" in page.text) == (200, True)
+    assert ('id="code" class="verdict" data-verified="true"' in page.text) is (
+        way.dialect == "xsolla-oauth2"
+    )
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.landing], ids=str)
@@ -171,13 +178,13 @@ def test_button_lands_with_user_token(site, mailbox):
     before = int(time.time())
     reply = follow(site, mailbox[0], JWT_WAY)
     address, _, query = reply.headers["Location"].partition("?")
-    assert (reply.status, address) == (303, "https://game.example/callback")
+    assert (reply.status, address) == (303, f"{site.url}/landing/game/")
     parameters = parse_qs(query, strict_parsing=True)
     assert list(parameters) == ["token"]
 
     claims = jwt.decode(
         parameters["token"][0],
-        "the game's secret, known to its own servers alone, 32 bytes or more",
+        KEY,
         algorithms=["HS256"],
         issuer="https://login.xsolla.com",
     )
@@ -193,6 +200,68 @@ def test_button_lands_with_user_token(site, mailbox):
         "email": "pending000008@example.com",
         "payload": "level 7",
     }
+
+    page = site.get(reply.headers["Location"].removeprefix(site.url)).text
+    shown = dict(re.findall(r'<tr data-claim="(\w+)">.*?<td>(.*?)</td>', page))
+    assert (shown["email"], shown["payload"]) == ("pending000008@example.com", "level 7")
+    assert verdict(page) == (
+        "true",
+        (
+            "Valid: its signature (HS256) was verified with the key of this client, "
+            "and it has not expired."
+        ),
+    )
+    assert "known to its own servers alone" not in unescape(page)
+
+
+def verdict(page: str) -> tuple[str, str]:
+    """Return what the landing page says of a token: the mark, and the sentence."""
+    pattern = r'<p id="token-verdict" class="verdict" data-verified="(\w+)">(.*?)</p>'
+    ((mark, text),) = re.findall(pattern, page)
+    return mark, unescape(text)
+
+
+LATER = 4102444800
+UNTRUSTED = "Nothing below can be trusted."
+
+
+@pytest.mark.parametrize(
+    ("client", "key", "claims", "text"),
+    [
+        ("game", "x" * 32, {}, f"Not valid: Signature verification failed. {UNTRUSTED}"),
+        ("arcade", KEY, {}, f"Not valid: Signature verification failed. {UNTRUSTED}"),
+        ("game", KEY, {"exp": 1}, f"Not valid: Signature has expired. {UNTRUSTED}"),
+        ("game", KEY, {"iss": "another"}, f"Not valid: Invalid issuer. {UNTRUSTED}"),
+    ],
+    ids=["another key", "another client", "expired", "another issuer"],
+)
+def test_landing_page_does_not_trust(site, client, key, claims, text):
+    """A token that the client's server would refuse is decoded, with the reason."""
+    usual = {"iss": "https://login.xsolla.com", "exp": LATER, "email": "<b>@example.com"}
+    token = jwt.encode(usual | claims, key)
+    page = site.get(f"/landing/{client}/?token={token}").text
+    assert verdict(page) == ("false", text)
+    assert '<tr data-claim="email"><th scope="row">email</th><td>&lt;b&gt;@example.com</td>' in page
+
+
+def test_landing_page_reads_anything(site):
+    """Text that is not a token or a code, and an error, are shown as such."""
+    page = site.get("/landing/game/?token=abc&code=abc").text
+    assert verdict(page)[0] == "false"
+    assert 'id="code" class="verdict" data-verified="false"' in page
+    page = site.get("/landing/game/?error_code=010-017&error_description=It+has+expired.").text
+    assert "The client shows why: It has expired." in page
+    assert site.get("/landing/nobody/").status == 404
+
+
+def test_code_is_for_one_client(site, mailbox):
+    """A code is not valid at another client's landing page."""
+    address = "pending000009@example.com"
+    way = replace(WAYS[0], address=address, body=json.dumps({"username": address}))
+    reply = follow(site, mailbox[0], way)
+    query = reply.headers["Location"].partition("?")[2]
+    page = site.get(f"/landing/arcade/?{query}").text
+    assert 'id="code" class="verdict" data-verified="false"' in page
 
 
 def test_each_printed_line_works(site, mailbox):
@@ -248,6 +317,11 @@ def test_inbox_shows_message_with_working_links(inbox_site):
     assert part.headers["X-Frame-Options"] == "SAMEORIGIN"
     assert '<base target="_top">' in part.text
     assert link.findall(part.text) == [in_text, f"{in_text}#not-me"]
+    assert re.findall(r"<dd (data-[a-z]+=\S+?)[ >]", page.text) == [
+        'data-dialect="strapi"',
+        'data-client="game"',
+        'data-language="en"',
+    ]
 
     target = unescape(in_text).removeprefix(f"http://127.0.0.1:{inbox_site.port}")
     action, fields = form_of(inbox_site.get(target))
@@ -280,6 +354,42 @@ def _listed(site: Site, address: str) -> bool:
     return address in site.get("/inbox/").text
 
 
+def test_inbox_says_what_a_message_belongs_to(inbox_site):
+    """Each message has its dialect, its client and its language, which may be the sign-up's."""
+    landing = quote(f"{inbox_site.url}/landing/arcade/?keep=1", safe="")
+    target = f"/api/oauth2/user/resend_confirmation_link?client_id=58&redirect_uri={landing}"
+    assert inbox_site.ask("POST", target, '{"username": "lena"}', JSON).status == 204
+    wait_for(lambda: _listed(inbox_site, "lena@example.com"), "the message")
+    page = inbox_site.get("/inbox/").text
+    (entry,) = re.findall(r"<li [^>]*>(?:(?!</li>).)*?lena@example.com.*?</li>", page, re.DOTALL)
+    assert 'data-dialect="xsolla-oauth2" data-client="arcade" data-language="de"' in entry
+    assert '<span lang="de">Deutsch</span>' in entry
+
+
+def test_news_of_inbox(inbox_site):
+    """The script gets the messages after the newest one that it knows, and no other ones."""
+
+    def news(after: str):
+        reply = inbox_site.get(f"/inbox/news/?after={after}")
+        return json.loads(reply.body)
+
+    before = news("")["newest"]
+    body = '{"email": "pablo@example.com"}'
+    assert inbox_site.ask("POST", "/auth/send-email-confirmation", body, JSON).status == 200
+    wait_for(lambda: news(str(before))["messages"], "the message")
+    found = news(str(before))
+    assert found["messages"] == [
+        {
+            "url": f"/inbox/{found['newest']}/",
+            "recipient": "pablo@example.com",
+            "subject": "Por favor, confirme su dirección de correo electrónico",
+            "dialect": "strapi",
+        }
+    ]
+    assert found["html"].count("<li ") == 1
+    assert news(str(found["newest"])) == {"newest": found["newest"], "messages": [], "html": "\n"}
+
+
 def test_inbox_keeps_non_ascii_address(inbox_site):
     """A message to a non-ASCII address is kept, with its local part unchanged."""
     body = json.dumps({"email": "grüße@bücher.example"})
@@ -302,7 +412,7 @@ def test_schema_has_six_operations(site):
     } <= set(paths)
 
 
-@pytest.mark.parametrize("target", ["/", "/docs/", "/inbox/", "/admin/login/"])
+@pytest.mark.parametrize("target", ["/", "/landing/game/", "/docs/", "/inbox/", "/admin/login/"])
 def test_page_loads_nothing_from_elsewhere(site, target):
     """Everything that a page loads comes from the site itself, and is there."""
     page = site.get(target)
@@ -322,7 +432,7 @@ def test_front_page_says_what_is_where(site):
         assert f'href="{target}"' in page
     for text in ("Pending.Upper@Example.com", "grüße@bücher.example", "app://xlogin.com.example"):
         assert text in page
-    assert re.findall(r"<h3>(.+?)</h3>", page) == [
+    assert re.findall(r"<h3[^>]*>(.+?)</h3>", page) == [
         *("xsolla-oauth2", "xsolla-jwt", "quiva", "backendless", "strapi", "strapi-v4")
     ]
 
@@ -404,7 +514,7 @@ def test_tables_by_keyboard(chromium, inbox_site):
     chromium.set_window_size(390, 800)
     chromium.get(f"{inbox_site.url}/")
     for name in ("Accounts", "Clients"):
-        for _ in range(40):
+        for _ in range(90):
             if chromium.execute_script(FOCUSED) == name:
                 break
             ActionChains(chromium).send_keys(Keys.TAB).perform()

@@ -14,6 +14,8 @@ from tests.demonstration import Site, running
 pytestmark = pytest.mark.server
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+#: A redirect in the configuration begins with this address.
+USUAL = {"CARRIER": "none", "BASE_URL": "https://site.example"}
 #: Seconds for one run, on a machine that is busy with something else.
 DEADLINE = 300
 
@@ -58,7 +60,7 @@ def reached(site: Site) -> dict[str, set[int]]:
 @pytest.fixture
 def candid(tmp_path):
     """The example site without limits, so that earlier requests do not matter."""
-    with running(tmp_path, CARRIER="none", THROTTLE="off", COOLDOWN="off") as site:
+    with running(tmp_path, **USUAL, THROTTLE="off", COOLDOWN="off") as site:
         yield site
 
 
@@ -83,7 +85,7 @@ def test_candid(candid):
 )
 def test_quiet_and_limited(tmp_path, variables, statuses):
     """The same holds with other settings."""
-    with running(tmp_path, CARRIER="none", **variables) as site:
+    with running(tmp_path, **USUAL, **variables) as site:
         check(site, "--max-examples", str(examples(3)), "--phases", "fuzzing")
         found = reached(site)
     assert len(found) == 6

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from demo.documented import ANSWERS
 
 from .deviations import DEVIATIONS, MOVED, UNDOCUMENTED
 
@@ -192,3 +193,16 @@ def test_transcription_has_every_answer(dialect, heading, found):
     (operation,) = operations(seed_of(dialect)).values()
     published = re.findall(heading, text_of(dialect), re.MULTILINE)
     assert sorted(published) == sorted(found(operation["responses"]))
+
+
+@pytest.mark.parametrize("dialect", BASES)
+def test_example_site_quotes_the_document(dialect):
+    """The documented answers on the example site have the statuses and words of the document."""
+    (operation,) = operations(seed_of(dialect)).values()
+    answers = ANSWERS[dialect]
+    statuses = {status for answer in answers for status in answer.statuses}
+    assert statuses == set(operation["responses"])
+    text = " ".join(text_of(dialect).split())
+    for answer in answers:
+        words = [answer.text, *re.findall(r'(?<=")[^":]+(?=")|\d+', answer.body)]
+        assert [word for word in words if word not in text] == []

@@ -269,7 +269,9 @@ CHECK = (
 # Xsolla: requests of its SDKs; ``xsolla_sdks`` has their parsers
 
 PROJECT = "projectId=40db2ea4-5d42-11e6-a3ff-005056a0e04a"
-RAW, ENCODED = "https://game.example/callback", "https%3A%2F%2Fgame.example%2Fcallback"
+RAW = "http://127.0.0.1:8000/landing/game/"
+ENCODED = "http%3A%2F%2F127.0.0.1%3A8000%2Flanding%2Fgame%2F"
+HALF_ENCODED = "http:%2F%2F127.0.0.1:8000%2Flanding%2Fgame%2F"
 CALL = "user/resend_confirmation_link"
 OAUTH2 = f"oauth2/{CALL}"
 OLD_JWT = f"{CALL}?{PROJECT}&login_url={ENCODED}"
@@ -377,7 +379,7 @@ XSOLLA = {
     ),
     "widget, JWT": (
         of_sdk(
-            f"/api/{CALL}?{PROJECT}&locale=de_DE&login_url=https:%2F%2Fgame.example%2Fcallback"
+            f"/api/{CALL}?{PROJECT}&locale=de_DE&login_url={HALF_ENCODED}"
             "&payload=p+1&with_logout=1",
             J,
             media_type=AXIOS_TYPE,
@@ -387,7 +389,7 @@ XSOLLA = {
     "widget, OAuth 2.0": (
         of_sdk(
             f"/api/{OAUTH2}?{PROJECT}&client_id=57&state=xsollatest1"
-            "&redirect_uri=https:%2F%2Fgame.example%2Fcallback&response_type=code",
+            f"&redirect_uri={HALF_ENCODED}&response_type=code",
             J,
             media_type=AXIOS_TYPE,
         ),

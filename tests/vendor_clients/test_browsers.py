@@ -345,7 +345,6 @@ def test_backendless_in_a_page(chromium, load, open_site, sites, form):
             {
                 "clientId": 57,
                 "responseType": "code",
-                "redirectUri": "https://game.example/callback",
                 "state": "state-of-the-game",
             },
         ),
@@ -355,6 +354,8 @@ def test_xsolla_in_a_page(chromium, load, open_site, sites, dialect, more):
     """npm @xsolla/login-sdk works in a page of the other origin; it sends credentials."""
     project = "40db2ea4-5d42-11e6-a3ff-005056a0e04a"
     config = {"apiUrl": f"{open_site.url}/api", "projectId": project, **more}
+    if dialect == "xsolla-oauth2":
+        config["redirectUri"] = f"{open_site.url}/landing/game/"
     waiting = sites.waiting()
     load("@xsolla/login-sdk/dist/sdk.js")
     with sent_once(open_site, dialect, waiting):

@@ -26,7 +26,7 @@ def oauth2(url: str, **more: str | int) -> dict[str, Any]:
         "projectId": GAME,
         "clientId": 57,
         "responseType": "code",
-        "redirectUri": "https://game.example/callback",
+        "redirectUri": f"{url}/landing/game/",
         "state": "state-of-the-game",
         **more,
     }

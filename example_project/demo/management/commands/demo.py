@@ -16,9 +16,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.core.management.commands.runserver import naiveip_re
 from django.db import close_old_connections, connections
+from example.clients import clients_at
 
 from demo import seeding, tables
-from demo.data import BULK_NEEDED, REQUESTS
+from demo.calls import BULK_NEEDED, CALLS
 from resend_confirmation import conf, engine
 from resend_confirmation.deliveries.wake import wake
 
@@ -80,7 +81,7 @@ class Command(BaseCommand):
             f"{base}/admin/   {admin}",
             "",
             "Send, each for another account:",
-            *[line for r in REQUESTS for line in (f"# {r.dialect}", r.curl(base))],
+            *[line for call in CALLS for line in (f"# {call.dialect}", call.curl(base))],
             "",
         ]
         self.stdout.write("\n".join(lines))
@@ -107,9 +108,13 @@ def _free(addrport: str) -> tuple[str, int]:
 
 
 def _serve_links_at(base: str) -> None:
-    """Make messages link to this server, unless the environment sets BASE_URL."""
+    """Make messages and redirects lead to this server, unless the environment sets BASE_URL."""
     if "BASE_URL" not in os.environ:
-        settings.RESEND_CONFIRMATION = {**settings.RESEND_CONFIRMATION, "BASE_URL": base}
+        ours: dict[str, Any] = settings.RESEND_CONFIRMATION
+        # Settings that are derived from the site's may have other clients.
+        is_usual = ours["CLIENTS"] == clients_at(ours["BASE_URL"])
+        moved = {"CLIENTS": clients_at(base)} if is_usual else {}
+        settings.RESEND_CONFIRMATION = {**ours, "BASE_URL": base, **moved}
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, urlsplit(base).hostname]
 
 
