@@ -1,9 +1,12 @@
 """Fixtures for every test; an absent service skips a test, or fails it in CI."""
 
+import hashlib
 import os
 import shutil
 import signal
+import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -154,3 +157,51 @@ def chromium(tmp_path_factory):
     browser = webdriver.Chrome(options=options, service=Service(driver))
     yield browser
     browser.quit()
+
+
+#: The packages from npm that tests use, with their versions.
+NPM = Path(__file__).parent / "vendor_clients"
+#: Time limit in seconds for the installation, with a margin for slow connections.
+INSTALL_DEADLINE = 300
+OLDEST_NODE = 20
+
+
+@pytest.fixture(scope="session")
+def node_modules(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the installed packages, cached for each version of the lock file."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            unavailable(f"{program} is not installed")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+    if int(version.stdout.strip().lstrip("v").split(".")[0]) < OLDEST_NODE:
+        unavailable(f"Node.js {OLDEST_NODE} or later is needed, not {version.stdout.strip()}")
+    lock = (NPM / "package-lock.json").read_bytes()
+    # The cache plugin may be disabled.
+    cache = getattr(request.config, "cache", None)
+    home = cache.mkdir("clients") if cache else tmp_path_factory.mktemp("clients")
+    folder = home / hashlib.sha256(lock).hexdigest()[:16]
+    if not folder.exists():
+        _install(folder)
+    return folder / "node_modules"
+
+
+def _install(folder: Path) -> None:
+    # Install in another folder first, so that an interrupted installation is not used.
+    building = folder.with_suffix(f".{os.getpid()}")
+    building.mkdir()
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(NPM / name, building)
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(
+        command,
+        cwd=building,
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_DEADLINE,
+        check=False,
+    )
+    if done.returncode:
+        # An invalid lock file is a mistake in this repository; the network causes other failures.
+        assert "EUSAGE" not in done.stderr, done.stderr
+        unavailable(f"npm ci: {done.stderr[-2000:]}")
+    building.replace(folder)

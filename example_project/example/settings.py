@@ -8,6 +8,7 @@ import django
 import environ
 
 from .clients import clients_at
+from .groups import GROUPS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -179,8 +180,11 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "resend_confirmation.schema.inline_components",
+        "demo.openapi.use_demo_data",
     ],
+    "TAGS": [{"name": name, "description": text} for name, text in GROUPS.items()],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
+    # A constant in demo/operations.js: some of the settings are functions.
+    "SWAGGER_UI_SETTINGS": "operationsSettings",
 }

@@ -9,7 +9,11 @@ urlpatterns = [
     path("", include("demo.urls")),
     path("admin/", admin.site.urls),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path(
+        "docs/",
+        SpectacularSwaggerView.as_view(url_name="schema", template_name="demo/operations.html"),
+        name="docs",
+    ),
     path("confirm/", include("resend_confirmation.views")),
     path("api/", include("resend_confirmation.dialects.xsolla")),
     path("", include("resend_confirmation.dialects.xsolla.also")),

@@ -9,8 +9,8 @@ from typing import Any
 
 OAUTH2 = "xsolla_oauth2.oauth_20_resend_account_confirmation_email"
 JWT = "xsolla_jwt.jwt_resend_account_confirmation_email"
-QUIVA = "account_management.resend_account_confirmation"
-QUIVA_CONFIRM = "account_management.confirm_account_email"
+QUIVA = "quiva.resend_account_confirmation"
+QUIVA_CONFIRM = "quiva.confirm_account_email"
 BACKENDLESS = "backendless.resend_email_confirmation"
 STRAPI = "strapi.auth_send_email_confirmation_post"
 STRAPI_CONFIRM = "strapi.auth_email_confirmation_get"

@@ -170,6 +170,12 @@ def test_link_leads_to_the_page(site, client, messages, module):
     assert site.state_of("pending000005@example.com") == "pending"
 
 
+def of_site(example: str, site: Site) -> str:
+    """Return the example with the site's URL and its group: it has one for each dialect."""
+    assert "api.account_management" in example
+    return example.replace("https://site.example", site.url).replace("account_management", "quiva")
+
+
 @pytest.mark.usefixtures("client", "messages")
 def test_documented_example_runs(site, mailbox):
     """The documentation's example has the documented output, and sends a message."""
@@ -177,7 +183,7 @@ def test_documented_example_runs(site, mailbox):
     blocks = re.findall(r"^```python\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE)
     (example,) = (block for block in blocks if "site_client" in block)
     ran = subprocess.run(
-        [sys.executable, *WARNINGS, "-c", example.replace("https://site.example", site.url)],
+        [sys.executable, *WARNINGS, "-c", of_site(example, site)],
         cwd=site.folder,
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from django.test import Client
@@ -16,6 +17,7 @@ from rest_framework.views import APIView
 
 from resend_confirmation.dialects.base import Operation
 from resend_confirmation.dialects.quiva.resend import QuivaResend
+from resend_confirmation.testing.dialects.document import as_json_schema
 
 pytestmark = pytest.mark.django
 
@@ -169,3 +171,71 @@ def test_all_answers(path, document, configure):
         for name, header in all_["429"]["headers"].items()
     } == {name: ({"type": "integer"}, True) for name in headers}
     assert not any("headers" in response for response in vendors.values())
+
+
+#: The code of each example, by status and by the endings that have it.
+CODES = {
+    "400": {
+        "INVALID": "0",
+        "MALFORMED": "0",
+        "UNKNOWN_CLIENT": "010-019",
+        "INVALID state": "010-022",
+    },
+    "404": {"UNKNOWN": "003-002"},
+    "409": {"not used: sent with status 422": "003-409"},
+    "413": {"TOO_LARGE": "0"},
+    "422": {
+        "CONFIRMED": "003-409",
+        "BLOCKED": "002-040",
+        "NOT_ENABLED": "003-020",
+        "REDIRECT_REQUIRED": "010-011",
+        "REDIRECT_NOT_ALLOWED": "010-012",
+    },
+    "429": {"COOLING_DOWN, THROTTLED": "002-057"},
+    "500": {"FAILED": "004-001"},
+}
+
+
+def test_each_error_has_its_example(configure):
+    """With OPENAPI_ANSWERS = "all" an error's examples are those of the endings that cause it."""
+    configure(OPENAPI_ANSWERS="all")
+    whole = yaml.safe_load(Client().get("/schema/").content)
+    found = operation(whole, "/api/oauth2/user/resend_confirmation_link")["responses"]
+    examples = {
+        status: list(response["content"]["application/json"]["examples"].values())
+        for status, response in found.items()
+        if status != "204"
+    }
+    assert {
+        status: {each["summary"]: each["value"]["error"]["code"] for each in group}
+        for status, group in examples.items()
+    } == CODES
+    assert [each["value"]["error"].get("details") for each in examples["400"]] == [
+        {"client_id": ["A valid integer is required."]},
+        {"body": ["Not an object"]},
+        None,
+        {"state": ["Ensure this field has at least 9 characters."]},
+    ]
+
+
+def test_examples_match_the_schema(configure):
+    """With OPENAPI_ANSWERS = "all" every body has an example, which its schema allows."""
+    configure(OPENAPI_ANSWERS="all")
+    whole = yaml.safe_load(Client().get("/schema/").content)
+    components = as_json_schema(whole["components"])
+    bodies = {
+        f"{name} {status}": response["content"]["application/json"]
+        for name, item in whole["paths"].items()
+        for each in item.values()
+        for status, response in each["responses"].items()
+        if "content" in response
+    }
+    assert len(bodies) > 40
+    # Its data is that of an account, which only a site can know.
+    assert [place for place, body in bodies.items() if "examples" not in body] == [
+        "/accounts/confirm-email 200"
+    ]
+    for body in bodies.values():
+        schema = {**as_json_schema(body["schema"]), "components": components}
+        for example in body.get("examples", {}).values():
+            jsonschema.validate(example["value"], schema)

@@ -1,6 +1,5 @@
-"""The vendors' clients, installed from the lock file, and sites for their requests."""
+"""Scripts that call the vendors' clients, and sites for their requests."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,13 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import unavailable
 from tests.demonstration import DEADLINE, Site, manage, running, wait_for
 
 HERE = Path(__file__).parent
-#: Time limit in seconds for the installation, with a margin for slow connections.
-INSTALL_DEADLINE = 300
-OLDEST_NODE = 20
 #: The number of pending accounts. Each test uses another one, so that no cooldown interferes.
 PENDING = 120
 #: Settings with another default client.
@@ -35,47 +30,6 @@ SITES = {
     "without clients": {"THROTTLE": "off", "DEFAULT_CLIENT": "nobody", **OTHER_CLIENTS},
     "broken": {"THROTTLE": "off", "CARRIER": "none"},
 }
-
-
-@pytest.fixture(scope="session")
-def node_modules(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the installed packages, cached for each version of the lock file."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            unavailable(f"{program} is not installed")
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
-    if int(version.stdout.strip().lstrip("v").split(".")[0]) < OLDEST_NODE:
-        unavailable(f"Node.js {OLDEST_NODE} or later is needed, not {version.stdout.strip()}")
-    lock = (HERE / "package-lock.json").read_bytes()
-    # The cache plugin may be disabled.
-    cache = getattr(request.config, "cache", None)
-    home = cache.mkdir("clients") if cache else tmp_path_factory.mktemp("clients")
-    folder = home / hashlib.sha256(lock).hexdigest()[:16]
-    if not folder.exists():
-        _install(folder)
-    return folder / "node_modules"
-
-
-def _install(folder: Path) -> None:
-    # Install in another folder first, so that an interrupted installation is not used.
-    building = folder.with_suffix(f".{os.getpid()}")
-    building.mkdir()
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, building)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(
-        command,
-        cwd=building,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_DEADLINE,
-        check=False,
-    )
-    if done.returncode:
-        # An invalid lock file is a mistake in this repository; the network causes other failures.
-        assert "EUSAGE" not in done.stderr, done.stderr
-        unavailable(f"npm ci: {done.stderr[-2000:]}")
-    building.replace(folder)
 
 
 @pytest.fixture(scope="session")

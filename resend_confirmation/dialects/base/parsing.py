@@ -169,7 +169,7 @@ def _validate(sources: Sequence[_Source]) -> ParsedRequest:
             continue
         except serializers.ValidationError as error:
             found = error.detail
-        for name, details, value in _found(found, source.data):
+        for name, details, value in flattened(found, source.data):
             errors.setdefault(source.wire_name(name), [str(detail) for detail in details])
             first = first or (source.wire_name(name), _fault(details[0].code, value), value)
     if first is None:
@@ -190,7 +190,7 @@ def _fault(code: str | None, value: Any) -> Fault:
     return Fault.WRONG if isinstance(value, str) else Fault.NOT_A_STRING
 
 
-def _found(errors: Any, value: Any, path: str = "") -> Iterator[_Found]:
+def flattened(errors: Any, value: Any, path: str = "") -> Iterator[_Found]:
     """Yield each path, its errors and the value sent there, from DRF's nested errors."""
     below: Iterable[tuple[Any, Any]]
     if isinstance(errors, Mapping):
@@ -202,9 +202,9 @@ def _found(errors: Any, value: Any, path: str = "") -> Iterator[_Found]:
         return
     for key, inner in below:
         if key == api_settings.NON_FIELD_ERRORS_KEY and path:
-            yield from _found(inner, value, path)
+            yield from flattened(inner, value, path)
         else:
-            yield from _found(inner, _at(value, key), _join(path, key))
+            yield from flattened(inner, _at(value, key), _join(path, key))
 
 
 def _repeated_in(field: Any, value: Any, names: frozenset[str], path: str = "") -> Iterator[Any]:

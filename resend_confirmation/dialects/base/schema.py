@@ -10,12 +10,10 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from rest_framework import serializers
 
 from ... import conf
-from ...outcomes import Ending, Outcome, Refusal
+from ...outcomes import Refusal
 from .declarations import Answer, Operation
+from .examples import WAITS, Row, examples_of, rows_of
 from .parsing import header_of
-
-#: Endings with a time to wait.
-WAITS = {Outcome.COOLING_DOWN, Refusal.THROTTLED}
 
 
 class DialectSchema(AutoSchema):
@@ -87,7 +85,7 @@ class DialectSchema(AutoSchema):
         """
         statuses = dict.fromkeys(self._operation.documented)
         if _tells_all():
-            statuses |= dict.fromkeys(sorted({row.status for _, _, row in self._rows()}))
+            statuses |= dict.fromkeys(sorted({row.answer.status for row in self._rows()}))
         return {
             (status, *([media_type] if media_type else [])): response
             for status in statuses
@@ -100,16 +98,13 @@ class DialectSchema(AutoSchema):
         variants = [each for each in self.view.variants if each.operation is self._operation]
         return tuple(variants) or (type(self.view),)
 
-    def _rows(self) -> Iterator[tuple[Any, Ending, Answer]]:
-        """Yield the rows that a request with the right method can reach, with class and ending."""
+    def _rows(self) -> Iterator[Row]:
+        """Yield the rows that a request with the right method can reach."""
         for variant in self._classes:
             unreachable = {Refusal.WRONG_METHOD}
             if not variant.body_class:
                 unreachable.add(Refusal.TOO_LARGE)
-            for key, row in variant.answers.items():
-                ending = key[0] if isinstance(key, tuple) else key
-                if isinstance(row, Answer) and ending not in unreachable:
-                    yield variant, ending, row
+            yield from (row for row in rows_of(variant) if row.ending not in unreachable)
 
     def _headers(self) -> list[OpenApiParameter]:
         """Return the declared headers as parameters."""
@@ -127,8 +122,8 @@ class DialectSchema(AutoSchema):
         ]
 
     def _wait_headers(self) -> list[OpenApiParameter]:
-        waits = {row.status for _, ending, row in self._rows() if ending in WAITS}
-        others = {row.status for _, ending, row in self._rows() if ending not in WAITS}
+        waits = {row.answer.status for row in self._rows() if row.ending in WAITS}
+        others = {row.answer.status for row in self._rows() if row.ending not in WAITS}
         return [
             OpenApiParameter(
                 name, int, OpenApiParameter.HEADER, required=not waits & others, response=[*waits]
@@ -148,17 +143,25 @@ class DialectSchema(AutoSchema):
         for media_type, envelopes in found.items():
             schemas = [self._schema_of(envelope) for envelope in envelopes]
             schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
-            yield media_type, OpenApiResponse(response=schema, description=text)
+            examples = self._examples(status, media_type) if _tells_all() else []
+            yield media_type, OpenApiResponse(schema, description=text, examples=examples)
+
+    def _examples(self, status: int | str, media_type: str) -> list[OpenApiExample]:
+        """Return examples for a status; those for all other errors are those of a crash."""
+        listed = self._operation.examples
+        known = [e.value for e in listed if str(status) in map(str, e.status_codes or ())]
+        rows = [row for row in self._rows() if row.media_type == media_type]
+        if status == "default":
+            return examples_of((row for row in rows if row.ending is Refusal.FAILED), known)
+        return examples_of((row for row in rows if row.answer.status == status), known)
 
     def _envelopes(self, status: int | str) -> Iterator[tuple[str, Any]]:
         """Yield the media type and the envelope of each row with a status.
 
         Without such a row, the number decides: below 400 it is a success, otherwise an error.
         """
-        rows = [(variant, row) for variant, _, row in self._rows() if row.status == status]
-        listed = dict.fromkeys(
-            (variant, row == variant.answers[variant.succeeded]) for variant, row in rows
-        )
+        rows = [row for row in self._rows() if row.answer.status == status]
+        listed = dict.fromkeys((row.view, row.succeeds) for row in rows)
         succeeds = isinstance(status, int) and status < HTTPStatus.BAD_REQUEST
         for variant, is_success in listed or [(variant, succeeds) for variant in self._classes]:
             if is_success:

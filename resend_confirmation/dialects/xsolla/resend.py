@@ -144,6 +144,14 @@ DOCUMENTED: dict[int | str, str] = {
     422: "The call is not possible for this user or project.",
     429: "Too many attempts.",
 }
+#: For 409, in place of the example of the vendor's fields, which is another error's.
+_UNUSED = OpenApiExample(
+    "Unused",
+    summary="not used: sent with status 422",
+    value={"error": {"code": ALREADY[0], "description": ALREADY[1]}},
+    response_only=True,
+    status_codes=["409"],
+)
 EXAMPLE = OpenApiExample("Request", value={"username": "john-email@email.com"}, request_only=True)
 
 
@@ -219,7 +227,7 @@ class XsollaOAuth2Resend(XsollaResend):
         "confirmation, the user should follow the link in the email.",
         documented=(204, 400, 404, 409, 422, 429),
         descriptions=DOCUMENTED,
-        examples=(EXAMPLE,),
+        examples=(EXAMPLE, _UNUSED),
     )
 
     @classmethod

@@ -1,0 +1,61 @@
+"""axe-core in Chromium: what it finds on pages, wide and narrow, light and dark."""
+
+from itertools import product
+
+WIDTHS = (1280, 390)
+SCHEMES = ("light", "dark")
+#: Seconds for one run on a busy machine.
+DEADLINE = 60
+#: Scripts of the page hear of a colour scheme in the next frame. Half-way through a transition,
+#: colours are those of neither scheme.
+SETTLE = """
+const done = arguments[0];
+const ending = each => each.effect.getComputedTiming().iterations !== Infinity;
+requestAnimationFrame(() => requestAnimationFrame(() => {
+    const moving = document.getAnimations().filter(ending).map(each => each.finished);
+    Promise.allSettled(moving).then(() => done());
+}));
+"""
+
+
+def show(browser, width, scheme):
+    """Give the browser's window a width, and its user a colour scheme."""
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.set_script_timeout(DEADLINE)
+    browser.execute_async_script(SETTLE)
+
+
+RUN = """
+const [context, done] = arguments;
+const told = ({id, nodes}) => nodes.map(node => `${id}: ${node.html.slice(0, 200)}`);
+axe.run(context, {iframes: false, preload: false, resultTypes: ["violations"]}).then(
+    found => done(found.violations.flatMap(told)),
+    error => done([String(error)]),
+);
+"""
+
+
+class Axe:
+    """axe-core in a browser, with what it found on the pages so far."""
+
+    def __init__(self, browser, node_modules):
+        self.browser = browser
+        self.source = (node_modules / "axe-core" / "axe.min.js").read_text("utf-8")
+        self.found: dict[str, set[str]] = {}
+
+    def look(self, page, *outside):
+        """Add the violations of the current page, each with the widths and schemes that have it.
+
+        ``outside`` are selectors of elements that are not looked at. Neither is the page in a
+        frame.
+        """
+        # A page's policy does not apply to what the driver runs.
+        self.browser.execute_script(self.source)
+        context = {"include": [["html"]], "exclude": [[each] for each in outside]}
+        for width, scheme in product(WIDTHS, SCHEMES):
+            show(self.browser, width, scheme)
+            for fault in self.browser.execute_async_script(RUN, context):
+                self.found.setdefault(f"{page}: {fault}", set()).add(f"{width} {scheme}")
