@@ -138,6 +138,7 @@ else:
 
 RESEND_CONFIRMATION: dict[str, Any] = {
     "BASE_URL": env.str("BASE_URL", default="http://127.0.0.1:8000"),
+    "SITE_NAME": "Example site",
     "CLIENTS": CLIENTS,
     "CARRIER": env.str("CARRIER", default="thread"),
     "OPENAPI_ANSWERS": "all",
