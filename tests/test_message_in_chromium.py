@@ -102,7 +102,7 @@ def test_schemes(letter, scheme, page, card, width, tmp_path):
 def test_code(letter):
     """A click selects the whole code."""
     browser = letter.show("light", 390)
-    browser.find_element(By.TAG_NAME, "bdi").click()
+    browser.find_element(By.XPATH, "//bdi[text() = '481516']").click()
     assert browser.execute_script("return getSelection().toString().trim()") == "481516"
 
 

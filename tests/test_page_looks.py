@@ -74,7 +74,7 @@ def test_style(token):
 def test_masked_address(token):
     """The page shows the masked address that the link was sent to, and no other."""
     _, text = opened("/confirm/", token=token)
-    assert "<p>E-mail address: <bdi>p*****g@example.com</bdi></p>" in text
+    assert '<p>E-mail address: <bdi dir="ltr">p*****g@example.com</bdi></p>' in text
     assert "pending@example.com" not in text
 
 
@@ -92,7 +92,7 @@ def test_way_on_from_a_dead_link(token):
 def test_unknown_link(token):
     """The page of an unknown link has the name of the site."""
     _, text = opened("/confirm/", token="x" * 43)
-    assert "<header>The Site</header>" in text
+    assert "<header><bdi>The Site</bdi></header>" in text
     assert '<a href="https://site.example">Go to The Site</a>' in text
     assert "<footer>" not in text
 
@@ -115,4 +115,4 @@ def test_clients_that_cannot_be_read(token, change):
     change(CLIENTS="tests.test_page_looks.failing")
     response, text = opened("/confirm/", token="x" * 43)
     assert response.status_code == 404
-    assert "<header>The Site</header>" in text
+    assert "<header><bdi>The Site</bdi></header>" in text
