@@ -233,5 +233,11 @@ def mask_name(name: str) -> str:
     return f"{_masked(name[0])}{'*' * min(len(name) - 2, 20)}{_masked(name[-1])}"
 
 
+def mask(address: str) -> str:
+    """Return an address with its local part masked."""
+    local, at, domain = address.rpartition("@")
+    return f"{mask_name(local)}{at}{domain}"
+
+
 def _masked(character: str) -> str:
     return character if unicodedata.category(character or " ")[0] in _LETTERS else "*"

@@ -121,6 +121,15 @@ def change(settings):
     return put
 
 
+@pytest.fixture(scope="session")
+def live_server(django_db_setup, live_server):
+    """The server, started after the database has its name.
+
+    Before that it seems to be in memory, and the server's threads would share one connection.
+    """
+    return live_server
+
+
 def unavailable(reason: str) -> None:
     """Skip the test, or fail it if REQUIRE_SERVICES is set."""
     if os.environ.get("REQUIRE_SERVICES"):

@@ -340,7 +340,7 @@ def leaves(value):
 
 # Requests to each provider
 
-SUBJECT = "Please confirm your e-mail address"
+SUBJECT = "Please confirm your e-mail address for site.example"
 #: The path and the complete data of the request to each API.
 SENT: dict[str, tuple[str, Any]] = {
     "brevo": (

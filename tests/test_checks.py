@@ -49,6 +49,7 @@ KEYS = [
     "REPLY_TO",
     "RETENTION",
     "SEND_DEADLINE",
+    "SITE_NAME",
     "THROTTLE",
     "TRUSTED_PROXIES",
 ]
@@ -161,6 +162,22 @@ def test_e005_wrong_client(ids):
         "CLIENTS: client number 2: it needs a 'name'",
         "CLIENTS: client 'b': unknown key 'id'; did you mean 'ids'?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "id_"),
+    [
+        ("title", 5, "E005"),
+        ("from_email", "the shop", "E005"),
+        ("reply_to", "the shop", "E005"),
+        ("accent", "green", "E005"),
+        ("logo", "/logo.png", "E009"),
+        ("support_url", "/help", "E009"),
+    ],
+)
+def test_e005_and_e009_of_the_looks(ids, key, value, id_):
+    """E005 and E009: a name, sender, colour, logo or support page cannot be used."""
+    assert ids(CLIENTS=[{"name": "a", key: value}]) == [id_]
 
 
 def test_e006_two_clients_of_a_name(ids):

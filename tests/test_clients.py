@@ -41,6 +41,12 @@ FULL = {
     "hosts": ["Arcade.Example"],
     "redirects": [URL, "app://callback"],
     "pages": {"confirmed": "https://game.example/thanks"},
+    "title": " The Arcade ",
+    "from_email": "Arcade <hello@arcade.example>",
+    "reply_to": "help@arcade.example",
+    "support_url": "mailto:help@arcade.example?subject=Help",
+    "logo": "https://cdn.arcade.example:8443/logo.png?v=1",
+    "accent": "#1D4ed8",
     "signing": {
         "key": "secret",
         "algorithm": "RS256",
@@ -63,6 +69,12 @@ def test_all_keys(use):
         hosts=["arcade.example"],
         redirects=[Redirect("0", URL), Redirect("1", "app://callback")],
         pages={"confirmed": "https://game.example/thanks"},
+        title="The Arcade",
+        from_email="Arcade <hello@arcade.example>",
+        reply_to="help@arcade.example",
+        support_url="mailto:help@arcade.example?subject=Help",
+        logo="https://cdn.arcade.example:8443/logo.png?v=1",
+        accent="#1D4ed8",
         signing=Signing("secret", "RS256", "7", "https://site.example", timedelta(seconds=600)),
     )
 
@@ -112,8 +124,9 @@ PROBLEMS = {
     "a key of another kind": (
         {"name": "a", 5: 5},
         (
-            "unknown key 5; known are 'base_url', 'default', 'hosts', 'ids', 'keys', 'name', "
-            "'pages', 'redirects', 'required', 'signing'"
+            "unknown key 5; known are 'accent', 'base_url', 'default', 'from_email', 'hosts', "
+            "'ids', 'keys', 'logo', 'name', 'pages', 'redirects', 'reply_to', 'required', "
+            "'signing', 'support_url', 'title'"
         ),
     ),
     "no name": ({}, "it needs a 'name'"),
@@ -191,6 +204,11 @@ PROBLEMS = {
         Client(name="a", signing=Signing("k", lifetime=timedelta(0))),
         ("'lifetime' in 'signing' takes seconds or a timedelta, from one second to ten years"),
     ),
+    "a title of two lines": (
+        {"name": "a", "title": "A\nB"},
+        "'title' takes one line of text, without control characters",
+    ),
+    "no title by hand": (Client(name="a", title=None), "'title' takes a string"),  # type: ignore[arg-type]
     "signing with more": (
         {"name": "a", "signing": {"key": "k", "kid": "7"}},
         "unknown key 'kid' in 'signing'; did you mean 'key_id'?",
@@ -298,6 +316,82 @@ def test_unusable_urls(use, url, entry):
     with pytest.raises(ImproperlyConfigured):
         clients.registry()
     assert isinstance(clients.problem_of(entry(url)), clients.UnusableURLError)
+
+
+ADDRESS = "takes one address, such as 'Site <hello@site.example>'"
+LOGO = "takes an absolute URL, such as 'https://site.example/logo.png'"
+SUPPORT = "takes an absolute URL, such as 'https://site.example/help' or 'mailto:help@site.example'"
+COLOUR = "takes a colour such as '#14532d'"
+LINE = "takes one line of text, without control characters"
+
+BAD_LOOKS = [
+    ("from_email", "the shop", ADDRESS),
+    ("from_email", "Shop, Inc. <a@shop.example>", ADDRESS),
+    ("from_email", "a@shop.example, b@shop.example", ADDRESS),
+    ("from_email", "Team: a@shop.example;", ADDRESS),
+    ("from_email", "Shop <a@shop.example> and more", ADDRESS),
+    ("from_email", "Shop <a@shop.example\r\nBcc: x@evil.example>", LINE),
+    ("reply_to", "Shop <a@shop>", ADDRESS),
+    ("reply_to", "<>", ADDRESS),
+    ("accent", "14532d", COLOUR),
+    ("accent", "#1453", COLOUR),
+    ("accent", "red", COLOUR),
+    ("accent", "#14532d;", COLOUR),
+    ("logo", "/logo.png", LOGO),
+    ("logo", "http://shop.example/logo.png", LOGO),
+    ("logo", "https:///logo.png", LOGO),
+    ("logo", "https://shop.example;img-src *", LOGO),
+    ("logo", "https://me@shop.example/logo.png", LOGO),
+    ("logo", "data:image/png;base64,AAAA", LOGO),
+    ("support_url", "javascript:alert(1)", SUPPORT),
+    ("support_url", "http://shop.example/help", SUPPORT),
+    ("support_url", "mailto:help", SUPPORT),
+    ("support_url", "mailto:a@shop.example,b@shop.example", SUPPORT),
+    ("support_url", "help@shop.example", SUPPORT),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "text"), BAD_LOOKS)
+def test_bad_looks(key, value, text):
+    """Sender, support, logo and colour are checked; the URLs among them as unusable URLs."""
+    problem = clients.problem_of({"name": "a", key: value})
+    assert str(problem) == f"{key!r} {text}"
+    assert isinstance(problem, clients.UnusableURLError) is (key in {"logo", "support_url"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("from_email", "Café Zürich <hello@shop.example>"),
+        ("from_email", '"Shop, Inc." <hello@xn--bcher-kva.example>'),
+        ("reply_to", "hello@b\xfccher.example"),
+        ("support_url", "https://shop.example:8443/help?a=1#top"),
+        ("support_url", "mailto:help%2Bshop@shop.example"),
+        ("logo", "https://shop.example"),
+        ("accent", "#FFFFFF"),
+    ],
+)
+def test_good_looks(key, value):
+    """Names with other letters, international domains, ports and queries are accepted."""
+    assert clients.problem_of({"name": "a", key: value}) is None
+
+
+@pytest.mark.parametrize(
+    ("accent", "text"),
+    [
+        ("#000000", "#ffffff"),
+        ("#14532d", "#ffffff"),
+        ("#1d4ed8", "#ffffff"),
+        ("#facc15", "#000000"),
+        ("#ffffff", "#000000"),
+        # Both contrasts are nearly equal for these two.
+        ("#757575", "#ffffff"),
+        ("#767676", "#000000"),
+    ],
+)
+def test_text_on_a_colour(accent, text):
+    """The text on a colour is white, or black if that has the higher contrast."""
+    assert clients.looks.text_colour(accent) == text
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_sent(pending, clock):
     (letter,) = mail.outbox
     assert (letter.to, letter.cc, letter.bcc) == (["pending@example.com"], [], [])
     assert letter.from_email == "site@site.example"
-    assert letter.subject == "Please confirm your e-mail address"
+    assert letter.subject == "Please confirm your e-mail address for site.example"
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason) == (DeliveryState.SENT, Reason.NONE)
     assert (delivery.attempts, delivery.sent_at, delivery.ended_at) == (1, NOON, None)

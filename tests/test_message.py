@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,15 +13,15 @@ from django.template.loader import get_template
 from django.test import Client, RequestFactory
 from django.utils import translation
 
-from resend_confirmation import clients, engine, start
-from resend_confirmation.courier import rendering
+from resend_confirmation import accounts, clients, engine, start
+from resend_confirmation.courier import message, rendering
 from resend_confirmation.dialects.base.parsing import accepted_language
 from resend_confirmation.email_backend import Message
 from resend_confirmation.engine import ResendRequest
-from resend_confirmation.models import Cooldown
+from resend_confirmation.models import Cooldown, Delivery
 from resend_confirmation.outcomes import CONCEALED, Outcome
 
-from .factories import UserFactory
+from .factories import UserFactory, address_of
 
 pytestmark = [pytest.mark.django, pytest.mark.django_db]
 
@@ -43,10 +44,22 @@ def carried():
 # Rendering
 
 
-@pytest.mark.parametrize("number", [1, 2])
+#: Variables of a client's name, support, logo and colour.
+LOOKS = [
+    {"support_url": "", "logo": "", "accent": "#14532d", "accent_text": "#ffffff"},
+    {
+        "support_url": "https://shop.example/help?a=1&b=2",
+        "logo": "https://shop.example/logo.png?a=1&b=2",
+        "accent": "#facc15",
+        "accent_text": "#000000",
+    },
+]
+
+
+@pytest.mark.parametrize(("number", "code", "looks"), [(1, None, 0), (2, "481516", 1)])
 @pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
 @pytest.mark.parametrize("suffix", ["_subject.txt", ".txt", ".html"])
-def test_shared_text(suffix, language, number):
+def test_shared_text(suffix, language, number, code, looks):
     """A packaged template has each recipient's values, as if it were rendered for one alone."""
     moment = datetime(2026, 3, 29, 23, 30, tzinfo=UTC)
     shared = {
@@ -56,13 +69,16 @@ def test_shared_text(suffix, language, number):
         "number": number,
         "client": "",
         "site": "https://site.example",
+        "site_name": '<Tom> & "Jerry\'s"',
         "language": language,
+        **LOOKS[looks],
     }
     names = ["p***r", "<b>&\"'", "\ue000link\ue000"]
     with translation.override(language):
         for name in names:
             link = f"https://site.example/?a=1&token={len(name)}"
             context = {**shared, "user_name": name, "link": link, "disown_link": f"{link}#not-me"}
+            context["code"] = code and f"{code}{len(name)}"
             alone = get_template(f"resend_confirmation/message{suffix}").render(context)
             assert rendering.render(suffix, context) == alone
 
@@ -115,7 +131,7 @@ def test_base_url(pending, change, base, host, page, whose):
     assert re.fullmatch(r"<[0-9a-f-]{36}@" + re.escape(host) + ">", message_id)
     assert message_id.isascii()
     assert link.startswith(f"{page}/confirm/?token=")
-    assert f"this address was entered at {page}." in letter.body
+    assert f"this address was entered at {urlsplit(page).netloc}." in letter.body
     query = urlsplit(link).query
     assert Client().get(f"/confirm/?{query}").status_code == 200
 
@@ -146,6 +162,80 @@ def test_headers(pending, change, clock):
     assert "Reply-To" not in carried()[0].message()
 
 
+SHOP = {
+    "name": "shop",
+    "title": "Tom & <Jerry>'s",
+    "from_email": "Café <hello@shop.example>",
+    "reply_to": "help@shop.example",
+    "support_url": "https://shop.example/help?a=1&b=2",
+    "logo": "https://cdn.shop.example/logo.png",
+    "accent": "#facc15",
+}
+
+
+def test_looks(pending, change):
+    """A client has its own name, sender, support, logo and colour; values are escaped in HTML."""
+    change(FROM_EMAIL="site@site.example", REPLY_TO="site@site.example", CLIENTS=[SHOP])
+    start(pending, client="shop")
+    letter, _ = carried()
+    ((html, _),) = letter.alternatives
+    assert letter.subject == "Please confirm your e-mail address for Tom & <Jerry>'s"
+    assert (letter.from_email, letter.reply_to) == (
+        "Café <hello@shop.example>",
+        ["help@shop.example"],
+    )
+    written = message_from_bytes(letter.message().as_bytes(), policy=policy.default)
+    assert written["From"] == "Café <hello@shop.example>"
+    assert "this address was entered at Tom & <Jerry>'s." in letter.body
+    assert "\nContact support: https://shop.example/help?a=1&b=2\n" in letter.body
+    name = "Tom &amp; &lt;Jerry&gt;&#x27;s"
+    assert f"this address was entered at {name}." in html
+    assert f'<img src="https://cdn.shop.example/logo.png" alt="{name}"' in html
+    assert '<a class="link" href="https://shop.example/help?a=1&amp;b=2"' in html
+    assert "background: #facc15; border: 1px solid #6b7280" in html
+    assert "color: #000000; font-weight" in html
+    assert "https://site.example." not in letter.body
+
+
+def test_looks_of_the_site(pending, change):
+    """A client without its own name and sender has those of the site."""
+    change(FROM_EMAIL="site@site.example", REPLY_TO="help@site.example", SITE_NAME="The Site")
+    start(pending)
+    letter, _ = carried()
+    ((html, _),) = letter.alternatives
+    assert letter.subject == "Please confirm your e-mail address for The Site"
+    assert (letter.from_email, letter.reply_to) == ("site@site.example", ["help@site.example"])
+    assert "background: #14532d; border: 1px solid #14532d" in html
+    assert "<img" not in html
+    assert "Contact support" not in letter.body + html
+
+
+def test_preview_line(pending):
+    """The HTML part begins with a hidden line, which mail programs show in the list."""
+    start(pending)
+    letter, _ = carried()
+    ((html, _),) = letter.alternatives
+    first = re.search(r"<div style=\"display: none[^>]*>([^<]*)</div>", html)
+    assert first
+    assert first[1].startswith("Press the button to confirm that this address is yours")
+    assert html.index(first[0]) == html.index("<div")
+
+
+def test_code(pending):
+    """A code is in both parts, next to the link; without one, neither mentions it."""
+    start(pending)
+    delivery: Any = Delivery.objects.get()
+    delivery.link_expires_at = delivery.asked_at
+    (account,) = accounts.store().find(address_of(pending.email))
+    given = delivery, delivery.confirmation, account, "x" * 43
+    for code in ("481516", None):
+        letter: Any = message.write(*given, code)
+        ((html, _),) = letter.alternatives
+        assert ("Or enter this code: 481516\n" in letter.body) is (code is not None)
+        assert ('<bdi dir="ltr">481516</bdi>' in html) is (code is not None)
+        assert ("enter this code" in letter.body + html) is (code is not None)
+
+
 def test_second_message(pending, clock):
     """Subject and text of a resend have its number, so that Gmail does not collapse it."""
     start(pending, time_zone="Asia/Tokyo")
@@ -153,8 +243,8 @@ def test_second_message(pending, clock):
     clock.move(minutes=90)
     start(pending)
     second, _ = carried()
-    assert first.subject == "Please confirm your e-mail address"
-    assert second.subject == "Please confirm your e-mail address (2)"
+    assert first.subject == "Please confirm your e-mail address for site.example"
+    assert second.subject == "Please confirm your e-mail address for site.example (2)"
     assert "This is message" not in first.body
     said = "This is message 2, requested on Jan. 1, 2030, 10:30 p.m. (JST)."
     assert said in second.body
@@ -190,11 +280,11 @@ def test_blanks_around_an_address(pending, blanks, before):
 # Language
 
 
-GERMAN = "Bitte bestätigen Sie Ihre E-Mail-Adresse"
-ENGLISH = "Please confirm your e-mail address"
-SPANISH = "Por favor, confirme su dirección de correo electrónico"
-FRENCH = "Veuillez confirmer votre adresse e-mail"
-PORTUGUESE = "Por favor, confirme seu endereço de e-mail"
+GERMAN = "Bitte bestätigen Sie Ihre E-Mail-Adresse für site.example"
+ENGLISH = "Please confirm your e-mail address for site.example"
+SPANISH = "Por favor, confirme su dirección de correo electrónico para site.example"
+FRENCH = "Veuillez confirmer votre adresse e-mail pour site.example"
+PORTUGUESE = "Por favor, confirme seu endereço de e-mail para site.example"
 #: The browser that opens the page prefers another language.
 BROWSER = {"accept-language": "pt-BR, en;q=0.5"}
 

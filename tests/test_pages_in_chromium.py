@@ -13,7 +13,7 @@ from django.utils import timezone
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from resend_confirmation import start
+from resend_confirmation import clients, start
 from resend_confirmation.courier import Tally, send_due
 from resend_confirmation.models import Confirmation, Cooldown, Delivery
 from resend_confirmation.outcomes import ConfirmationState
@@ -199,6 +199,25 @@ def test_no_referer(browser, live_server, change, pending, elsewhere):
     browser.find_element(By.LINK_TEXT, "Elsewhere").click()
     WebDriverWait(browser, 30).until(lambda _: browser.title == "Landed")
     assert heard == [("/landed", None), ("/landed", None), ("/elsewhere", None)]
+
+
+def test_logo(chromium, live_server, change, pending, elsewhere, monkeypatch):
+    """The logo is loaded from its host, without a Referer; no other image is loaded."""
+    address, heard = elsewhere
+    # A server with TLS would need a certificate.
+    monkeypatch.setattr(clients.looks, "_WEB", re.compile(r"(http://[0-9.:]+)/.*"))
+    change(
+        BASE_URL=live_server.url, CLIENTS=[{"name": "default", "logo": f"{address}/logo.png?a=1"}]
+    )
+    chromium.get(link_for(pending, client="default"))
+    chromium.execute_async_script(
+        "const image = new Image(), done = arguments[1];"
+        "image.onerror = () => done(); image.src = arguments[0];",
+        f"{live_server.url}/other.png",
+    )
+    assert heard == [("/logo.png?a=1", None)]
+    (blocked,) = complaints(chromium)
+    assert "img-src http://127.0.0.1:" in blocked
 
 
 @pytest.mark.usefixtures("landing")

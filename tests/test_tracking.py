@@ -59,7 +59,7 @@ MAILGUN_MESSAGE = {
         "to": "pending@example.com",
         "message-id": "20180812211713.1.DF5966851B4BAA99@site.example",
         "from": "site@site.example",
-        "subject": "Please confirm your e-mail address",
+        "subject": "Please confirm your e-mail address for site.example",
     },
     "attachments": [],
     "size": 809,
@@ -81,7 +81,7 @@ RESEND_DATA = {
     "created_at": "2023-10-02T18:11:25.729Z",
     "email_id": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
     "from": "site@site.example",
-    "subject": "Please confirm your e-mail address",
+    "subject": "Please confirm your e-mail address for site.example",
     "to": ["pending@example.com"],
     "headers": [
         {"name": "X-Metadata", "value": '{"delivery": "PK"}'},
@@ -131,7 +131,7 @@ EVENTS: dict[str, dict[str, Any]] = {
             "DumpAvailable": True,
             "Inactive": True,
             "CanActivate": True,
-            "Subject": "Please confirm your e-mail address",
+            "Subject": "Please confirm your e-mail address for site.example",
         },
         "soft": {
             "RecordType": "Bounce",
@@ -153,7 +153,7 @@ EVENTS: dict[str, dict[str, Any]] = {
             "DumpAvailable": True,
             "Inactive": False,
             "CanActivate": True,
-            "Subject": "Please confirm your e-mail address",
+            "Subject": "Please confirm your e-mail address for site.example",
         },
         "complained": {
             "RecordType": "SpamComplaint",
@@ -174,7 +174,7 @@ EVENTS: dict[str, dict[str, Any]] = {
             "DumpAvailable": True,
             "Inactive": True,
             "CanActivate": False,
-            "Subject": "Please confirm your e-mail address",
+            "Subject": "Please confirm your e-mail address for site.example",
         },
         "rejected": {
             "RecordType": "Bounce",
@@ -195,7 +195,7 @@ EVENTS: dict[str, dict[str, Any]] = {
             "DumpAvailable": True,
             "Inactive": False,
             "CanActivate": True,
-            "Subject": "Please confirm your e-mail address",
+            "Subject": "Please confirm your e-mail address for site.example",
         },
     },
     "sendgrid": {

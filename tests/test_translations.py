@@ -53,7 +53,7 @@ def test_catalogues():
 def test_marked():
     """Texts of modules and templates are found, with context and plural."""
     found = texts(marked())
-    assert (None, "Please confirm your e-mail address") in found
+    assert (None, "Please confirm your e-mail address for %(site)s") in found
     assert (None, "You are receiving this because this address was entered at %(site)s.") in found
     assert (None, "Can confirm an address by hand") in found
     assert (None, "the mail server refused the recipient") in found
@@ -182,7 +182,7 @@ def test_comments(locale):
 # The message
 
 GERMAN = """\
-Sie erhalten diese Nachricht, weil diese Adresse bei https://site.example angegeben wurde.
+Sie erhalten diese Nachricht, weil diese Adresse bei site.example angegeben wurde.
 Konto NAME, registriert am 1. Januar 2030.
 
 Um Ihre Adresse zu bestätigen, öffnen Sie bitte diesen Link und klicken Sie auf die Schaltfläche:
@@ -192,24 +192,28 @@ LINK
 Der Link ist gültig bis 2. Januar 2030 21:00 (JST).
 Falls Sie das nicht waren, können Sie diese E-Mail ignorieren. Wenn Sie keine weiteren Nachrichten wünschen, öffnen Sie den Link und klicken Sie auf „Das war ich nicht“."""  # noqa: E501
 
-GERMAN_HTML = """\
-<!doctype html>
-<html lang="de">
-<head><meta charset="utf-8"><title>Bitte bestätigen Sie Ihre E-Mail-Adresse</title></head>
-<body>
-<p>Sie erhalten diese Nachricht, weil diese Adresse bei https://site.example angegeben wurde.</p>
-<p>Konto NAME, registriert am 1. Januar 2030.
-</p>
-<p><a href="LINK">Meine Adresse bestätigen</a></p>
-<p>Falls die Schaltfläche nicht funktioniert, kopieren Sie bitte diesen Link in Ihren Browser:<br>LINK</p>
-<p>Der Link ist gültig bis 2. Januar 2030 21:00 (JST).
-Falls Sie das nicht waren, können Sie diese E-Mail ignorieren. <a href="LINK#not-me">Das war ich nicht</a></p>
-</body>
-</html>
-"""  # noqa: E501
+GERMAN_HTML = [
+    "Bitte bestätigen Sie Ihre E-Mail-Adresse für site.example",
+    (
+        "Klicken Sie auf die Schaltfläche, um zu bestätigen, dass diese Adresse Ihnen gehört und "
+        "dass Sie sich registriert haben."
+    ),
+    "site.example",
+    "Bestätigen Sie Ihre E-Mail-Adresse",
+    "Sie erhalten diese Nachricht, weil diese Adresse bei site.example angegeben wurde.",
+    "Konto NAME, registriert am 1. Januar 2030.",
+    "Meine Adresse bestätigen",
+    (
+        "Der Link ist gültig bis 2. Januar 2030 21:00 (JST).\n"
+        "Falls Sie das nicht waren, können Sie diese E-Mail ignorieren."
+    ),
+    "Das war ich nicht",
+    "Falls die Schaltfläche nicht funktioniert, kopieren Sie bitte diesen Link in Ihren Browser:",
+    "LINK",
+]
 
 SPANISH = """\
-Recibe este mensaje porque se ha indicado esta dirección en https://site.example.
+Recibe este mensaje porque se ha indicado esta dirección en site.example.
 Cuenta NAME, registrada el 1 de enero de 2030.
 
 Para confirmar su dirección, abra este enlace y pulse el botón:
@@ -220,7 +224,7 @@ El enlace es válido hasta el 2 de enero de 2030 a las 21:00 (JST).
 Si no fue usted, puede ignorar este correo. Para no recibir más mensajes, abra el enlace y pulse «No fui yo»."""  # noqa: E501
 
 FRENCH = """\
-Vous recevez ce message parce que cette adresse a été saisie sur https://site.example.
+Vous recevez ce message parce que cette adresse a été saisie sur site.example.
 Compte NAME, inscrit le 1 janvier 2030.
 
 Pour confirmer votre adresse, ouvrez ce lien et cliquez sur le bouton\u00a0:
@@ -231,7 +235,7 @@ Le lien est valable jusqu’au 2 janvier 2030 21:00 (JST).
 Si ce n’était pas vous, vous pouvez ignorer cet e-mail. Pour ne plus recevoir ces messages, ouvrez le lien et cliquez sur «\u00a0Ce n’était pas moi\u00a0»."""  # noqa: E501
 
 PORTUGUESE = """\
-Você está recebendo esta mensagem porque este endereço foi informado em https://site.example.
+Você está recebendo esta mensagem porque este endereço foi informado em site.example.
 Conta NAME, cadastrada em 1 de Janeiro de 2030.
 
 Para confirmar seu endereço, abra este link e clique no botão:
@@ -242,7 +246,7 @@ O link é válido até 2 de Janeiro de 2030 às 21:00 (JST).
 Se não foi você, pode ignorar este e-mail. Para não receber mais mensagens, abra o link e clique em “Não fui eu”."""  # noqa: E501
 
 ENGLISH = """\
-You are receiving this because this address was entered at https://site.example.
+You are receiving this because this address was entered at site.example.
 Account NAME, signed up on Jan. 1, 2030.
 
 To confirm your address, open this link and press the button:
@@ -253,11 +257,11 @@ The link works until Jan. 2, 2030, 9 p.m. (JST).
 If this wasn't you, you can ignore this e-mail. To stop these messages, open the link and press “This was not me”."""  # noqa: E501
 
 SENT = {
-    "de": ("Bitte bestätigen Sie Ihre E-Mail-Adresse", GERMAN),
-    "en": ("Please confirm your e-mail address", ENGLISH),
-    "es": ("Por favor, confirme su dirección de correo electrónico", SPANISH),
-    "fr": ("Veuillez confirmer votre adresse e-mail", FRENCH),
-    "pt-br": ("Por favor, confirme seu endereço de e-mail", PORTUGUESE),
+    "de": ("Bitte bestätigen Sie Ihre E-Mail-Adresse für site.example", GERMAN),
+    "en": ("Please confirm your e-mail address for site.example", ENGLISH),
+    "es": ("Por favor, confirme su dirección de correo electrónico para site.example", SPANISH),
+    "fr": ("Veuillez confirmer votre adresse e-mail pour site.example", FRENCH),
+    "pt-br": ("Por favor, confirme seu endereço de e-mail para site.example", PORTUGUESE),
 }
 
 
@@ -319,7 +323,9 @@ def test_message(asked, said, letter, languages):
 def test_german_html(letter):
     """The HTML part of a German message is in German."""
     _, _, html = letter("de")
-    assert re.sub(r' style="[^"]*"', "", html) == GERMAN_HTML
+    shown = re.sub(r"<style>.*</style>", "", html, flags=re.DOTALL)
+    texts = [unescape(text).strip() for text in re.split(r"<[^>]+>", shown) if text.strip()]
+    assert texts == GERMAN_HTML
 
 
 def test_language_that_is_not_offered(letter, languages):
@@ -360,7 +366,7 @@ def persian(tmp_path, settings, languages):
     """A catalogue of the host for a language that the package does not have."""
     catalog = Catalog("fa")
     catalog.add("en", "fa", context="the language of these translations")
-    catalog.add("Please confirm your e-mail address", "لطفاً نشانی خود را تأیید کنید")
+    catalog.add("Please confirm your e-mail address for %(site)s", "لطفاً نشانی خود را تأیید کنید")
     catalog.add("Already confirmed", "قبلاً تأیید شده")
     place = tmp_path / "fa" / "LC_MESSAGES"
     place.mkdir(parents=True)
@@ -381,7 +387,11 @@ def test_catalogue_of_the_host(letter):
 
 # The pages
 
-ACCOUNT = "Konto NAME, registriert am 1. Januar 2030."
+ACCOUNT = [
+    "Konto NAME, registriert am 1. Januar 2030.",
+    "E-Mail-Adresse:",
+    "NAME@example.com",
+]
 NOT_ME = [
     "Waren Sie das nicht?",
     (
@@ -394,7 +404,7 @@ RENEW = ["Wir können einen neuen an dieselbe Adresse senden.", "Neuen Link anfo
 PAGES = {
     "ready": [
         "Bestätigen Sie Ihre E-Mail-Adresse",
-        ACCOUNT,
+        *ACCOUNT,
         (
             "Klicken Sie auf die Schaltfläche, um zu bestätigen, dass diese Adresse Ihnen gehört "
             "und dass Sie sich registriert haben."
@@ -409,7 +419,7 @@ PAGES = {
     ],
     "already": [
         "Bereits bestätigt",
-        ACCOUNT,
+        *ACCOUNT,
         "Diese E-Mail-Adresse ist bereits bestätigt. Sie brauchen nichts weiter zu tun.",
     ],
     "foreign": [
@@ -420,18 +430,19 @@ PAGES = {
         ),
         "Oder geben Sie Ihre E-Mail-Adresse ein, um eine neue Nachricht zu erhalten:",
         "Neue Nachricht anfordern",
+        "Zu site.example",
     ],
-    "expired": ["Dieser Link ist abgelaufen", ACCOUNT, *RENEW, *NOT_ME],
+    "expired": ["Dieser Link ist abgelaufen", *ACCOUNT, *RENEW, *NOT_ME],
     "hasty": [
         "Dieser Link ist abgelaufen",
-        ACCOUNT,
+        *ACCOUNT,
         "Gerade erst wurde ein Link gesendet. Bitte versuchen Sie es in 60 Sekunden erneut.",
         *RENEW,
         *NOT_ME,
     ],
     "hasty by a second": [
         "Dieser Link ist abgelaufen",
-        ACCOUNT,
+        *ACCOUNT,
         "Gerade erst wurde ein Link gesendet. Bitte versuchen Sie es in 1 Sekunde erneut.",
         *RENEW,
         *NOT_ME,
@@ -504,7 +515,7 @@ def test_page(state, opened):
     page = opened(state, "de-AT, en;q=0.5")
     assert said(page) == PAGES[state]
     assert '<html lang="de">' in page.content.decode()
-    assert "<title>Ihre E-Mail-Adresse</title>" in page.content.decode()
+    assert "<title>Ihre E-Mail-Adresse – site.example</title>" in page.content.decode()
 
 
 #: For each language, as in LANGUAGES, the heading of the page of an address that is confirmed.

@@ -140,6 +140,7 @@ else:
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 RESEND_CONFIRMATION: dict[str, Any] = {
     "BASE_URL": BASE_URL,
+    "SITE_NAME": "Example site",
     "CLIENTS": clients_at(BASE_URL),
     # There is no OAuth server; the landing page reads these codes.
     "AUTHORIZATION_CODE_ISSUER": "demo.codes.issue_code",

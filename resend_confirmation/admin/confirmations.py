@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -23,7 +23,7 @@ from ..addresses import Address
 from ..engine import selections
 from ..models import Confirmation
 from ..outcomes import ConfirmationState
-from . import actions, explanations, long_lists, question
+from . import actions, explanations, long_lists, preview, question
 from .actions import Done
 from .base import ClientFilter, RecordAdmin, date
 from .history import History
@@ -83,6 +83,9 @@ class ConfirmationAdmin(RecordAdmin):
     )
     inlines = (History,)
     actions = ("resend", explanations.lift_and_resend, "withdraw", "confirm", "reopen")
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*preview.urls(self), *super().get_urls()]
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return self._has_permission(request, "resend")

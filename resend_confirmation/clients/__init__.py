@@ -10,6 +10,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from .. import conf
 from ..outcomes import Refusal
+from . import looks
 from .entries import (
     ALGORITHMS,
     PAGES,
@@ -34,6 +35,7 @@ __all__ = [
     "by_name",
     "default",
     "find_redirect",
+    "looks",
     "problem_of",
     "redirect_by_id",
     "registry",

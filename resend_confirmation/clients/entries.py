@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from ..conf import WrongValueError, values
+from . import looks
 
 
 class Redirect(NamedTuple):
@@ -39,7 +40,9 @@ class Client:
 
     ``ids`` maps a dialect's name to the client's id there, ``keys`` to the keys that must come
     with it. ``pages`` maps ``confirm`` (where links lead), ``confirmed``, ``expired`` and
-    ``failed`` to the client's addresses. ``base_url`` replaces BASE_URL.
+    ``failed`` to the client's addresses. ``base_url`` replaces BASE_URL, and so do ``title``,
+    ``from_email`` and ``reply_to`` with the settings for them. ``support_url``, ``logo`` and
+    ``accent``, a colour, are for its messages and pages.
     ``required`` False means that confirmations are switched off for it.
     """
 
@@ -52,6 +55,12 @@ class Client:
     redirects: Sequence[Redirect] = ()
     pages: Mapping[str, str] = field(default_factory=dict)
     base_url: str = ""
+    title: str = ""
+    from_email: str = ""
+    reply_to: str = ""
+    support_url: str = ""
+    logo: str = ""
+    accent: str = ""
     signing: Signing | None = None
 
 
@@ -100,7 +109,19 @@ def read(raw: object) -> Client:
         base_url = values.base_url(client.base_url)
     except WrongValueError as error:
         raise UnusableURLError(f"'base_url' {error}") from None
-    return replace(client, base_url=base_url, signing=_checked(client.signing))
+    return replace(client, base_url=base_url, signing=_checked(client.signing), **_looks(client))
+
+
+def _looks(client: Client) -> dict[str, Any]:
+    """Return the keys about messages and pages, as they are read."""
+    read: dict[str, Any] = {}
+    for name, (reader, is_url) in looks.READERS.items():
+        try:
+            read[name] = reader(getattr(client, name))
+        except WrongValueError as error:
+            kind = UnusableURLError if is_url else ValueError
+            raise kind(f"{name!r} {error}") from None
+    return read
 
 
 def _check_url(url: object) -> None:
@@ -136,6 +157,7 @@ def _from_dict(raw: object) -> Client:
         redirects=_redirects(raw.get("redirects", ())),
         pages=_pages(_mapping(raw, "pages")),
         base_url=raw.get("base_url", ""),
+        **{name: raw[name] for name in looks.READERS if name in raw},
         signing=_signing(raw.get("signing")),
     )
 

@@ -50,6 +50,7 @@ class Settings:
     ACCOUNTS: str = _setting(values.text, "resend_confirmation.accounts.ConfirmationStore")
     QUIET: frozenset[str] | Literal["all"] = _setting(values.quiet, ())
     CARRIER: Backend = _setting(values.backend, "thread")
+    SITE_NAME: str = _setting(values.line, "")
     MAILER: str = _setting(values.text, "default")
     FROM_EMAIL: str | None = _setting(values.optional_text, None)
     REPLY_TO: str | None = _setting(values.optional_text, None)

@@ -32,6 +32,9 @@ _BASE = (
     "and blanks"
 )
 
+#: Control characters, line separators, lone surrogates, and characters for private use.
+_NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ue000-\uf8ff]")
+
 _QUIET = 'takes "all" or a list of dialects'
 
 
@@ -73,6 +76,14 @@ def text(value: object) -> str:
 def optional_text(value: object) -> str | None:
     """Read a string or None."""
     return None if value is None else text(value)
+
+
+def line(value: object) -> str:
+    """Read a line of text that people see, such as a name. Headers of messages contain it."""
+    read = text(value)
+    if _NOT_IN_A_LINE.search(read):
+        raise WrongValueError("takes one line of text, without control characters")
+    return read.strip()
 
 
 def base_url(value: object) -> str:

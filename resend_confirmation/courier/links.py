@@ -10,6 +10,7 @@ from django.db.models import F, Max, QuerySet
 
 from .. import clients, conf, database, tokens
 from ..addresses import Address
+from ..clients import Client
 from ..deliveries import states
 from ..models import Confirmation, Delivery
 from . import page_urls
@@ -58,15 +59,20 @@ def _columns(
     token: str,
 ) -> dict[str, Any]:
     """Return the columns of ``delivery`` for a link, with a new Message-ID."""
-    host = urlsplit(page_urls.base_url(clients.by_name(delivery.client))).hostname or "localhost"
     return {
         **{name: value for name, value in landing.items() if value != getattr(delivery, name)},
         "generation": generation,
         "link_expires_at": expires_at,
         "token_digest": tokens.digest(token),
-        # An IPv6 address is written as a literal (RFC 5322, section 3.6.4).
-        "message_id": f"<{uuid.uuid4()}@{f'[{host}]' if ':' in host else host}>",
+        "message_id": new_message_id(clients.by_name(delivery.client)),
     }
+
+
+def new_message_id(client: Client | None) -> str:
+    """Return a Message-ID at the host of the links of ``client``."""
+    host = urlsplit(page_urls.base_url(client)).hostname or "localhost"
+    # An IPv6 address is written as a literal (RFC 5322, section 3.6.4).
+    return f"<{uuid.uuid4()}@{f'[{host}]' if ':' in host else host}>"
 
 
 def assign_ahead(items: Sequence[Item]) -> list[tuple[str, dict[str, Any]] | None]:

@@ -12,7 +12,7 @@ from .. import addresses, clients, conf, languages, redaction
 from ..accounts import Account
 from ..email_backend import Message
 from ..models import Confirmation, Delivery
-from . import page_urls
+from . import brand, page_urls
 from .rendering import render
 
 logger = logging.getLogger("resend_confirmation")
@@ -24,12 +24,19 @@ DISOWN = "not-me"
 FEEDBACK_ID = "Feedback-ID"
 
 
-def write(delivery: Delivery, confirmation: Confirmation, account: Account, token: str) -> Message:
+def write(
+    delivery: Delivery,
+    confirmation: Confirmation,
+    account: Account,
+    token: str,
+    code: str | None = None,
+) -> Message:
     """Return the message of one delivery, in its language and the recipient's time zone.
 
     The templates are ``message.txt``, ``message.html`` and ``message_subject.txt`` below
     ``resend_confirmation/``. A host may override each of them, or add one for a single client below
-    ``resend_confirmation/<client>/``. Raise ValueError if the address cannot be mailed.
+    ``resend_confirmation/<client>/``. ``code`` is shown next to the link. Raise ValueError if the
+    address cannot be mailed.
     """
     client = clients.by_name(delivery.client)
     if client is None and delivery.client:
@@ -49,17 +56,18 @@ def write(delivery: Delivery, confirmation: Confirmation, account: Account, toke
             "number": confirmation.sends + 1,
             "asked_at": delivery.asked_at,
             "client": delivery.client,
-            "site": page_urls.base_url(client),
+            "code": redaction.Secret(code) if code else None,
             "language": languages.catalogue_language(),
+            **brand.variables(client),
         }
         subject = " ".join(render("_subject.txt", context).split())
         text = render(".txt", context)
         html = render(".html", context)
-    reply_to = conf.get().REPLY_TO
+    reply_to = (client.reply_to if client else "") or conf.get().REPLY_TO
     message = Message(
         subject=subject,
         body=text,
-        from_email=conf.get().FROM_EMAIL,
+        from_email=(client.from_email if client else "") or conf.get().FROM_EMAIL,
         to=[account.mailbox.recipient],
         reply_to=[reply_to] if reply_to else None,
         headers={

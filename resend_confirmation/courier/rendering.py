@@ -13,7 +13,17 @@ from django.utils.html import escape
 _PACKAGED = str(Path(__file__).parents[1] / "templates")
 #: A mark for each value that differs between recipients.
 _MARKS = {name: f"\ue000{name}\ue000" for name in ("link", "disown_link", "user_name")}
-_SHARED = ("expires_at", "number", "site", "language")
+_CODE = "\ue000code\ue000"
+_SHARED = (
+    "expires_at",
+    "number",
+    "language",
+    "site_name",
+    "support_url",
+    "logo",
+    "accent",
+    "accent_text",
+)
 _MARK = re.compile("\ue000([a-z_]+)\ue000")
 
 
@@ -37,6 +47,8 @@ def render(suffix: str, context: dict[str, Any]) -> str:
     shared["signed_up_at"] = day.replace(hour=12, minute=0, second=0, microsecond=0)
     minute = asked_at.replace(second=0, microsecond=0)
     shared["asked_at"] = minute if context["number"] > 1 else None
+    # The templates leave out the code of a message that has none.
+    shared["code"] = _CODE if context["code"] else None
     place = translation.get_language(), timezone.get_current_timezone_name()
     parts = _parts(template.template.name, place, tuple(shared.items())).copy()
     for index in range(1, len(parts), 2):

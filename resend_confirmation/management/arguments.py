@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser, DjangoHelpFormatter
 
-from . import by_hand, expiry, importing, reminders, show
+from . import by_hand, expiry, importing, preview, reminders, show
 from .console import printable
 from .converters import positive, seconds
 from .run_arguments import add_ages, add_filters, add_limits
@@ -123,6 +123,7 @@ def add_to(parser: ArgumentParser) -> None:
     by_hand.add_to(add)
     expiry.add_to(add)
     importing.add_to(add)
+    preview.add_to(add)
 
 
 def _common() -> ArgumentParser:

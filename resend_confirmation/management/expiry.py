@@ -71,7 +71,7 @@ def expire(options: dict[str, Any], console: Console, errors: OutputWrapper, sto
     for each in work(before, size):
         endings[each.ending] += 1
         if not is_applied and len(shown) < SHOWN:
-            shown.append(_masked(each.address))
+            shown.append(addresses.mask(each.address))
             console.say(f"{shown[-1]}: {_describe(each.ending, is_applied)}")
         if is_applied and options["verbosity"] > 0 and endings.total() % size == 0:
             errors.write(f"{endings.total()} so far", style_func=str)
@@ -102,8 +102,3 @@ def _done(endings: Counter[Expiry | Problem]) -> int:
 def _describe(ending: Expiry | Problem, is_applied: bool) -> str:
     is_planned = isinstance(ending, Expiry) and not is_applied
     return f"would be {WORDS[ending]}" if is_planned else WORDS[ending]
-
-
-def _masked(address: str) -> str:
-    local, at, domain = address.rpartition("@")
-    return f"{addresses.mask_name(local)}{at}{domain}"

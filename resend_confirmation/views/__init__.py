@@ -13,6 +13,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from .. import clients, engine
+from ..courier import brand
 from ..dialects.base import is_web
 from ..engine import Opened, ResendRequest
 from ..outcomes import CONCEALED, Verdict
@@ -105,13 +106,13 @@ class DonePage(LinkPage):
     what = ""
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Read the language of the form's page."""
+        """Read the language and the client of the form's page."""
         super().setup(request, *args, **kwargs)
-        self.language = request.GET.get("language", "")
+        self.given = {name: request.GET.get(name, "") for name in ("language", "client")}
 
     def get(self, request: HttpRequest) -> HttpResponse:
         opened = Opened(Verdict.FOREIGN)
-        return self.page(opened, HTTPStatus.OK, verdict=self.what, language=self.language)
+        return self.page(opened, HTTPStatus.OK, verdict=self.what, **self.given)
 
 
 @method_decorator([csrf_exempt, login_not_required], name="dispatch")
@@ -131,7 +132,9 @@ class StylesheetView(View):
         return response
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        style = render_to_string("resend_confirmation/page.css")
+        name = request.GET.get("client")
+        client = clients.by_name(name) if name else None
+        style = render_to_string("resend_confirmation/page.css", brand.variables(client))
         response = HttpResponse(style, content_type="text/css; charset=utf-8")
         response["Cache-Control"] = "public, max-age=3600"
         return response

@@ -17,8 +17,9 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
 
-from .. import addresses, errors, failures, languages, redaction
-from ..courier import message
+from .. import addresses, clients, errors, failures, languages, redaction
+from ..clients import Client, looks
+from ..courier import brand, message
 from ..dialects.base import is_web, landing_of, with_parameters
 from ..engine import Opened
 from ..outcomes import Verdict
@@ -101,10 +102,12 @@ class LinkPage(View):
         status: HTTPStatus | None = None,
         *,
         language: str = "",
+        client: str = "",
         **more: Any,
     ) -> HttpResponse:
         """Render the page in the language of the message."""
-        delivery, confirmation = opened.delivery, opened.confirmation
+        delivery, confirmation, account = opened.delivery, opened.confirmation, opened.account
+        shown = client_of(opened, client)
         with localised(self.request, opened, language):
             context = {
                 "verdict": opened.verdict.value,
@@ -113,8 +116,11 @@ class LinkPage(View):
                 "retry_after": 0,
                 "expires_at": delivery and delivery.link_expires_at,
                 "signed_up_at": confirmation and confirmation.requested_at,
-                "user_name": addresses.mask_name(opened.account.username) if opened.account else "",
+                "user_name": addresses.mask_name(account.username) if account else "",
+                "masked_address": addresses.mask(confirmation.address) if confirmation else "",
                 "language": languages.catalogue_language(),
+                "accent_client": shown.name if shown and shown.accent else "",
+                **brand.variables(shown),
                 **more,
             }
             body = render_to_string(TEMPLATE, context, request=self.request)
@@ -122,7 +128,7 @@ class LinkPage(View):
             if hasattr(self.request, "LANGUAGE_CODE"):
                 # LocaleMiddleware would name the browser's language.
                 response["Content-Language"] = translation.get_language() or ""
-        response["Content-Security-Policy"] = _policy(target)
+        response["Content-Security-Policy"] = _policy(target, str(context["logo"]))
         if context["retry_after"]:
             response["Retry-After"] = str(context["retry_after"])
         return response
@@ -132,7 +138,10 @@ class LinkPage(View):
         with localised(self.request, opened):
             where = reverse(f"resend_confirmation:{name}", urlconf=_urlconf(self.request))
             language = translation.get_language() or ""
-        return SeeOther(with_parameters(where, language=language))
+        # The page without the parameter is that of the default client.
+        shown, usual = client_of(opened), client_of(Opened(Verdict.FOREIGN))
+        client = shown.name if shown and shown != usual else ""
+        return SeeOther(with_parameters(where, language=language, client=client))
 
 
 @contextmanager
@@ -165,16 +174,31 @@ def landing(opened: Opened) -> str | None:
         return None
 
 
-def _policy(landing: str | None) -> str:
-    """Return a policy that allows our stylesheet, our form and the redirect after the form.
+def client_of(opened: Opened, name: str = "") -> Client | None:
+    """Return the client whose name, logo and colour the page has, or None for the site's.
+
+    A link that is not genuine belongs to none, and gets the page of the default client. An error
+    does not prevent the page: the click has already counted.
+    """
+    name = opened.delivery.client if opened.delivery else name
+    try:
+        return clients.by_name(name) if opened.delivery or name else clients.default()
+    except Exception:
+        failures.report("The page of the client %r has the name of the site", name)
+        return None
+
+
+def _policy(landing: str | None, logo: str = "") -> str:
+    """Return a policy that allows our stylesheet, the logo, our form and the redirect after it.
 
     Chromium applies ``form-action`` to the redirects of a form too.
     """
+    image = f"img-src {looks.origin(logo)}; " if logo else ""
     target = ""
     if landing and is_web(landing):
         parts = urlsplit(landing)
         target = f" {parts.scheme}://{parts.netloc}"
     return (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        f"default-src 'none'; style-src 'self'; {image}base-uri 'none'; frame-ancestors 'none'; "
         f"form-action 'self'{target}"
     )

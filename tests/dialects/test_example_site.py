@@ -278,7 +278,10 @@ def test_each_printed_line_works(site, mailbox):
     statuses = [_curl(site, line).status for line in lines]
     assert statuses == [204, 204, 200, 200, 200, 200]
     for address in addresses:
-        assert mailbox[0].message_to(address)["Subject"] == "Please confirm your e-mail address"
+        assert (
+            mailbox[0].message_to(address)["Subject"]
+            == "Please confirm your e-mail address for Example site"
+        )
 
 
 def _curl(site: Site, line: str) -> Reply:

@@ -193,4 +193,4 @@ def test_documented_example_runs(site, mailbox):
     assert ran.stderr == ""
     assert ran.stdout.startswith("200 ResendAccountConfirmationResponse200(data=")
     message = mailbox[0].message_to("pending@example.com")
-    assert message["Subject"] == "Please confirm your e-mail address"
+    assert message["Subject"] == "Please confirm your e-mail address for Example site"

@@ -124,8 +124,8 @@ def inbox_of(site: Site, address: str) -> list[str]:
     return [subject for (subject,) in rows]
 
 
-SUBJECT = "Please confirm your e-mail address"
-IN_GERMAN = "Bitte bestätigen Sie Ihre E-Mail-Adresse"
+SUBJECT = "Please confirm your e-mail address for Example site"
+IN_GERMAN = "Bitte bestätigen Sie Ihre E-Mail-Adresse für Example site"
 
 
 @contextmanager

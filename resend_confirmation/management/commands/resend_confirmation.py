@@ -19,6 +19,7 @@ from .. import (
     by_hand,
     expiry,
     importing,
+    preview,
     reminders,
     run,
     send,
@@ -63,6 +64,7 @@ class Command(BaseCommand):
             **dict.fromkeys(by_hand.SUBCOMMANDS, self._by_hand),
             "expire": self._expire,
             "import": self._import,
+            "preview": self._preview,
         }
         self._console = Console(self.stdout, options["json"])
         subcommands[options["subcommand"]](options)
@@ -129,6 +131,10 @@ class Command(BaseCommand):
         with stopping.interruptible() as stop:
             complaint = importing.carry_out(options, self._console, self.stderr, stop)
         if complaint:
+            raise CommandError(complaint)
+
+    def _preview(self, options: dict[str, Any]) -> None:
+        if complaint := preview.preview(options, _client(options["client"]), self._console):
             raise CommandError(complaint)
 
     def _drain(self, options: dict[str, Any]) -> None:
