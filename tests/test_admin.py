@@ -296,16 +296,15 @@ class TestPage:
         html = root.get(f"{CONFIRMATIONS}{confirmation.pk}/change/").content.decode()
         cells = re.findall(r'<td class="field-(\w+)">\s*<p>(.*?)</p>', html, re.DOTALL)
         assert dict(cells) == {
-            "asked_at": "Jan. 1, 2026, 6 a.m.",
-            "state": "failed",
+            "asked_at": "Jan. 1, 2026, 6 a.m. CST",
+            "state": '<span class="resend-badge bad">failed</span>',
             "reason": "the mail server refused the recipient",
             "attempts": "6",
             "dialect": "a dialect",
             "client": "a client",
             "sent_at": "-",
             "ended_at": "-",
-            "error_class": "SMTPRecipientsRefused",
-            "error_code": "550",
+            "error": "SMTPRecipientsRefused 550",
             "message_id": "-",
             "provider_id": "provider-77",
         }

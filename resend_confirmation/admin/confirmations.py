@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -23,7 +23,7 @@ from ..addresses import Address
 from ..engine import selections
 from ..models import Confirmation
 from ..outcomes import ConfirmationState
-from . import actions, explanations, long_lists, question
+from . import actions, cells, explanations, long_lists, overview, question
 from .actions import Done
 from .base import ClientFilter, RecordAdmin, date
 from .history import History
@@ -42,11 +42,10 @@ class ConfirmationAdmin(RecordAdmin):
         "address",
         "account",
         "client",
-        "state",
-        "requested_at",
+        cells.states(Confirmation),
+        cells.times(Confirmation, "requested_at"),
         "sends",
-        "last_sent_at",
-        "last_delivery_state",
+        cells.last_message,
     )
     list_filter = (
         "state",
@@ -83,6 +82,9 @@ class ConfirmationAdmin(RecordAdmin):
     )
     inlines = (History,)
     actions = ("resend", explanations.lift_and_resend, "withdraw", "confirm", "reopen")
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*overview.urls(self), *super().get_urls()]
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return self._has_permission(request, "resend")

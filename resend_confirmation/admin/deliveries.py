@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..addresses import Address
 from ..models import Confirmation, Delivery
-from . import long_lists
+from . import cells, long_lists
 from .base import ClientFilter, DialectFilter, ReasonFilter, RecordAdmin
 
 
@@ -20,14 +20,14 @@ class DeliveryAdmin(RecordAdmin):
     """A list without tokens, payloads and the identities that callers typed."""
 
     list_display = (
-        "asked_at",
+        cells.times(Delivery, "asked_at"),
         "address",
         "dialect",
         "client",
-        "state",
+        cells.states(Delivery),
         "reason",
         "attempts",
-        "sent_at",
+        cells.times(Delivery, "sent_at"),
         "error",
     )
     list_filter = (
