@@ -297,14 +297,15 @@ class TestPage:
         cells = re.findall(r'<td class="field-(\w+)">\s*<p>(.*?)</p>', html, re.DOTALL)
         assert dict(cells) == {
             "asked_at": "Jan. 1, 2026, 6 a.m. CST",
-            "state": '<span class="resend-badge bad">failed</span>',
-            "reason": "the mail server refused the recipient",
+            "state": (
+                '<span class="resend-badge bad">failed</span> '
+                "the mail server refused the recipient (SMTPRecipientsRefused 550)"
+            ),
             "attempts": "6",
             "dialect": "a dialect",
             "client": "a client",
             "sent_at": "-",
             "ended_at": "-",
-            "error": "SMTPRecipientsRefused 550",
             "message_id": "-",
             "provider_id": "provider-77",
         }

@@ -11,7 +11,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from ..models import Confirmation
+from ..models import Confirmation, Delivery
 from ..outcomes import ConfirmationState, DeliveryState
 
 #: The colours of states, as classes of the stylesheet. The others are grey.
@@ -68,8 +68,18 @@ def last_message(confirmation: Confirmation) -> str:
 
 
 def states(model: type[Model]) -> Column:
-    """Return the column of the states of ``model``."""
-    return _column(model, "state", lambda row: badge(row.get_state_display(), row.state))
+    """Return the column of the states of ``model``, with the reasons of deliveries."""
+    return _column(model, "state", _state)
+
+
+def _state(row: Confirmation | Delivery) -> str:
+    shown = badge(row.get_state_display(), row.state)
+    if isinstance(row, Confirmation):
+        return shown
+    error = f"{row.error_class} {row.error_code}".strip()
+    facts = [row.get_reason_display() if row.reason else "", f"({error})" if error else ""]
+    text = " ".join(filter(None, facts))
+    return format_html("{} {}", shown, text) if text else shown
 
 
 def times(model: type[Model], name: str) -> Column:

@@ -44,7 +44,6 @@ class ConfirmationAdmin(RecordAdmin):
         "client",
         cells.states(Confirmation),
         cells.times(Confirmation, "requested_at"),
-        "sends",
         cells.last_message,
     )
     list_filter = (

@@ -25,10 +25,7 @@ class DeliveryAdmin(RecordAdmin):
         "dialect",
         "client",
         cells.states(Delivery),
-        "reason",
-        "attempts",
         cells.times(Delivery, "sent_at"),
-        "error",
     )
     list_filter = (
         "state",
@@ -96,7 +93,3 @@ class DeliveryAdmin(RecordAdmin):
     def address(self, delivery: Delivery) -> str | None:
         """Return the account's address; the caller's input is never shown."""
         return delivery.confirmation.address if delivery.confirmation else None
-
-    @admin.display(description=_("error"))
-    def error(self, delivery: Delivery) -> str:
-        return f"{delivery.error_class} {delivery.error_code}".strip()

@@ -37,13 +37,11 @@ class History(admin.TabularInline):  # type: ignore[type-arg]
     fields: ClassVar[Any] = (
         cells.times(Delivery, "asked_at"),
         cells.states(Delivery),
-        "reason",
         "attempts",
         "dialect",
         "client",
         cells.times(Delivery, "sent_at"),
         cells.times(Delivery, "ended_at"),
-        "error",
         "message_id",
         "provider_id",
     )
@@ -55,7 +53,3 @@ class History(admin.TabularInline):  # type: ignore[type-arg]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-    @admin.display(description=_("error"))
-    def error(self, delivery: Delivery) -> str:
-        return f"{delivery.error_class} {delivery.error_code}".strip() or "-"

@@ -38,9 +38,9 @@ FAULTS = {"bounced": _("Bounced"), "complained": _("Reported as spam")}
 #: Per cent of the messages sent above which a number is marked.
 LIMITS = {"bounced": 2, "complained": 0.1}
 SPEEDS = {
-    "confirmed_in_minutes": _("within 5 minutes"),
-    "confirmed_in_an_hour": _("within an hour"),
-    "confirmed_in_a_day": _("within a day"),
+    "confirmed_in_minutes": _("Confirmed within 5 minutes"),
+    "confirmed_in_an_hour": _("Confirmed within an hour"),
+    "confirmed_in_a_day": _("Confirmed within a day"),
 }
 #: Sizes of the chart: its width, and the height of a stage.
 WIDTH, STEP = 320, 44
