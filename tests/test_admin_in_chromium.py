@@ -40,9 +40,9 @@ def rows(db):
         Delivery.objects.create(
             confirmation=confirmation, state=state, reason=reason, **long, **error, **ids
         )
-    for state in ("complained", "suppressed", "abandoned"):
-        start(UserFactory.create(username=f"{state}{'u' * 99}"), client="", send=False)
-        newest = {"last_delivery_state": state, "last_sent_at": now, "sends": 1_000_000}
+    for ending in ("complained", "suppressed", "abandoned"):
+        start(UserFactory.create(username=f"{ending}{'u' * 99}"), client="", send=False)
+        newest = {"last_delivery_state": ending, "last_sent_at": now}
         Confirmation.objects.filter(last_delivery_state="").update(client=LONG_WORD, **newest)
     address = address_of(user.email)
     suppression.suppress(address, Suppression.Why.COMPLAINED)

@@ -106,16 +106,17 @@ def advance(is_stopping: Callable[[], bool] = lambda: False) -> None:
 
 def _due(now: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Yield the hours to count, and when each was last counted: at its beginning if never."""
-    oldest = Delivery.objects.order_by("asked_at").values_list("asked_at", flat=True).first()
     retention = conf.get().RETENTION
     complete_from = now + MARGIN - min(RECOUNTED, retention.ended, retention.ignored)
     newest = _hour_of(now)
+    times = Delivery.objects.filter(asked_at__gte=newest - KEPT).order_by("asked_at")
+    oldest = times.values_list("asked_at", flat=True).first()
     counted = HourlyCount.objects.filter(hour__gt=newest - KEPT, client="", dialect="")
-    times = dict(counted.values_list("hour", "counted_at"))
+    known = dict(counted.values_list("hour", "counted_at"))
     for age in range(KEPT // HOUR):
         hour = newest - age * HOUR
-        before = times.get(hour, hour)
-        if hour not in times:
+        before = known.get(hour, hour)
+        if hour not in known:
             is_due = oldest is not None and oldest < hour + HOUR
         else:
             is_due = hour >= complete_from and (now - before) * PART >= now - hour
