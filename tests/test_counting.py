@@ -4,8 +4,7 @@ from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
-from django.db import connection, connections
-from django.test.utils import CaptureQueriesContext
+from django.db import connections
 
 from resend_confirmation import engine
 from resend_confirmation.engine import counting
@@ -137,10 +136,9 @@ def test_counted_twice(clock):
     clock.move(minutes=1)
     counting._count(*due)
     before = list(HourlyCount.objects.order_by("pk").values())
-    with CaptureQueriesContext(connection) as queries:
-        counting._count(*due)
+    clock.move(minutes=1)
+    counting._count(*due)
     assert list(HourlyCount.objects.order_by("pk").values()) == before
-    assert not [query for query in queries if "delivery" in query["sql"]]
     clock.move(minutes=10)
     counting.advance()
     assert read() == [Counted("game", "some", Numbers(asked=1, sent=1))]

@@ -84,24 +84,23 @@ def test_numbers(viewer, clock):
         ["Sent", "3 (75 %)", "4 (80 %)", "5 (83 %)"],
         ["Delivered", "2 (67 %)", "2 (50 %)", "3 (60 %)"],
         ["Confirmed", "2 (67 %)", "2 (50 %)", "2 (40 %)"],
-        ["Bounced", "0 (0.00 %)", "1 (25.00 %) above 2 %", "1 (20.00 %) above 2 %"],
-        ["Reported as spam", "0 (0.00 %)", "0 (0.00 %)", "1 (20.00 %) above 0.1 %"],
+        ["Bounced", "0", "1 (25.00 %) above 2 %", "1 (20.00 %) above 2 %"],
+        ["Reported as spam", "0", "0", "1 (20.00 %) above 0.1 %"],
         ["Confirmed within 5 minutes", "1 (50 %)", "1 (50 %)", "1 (50 %)"],
         ["Confirmed within an hour", "2 (100 %)", "2 (100 %)", "2 (100 %)"],
         ["Confirmed within a day", "2 (100 %)", "2 (100 %)", "2 (100 %)"],
     ]
     header = ["", "Requested", "Sent", "Delivered", "Confirmed", "Bounced", "Reported as spam"]
-    zero = "0 (0.00 %)"
     assert clients == [
         header,
-        ["game", "3", "3 (100 %)", "2 (67 %)", "2 (67 %)", zero, zero],
-        ["arcade", "1", "0 (0 %)", "0", "0", "0", "0"],
+        ["game", "3", "3 (100 %)", "2 (67 %)", "2 (67 %)", "0", "0"],
+        ["arcade", "1", "0", "0", "0", "0", "0"],
     ]
     assert dialects == [
         header,
-        ["some", "2", "2 (100 %)", "2 (100 %)", "2 (100 %)", zero, zero],
-        ["none", "1", "1 (100 %)", "0 (0 %)", "0 (0 %)", zero, zero],
-        ["other", "1", "0 (0 %)", "0", "0", "0", "0"],
+        ["some", "2", "2 (100 %)", "2 (100 %)", "2 (100 %)", "0", "0"],
+        ["none", "1", "1 (100 %)", "0", "0", "0", "0"],
+        ["other", "1", "0", "0", "0", "0", "0"],
     ]
 
 

@@ -176,9 +176,9 @@ def _cell(numbers: Numbers, key: str) -> Cell:
 
 
 def _share(numbers: Numbers, key: str, whole: str) -> str:
-    of = getattr(numbers, whole)
+    number, of = getattr(numbers, key), getattr(numbers, whole)
     digits = 2 if key in FAULTS else 0
-    return _per_cent(round(100 * getattr(numbers, key) / of, digits), digits) if of else ""
+    return _per_cent(round(100 * number / of, digits), digits) if number else ""
 
 
 def _per_cent(number: float, digits: int | None = None) -> str:

@@ -124,19 +124,28 @@ def _due(now: datetime) -> Iterator[tuple[datetime, datetime]]:
             yield hour, before
 
 
-@database.retry_on_deadlock
 def _count(hour: datetime, before: datetime) -> None:
     """Count the deliveries of ``hour``, unless another process did since ``before``."""
-    now, whole = database.now(), {"hour": hour, "client": "", "dialect": ""}
+    now = database.now()
+    # Outside of the transaction, which locks a SQLite database.
+    found = _counted(Delivery.objects.filter(asked_at__gte=hour, asked_at__lt=hour + HOUR))
+    _write(hour, before, now, found)
+
+
+@database.retry_on_deadlock
+def _write(hour: datetime, before: datetime, now: datetime, found: list[Counted]) -> None:
+    """Replace the rows of ``hour``, if it was last counted at ``before``."""
+    whole = {"hour": hour, "client": "", "dialect": ""}
+    groups = [each for each in found if each.client or each.dialect]
+    rest = total(each.numbers for each in found if each not in groups)
     with database.atomic():
         HourlyCount.objects.bulk_create(
             [HourlyCount(**whole, counted_at=hour)], ignore_conflicts=True
         )
-        row = HourlyCount.objects.filter(**whole)
+        row = HourlyCount.objects.filter(**whole, counted_at=before)
         # The row is locked until the commit.
-        if not row.filter(counted_at=before).update(counted_at=now):
+        if not row.update(counted_at=now, **rest._asdict()):
             return
-        found = _counted(Delivery.objects.filter(asked_at__gte=hour, asked_at__lt=hour + HOUR))
         HourlyCount.objects.filter(hour=hour).exclude(client="", dialect="").delete()
         HourlyCount.objects.bulk_create(
             HourlyCount(
@@ -146,11 +155,8 @@ def _count(hour: datetime, before: datetime) -> None:
                 counted_at=now,
                 **each.numbers._asdict(),
             )
-            for each in found
-            if each.client or each.dialect
+            for each in groups
         )
-        rest = total(each.numbers for each in found if not (each.client or each.dialect))
-        row.update(**rest._asdict())
 
 
 def read(periods: Iterable[timedelta]) -> list[list[Counted]]:
