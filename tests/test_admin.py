@@ -296,16 +296,16 @@ class TestPage:
         html = root.get(f"{CONFIRMATIONS}{confirmation.pk}/change/").content.decode()
         cells = re.findall(r'<td class="field-(\w+)">\s*<p>(.*?)</p>', html, re.DOTALL)
         assert dict(cells) == {
-            "asked_at": "Jan. 1, 2026, 6 a.m.",
-            "state": "failed",
-            "reason": "the mail server refused the recipient",
+            "asked_at": "Jan. 1, 2026, 6 a.m. CST",
+            "state": (
+                '<span class="resend-badge bad">failed</span> '
+                "the mail server refused the recipient (SMTPRecipientsRefused 550)"
+            ),
             "attempts": "6",
             "dialect": "a dialect",
             "client": "a client",
             "sent_at": "-",
             "ended_at": "-",
-            "error_class": "SMTPRecipientsRefused",
-            "error_code": "550",
             "message_id": "-",
             "provider_id": "provider-77",
         }

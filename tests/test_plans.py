@@ -12,8 +12,9 @@ from resend_confirmation import database, engine
 from resend_confirmation.admin import confirmations, deliveries
 from resend_confirmation.courier import pause
 from resend_confirmation.deliveries import batches, claims, gate, superseding, unresolved
+from resend_confirmation.engine import counting
 from resend_confirmation.management import status
-from resend_confirmation.models import Confirmation, Delivery
+from resend_confirmation.models import Confirmation, Delivery, HourlyCount
 
 from .factories import PendingFactory, address_of
 from .test_admin import CONFIRMATIONS, DELIVERIES, FIRST, NOON, delivery, staff, waiting
@@ -144,6 +145,15 @@ def test_prune(queue):
     assert re.findall(r"resend_conf\w*_cooldown_\w+", plan) == ["resend_conf_cooldown_day"]
 
 
+def test_counting(queue):
+    """Counting an hour looks at the rows of that hour only."""
+    now = database.now()
+    hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=10)
+    assert indexes(lambda: counting._count(hour, hour)) == {ASKED}
+    assert HourlyCount.objects.get().hour == hour
+    assert indexes(lambda: list(counting._due(now))) == {ASKED}
+
+
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite says what it sorts")
 @pytest.mark.parametrize(
     ("page", "query"),
@@ -163,6 +173,7 @@ def test_prune(queue):
         (DELIVERIES, {"dialect": FIRST}),
         (DELIVERIES, {"q": "player0@example.com"}),
         (DELIVERIES, {"q": "no such id"}),
+        (f"{CONFIRMATIONS}overview/", {}),
     ],
 )
 def test_no_list_reads_a_table(monkeypatch, page, query):

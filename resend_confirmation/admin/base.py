@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
@@ -29,6 +29,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     show_full_result_count = False
     paginator = long_lists.FirstRows
+
+    class Media:
+        css: ClassVar = {"all": ("resend_confirmation/admin.css",)}
 
     def get_urls(self) -> list[URLPattern]:
         pages: list[URLPattern] = super().get_urls()
@@ -149,6 +152,13 @@ class RecordAdmin(ReadOnlyAdmin):
 
 def warn_of_pause(request: HttpRequest) -> None:
     """Add a warning to the page if sending is paused, or a note if resends are."""
+    level, text = pause_text()
+    if text:
+        messages.add_message(request, level, text)
+
+
+def pause_text() -> tuple[int, str]:
+    """Return the level and the text of the message about a pause; an empty text without one."""
     why, hour = pause.current(), budget.current()
     if why is None:
         if hour and hour.until and hour.is_rest_reserved:
@@ -156,8 +166,8 @@ def warn_of_pause(request: HttpRequest) -> None:
                 "Resends are paused until %(until)s: the rest of the hourly budget is reserved "
                 "for first messages."
             )
-            messages.info(request, text % {"until": date(hour.until)})
-        return
+            return messages.INFO, text % {"until": date(hour.until)}
+        return messages.INFO, ""
     facts = {
         "until": date(why.until),
         "error": f"{why.error_class} {why.error_code}".strip(),
@@ -168,7 +178,7 @@ def warn_of_pause(request: HttpRequest) -> None:
         text = gettext(
             "Sending is paused until %(until)s: the e-mail settings do not work (%(error)s)."
         )
-    messages.warning(request, text % facts)
+    return messages.WARNING, text % facts
 
 
 def date(moment: datetime) -> str:

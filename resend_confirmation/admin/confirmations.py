@@ -23,7 +23,7 @@ from ..addresses import Address
 from ..engine import selections
 from ..models import Confirmation
 from ..outcomes import ConfirmationState
-from . import actions, explanations, long_lists, preview, question
+from . import actions, cells, explanations, long_lists, overview, preview, question
 from .actions import Done
 from .base import ClientFilter, RecordAdmin, date
 from .history import History
@@ -42,11 +42,9 @@ class ConfirmationAdmin(RecordAdmin):
         "address",
         "account",
         "client",
-        "state",
-        "requested_at",
-        "sends",
-        "last_sent_at",
-        "last_delivery_state",
+        cells.states(Confirmation),
+        cells.times(Confirmation, "requested_at"),
+        cells.last_message,
     )
     list_filter = (
         "state",
@@ -85,7 +83,7 @@ class ConfirmationAdmin(RecordAdmin):
     actions = ("resend", explanations.lift_and_resend, "withdraw", "confirm", "reopen")
 
     def get_urls(self) -> list[URLPattern]:
-        return [*preview.urls(self), *super().get_urls()]
+        return [*overview.urls(self), *preview.urls(self), *super().get_urls()]
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return self._has_permission(request, "resend")

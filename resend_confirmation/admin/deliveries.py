@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..addresses import Address
 from ..models import Confirmation, Delivery
-from . import long_lists
+from . import cells, long_lists
 from .base import ClientFilter, DialectFilter, ReasonFilter, RecordAdmin
 
 
@@ -20,15 +20,12 @@ class DeliveryAdmin(RecordAdmin):
     """A list without tokens, payloads and the identities that callers typed."""
 
     list_display = (
-        "asked_at",
+        cells.times(Delivery, "asked_at"),
         "address",
         "dialect",
         "client",
-        "state",
-        "reason",
-        "attempts",
-        "sent_at",
-        "error",
+        cells.states(Delivery),
+        cells.times(Delivery, "sent_at"),
     )
     list_filter = (
         "state",
@@ -96,7 +93,3 @@ class DeliveryAdmin(RecordAdmin):
     def address(self, delivery: Delivery) -> str | None:
         """Return the account's address; the caller's input is never shown."""
         return delivery.confirmation.address if delivery.confirmation else None
-
-    @admin.display(description=_("error"))
-    def error(self, delivery: Delivery) -> str:
-        return f"{delivery.error_class} {delivery.error_code}".strip()

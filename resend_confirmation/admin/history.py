@@ -1,6 +1,6 @@
 """The deliveries of a confirmation, on its page."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Delivery
+from . import cells
 
 #: Deliveries shown with a confirmation; the list of deliveries has them all.
 SHOWN = 50
@@ -33,20 +34,18 @@ class History(admin.TabularInline):  # type: ignore[type-arg]
     extra = 0
     can_delete = False
     show_change_link = True
-    fields = (
-        "asked_at",
-        "state",
-        "reason",
+    fields: ClassVar[Any] = (
+        cells.times(Delivery, "asked_at"),
+        cells.states(Delivery),
         "attempts",
         "dialect",
         "client",
-        "sent_at",
-        "ended_at",
-        "error_class",
-        "error_code",
+        cells.times(Delivery, "sent_at"),
+        cells.times(Delivery, "ended_at"),
         "message_id",
         "provider_id",
     )
+    readonly_fields: ClassVar[Any] = fields
 
     # Read-only.
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -5,10 +5,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..engine import runs
 from ..models import Run
+from . import cells
 from .base import RecordAdmin
 
 
@@ -40,8 +42,15 @@ class RunAdmin(RecordAdmin):
         def waiting(run: Run) -> int:
             return counts().get(run.pk, 0)
 
-        columns = ("name", "action", "user", "started_at", "size", "position", "done", "queued")
-        return (*columns, waiting, "cancelled_at")
+        started, cancelled = (cells.times(Run, name) for name in ("started_at", "cancelled_at"))
+        return ("name", "action", "user", started, "progress", "queued", waiting, cancelled)
+
+    @admin.display(description=_("processed"))
+    def progress(self, run: Run) -> str:
+        """Return how many of the selected rows were processed, and with what success."""
+        facts = {"position": run.position, "size": run.size, "done": run.done}
+        text = gettext("%(position)d of %(size)d, successful: %(done)d")
+        return text % facts if run.size else ""
 
     @admin.display(description=_("messages waiting"))
     def waiting(self, run: Run) -> int:

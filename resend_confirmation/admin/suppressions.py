@@ -15,6 +15,7 @@ from ..addresses import MAX_LENGTH, Address
 from ..limits import suppression
 from ..models import Confirmation, Suppression
 from ..outcomes import ConfirmationState
+from . import cells
 from .base import ReadOnlyAdmin
 
 #: Confirmations that a page of the list shows: many accounts may share an address.
@@ -65,7 +66,7 @@ class SuppressionList(ChangeList):
 class SuppressionAdmin(ReadOnlyAdmin):
     """Deleting a row lifts the suppression; nothing else can be changed."""
 
-    list_display = ("why", "since", "detail", "confirmation")
+    list_display = ("why", cells.times(Suppression, "since"), "detail", "confirmation")
     list_filter = ("why", "since")
     ordering = ("-since",)
     search_help_text = _("Full address")

@@ -10,8 +10,9 @@ from django.db.models import Q, QuerySet
 from .. import addresses, conf, database, failures
 from ..deliveries import states
 from ..limits import cooldown
-from ..models import Cooldown, Delivery
+from ..models import Cooldown, Delivery, HourlyCount
 from ..outcomes import DeliveryState, Priority
+from . import counting
 
 #: Maximum number of rows per batch. Each batch is a separate transaction, so that locks are short.
 PRUNE_BATCH = 1000
@@ -28,7 +29,7 @@ def prune(batch: int = PRUNE_BATCH) -> Iterator[int]:
     The caller may stop at any time. Deliveries are deleted after the "ended" time of RETENTION,
     counted from the request, and ignored ones after its "ignored" time, counted from when they
     were last due. Cooldowns are deleted after all of their windows have passed. A delivery with a
-    link that has not expired is kept.
+    link that has not expired is kept. Counts are deleted after a month.
     """
     settings, now = conf.get(), database.now()
     dead_link = Q(link_expires_at=None) | Q(link_expires_at__lt=now)
@@ -47,18 +48,22 @@ def prune(batch: int = PRUNE_BATCH) -> Iterator[int]:
     # The day began at or before the last slot. Only the index on its beginning has this order.
     old = Cooldown.objects.filter(unsent, day_from__lt=until, last_at__lt=until)
     yield from _in_batches(old.order_by("day_from"), batch)
+    counts = HourlyCount.objects.filter(hour__lt=now - counting.KEPT)
+    yield from _in_batches(counts.order_by("hour"), batch)
 
 
 def sweep(is_stopping: Callable[[], bool] = lambda: False) -> int:
-    """Prune a few batches if no courier did recently, and return the number of rows deleted.
+    """Count deliveries and prune a few batches if no courier did recently.
 
-    Every drain calls it, so that sites need no timer for it. Errors are only logged, since a later
-    sweep tries again.
+    Return the number of rows deleted. Every drain calls it, so that sites need no timer for it.
+    Errors are only logged, since a later sweep tries again.
     """
     total = batches = 0
     try:
         if not _take_turn(database.now()):
             return 0
+        # Rows are counted before they are deleted.
+        counting.advance(is_stopping)
         for deleted in islice(prune(), MOST_BATCHES):
             total, batches = total + deleted, batches + 1
             if is_stopping():

@@ -28,8 +28,9 @@ from django.urls import reverse  # noqa: E402
 from resend_confirmation import clients, engine  # noqa: E402
 from resend_confirmation.courier import pause  # noqa: E402
 from resend_confirmation.deliveries import batches  # noqa: E402
+from resend_confirmation.engine import counting  # noqa: E402
 from resend_confirmation.management import status  # noqa: E402
-from resend_confirmation.models import Delivery  # noqa: E402
+from resend_confirmation.models import Delivery, HourlyCount  # noqa: E402
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Outcome  # noqa: E402
 
 from . import bare  # noqa: E402
@@ -162,6 +163,18 @@ def operations(crowd: Crowd, floor: bare.Floor) -> dict[str, Callable[[], object
         url = reverse(f"admin:resend_confirmation_{model}_changelist")
         assert browser.get(url, {"q": search}).status_code == 200
 
+    def overview() -> None:
+        url = reverse("admin:resend_confirmation_overview")
+        assert browser.get(url).status_code == 200
+
+    def count() -> None:
+        # The second hour of the deliveries, as if it was never counted.
+        oldest = HourlyCount.objects.filter(client="", dialect="").order_by("hour")[1]
+        rows = HourlyCount.objects.filter(hour=oldest.hour)
+        rows.delete()
+        counting.advance()
+        assert rows.exists()
+
     return {
         FLOOR: lambda: floor.request(crowd.next()),
         "request, pending": lambda: ask(crowd.next(), frozenset(), Outcome.SENT),
@@ -176,6 +189,8 @@ def operations(crowd: Crowd, floor: bare.Floor) -> dict[str, Callable[[], object
         "admin, confirmations, search": lambda: page("confirmation", crowd.addresses[0]),
         "admin, deliveries": lambda: page("delivery", ""),
         "admin, deliveries, search": lambda: page("delivery", crowd.addresses[0]),
+        "admin, overview": overview,
+        "count an hour": count,
     }
 
 
@@ -256,6 +271,11 @@ def fill(few: Site, many: Site, given: Any) -> None:
     if connection.vendor == "postgresql":
         # As autovacuum does, and then ANALYZE does not.
         execute("VACUUM")
+    for site in (few, many):
+        site.select()
+        # A month has this many times the hours of one call.
+        for _ in range(8):
+            counting.advance()
 
 
 @override_settings(RESEND_CONFIRMATION={**settings.RESEND_CONFIRMATION, **OPEN})
