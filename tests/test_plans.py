@@ -12,7 +12,7 @@ from resend_confirmation import database, engine
 from resend_confirmation.admin import confirmations, deliveries, requests
 from resend_confirmation.courier import pause
 from resend_confirmation.deliveries import batches, claims, gate, superseding, unresolved
-from resend_confirmation.management import status
+from resend_confirmation.engine import status
 from resend_confirmation.models import Confirmation, Delivery
 
 from .factories import PendingFactory, address_of

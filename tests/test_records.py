@@ -76,6 +76,16 @@ def test_within_the_cooldown(clock):
     assert newest.asked_at - oldest.asked_at > timedelta(seconds=10)
 
 
+@pytest.mark.usefixtures("pending", "at_once")
+def test_again(clock):
+    """A request to which the cooldown allows another message is found."""
+    ask("pending@example.com")
+    engine.drain()
+    clock.move(minutes=2)
+    ask("pending@example.com")
+    assert found("pending@example.com") == ["queued", "sent"]
+
+
 def test_switched_off(change, settings):
     """A request to a client that does not require confirmation is found."""
     change(CLIENTS=[{"name": "kiosk", "required": False}])
