@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from django.db import transaction
+
 from .. import addresses, clients, conf, database, failures
 from ..accounts import Account, defines, store
 from ..addresses import Address
@@ -166,16 +168,15 @@ def _look_up(request: ResendRequest, draft: Delivery) -> Result:
     result = Result(Outcome.SENT, request.identity, first.address)
     request.before_storing(result)
     key = first.mailbox.canonical
-    if first.confirmation_id and first.cooldown and not others:
-        draft.confirmation_id = first.confirmation_id
-        if outbox.queue_with_slot(draft, key):
-            database.on_commit(partial(records.notes.append, records.Note(identity, draft)))
-            return result
-    with database.atomic():
-        if wait := cooldown.take(key, at=now):
-            return _refuse(request, identity, draft, Outcome.COOLING_DOWN, wait)
-        delivery = queue(draft, waiting)
-        database.on_commit(partial(records.notes.append, records.Note(identity, delivery)))
+    delivery, draft.confirmation_id = draft, first.confirmation_id
+    is_plain = first.confirmation_id and first.cooldown and not others
+    if not (is_plain and outbox.queue_with_slot(draft, key)):
+        with database.atomic():
+            if wait := cooldown.take(key, at=now):
+                return _refuse(request, identity, draft, Outcome.COOLING_DOWN, wait)
+            delivery = queue(draft, waiting)
+    note = partial(records.notes.append, records.Note(identity, delivery))
+    transaction.on_commit(note, using=delivery._state.db)
     return result
 
 
