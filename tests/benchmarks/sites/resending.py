@@ -1,8 +1,8 @@
 """Fill tables, send to all pending accounts, or only insert as many rows; see ``bulk``.
 
-``python -m tests.benchmarks.sites.resending fill 1000``, ``... send``, ``... deliveries`` or
-``... rows``. It prints the number of rows, the seconds, the milliseconds that this process and its
-session computed, and the memory in MiB before and at most, as JSON.
+``python -m tests.benchmarks.sites.resending fill 1000``, ``... send`` or ``... insert``. It prints
+the number of rows, the seconds, the milliseconds that this process and its session computed, and
+the memory in MiB before and at most, as JSON.
 """
 
 import json
@@ -17,7 +17,7 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 from django.core.management.color import no_style  # noqa: E402
-from django.db import connection, transaction  # noqa: E402
+from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from resend_confirmation.engine.runs import BATCH  # noqa: E402
@@ -51,34 +51,16 @@ def send() -> None:
     call_command("resend_confirmation", "send", "--pending", verbosity=0)
 
 
-def insert_deliveries() -> None:
+def insert() -> None:
     """Insert the deliveries that ``send`` inserts, and do nothing else."""
-    _insert(with_cooldowns=False)
-
-
-def insert_rows() -> None:
-    """Insert the deliveries and the cooldowns that ``send`` inserts, and do nothing else."""
-    _insert(with_cooldowns=True)
-
-
-def _insert(*, with_cooldowns: bool) -> None:
     now = timezone.now()
     run = Run.objects.create(name="bare", started_at=now)
     columns: dict[str, Any] = {"origin": Origin.RUN, "priority": Priority.RUN, "client": "game"}
     columns |= {"run": run, "state": "queued", "asked_at": now, "not_before": now, "slot_at": now}
-    window = {"last_at": now, "hour_from": now, "hour_count": 1, "day_from": now, "day_count": 1}
-    found = Confirmation.objects.order_by("pk").values_list("pk", "cooldown_id")
-    keys = found.iterator(chunk_size=BATCH)
+    pks = Confirmation.objects.order_by("pk").values_list("pk", flat=True)
+    keys = pks.iterator(chunk_size=BATCH)
     while chunk := list(islice(keys, BATCH)):
-        with transaction.atomic():
-            if with_cooldowns:
-                Cooldown.objects.bulk_create(Cooldown(digest=each, **window) for _, each in chunk)
-            Delivery.objects.bulk_create(
-                Delivery(confirmation_id=key, **columns) for key, _ in chunk
-            )
-
-
-TASKS = {"send": send, "deliveries": insert_deliveries, "rows": insert_rows}
+        Delivery.objects.bulk_create(Delivery(confirmation_id=key, **columns) for key in chunk)
 
 
 def main(task: str, *rows: str) -> None:
@@ -91,7 +73,7 @@ def main(task: str, *rows: str) -> None:
     pids = {"process": None} | ({"session": info.backend_pid} if info else {})
     spent = {name: -computed(pid) for name, pid in pids.items()}
     before, started = memory("VmRSS"), time.perf_counter()
-    TASKS[task]()
+    {"send": send, "insert": insert}[task]()
     seconds = time.perf_counter() - started
     spent = {name: spent[name] + computed(pid) for name, pid in pids.items()}
     figures = {"rows": Delivery.objects.count(), "seconds": seconds, **spent}
