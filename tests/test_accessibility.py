@@ -20,8 +20,6 @@ from .factories import PendingFactory, UserFactory, address_of
 from .test_pages_in_chromium import heading, press
 
 pytestmark = [
-    # Before the server starts: it would share a connection to the database of the settings.
-    pytest.mark.usefixtures("django_db_setup"),
     pytest.mark.database,
     pytest.mark.chromium,
     pytest.mark.node,
@@ -41,13 +39,19 @@ def link_for(user, **given):
     before = len(mail.outbox)
     start(user, **given)
     send_due()
-    (link,) = re.findall(r"http://\S+/confirm/\?\S+", str(mail.outbox[before].body))
+    (link,) = re.findall(r"https?://\S+/confirm/\?\S+", str(mail.outbox[before].body))
     return link
 
 
 def test_confirm_pages(axe, chromium, live_server, change):
     """No verdict's page has a violation."""
-    client = {"name": "default", "redirects": [APP]}
+    client = {
+        "name": "default",
+        "redirects": [APP],
+        "title": "The game",
+        "accent": "#7c3aed",
+        "support_url": "https://game.example/support",
+    }
     change(BASE_URL=live_server.url, CLIENTS=[client], THROTTLE="5/h")
 
     def look(expected):
@@ -81,6 +85,23 @@ def test_confirm_pages(axe, chromium, live_server, change):
     chromium.find_element(By.NAME, "address").send_keys("pending@example.com")
     press(chromium, "Send me a new message")
     look("Check your inbox")
+    assert axe.found == {}
+
+
+#: A message is not a page: it has no landmarks.
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def test_message(axe, chromium, change, tmp_path):
+    """The HTML part of a message has no violation of a standard."""
+    look = {"title": "The game", "accent": "#fde047", "support_url": "https://game.example/help"}
+    change(CLIENTS=[{"name": "default", **look}])
+    link_for(PendingFactory.create(username="ann"))
+    ((html, _),) = mail.outbox[-1].alternatives
+    file = tmp_path / "message.html"
+    file.write_text(html)
+    chromium.get(file.as_uri())
+    axe.look("message", runOnly=STANDARDS)
     assert axe.found == {}
 
 
@@ -130,6 +151,7 @@ def test_admin_pages(axe, chromium, staff, rows):
     for path in (
         "",
         "confirmation/",
+        "confirmation/overview/",
         f"confirmation/{rows.pk}/change/",
         "delivery/",
         f"delivery/{Delivery.objects.earliest('pk').pk}/change/",

@@ -1,23 +1,19 @@
 """A hook for drf-spectacular: examples with the data of the demonstration, a group per dialect."""
 
-import json
-import re
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl
 
-from .data import REQUESTS, DemoRequest
+from .calls import CALLS, Call, Place
 
 #: A vendor's own name for a group does not say which vendor's it is.
 GROUPS = {"Account Management": "quiva"}
-#: Answers with data of an account, by operation.
+#: The answer to the operation with this id, if it has data of an account.
 CONFIRMED = {
     "confirmAccountEmail": {
         "data": {
             "account": "pending000001",
             "email": "pending000001@example.com",
-            "account_id": "8",
-            "user_id": "8",
+            "account_id": "12",
+            "user_id": "12",
         }
     }
 }
@@ -28,38 +24,27 @@ Operation = dict[str, Any]
 
 def use_demo_data(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Make the requests of the front page the examples of their operations."""
-    for path, item in result["paths"].items():
+    for item in result["paths"].values():
         for operation in item.values():
             operation["tags"] = [GROUPS.get(tag, tag) for tag in operation["tags"]]
             if answer := CONFIRMED.get(operation["operationId"]):
                 _success(operation)["examples"] = {"Confirmed": {"value": answer}}
-            for request, values in _requests(path):
-                _set_parameters(operation, values)
-                if request.body:
-                    _set_body(operation, json.loads(request.body))
+    for call in CALLS:
+        _fill_in(result["paths"][f"/{call.path}"]["post"], call)
     return result
 
 
-def _requests(path: str) -> Iterator[tuple[DemoRequest, dict[str, str]]]:
-    """Yield the requests to a path of the document, with the values in their URL."""
-    pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(path)))
-    for request in REQUESTS:
-        target, _, query = request.path.partition("?")
-        if found := pattern.fullmatch(f"/{target}"):
-            yield request, found.groupdict() | dict(parse_qsl(query))
-
-
-def _set_parameters(operation: Operation, values: dict[str, str]) -> None:
+def _fill_in(operation: Operation, call: Call) -> None:
+    """Set the examples of the request, also in the answer if that repeats the address."""
+    values = {field.name: field.value for field in call.fields if field.value}
     for parameter in operation.get("parameters", []):
         if value := values.get(parameter["name"]):
             is_number = parameter["schema"]["type"] == "integer"
             parameter["example"] = int(value) if is_number else value
             parameter.pop("examples", None)
-
-
-def _set_body(operation: Operation, body: dict[str, str]) -> None:
-    """Set the example of the request, also in the answer if that repeats the address."""
-    operation["requestBody"]["content"][JSON]["examples"] = {"Request": {"value": body}}
+    body = {field.name: field.value for field in call.fields if field.place is Place.BODY}
+    if body:
+        operation["requestBody"]["content"][JSON]["examples"] = {"Request": {"value": body}}
     for example in _success(operation).get("examples", {}).values():
         answer = example["value"]
         answer |= {name: value for name, value in body.items() if name in answer}
