@@ -1,8 +1,9 @@
 """A hook for drf-spectacular: examples with the data of the demonstration, a group per dialect."""
 
+import re
 from typing import Any
 
-from .calls import CALLS, Call, Place
+from .calls import CALLS, Place
 
 #: A vendor's own name for a group does not say which vendor's it is.
 GROUPS = {"Account Management": "quiva"}
@@ -18,25 +19,28 @@ CONFIRMED = {
     }
 }
 JSON = "application/json"
+_BRACES = re.compile(r"{\w+}")
 
 Operation = dict[str, Any]
 
 
 def use_demo_data(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Make the requests of the front page the examples of their operations."""
-    for item in result["paths"].values():
+    """Make the calls of the front page the examples of their operations."""
+    for path, item in result["paths"].items():
         for operation in item.values():
             operation["tags"] = [GROUPS.get(tag, tag) for tag in operation["tags"]]
             if answer := CONFIRMED.get(operation["operationId"]):
                 _success(operation)["examples"] = {"Confirmed": {"value": answer}}
-    for call in CALLS:
-        _fill_in(result["paths"][f"/{call.path}"]["post"], call)
+            for call in CALLS:
+                if _BRACES.sub("{}", path) != _BRACES.sub("{}", f"/{call.path}"):
+                    continue
+                _set_parameters(operation, call.values(Place.PATH) | call.values(Place.QUERY))
+                if body := call.values(Place.BODY):
+                    _set_body(operation, body)
     return result
 
 
-def _fill_in(operation: Operation, call: Call) -> None:
-    """Set the examples of the request, also in the answer if that repeats the address."""
-    values = {field.name: field.value for field in call.fields if field.value}
+def _set_parameters(operation: Operation, values: dict[str, str]) -> None:
     for parameter in operation.get("parameters", []):
         if value := values.get(parameter["name"]):
             is_number = parameter["schema"]["type"] == "integer"

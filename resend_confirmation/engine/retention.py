@@ -29,7 +29,8 @@ def prune(batch: int = PRUNE_BATCH) -> Iterator[int]:
     The caller may stop at any time. Deliveries are deleted after the "ended" time of RETENTION,
     counted from the request, and ignored ones after its "ignored" time, counted from when they
     were last due, as are records of requests. Cooldowns are deleted after all of their windows
-    have passed. A delivery with a link that has not expired is kept. Counts are deleted after a month.
+    have passed. A delivery with a link that has not expired is kept. Counts are deleted after a
+    month.
     """
     settings, now = conf.get(), database.now()
     dead_link = Q(link_expires_at=None) | Q(link_expires_at__lt=now)
