@@ -7,7 +7,7 @@ from .calls import CALLS, Place
 
 #: A vendor's own name for a group does not say which vendor's it is.
 GROUPS = {"Account Management": "quiva"}
-#: The answer to the operation with this id, if it has data of an account.
+#: Answers with data of an account, by operation.
 CONFIRMED = {
     "confirmAccountEmail": {
         "data": {
@@ -46,9 +46,11 @@ def _set_parameters(operation: Operation, values: dict[str, str]) -> None:
             is_number = parameter["schema"]["type"] == "integer"
             parameter["example"] = int(value) if is_number else value
             parameter.pop("examples", None)
-    body = {field.name: field.value for field in call.fields if field.place is Place.BODY}
-    if body:
-        operation["requestBody"]["content"][JSON]["examples"] = {"Request": {"value": body}}
+
+
+def _set_body(operation: Operation, body: dict[str, str]) -> None:
+    """Set the example of the request, also in the answer if that repeats the address."""
+    operation["requestBody"]["content"][JSON]["examples"] = {"Request": {"value": body}}
     for example in _success(operation).get("examples", {}).values():
         answer = example["value"]
         answer |= {name: value for name, value in body.items() if name in answer}
