@@ -4,7 +4,9 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
 from django.conf import settings as django_settings
+from django.contrib import admin
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
@@ -13,7 +15,14 @@ from selenium.webdriver.common.by import By
 from resend_confirmation import engine, start
 from resend_confirmation.courier import send_due
 from resend_confirmation.limits import suppression
-from resend_confirmation.models import Confirmation, Cooldown, Delivery, Run, Suppression
+from resend_confirmation.models import (
+    Confirmation,
+    Cooldown,
+    Delivery,
+    RequestRecord,
+    Run,
+    Suppression,
+)
 
 from .accessibility import Axe
 from .factories import PendingFactory, UserFactory, address_of
@@ -138,6 +147,7 @@ def rows(live_server):
     engine.withdraw(cid, by_hand=True)
     suppression.suppress(address_of("ann@example.com"), Suppression.Why.BOUNCED, "550 5.1.1")
     Run.objects.create(name="august", started_at=now, queued=3)
+    RequestRecord.objects.create(digest="0" * 32, asked_at=now, reason="unknown")
     return ann
 
 
@@ -148,19 +158,14 @@ DJANGOS = ("#changelist-search", ".breadcrumbs", ".inline-group th:empty")
 
 def test_admin_pages(axe, chromium, staff, rows):
     """No page of the admin has a violation of ours."""
-    for path in (
-        "",
-        "confirmation/",
-        "confirmation/overview/",
-        f"confirmation/{rows.pk}/change/",
-        "delivery/",
-        f"delivery/{Delivery.objects.earliest('pk').pk}/change/",
-        "run/",
-        f"run/{Run.objects.get().pk}/change/",
-        "suppression/",
-        "suppression/add/",
-        f"suppression/{Suppression.objects.get().pk}/change/",
-    ):
+    preview = "confirmation/preview/?client=game&language=en&code=on"
+    paths = ["", "confirmation/overview/", preview, "suppression/add/"]
+    for model in apps.get_app_config("resend_confirmation").get_models():
+        if admin.site.is_registered(model):
+            name = model._meta.model_name
+            row = model._default_manager.earliest("pk")
+            paths += [f"{name}/", f"{name}/{row.pk}/change/"]
+    for path in paths:
         staff(path)
         axe.look(path, *DJANGOS)
     staff(f"confirmation/{rows.pk}/change/")
