@@ -151,3 +151,13 @@ class Reason(models.TextChoices):
     TURN = "turn", _("waiting: another message to this address is sent first")
     CANCELLED = "cancelled", _("the bulk run was cancelled")
     TOO_LATE = "too_late", _("too late: half of the link's lifetime had passed")
+
+
+#: The reasons for which a request is refused at once, if its answer reveals them.
+TOLD = (
+    Reason.UNKNOWN,
+    Reason.CONFIRMED,
+    Reason.BLOCKED,
+    Reason.COOLING_DOWN,
+    Reason.NOT_ENABLED,
+)

@@ -113,6 +113,30 @@ def insert(
     return Statement(compiler, sql, parameters, places)
 
 
+def insert_copies(
+    connection: BaseDatabaseWrapper, template: Model, name: str, keys: QuerySet[Any]
+) -> Statement:
+    """Compile an INSERT of a copy of ``template`` for each row of ``keys``.
+
+    ``keys`` selects one column, which the copies get in the column ``name``.
+    """
+    quote, meta = connection.ops.quote_name, template._meta
+    own: Any = meta.get_field(name)
+    fields: list[Any] = [f for f in meta.local_concrete_fields if not f.primary_key and f != own]
+    values = [f.get_db_prep_save(getattr(template, f.attname), connection) for f in fields]
+    compiler = keys.query.get_compiler(connection=connection)
+    sql, parameters = compiler.as_sql()
+    selected, _, rows = sql.partition(" FROM ")
+    columns = ", ".join(quote(field.column) for field in (own, *fields))
+    places = ", ".join(["%s"] * len(values))
+    # The ORM compiled the parts, with placeholders instead of values.
+    insert = (
+        f"INSERT INTO {quote(meta.db_table)} ({columns}) "  # nosec B608
+        f"{selected}, {places} FROM {rows}"
+    )
+    return Statement(compiler, insert, [*values, *parameters], [])
+
+
 def insert_after(update: Statement, insert: Statement) -> Statement:
     """Combine both to one statement, which inserts if the UPDATE changes a row; for PostgreSQL."""
     head, _, values = insert.sql.partition(" VALUES (")

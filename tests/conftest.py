@@ -137,15 +137,6 @@ def unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
-def live_server(django_db_setup, live_server):
-    """Start the server after the database has its name.
-
-    Its threads would otherwise share one connection, as for a database in memory.
-    """
-    return live_server
-
-
 #: Options that a browser needs in a container, and that turn its background traffic off.
 FLAGS = [
     "--headless",

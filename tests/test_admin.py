@@ -20,12 +20,19 @@ from resend_confirmation import database, engine
 from resend_confirmation.admin import actions, confirmations, long_lists
 from resend_confirmation.courier import send_due
 from resend_confirmation.dialects.base import mounted_dialects
-from resend_confirmation.models import Confirmation, Cooldown, Delivery, Suppression
+from resend_confirmation.models import (
+    Confirmation,
+    Cooldown,
+    Delivery,
+    RequestRecord,
+    Suppression,
+)
 from resend_confirmation.signals import confirmed as confirmed_signal
 
 from .factories import PendingFactory, UserFactory, address_of
 
 CONFIRMATIONS = "/admin/resend_confirmation/confirmation/"
+REQUESTS = "/admin/resend_confirmation/requestrecord/"
 DELIVERIES = "/admin/resend_confirmation/delivery/"
 SUPPRESSIONS = "/admin/resend_confirmation/suppression/"
 
@@ -836,7 +843,12 @@ class TestPaused:
 
 
 #: The models in the admin and the URLs of their lists.
-LISTS = {Confirmation: CONFIRMATIONS, Delivery: DELIVERIES, Suppression: SUPPRESSIONS}
+LISTS = {
+    Confirmation: CONFIRMATIONS,
+    Delivery: DELIVERIES,
+    RequestRecord: REQUESTS,
+    Suppression: SUPPRESSIONS,
+}
 #: The fields that each list's query string may filter by: the key and its filters.
 KEYS = {"pk", "id", "pk__in", "id__in"}
 OFFERED = {
@@ -848,6 +860,8 @@ OFFERED = {
     Delivery: KEYS
     | {"client", "dialect", "state__exact", "state__isnull", "reason__exact", "reason__isnull"}
     | {"asked_at__gte", "asked_at__lt", "sent_at__gte", "sent_at__lt", "sent_at__isnull"},
+    RequestRecord: KEYS
+    | {"client", "dialect", "reason__exact", "reason__isnull", "asked_at__gte", "asked_at__lt"},
     Suppression: KEYS | {"why__exact", "why__isnull", "since__gte", "since__lt"},
 }
 LOOKUPS = ["", "__exact", "__iexact", "__in", "__startswith", "__contains", "__regex", "__gt"]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,10 @@ from django.utils import timezone
 
 from resend_confirmation import accounts, clients, engine
 from resend_confirmation.accounts import ConfirmationStore
+from resend_confirmation.accounts.users import within
+from resend_confirmation.deliveries import outbox
 from resend_confirmation.engine import ResendRequest, runs
+from resend_confirmation.limits import cooldown
 from resend_confirmation.management import bulk
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Run, Suppression
 from resend_confirmation.outcomes import Outcome, Standing
@@ -555,8 +559,8 @@ class Everybody(ConfirmationStore):
     def standing(self, user, state):
         return Standing.PENDING
 
-    def _waits(self):
-        return Q(is_active=True)
+    def _waits(self, **bounds):
+        return within("pk", bounds) & Q(is_active=True)
 
 
 class Listing(Everybody):
@@ -587,6 +591,57 @@ class TestStores:
         assert Ran("send", "--pending").lines == ["already queued in this run: 7"]
 
 
+class TestCopies:
+    """Deliveries that differ in nothing but the confirmation are copied by the database."""
+
+    def test_they_are_like_others(self, monkeypatch, clock):
+        """A row that was copied has the same columns as one that was inserted by itself."""
+        for number in range(4):
+            waiting(f"p{number}")
+        for few in (1, 3):
+            monkeypatch.setattr(outbox, "FEW", few)
+            assert Ran("send", "--pending", "--run", "a", "--limit", "2").code == 0
+        rows: list[Any] = list(Delivery.objects.order_by("pk").values())
+        keys = [(row.pop("id"), row.pop("confirmation_id")) for row in rows]
+        known = Confirmation.objects.order_by("pk").values_list("pk", flat=True)
+        assert [key for _, key in keys] == list(known)
+        assert rows == [rows[0]] * 4
+        facts = [rows[0][name] for name in ("state", "client", "slot_at", "not_before", "priority")]
+        assert facts == ["queued", "game", clock.now, clock.now, 1]
+
+    def test_a_confirmation_that_is_deleted(self, monkeypatch):
+        """It gets no message, and the others of its batch get theirs."""
+        for number in range(20):
+            waiting(f"p{number}")
+        take_all = cooldown.take_all
+
+        def delete_one(*given):
+            Confirmation.objects.earliest("pk").delete()
+            return take_all(*given)
+
+        monkeypatch.setattr(cooldown, "take_all", delete_one)
+        Ran("send", "--pending")
+        assert served() == [f"p{number}" for number in range(1, 20)]
+
+    @pytest.mark.usefixtures("at_once")
+    def test_receivers_are_told_the_keys(self):
+        """If the host listens, it hears of each row."""
+        for number in range(20):
+            waiting(f"p{number}")
+        heard: list[Any] = []
+
+        def note(sender, delivery_id, **kwargs):
+            heard.append(delivery_id)
+
+        delivery_changed.connect(note)
+        try:
+            Ran("send", "--pending")
+        finally:
+            delivery_changed.disconnect(note)
+        assert heard == list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+        assert len(heard) == 20
+
+
 class TestCosts:
     @pytest.mark.parametrize("number", [3, 30])
     def test_statements_of_a_batch(self, number):
@@ -603,7 +658,7 @@ class TestCosts:
         assert len(second) <= 19
 
     def test_accounts_are_read_in_batches(self, monkeypatch):
-        """No statement reads more accounts than a batch has."""
+        """No statement reads more accounts than a batch has, or confirmations of earlier ones."""
         monkeypatch.setattr(accounts.confirmation_store, "_USERS_AT_ONCE", 2)
         for number in range(5):
             waiting(f"player{number}")
@@ -611,5 +666,6 @@ class TestCosts:
             assert Ran("send", "--pending", "--batch-size", "2").lines == ["queued: 5"]
         users = get_user_model()._meta.db_table
         reads = [q["sql"] for q in queries if q["sql"].startswith("SELECT") and users in q["sql"]]
-        assert all("LIMIT 2" in sql or " BETWEEN " in sql for sql in reads)
+        assert all("LIMIT 2" in sql or " <= " in sql for sql in reads)
         assert sum("LIMIT 2" in sql for sql in reads) == 4
+        assert all(re.search(r"account_id\W+>", sql) for sql in reads[1:])

@@ -19,8 +19,8 @@ from django.test import Client
 from django.utils import timezone
 
 from resend_confirmation import engine
-from resend_confirmation.engine import Tally
-from resend_confirmation.management import send, status, stopping
+from resend_confirmation.engine import Tally, status
+from resend_confirmation.management import send, stopping
 from resend_confirmation.management.commands.resend_confirmation import Command
 from resend_confirmation.models import Confirmation, Cooldown, Delivery, Run, Suppression
 

@@ -9,15 +9,23 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from resend_confirmation import database, engine
-from resend_confirmation.admin import confirmations, deliveries
+from resend_confirmation.admin import confirmations, deliveries, requests
 from resend_confirmation.courier import pause
 from resend_confirmation.deliveries import batches, claims, gate, superseding, unresolved
-from resend_confirmation.engine import counting
-from resend_confirmation.management import status
+from resend_confirmation.engine import counting, status
 from resend_confirmation.models import Confirmation, Delivery, HourlyCount
 
 from .factories import PendingFactory, address_of
-from .test_admin import CONFIRMATIONS, DELIVERIES, FIRST, NOON, delivery, staff, waiting
+from .test_admin import (
+    CONFIRMATIONS,
+    DELIVERIES,
+    FIRST,
+    NOON,
+    REQUESTS,
+    delivery,
+    staff,
+    waiting,
+)
 
 pytestmark = [
     pytest.mark.database,
@@ -174,12 +182,18 @@ def test_counting(queue):
         (DELIVERIES, {"q": "player0@example.com"}),
         (DELIVERIES, {"q": "no such id"}),
         (f"{CONFIRMATIONS}overview/", {}),
+        (REQUESTS, {}),
+        (REQUESTS, {"o": "1"}),
+        (REQUESTS, {"asked_at__gte": "2026-01-01 00:00:00+00:00"}),
+        (REQUESTS, {"reason__exact": "unknown"}),
+        (REQUESTS, {"q": "player0@example.com"}),
     ],
 )
 def test_no_list_reads_a_table(monkeypatch, page, query):
     """Every statement of a list uses an index, and sorts only what fits on one page."""
     is_short = bool(query.get("q")) or "requested_at__gte" in query
-    for model_admin in (confirmations.ConfirmationAdmin, deliveries.DeliveryAdmin):
+    lists = (confirmations.ConfirmationAdmin, deliveries.DeliveryAdmin)
+    for model_admin in (*lists, requests.RequestRecordAdmin):
         monkeypatch.setattr(model_admin, "list_per_page", 100 if is_short else 1)
     for number in range(2):
         delivery(waiting(f"player{number}", requested_at=NOON, client=""), dialect=FIRST)

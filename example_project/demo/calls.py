@@ -58,18 +58,19 @@ class Call:
 
     def curl(self, base: str) -> str:
         """Return the request as a shell command."""
-        parts = {name: quote(value, safe="") for name, value in self._values(Place.PATH).items()}
+        parts = {name: quote(value, safe="") for name, value in self.values(Place.PATH).items()}
         target = self.path.format(**parts)
-        if query := self._values(Place.QUERY):
+        if query := self.values(Place.QUERY):
             target += f"?{urlencode(query)}"
         line = f"curl -i -X POST {_quoted(f'{base}/{target}')}"
-        if body := self._values(Place.BODY):
+        if body := self.values(Place.BODY):
             # As JSON.stringify() writes it.
             text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
             line += f" -H 'Content-Type: application/json' -d {_quoted(text)}"
         return line
 
-    def _values(self, place: Place) -> dict[str, str]:
+    def values(self, place: Place) -> dict[str, str]:
+        """Return the values of the fields in one part of the request."""
         return {f.name: f.value for f in self.fields if f.place is place and f.value}
 
 

@@ -1,12 +1,9 @@
 """A hook for drf-spectacular: examples with the data of the demonstration, a group per dialect."""
 
-import json
 import re
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl
 
-from .data import REQUESTS, DemoRequest
+from .calls import CALLS, Place
 
 #: A vendor's own name for a group does not say which vendor's it is.
 GROUPS = {"Account Management": "quiva"}
@@ -22,31 +19,25 @@ CONFIRMED = {
     }
 }
 JSON = "application/json"
+_BRACES = re.compile(r"{\w+}")
 
 Operation = dict[str, Any]
 
 
 def use_demo_data(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Make the requests of the front page the examples of their operations."""
+    """Make the calls of the front page the examples of their operations."""
     for path, item in result["paths"].items():
         for operation in item.values():
             operation["tags"] = [GROUPS.get(tag, tag) for tag in operation["tags"]]
             if answer := CONFIRMED.get(operation["operationId"]):
                 _success(operation)["examples"] = {"Confirmed": {"value": answer}}
-            for request, values in _requests(path):
-                _set_parameters(operation, values)
-                if request.body:
-                    _set_body(operation, json.loads(request.body))
+            for call in CALLS:
+                if _BRACES.sub("{}", path) != _BRACES.sub("{}", f"/{call.path}"):
+                    continue
+                _set_parameters(operation, call.values(Place.PATH) | call.values(Place.QUERY))
+                if body := call.values(Place.BODY):
+                    _set_body(operation, body)
     return result
-
-
-def _requests(path: str) -> Iterator[tuple[DemoRequest, dict[str, str]]]:
-    """Yield the requests to a path of the document, with the values in their URL."""
-    pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(path)))
-    for request in REQUESTS:
-        target, _, query = request.path.partition("?")
-        if found := pattern.fullmatch(f"/{target}"):
-            yield request, found.groupdict() | dict(parse_qsl(query))
 
 
 def _set_parameters(operation: Operation, values: dict[str, str]) -> None:

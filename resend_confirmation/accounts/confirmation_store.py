@@ -1,22 +1,31 @@
 """Accounts, and the store that keeps their state in our confirmations."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import router
-from django.db.models import F, Manager, Q, QuerySet
+from django.db.models import Manager, Q, QuerySet
 from django.utils.module_loading import import_string
 
 from .. import conf, database, statements
 from ..account_store import AccountStore, CooldownFacts
 from ..addresses import Address
 from ..outcomes import ConfirmationState, Standing
-from .users import all_users, conditions, grouped, user_with_address
+from .users import (
+    all_users,
+    conditions,
+    grouped,
+    rows_of_users,
+    user_with_address,
+    with_confirmations,
+    within,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +65,6 @@ Part = Callable[[Any], QuerySet[Any]]
 
 #: Number of users read at once for a bulk resend.
 _USERS_AT_ONCE = 2000
-
-_COOLDOWN = CooldownFacts._fields
-_OURS = {
-    "rc_id": F("resend_confirmations__id"),
-    "rc_address": F("resend_confirmations__address"),
-    "rc_state": F("resend_confirmations__state"),
-    "rc_requested_at": F("resend_confirmations__requested_at"),
-    **{f"rc_{name}": F(f"resend_confirmations__cooldown__{name}") for name in _COOLDOWN},
-}
 
 
 class ConfirmationStore:
@@ -126,14 +126,19 @@ class ConfirmationStore:
 
     def pending(self) -> Iterator[Account]:
         """Yield the pending accounts, oldest first, read in pieces so that no cursor stays open."""
-        users = all_users().filter(self._waits()).order_by("pk").distinct()
-        joined = self._joined().filter(self._waits()).order_by("pk")
-        pks = list(users.values_list("pk", flat=True)[:_USERS_AT_ONCE])
-        while pks:
-            for account in self._accounts(joined.filter(pk__range=(pks[0], pks[-1]))):
+        bounds: dict[str, Any] = {}
+        while piece := self._piece(bounds):
+            users = self._joined(bounds=piece).filter(self._waits(**piece)).order_by("pk")
+            for account in self._accounts(users):
                 if account.standing is Standing.PENDING:
                     yield account
-            pks = list(users.filter(pk__gt=pks[-1]).values_list("pk", flat=True)[:_USERS_AT_ONCE])
+            bounds = {"gt": piece["lte"]}
+
+    def _piece(self, bounds: dict[str, Any]) -> dict[str, Any]:
+        """Return the bounds of the first users within ``bounds``, or nothing if there are none."""
+        users = all_users().filter(self._waits(**bounds)).order_by("pk").distinct()
+        pks = list(users.values_list("pk", flat=True)[:_USERS_AT_ONCE])
+        return {"gte": pks[0], "lte": pks[-1]} if pks else {}
 
     def standing(self, user: Any, state: str | None) -> Standing:
         """Return the standing of ``user``, given the state of its confirmation, if there is one."""
@@ -141,12 +146,20 @@ class ConfirmationStore:
             return Standing.BLOCKED
         return Standing.PENDING if state == ConfirmationState.PENDING else Standing.CONFIRMED
 
-    def _waits(self) -> Q:
-        return Q(resend_confirmations__state=ConfirmationState.PENDING)
+    def _waits(self, **bounds: Any) -> Q:
+        """Match the users who may be pending, with keys within ``bounds``, the values of lookups.
 
-    def _joined(self, users: QuerySet[Any] | None = None) -> QuerySet[Any]:
-        users = all_users() if users is None else users
-        return cast("QuerySet[Any]", users.annotate(**_OURS))
+        The joined rows are within the same bounds. A planner does not conclude this, and would read
+        their table from its beginning for each piece.
+        """
+        own = within("pk", bounds) & within("resend_confirmations__account", bounds)
+        return own & Q(resend_confirmations__state=ConfirmationState.PENDING)
+
+    def _joined(
+        self, users: QuerySet[Any] | None = None, bounds: Mapping[str, Any] = MappingProxyType({})
+    ) -> QuerySet[Any]:
+        """Join the confirmations. ``bounds`` are those of the users' keys, as in ``_waits``."""
+        return with_confirmations(all_users() if users is None else users, bounds)
 
     def _parts(self, identity: Address | str) -> Sequence[Part]:
         """Return the functions that make the queries of ``find``."""
@@ -218,14 +231,6 @@ def _is_plain(part: Any) -> bool:
     )
 
 
-def rows_of_users(users: Any) -> list[list[Any]]:
-    """Group rows by user, the oldest user first."""
-    rows_of: dict[Any, list[Any]] = {}
-    for row in users:
-        rows_of.setdefault(row.pk, []).append(row)
-    return [rows_of[pk] for pk in sorted(rows_of)]
-
-
 class Ours(NamedTuple):
     """The confirmation of an address of one account, and the newest of a former address."""
 
@@ -271,7 +276,7 @@ class Ours(NamedTuple):
 
 
 def _cooldown(row: Any) -> CooldownFacts:
-    return CooldownFacts(**{name: getattr(row, f"rc_{name}") for name in _COOLDOWN})
+    return CooldownFacts(**{name: getattr(row, f"rc_{name}") for name in CooldownFacts._fields})
 
 
 def store() -> AccountStore:

@@ -34,5 +34,5 @@ class FlagStore(ConfirmationStore):
         account.user.is_active = True
         return True
 
-    def _waits(self) -> Q:
-        return super()._waits() & Q(is_active=False, last_login=None)
+    def _waits(self, **bounds: Any) -> Q:
+        return super()._waits(**bounds) & Q(is_active=False, last_login=None)

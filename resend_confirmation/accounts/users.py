@@ -1,17 +1,37 @@
 """Queries of users, also for many identities at once."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import connections, router
-from django.db.models import Q, QuerySet, Value
+from django.db.models import F, FilteredRelation, Q, QuerySet, Value
 from django.db.models.functions import Collate, Upper
 from django.db.models.lookups import In
 
 from .. import addresses
+from ..account_store import CooldownFacts
 from ..addresses import Address
+
+
+def _ours(relation: str) -> dict[str, F]:
+    """Return the columns of the confirmations that are joined as ``relation``."""
+    paths = {name: name for name in ("id", "address", "state", "requested_at")}
+    paths |= {name: f"cooldown__{name}" for name in CooldownFacts._fields}
+    return {f"rc_{name}": F(f"{relation}__{path}") for name, path in paths.items()}
+
+
+_OURS = _ours("resend_confirmations")
+
+
+def with_confirmations(users: Any, bounds: Mapping[str, Any]) -> QuerySet[Any]:
+    """Join the confirmations and their cooldowns, for users whose keys are within ``bounds``."""
+    if not bounds:
+        return cast("QuerySet[Any]", users.annotate(**_OURS))
+    theirs = within("resend_confirmations__account", bounds)
+    related = FilteredRelation("resend_confirmations", condition=theirs)
+    return cast("QuerySet[Any]", users.annotate(rc=related).annotate(**_ours("rc")))
 
 
 def conditions(identities: Iterable[Address | str]) -> list[Q]:
@@ -62,6 +82,19 @@ def grouped(identities: Sequence[Address | str], accounts: Iterable[Any]) -> lis
         if name in of:
             of[name].append(account)
     return [of[each] for each in identities]
+
+
+def rows_of_users(users: Any) -> list[list[Any]]:
+    """Group rows by user, the oldest user first."""
+    rows_of: dict[Any, list[Any]] = {}
+    for row in users:
+        rows_of.setdefault(row.pk, []).append(row)
+    return [rows_of[pk] for pk in sorted(rows_of)]
+
+
+def within(column: str, bounds: Mapping[str, Any]) -> Q:
+    """Return the condition that ``column`` is within ``bounds``, the values of lookups."""
+    return Q(**{f"{column}__{lookup}": value for lookup, value in bounds.items()})
 
 
 def all_users() -> QuerySet[Any]:

@@ -3,8 +3,9 @@
 https://docs.allauth.org/en/latest/account/
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from django.http import HttpRequest
 
 from .. import accounts, conf, engine
 from ..accounts import Account, ConfirmationStore, Ours, Part, rows_of_users
+from ..accounts.users import within
 from ..addresses import Address
 from ..outcomes import ConfirmationState, Standing
 
@@ -82,15 +84,18 @@ class AllauthStore(ConfirmationStore):
         """Yield accounts without any verified address, each with allauth's current address."""
         return (a for a in super().pending() if _is_current(a) and a.parsed)
 
-    def _waits(self) -> Q:
-        return Q(~Exists(_verified().filter(user_id=OuterRef("pk"))))
+    def _waits(self, **bounds: Any) -> Q:
+        theirs = _verified().filter(within("user_id", bounds), user_id=OuterRef("pk"))
+        return within("pk", bounds) & Q(~Exists(theirs))
 
-    def _joined(self, users: QuerySet[Any] | None = None) -> QuerySet[Any]:
+    def _joined(
+        self, users: QuerySet[Any] | None = None, bounds: Mapping[str, Any] = MappingProxyType({})
+    ) -> QuerySet[Any]:
         own = get_user_model().get_email_field_name()
         primary = EmailAddress.objects.filter(user_id=OuterRef("pk"), primary=True)
         joined: QuerySet[Any] = (
             super()
-            ._joined(users)
+            ._joined(users, bounds)
             .annotate(
                 al_address=F("emailaddress__email"),
                 al_verified=F("emailaddress__verified"),

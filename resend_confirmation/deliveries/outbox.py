@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connections
@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import conf, database, statements
 from ..limits import cooldown
-from ..models import Delivery
+from ..models import Confirmation, Delivery
 from ..outcomes import DeliveryState, Reason
 from ..signals import delivery_changed
 from . import wake
@@ -26,6 +26,16 @@ _LATER = frozenset(
     }
 )
 
+#: Number of equal deliveries from which the database copies them.
+FEW = 20
+
+
+class NewDelivery(NamedTuple):
+    """A delivery to insert: the key of its confirmation, and its other columns."""
+
+    confirmation_id: int
+    columns: dict[str, Any]
+
 
 def insert_request(delivery: Delivery) -> None:
     """Insert a quiet request, which the courier resolves."""
@@ -37,12 +47,31 @@ def queue(delivery: Delivery, wait: timedelta = timedelta(0)) -> None:
     _insert(delivery, DeliveryState.QUEUED, wait)
 
 
-def queue_all(rows: Sequence[Delivery]) -> None:
-    """Insert deliveries, which have ``asked_at`` and ``not_before``, with few statements."""
-    for row in rows:
-        row.state = DeliveryState.QUEUED
-    Delivery.objects.bulk_create(rows)
-    database.on_commit(partial(_queued_all, rows))
+def queue_all(rows: Sequence[NewDelivery]) -> None:
+    """Insert deliveries, which have ``asked_at`` and ``not_before``, with few statements.
+
+    The database itself copies those that differ in nothing but the confirmation, which is several
+    times as fast as an object for each. It does not return their keys, which receivers are told.
+    """
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for key, columns in rows:
+        alike.setdefault(tuple(columns.items()), []).append(key)
+    few: list[Delivery] = []
+    for items, keys in alike.items():
+        values = {**dict(items), "state": DeliveryState.QUEUED}
+        if len(keys) < FEW or delivery_changed.receivers:
+            few += [Delivery(confirmation_id=key, **values) for key in keys]
+        else:
+            _insert_copies(Delivery(**values), keys)
+    Delivery.objects.bulk_create(few)
+    database.on_commit(partial(_queued_all, few))
+
+
+def _insert_copies(template: Delivery, keys: Sequence[int]) -> None:
+    """Insert a copy for each of these confirmations, unless it was deleted."""
+    found = Confirmation.objects.filter(pk__in=keys).order_by("pk").values_list("pk")
+    connection = connections[database.using()]
+    statements.insert_copies(connection, template, "confirmation", found).run()
 
 
 def queue_with_slot(delivery: Delivery, text: str) -> bool:

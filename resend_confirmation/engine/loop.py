@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 from .. import courier, failures
 from ..courier import Sender, Tally
 from ..interruptions import Held
-from . import retention, selections
+from . import records, retention, selections
 from .resolution import resolve
 
 #: Maximum number of requests, and of deliveries, in one round.
@@ -31,6 +31,7 @@ def drain(
     """
     send_due = sender.send_due if sender else courier.send_due
     done = Tally(resolved=resolve(limit)) + send_due(limit, is_stopping)
+    records.write()
     return replace(done, selected=selections.advance())
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from .. import database
 from ..accounts import Account
-from ..models import Confirmation, Delivery, Run
+from ..deliveries.outbox import NewDelivery
+from ..models import Confirmation, Run
 from ..outcomes import DeliveryState
 from . import runs
 from .run_choice import Chooses, Pick, Row, Totals
@@ -66,7 +67,7 @@ def queue(
             continue
 
 
-def _count(picks: Sequence[Pick], rows: Sequence[Delivery]) -> None:
+def _count(picks: Sequence[Pick], rows: Sequence[NewDelivery]) -> None:
     """Count the reminders; raise OvertakenError if one was counted since it was chosen."""
     keys = defaultdict[int, set[Any]](set)
     for pick, delivery in zip(picks, rows, strict=True):

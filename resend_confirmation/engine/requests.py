@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
+
+from django.db import transaction
 
 from .. import addresses, clients, conf, database, failures
 from ..accounts import Account, defines, store
@@ -12,7 +15,7 @@ from ..deliveries import outbox, states
 from ..limits import cooldown
 from ..models import Delivery
 from ..outcomes import CONCEALED, Ending, Outcome, Reason, Refusal, Standing
-from . import backlog
+from . import backlog, records
 from .signup import ensure_confirmation
 
 #: The outcomes that depend on the state of an account.
@@ -86,17 +89,19 @@ def _resend(request: ResendRequest) -> Result:
     client = request.client
     if client is None:
         return Result(Refusal.UNKNOWN_CLIENT)
-    if not client.required and Refusal.NOT_ENABLED not in request.quiet:
-        return Result(Refusal.NOT_ENABLED)
-    redirect = clients.find_redirect(client, request.redirect)
-    if isinstance(redirect, Refusal):
-        return Result(redirect)
     identity = request.identity.strip(addresses.BLANKS)
     if len(identity) > addresses.MAX_LENGTH or not (request.parsed or addresses.is_clean(identity)):
         # No database can store this value, so it is treated like an empty identity.
         identity = ""
     if identity != request.identity:
         request = replace(request, identity=identity)
+    if not client.required and Refusal.NOT_ENABLED not in request.quiet:
+        read = addresses.read(identity, request.parsed)
+        draft = Delivery(dialect=request.dialect, client=client.name)
+        return _refuse(request, read, draft, Refusal.NOT_ENABLED)
+    redirect = clients.find_redirect(client, request.redirect)
+    if isinstance(redirect, Refusal):
+        return Result(redirect)
     draft = Delivery(
         dialect=request.dialect,
         client=client.name,
@@ -124,17 +129,17 @@ def _store(request: ResendRequest, identity: Address | str, draft: Delivery) -> 
     draft.identity = request.identity
     request.before_storing(result)
     reveals_cooldown = Outcome.COOLING_DOWN not in request.quiet
-    is_check_due = backlog.is_check_due()
+    is_check_due = backlog.unanswered.is_check_due()
     if not reveals_cooldown and not is_check_due:
         # A single statement needs no transaction.
         outbox.insert_request(draft)
         return result
     with database.atomic():
         if reveals_cooldown and (wait := cooldown.take(_typed(identity))):
-            return Result(Outcome.COOLING_DOWN, retry_after=wait)
+            return _refuse(request, identity, draft, Outcome.COOLING_DOWN, wait)
         outbox.insert_request(draft)
         if is_check_due:
-            backlog.check()
+            backlog.unanswered.check()
     return result
 
 
@@ -155,34 +160,46 @@ def _look_up(request: ResendRequest, draft: Delivery) -> Result:
     if outcome in request.quiet or (waiting and request.quiet & _OF_ACCOUNTS):
         return _store(request, identity, draft)
     if not waiting:
-        return Result(outcome)
+        return _refuse(request, identity, draft, outcome)
     now = draft.slot_at = draft.asked_at = database.now()
     first, *others = waiting
     if first.cooldown and (wait := cooldown.seconds_left(first.cooldown, now)):
         # What was read may be outdated, but a wrong refusal only costs a wait.
-        return Result(Outcome.COOLING_DOWN, retry_after=wait)
+        return _refuse(request, identity, draft, Outcome.COOLING_DOWN, wait)
     result = Result(Outcome.SENT, request.identity, first.address)
     request.before_storing(result)
     key = first.mailbox.canonical
-    if first.confirmation_id and first.cooldown and not others:
-        draft.confirmation_id = first.confirmation_id
-        if outbox.queue_with_slot(draft, key):
-            return result
-    with database.atomic():
-        if wait := cooldown.take(key, at=now):
-            return Result(Outcome.COOLING_DOWN, retry_after=wait)
-        queue(draft, waiting)
+    delivery, draft.confirmation_id = draft, first.confirmation_id
+    is_plain = first.confirmation_id and first.cooldown and not others
+    if not (is_plain and outbox.queue_with_slot(draft, key)):
+        with database.atomic():
+            if wait := cooldown.take(key, at=now):
+                return _refuse(request, identity, draft, Outcome.COOLING_DOWN, wait)
+            delivery = queue(draft, waiting)
+    note = partial(records.notes.append, records.Note(identity, delivery))
+    transaction.on_commit(note, using=delivery._state.db)
     return result
 
 
-def queue(draft: Delivery, accounts: Sequence[Account]) -> None:
+def _refuse(
+    request: ResendRequest, identity: Address | str, draft: Delivery, ending: Ending, wait: int = 0
+) -> Result:
+    """Return the result of a request that is refused, and note that: the answer reveals it."""
+    records.note_refusal(identity, draft, Reason(ending.value), request.caller)
+    return Result(ending, retry_after=wait)
+
+
+def queue(draft: Delivery, accounts: Sequence[Account]) -> Delivery:
     """Queue a delivery like ``draft`` for each account; all but the first wait for their slots.
 
-    Call it in the transaction that took the slot of ``draft``.
+    Return the first. Call it in the transaction that took the slot of ``draft``.
     """
     first, *others = accounts
-    queue_others(draft, others)
-    outbox.queue(copy_for(draft, first, slot_at=draft.slot_at, asked_at=draft.slot_at))
+    if others:
+        queue_others(draft, others)
+    delivery = copy_for(draft, first, slot_at=draft.slot_at, asked_at=draft.slot_at)
+    outbox.queue(delivery)
+    return delivery
 
 
 def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
@@ -190,9 +207,6 @@ def queue_others(draft: Delivery, others: Sequence[Account]) -> None:
 
     An account that has a queued delivery already gets no second one.
     """
-    if not others:
-        # Building a query is slow, even one that is not executed.
-        return
     waiting = set(
         Delivery.objects.filter(
             states.IS_QUEUED,

@@ -7,10 +7,12 @@ from datetime import timedelta
 from functools import partial
 
 from .. import addresses, clients, conf, database, failures
+from ..addresses import Address
 from ..deliveries import retries, unresolved
 from ..limits import cooldown
 from ..models import Delivery
 from ..outcomes import Outcome, Reason
+from . import records
 from .requests import (
     cooldown_key,
     find_accounts,
@@ -62,23 +64,23 @@ def resolve(limit: int = 100) -> int:
 def _resolve(request: Delivery) -> bool:
     """Resolve one request; return False if its client was removed from the settings."""
     client = clients.by_name(request.client)
+    identity = addresses.read(request.identity)
     if client is None:
-        _end(request, Reason.CLIENT_GONE)
+        _end(request, identity, Reason.CLIENT_GONE)
     elif not client.required:
-        _end(request, Reason.NOT_ENABLED)
+        _end(request, identity, Reason.NOT_ENABLED)
     else:
-        _look_up(request)
+        _look_up(request, identity)
     return client is not None
 
 
-def _look_up(request: Delivery) -> None:
-    identity = addresses.read(request.identity)
+def _look_up(request: Delivery, identity: Address | str) -> None:
     accounts = find_accounts(identity)
     waiting = pending_accounts(accounts)
     if not waiting:
         # A slot is taken here too. Otherwise COOLING_DOWN would reveal a pending account.
         key = cooldown_key(identity, accounts)
-        _end(request, _REASONS[outcome_without_pending(accounts)], key)
+        _end(request, identity, _REASONS[outcome_without_pending(accounts)], key)
         return
     first, *others = waiting
     # The slot is taken at the time of the request. A caller who waited as long as the answer said
@@ -87,6 +89,7 @@ def _look_up(request: Delivery) -> None:
     with database.atomic():
         if not unresolved.hold(request):
             return
+        records.note_delivery(identity, request)
         confirmation_id = (
             first.confirmation_id
             or ensure_confirmation(first, client=request.client, language=request.language).pk
@@ -96,14 +99,17 @@ def _look_up(request: Delivery) -> None:
             unresolved.ignore(request, Reason.COOLING_DOWN, confirmation_id=confirmation_id)
         else:
             unresolved.queue(request, confirmation_id=confirmation_id, slot_at=request.slot_at)
-            queue_others(request, others)
+            if others:
+                queue_others(request, others)
 
 
-def _end(request: Delivery, reason: Reason, key: str = "") -> None:
+def _end(request: Delivery, identity: Address | str, reason: Reason, key: str = "") -> None:
     """End a request without a message; take a slot of the cooldown ``key``, if there is one."""
     with database.atomic():
-        if unresolved.ignore(request, reason) and key:
-            cooldown.take(key)
+        if unresolved.ignore(request, reason):
+            records.note_delivery(identity, request)
+            if key:
+                cooldown.take(key)
 
 
 def _postpone(request: Delivery, error: Exception) -> None:
@@ -119,6 +125,7 @@ def _postpone(request: Delivery, error: Exception) -> None:
         wait = retries.wait_after(tries) or timedelta.max
     reason = Reason.CRASHED if tries > len(retries.SCHEDULE) else Reason.TOO_LATE
     if wait > request.asked_at + conf.get().LINK_LIFETIME - now:
-        unresolved.fail(request, reason)
+        if unresolved.fail(request, reason):
+            records.note_delivery(addresses.read(request.identity), request)
         return
     unresolved.postpone(request, tries, now + retries.with_jitter(wait))

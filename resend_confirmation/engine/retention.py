@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from .. import addresses, conf, database, failures
 from ..deliveries import states
 from ..limits import cooldown
-from ..models import Cooldown, Delivery, HourlyCount
+from ..models import Cooldown, Delivery, HourlyCount, RequestRecord
 from ..outcomes import DeliveryState, Priority
 from . import counting
 
@@ -28,8 +28,9 @@ def prune(batch: int = PRUNE_BATCH) -> Iterator[int]:
 
     The caller may stop at any time. Deliveries are deleted after the "ended" time of RETENTION,
     counted from the request, and ignored ones after its "ignored" time, counted from when they
-    were last due. Cooldowns are deleted after all of their windows have passed. A delivery with a
-    link that has not expired is kept. Counts are deleted after a month.
+    were last due, as are records of requests. Cooldowns are deleted after all of their windows
+    have passed. A delivery with a link that has not expired is kept. Counts are deleted after a
+    month.
     """
     settings, now = conf.get(), database.now()
     dead_link = Q(link_expires_at=None) | Q(link_expires_at__lt=now)
@@ -42,6 +43,8 @@ def prune(batch: int = PRUNE_BATCH) -> Iterator[int]:
     until = now - settings.RETENTION.ignored
     ignored = Delivery.objects.filter(state=DeliveryState.IGNORED, priority=Priority.PEOPLE)
     yield from _in_batches(ignored.filter(not_before__lt=until).order_by("not_before"), batch)
+    recorded = RequestRecord.objects.filter(asked_at__lt=until).order_by("asked_at")
+    yield from _in_batches(recorded, batch)
     # The longest window of a cooldown is a day, or the gap. Rows are kept for another day.
     until = now - max(conf.DAY, settings.COOLDOWN.gap) - conf.DAY
     unsent = Q(sent_at=None) | Q(sent_at__lt=until)

@@ -11,6 +11,7 @@ from django.db.models import Count, F, QuerySet
 from .. import clients, conf, database, failures
 from ..accounts import Account
 from ..deliveries import outbox, states
+from ..deliveries.outbox import NewDelivery
 from ..limits import cooldown
 from ..models import Confirmation, Delivery, Run
 from ..outcomes import DeliveryState, Origin, Outcome, Priority, Reason
@@ -52,7 +53,7 @@ def queue(
     *,
     most: int | None = None,
     rate: float | None = None,
-    note: Callable[[Sequence[Pick], Sequence[Delivery]], None] = lambda picks, rows: None,
+    note: Callable[[Sequence[Pick], Sequence[NewDelivery]], None] = lambda picks, rows: None,
 ) -> Totals:
     """Queue the run's message for each of ``accounts`` that it chooses, in one transaction.
 
@@ -72,7 +73,7 @@ def queue(
             rows = _deliveries(run, picks, rate)
             outbox.queue_all(rows)
             note(picks, rows)
-            delayed = sum(row.slot_at is None for row in rows)
+            delayed = sum("slot_at" not in row.columns for row in rows)
             totals.endings[RunEnding.DELAYED] = delayed
             totals.endings[Outcome.SENT] = len(rows) - delayed
     return totals
@@ -136,44 +137,40 @@ def _end(rows: Sequence[Delivery]) -> None:
         database.on_commit(partial(outbox.announce_all, rows, state))
 
 
-def _deliveries(run: Run, picks: Sequence[Pick], rate: float | None) -> list[Delivery]:
+def _deliveries(run: Run, picks: Sequence[Pick], rate: float | None) -> list[NewDelivery]:
     """Take slots, and return the deliveries to insert; count them in the run."""
     now, gap = database.now(), conf.get().COOLDOWN.gap
     default = clients.default()
     accounts = [pick.account for pick in picks]
     keys = ensure_all(accounts, client=default.name if default else "")
-    waits = cooldown.take_all([a.mailbox.canonical for a in accounts], now)
+    waits = cooldown.take_all({a.mailbox.canonical: a.cooldown for a in accounts}, now)
     sharing: Counter[str] = Counter()
+    shared = {"run": run, "origin": Origin.RUN, "priority": Priority.RUN}
+    shared |= {"asked_at": now, "not_before": now}
     rows = []
     for key, (account, way, _) in zip(keys, picks, strict=True):
         text = account.mailbox.canonical
         # Accounts that share an address share its slot: their messages follow one another.
-        wait = timedelta(seconds=waits[text]) + sharing[text] * gap
-        is_next = not waits[text] and not sharing[text]
+        columns = {**shared, **way}
+        if waits[text] or sharing[text]:
+            columns["reason"] = Reason.TURN
+            columns["not_before"] += timedelta(seconds=waits[text]) + sharing[text] * gap
+        else:
+            columns["slot_at"] = now
         sharing[text] += 1
-        slot = {"slot_at": now} if is_next else {"reason": Reason.TURN}
-        row = Delivery(
-            confirmation_id=key,
-            run=run,
-            origin=Origin.RUN,
-            priority=Priority.RUN,
-            asked_at=now,
-            not_before=now + wait,
-            **way,
-            **slot,
-        )
-        rows.append(row)
+        rows.append(NewDelivery(key, columns))
     _spread(run, rows, now, rate)
     return rows
 
 
-def _spread(run: Run, rows: Sequence[Delivery], now: datetime, rate: float | None) -> None:
+def _spread(run: Run, rows: Sequence[NewDelivery], now: datetime, rate: float | None) -> None:
     """Make the messages due one after the other, and count them in the run."""
     changes: dict[str, Any] = {"queued": F("queued") + len(rows)}
     if rate:
         run.refresh_from_db(fields=["next_at"])
         begins = max(now, run.next_at or now)
-        for place, row in enumerate(rows):
-            row.not_before = max(row.not_before, begins + timedelta(seconds=place / rate))
+        for place, (_, columns) in enumerate(rows):
+            at = begins + timedelta(seconds=place / rate)
+            columns["not_before"] = max(columns["not_before"], at)
         changes["next_at"] = begins + timedelta(seconds=len(rows) / rate)
     Run.objects.filter(pk=run.pk).update(**changes)

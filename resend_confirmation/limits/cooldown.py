@@ -1,7 +1,7 @@
 """Cooldown per address: a slot is taken by one conditional UPDATE, or by an INSERT."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,12 +67,24 @@ def take(text: str, hint: Facts | None = None, at: datetime | None = None) -> in
     return 0 if not wait and _update(key, now, limits) else max(1, wait)
 
 
-def take_all(texts: Iterable[str], now: datetime) -> dict[str, int]:
+def take_all(hints: Mapping[str, Facts | None], now: datetime) -> dict[str, int]:
     """Take a slot at ``now`` for each canonical address, with few statements.
 
-    Return for each one 0, or the seconds until a slot is free. Call it in a transaction.
+    ``hints`` are the rows of the addresses, as far as they were read. Return for each address 0, or
+    the seconds until a slot is free. Call it in a transaction.
     """
-    keys = {current_digest(text): text for text in texts}
+    keys = {current_digest(text): text for text in hints}
+    new = [key for key, text in keys.items() if hints[text] is None]
+    waits: dict[str, int] = {}
+    if not new or not insert(new, now):
+        new = []
+    if known := keys.keys() - set(new):
+        waits = _take_known(known, now)
+    return {text: waits.get(key, 0) for key, text in keys.items()}
+
+
+def _take_known(keys: Collection[str], now: datetime) -> dict[str, int]:
+    """Take slots in rows that exist, or else in new ones; return the seconds to wait."""
     # The order keeps two callers from waiting for each other.
     rows = Cooldown.objects.filter(digest__in=keys).order_by("digest").select_for_update()
     waits = {row.digest: seconds_left(row, now) for row in rows}
@@ -83,7 +95,7 @@ def take_all(texts: Iterable[str], now: datetime) -> dict[str, int]:
     if new and not insert(new, now):
         # Another process has just taken the first slot of one of them.
         waits |= {key: 0 if insert([key], now) else 1 for key in sorted(new)}
-    return {text: waits.get(key, 0) for key, text in keys.items()}
+    return waits
 
 
 def release_all(slots: Mapping[Address, datetime]) -> None:

@@ -10,24 +10,27 @@ from django.utils import translation
 
 from .. import accounts, addresses
 from ..addresses import Address
+from ..engine import records
 from ..engine.explanation import cooldown_until, explain
 from ..engine.requests import find_accounts
 from ..engine.sentences import sentence
 from ..engine.signup import account_of, moved_account_of
 from ..limits import suppression
-from ..models import Confirmation, Delivery
+from ..models import Confirmation, Delivery, RequestRecord
 from ..outcomes import Reason
 from .console import Console
 
-#: Newest deliveries of each confirmation.
-DELIVERIES = 10
+#: Newest deliveries of each confirmation, and newest requests.
+DELIVERIES = REQUESTS = 10
 
 SHOW = f"""\
 Show the account that an address or a user name belongs to, its confirmations with the reason
 why a message did not arrive, and the {DELIVERIES} newest deliveries of each. An address that an
-account had before is found too. Tokens and links are not shown.
+account had before is found too. Then show the {REQUESTS} newest requests in which callers typed
+this identity, also those that were refused. Tokens and links are not shown.
 
-With --json, print one object for each account. The exit code is 1 if there is no such account."""
+With --json, print one object for each account, and one with the requests if there are any. The
+exit code is 1 if there is no such account."""
 
 #: Columns that are shown as they are.
 _OF_CONFIRMATION = (
@@ -47,25 +50,31 @@ def add_to(add: Callable[[str, str, str], ArgumentParser]) -> None:
 
 
 def show(identity: str, console: Console) -> None:
-    """Print the accounts of ``identity``; raise CommandError if there is none."""
-    users = _users(identity.strip(addresses.BLANKS))
+    """Print the accounts and requests of ``identity``; raise CommandError without an account."""
+    identity = identity.strip(addresses.BLANKS)
+    is_text = 0 < len(identity) <= addresses.MAX_LENGTH and addresses.is_clean(identity)
+    users = _users(identity) if is_text else []
+    # Texts of the command are not translated.
+    with translation.override(None):
+        for user in users:
+            facts = _facts(user)
+            _put(console, facts, _lines(facts))
+        if is_text and (requests := [_of_record(each) for each in _records(identity)]):
+            lines = (_request(each) for each in requests)
+            _put(console, {"identity": identity, "requests": requests}, lines)
     if not users:
         raise CommandError("No account has this address or user name, or had this address.")
-    for user in users:
-        # Texts of the command are not translated.
-        with translation.override(None):
-            facts = _facts(user)
-            lines = list(_lines(facts))
-        if console.as_json:
-            console.put("", **_plain(facts))
-        for line in lines:
-            console.say(line)
+
+
+def _put(console: Console, facts: dict[str, Any], lines: Iterator[str]) -> None:
+    if console.as_json:
+        console.put("", **_plain(facts))
+    for line in lines:
+        console.say(line)
 
 
 def _users(identity: str) -> list[Any]:
     """Return the users with this address now or before, or else with this user name."""
-    if not identity or len(identity) > addresses.MAX_LENGTH or not addresses.is_clean(identity):
-        return []
     users = {account.user.pk: account.user for account in find_accounts(identity)}
     if address := Address.parse(identity):
         rows = Confirmation.objects.filter(fingerprint=address.fingerprint)
@@ -110,6 +119,23 @@ def _of_delivery(row: Delivery) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _OF_DELIVERY}
 
 
+def _records(identity: str) -> list[RequestRecord]:
+    return list(records.of(identity).select_related("delivery")[:REQUESTS])
+
+
+def _of_record(record: RequestRecord) -> dict[str, Any]:
+    """Return a request; its state is that of its delivery, and ``refused`` without one."""
+    delivery = record.delivery
+    return {
+        "asked_at": record.asked_at,
+        "dialect": record.dialect,
+        "client": record.client,
+        "state": delivery.state if delivery else "refused" if record.reason else "",
+        "reason": delivery.reason if delivery else record.reason,
+        "result": records.describe(record),
+    }
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
@@ -138,6 +164,12 @@ def _delivery(facts: dict[str, Any]) -> str:
     error = f"{facts['error_class']} {facts['error_text'] or facts['error_code']}".strip()
     parts = [f"delivery {_time(facts['asked_at'])}: {facts['state']}", reason, error]
     return ", ".join(part for part in parts if part)
+
+
+def _request(facts: dict[str, Any]) -> str:
+    parts = [f"request {_time(facts['asked_at'])}: {facts['result']}"]
+    parts += [f"{name} {facts[name]}" for name in ("dialect", "client") if facts[name]]
+    return ", ".join(parts)
 
 
 def _text(value: Any) -> str:

@@ -28,8 +28,7 @@ from django.urls import reverse  # noqa: E402
 from resend_confirmation import clients, engine  # noqa: E402
 from resend_confirmation.courier import pause  # noqa: E402
 from resend_confirmation.deliveries import batches  # noqa: E402
-from resend_confirmation.engine import counting  # noqa: E402
-from resend_confirmation.management import status  # noqa: E402
+from resend_confirmation.engine import counting, status  # noqa: E402
 from resend_confirmation.models import Delivery, HourlyCount  # noqa: E402
 from resend_confirmation.outcomes import CONCEALED, DeliveryState, Outcome  # noqa: E402
 

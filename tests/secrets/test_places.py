@@ -65,7 +65,7 @@ def test_admin(root, pending):
         assert not any(secret in page.content.decode() for secret in secrets)
 
 
-@pytest.mark.parametrize("model", ["confirmation", "delivery", "suppression"])
+@pytest.mark.parametrize("model", ["confirmation", "delivery", "requestrecord", "suppression"])
 def test_search_of_the_admin(root, pending, model):
     """A search for a token, its digest or a selector finds nothing."""
     token = linked(pending)

@@ -8,12 +8,14 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from django.http import HttpResponse
 from django.utils.translation import get_supported_language_variant
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema_field
 from rest_framework import serializers
 
 from ... import addresses, tokens
 from ...addresses import Address
+from ...engine import records
 from ...outcomes import ENDINGS, Ending, Outcome, Verdict
 from ...redaction import Secret
 
@@ -239,3 +241,13 @@ class OperationSchema:
         from .schema import DialectSchema  # noqa: PLC0415
 
         return DialectSchema().__get__(instance, owner)
+
+
+class VendorResponse(HttpResponse):
+    """A response after which the records of requests are written."""
+
+    def close(self) -> None:
+        # The response was sent, and Django has not closed the database connection yet.
+        if records.notes:
+            records.write_if_due()
+        super().close()

@@ -169,7 +169,9 @@ class VendorView(APIView):
             media_type = self.error_media_type or self.media_type
         # DRF's own response takes as long again, because the handler renders it later.
         content = _renderer.render(data)
-        response = HttpResponse(content, status=answer.status, content_type=media_type)
+        response = declarations.VendorResponse(
+            content, status=answer.status, content_type=media_type
+        )
         if not content:
             del response["Content-Type"]
         for each in (headers, ANSWER_HEADERS):

@@ -13,6 +13,7 @@ from ... import clients, engine, failures
 from ...clients import Client
 from ...courier import pause
 from ...dialects.base import mounted_dialects
+from ...engine import status
 from ...outcomes import Outcome
 from .. import (
     arguments,
@@ -24,7 +25,6 @@ from .. import (
     run,
     send,
     show,
-    status,
     stopping,
     work,
 )

@@ -111,7 +111,7 @@ class Failing(Contract):
     def test_failed_look_at_the_backlog_is_rolled_back(self, case: Case, site: Site) -> None:
         """A crash while the backlog is counted is rolled back, too."""
         site.monkeypatch.setattr(backlog, "CHECK_INTERVAL", 1)
-        site.crash(backlog, "check")
+        site.crash(backlog.unanswered, "check")
         with site.assert_unchanged():
             assert site.reply(case.request_for(ADDRESS)) == case.endings[Refusal.FAILED]
 

@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from ... import engine, start
-from ...engine import Result, backlog
+from ...engine import Result, backlog, records
 from ...engine.loop import BATCH
 from ...models import Confirmation, Cooldown, Delivery, Suppression
 from ...outcomes import DeliveryState, Ending, Outcome, Refusal
@@ -72,6 +72,7 @@ def forget_counts(monkeypatch: Any) -> None:
     """Clear the cache and reset the counters and the circuit breaker of this process."""
     cache.clear()
     backlog.reset()
+    records.reset()
     monkeypatch.setattr(throttle, "counts", Memory(throttle.MOST_COUNTS))
     monkeypatch.setattr(throttle, "breaker", CircuitBreaker())
     monkeypatch.setattr(throttle, "lately", Memory(throttle.MOST_COUNTS))
@@ -202,7 +203,7 @@ class Site:
 
     @staticmethod
     def rows() -> list[list[Any]]:
-        """Return all rows of the user model and of the package's models."""
+        """Return all rows of the user model and of the models that messages depend on."""
         models: tuple[Any, ...] = (
             get_user_model(),
             Confirmation,

@@ -1,28 +1,31 @@
 """Fill tables, send to all pending accounts, or only insert as many rows; see ``bulk``.
 
 ``python -m tests.benchmarks.sites.resending fill 1000``, ``... send`` or ``... insert``. It prints
-the number of rows, the seconds, and the memory in MiB before and at most, as JSON.
+the number of rows, the seconds, the milliseconds that this process and its session computed, and
+the memory in MiB before and at most, as JSON.
 """
 
 import json
 import sys
 import time
 from itertools import islice
+from typing import Any
 
 import django
 
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
+from django.core.management.color import no_style  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from resend_confirmation.models import Confirmation, Cooldown, Delivery  # noqa: E402
+from resend_confirmation.engine.runs import BATCH  # noqa: E402
+from resend_confirmation.models import Confirmation, Cooldown, Delivery, Run  # noqa: E402
+from resend_confirmation.outcomes import Origin, Priority  # noqa: E402
 from tests.benchmarks.filling import Templates, in_bulk  # noqa: E402
+from tests.benchmarks.processes import computed  # noqa: E402
 from tests.benchmarks.sites import memory  # noqa: E402
-
-#: The number of rows in a batch of the plain insert.
-CHUNK = 2000
 
 
 def fill(rows: int) -> None:
@@ -31,14 +34,16 @@ def fill(rows: int) -> None:
     templates = Templates()
     with in_bulk():
         templates.copy(rows)
-    empty()
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM")
 
 
 def empty() -> None:
-    """Delete the deliveries and cooldowns, so that every account is due again."""
-    Delivery.objects.all().delete()
-    Cooldown.objects.all().delete()
+    """Empty the tables that the tasks fill, so that no rows are left that are dead."""
+    tables = [model._meta.db_table for model in (Delivery, Cooldown, Run)]
     with connection.cursor() as cursor:
+        for sql in connection.ops.sql_flush(no_style(), tables):
+            cursor.execute(sql)
         cursor.execute("ANALYZE")
 
 
@@ -47,14 +52,15 @@ def send() -> None:
 
 
 def insert() -> None:
-    """Insert a delivery for each confirmation, and do nothing else."""
+    """Insert the deliveries that ``send`` inserts, and do nothing else."""
     now = timezone.now()
-    keys = Confirmation.objects.order_by("pk").values_list("pk", flat=True).iterator(CHUNK)
-    while chunk := list(islice(keys, CHUNK)):
-        Delivery.objects.bulk_create(
-            Delivery(confirmation_id=key, state="queued", asked_at=now, not_before=now)
-            for key in chunk
-        )
+    run = Run.objects.create(name="bare", started_at=now)
+    columns: dict[str, Any] = {"origin": Origin.RUN, "priority": Priority.RUN, "client": "game"}
+    columns |= {"run": run, "state": "queued", "asked_at": now, "not_before": now, "slot_at": now}
+    pks = Confirmation.objects.order_by("pk").values_list("pk", flat=True)
+    keys = pks.iterator(chunk_size=BATCH)
+    while chunk := list(islice(keys, BATCH)):
+        Delivery.objects.bulk_create(Delivery(confirmation_id=key, **columns) for key in chunk)
 
 
 def main(task: str, *rows: str) -> None:
@@ -62,10 +68,15 @@ def main(task: str, *rows: str) -> None:
     if task == "fill":
         return fill(int(rows[0]))
     empty()
+    # SQLite computes in this process.
+    info = getattr(connection.connection, "info", None)
+    pids = {"process": None} | ({"session": info.backend_pid} if info else {})
+    spent = {name: -computed(pid) for name, pid in pids.items()}
     before, started = memory("VmRSS"), time.perf_counter()
     {"send": send, "insert": insert}[task]()
     seconds = time.perf_counter() - started
-    figures = {"rows": Delivery.objects.count(), "seconds": seconds}
+    spent = {name: spent[name] + computed(pid) for name, pid in pids.items()}
+    figures = {"rows": Delivery.objects.count(), "seconds": seconds, **spent}
     return print(json.dumps(figures | {"before": before, "peak": memory("VmHWM")}))
 
 

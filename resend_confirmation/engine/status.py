@@ -1,4 +1,4 @@
-"""``resend_confirmation status``: counts of the outbox and the confirmations."""
+"""Counts of the outbox and the confirmations, for the command ``status`` and for monitoring."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,11 +9,11 @@ from .. import database
 from ..courier import pause
 from ..courier.pause import Pause
 from ..deliveries import claims
-from ..engine import runs
 from ..limits import budget
 from ..limits.budget import Budget
 from ..models import Confirmation, Delivery, Run
 from ..outcomes import ConfirmationState, DeliveryState, Priority, RunAction
+from . import runs
 
 #: Rows at which each count stops. Counting all rows of a large table takes seconds.
 MOST = 10_000
@@ -86,8 +86,11 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def read() -> Status:
-    """Read the counts. Each statement reads up to ``MOST`` rows, by an index."""
+def read(*, with_runs: bool = True) -> Status:
+    """Read the counts. Each statement reads up to ``MOST`` rows, by an index.
+
+    The messages of the runs are all counted. ``with_runs`` leaves the runs out.
+    """
     now = database.latest()
     due = [
         *(claims.due(priority) for priority in Priority),
@@ -107,7 +110,7 @@ def read() -> Status:
         pause=found_pause,
         budget=budget.current(),
         confirmations={state.value: _confirmations(state) for state in ConfirmationState},
-        runs=_runs(),
+        runs=_runs() if with_runs else [],
     )
 
 
