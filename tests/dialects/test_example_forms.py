@@ -191,6 +191,24 @@ def test_language(browser):
     assert heading.text == "Bitte bestätigen Sie Ihre E-Mail-Adresse"
 
 
+WIDTHS = "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
+
+
+def test_narrow_screen(browser, site):
+    """No page is wider than a narrow screen, with an exchange, a message and a token on it."""
+    browser.set_window_size(390, 800)
+    form = Form(browser, "quiva")
+    form.type("email", "pending000009@example.com")
+    form.send()
+    widths = {"front page": browser.execute_script(WIDTHS)}
+    form.call.find_element(By.CSS_SELECTOR, "[data-mail-link]").click()
+    widths["message"] = browser.execute_script(WIDTHS)
+    for target in ("/inbox/", f"/landing/game/?token={'a' * 500}&code={'b' * 100}"):
+        browser.get(f"{site.url}{target}")
+        widths[target[:9]] = browser.execute_script(WIDTHS)
+    assert {name: inner for name, (inner, outer) in widths.items() if inner > outer} == {}
+
+
 @pytest.mark.usefixtures("browser")
 def test_inbox_refreshes_itself(chromium, site):
     """New messages are put on top and announced; the focus and the place stay as they are."""
