@@ -163,7 +163,22 @@ def test_identity_in_path(browser, site):
     assert form.send()[0] == "400 Bad Request"
     line = "POST /api/users/resendconfirmation/nobody%2Fa%3Fb%40example.com HTTP/1.1"
     assert form.text("request").split("\n")[0] == line
-    assert len(form.documented()) == 3
+    assert form.documented() == [
+        (
+            "Other statuses: Unable to send email confirmation - user account with the email "
+            'cannot be found.\n{"message":error-message, "code":3104}'
+        )
+    ]
+
+
+def test_undocumented_answer(browser, site):
+    """The page says that the vendor does not document an answer, as that of a cooldown."""
+    form = Form(browser, "backendless")
+    form.fill_in("portuguese")
+    assert form.send()[0] == "200 OK"
+    assert form.send()[0] == "429 Too Many Requests"
+    assert form.documented() == []
+    assert form.part("undocumented").text == "The vendor documents no such answer."
 
 
 def test_account_of_another_client(browser, site):
