@@ -37,12 +37,16 @@ class RunAdmin(RecordAdmin):
         counts = cache(runs.waiting)
 
         @admin.display(description=_("messages waiting"))
-        def waiting(run: Run) -> int:
-            return counts().get(run.pk, 0)
+        def waiting(run: Run) -> int | str:
+            return _shown(counts()[run.pk])
 
         columns = ("name", "action", "user", "started_at", "size", "position", "done", "queued")
         return (*columns, waiting, "cancelled_at")
 
     @admin.display(description=_("messages waiting"))
-    def waiting(self, run: Run) -> int:
-        return runs.waiting().get(run.pk, 0)
+    def waiting(self, run: Run) -> int | str:
+        return _shown(runs.waiting()[run.pk])
+
+
+def _shown(count: int) -> int | str:
+    return count if count < runs.MOST else f"{count}+"
