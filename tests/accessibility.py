@@ -18,9 +18,9 @@ requestAnimationFrame(() => requestAnimationFrame(() => {
 """
 
 
-def show(browser, width, scheme):
+def show(browser, width, scheme, height=900):
     """Give the browser's window a width, and its user a colour scheme."""
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
@@ -29,9 +29,10 @@ def show(browser, width, scheme):
 
 
 RUN = """
-const [context, done] = arguments;
+const [context, more, done] = arguments;
 const told = ({id, nodes}) => nodes.map(node => `${id}: ${node.html.slice(0, 200)}`);
-axe.run(context, {iframes: false, preload: false, resultTypes: ["violations"]}).then(
+const options = {iframes: false, preload: false, resultTypes: ["violations"], ...more};
+axe.run(context, options).then(
     found => done(found.violations.flatMap(told)),
     error => done([String(error)]),
 );
@@ -46,16 +47,16 @@ class Axe:
         self.source = (node_modules / "axe-core" / "axe.min.js").read_text("utf-8")
         self.found: dict[str, set[str]] = {}
 
-    def look(self, page, *outside):
+    def look(self, page, *outside, **more):
         """Add the violations of the current page, each with the widths and schemes that have it.
 
         ``outside`` are selectors of elements that are not looked at. Neither is the page in a
-        frame.
+        frame. ``more`` are further options of axe-core.
         """
         # A page's policy does not apply to what the driver runs.
         self.browser.execute_script(self.source)
         context = {"include": [["html"]], "exclude": [[each] for each in outside]}
         for width, scheme in product(WIDTHS, SCHEMES):
             show(self.browser, width, scheme)
-            for fault in self.browser.execute_async_script(RUN, context):
+            for fault in self.browser.execute_async_script(RUN, context, more):
                 self.found.setdefault(f"{page}: {fault}", set()).add(f"{width} {scheme}")

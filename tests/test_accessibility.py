@@ -4,7 +4,9 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
 from django.conf import settings as django_settings
+from django.contrib import admin
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
@@ -13,15 +15,20 @@ from selenium.webdriver.common.by import By
 from resend_confirmation import engine, start
 from resend_confirmation.courier import send_due
 from resend_confirmation.limits import suppression
-from resend_confirmation.models import Confirmation, Cooldown, Delivery, Run, Suppression
+from resend_confirmation.models import (
+    Confirmation,
+    Cooldown,
+    Delivery,
+    RequestRecord,
+    Run,
+    Suppression,
+)
 
 from .accessibility import Axe
 from .factories import PendingFactory, UserFactory, address_of
 from .test_pages_in_chromium import heading, press
 
 pytestmark = [
-    # Before the server starts: it would share a connection to the database of the settings.
-    pytest.mark.usefixtures("django_db_setup"),
     pytest.mark.database,
     pytest.mark.chromium,
     pytest.mark.node,
@@ -41,13 +48,19 @@ def link_for(user, **given):
     before = len(mail.outbox)
     start(user, **given)
     send_due()
-    (link,) = re.findall(r"http://\S+/confirm/\?\S+", str(mail.outbox[before].body))
+    (link,) = re.findall(r"https?://\S+/confirm/\?\S+", str(mail.outbox[before].body))
     return link
 
 
 def test_confirm_pages(axe, chromium, live_server, change):
     """No verdict's page has a violation."""
-    client = {"name": "default", "redirects": [APP]}
+    client = {
+        "name": "default",
+        "redirects": [APP],
+        "title": "The game",
+        "accent": "#7c3aed",
+        "support_url": "https://game.example/support",
+    }
     change(BASE_URL=live_server.url, CLIENTS=[client], THROTTLE="5/h")
 
     def look(expected):
@@ -84,6 +97,23 @@ def test_confirm_pages(axe, chromium, live_server, change):
     assert axe.found == {}
 
 
+#: A message is not a page: it has no landmarks.
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def test_message(axe, chromium, change, tmp_path):
+    """The HTML part of a message has no violation of a standard."""
+    look = {"title": "The game", "accent": "#fde047", "support_url": "https://game.example/help"}
+    change(CLIENTS=[{"name": "default", **look}])
+    link_for(PendingFactory.create(username="ann"))
+    ((html, _),) = mail.outbox[-1].alternatives
+    file = tmp_path / "message.html"
+    file.write_text(html)
+    chromium.get(file.as_uri())
+    axe.look("message", runOnly=STANDARDS)
+    assert axe.found == {}
+
+
 @pytest.fixture
 def staff(chromium, live_server):
     """A function that opens a page of the admin as a superuser."""
@@ -117,6 +147,7 @@ def rows(live_server):
     engine.withdraw(cid, by_hand=True)
     suppression.suppress(address_of("ann@example.com"), Suppression.Why.BOUNCED, "550 5.1.1")
     Run.objects.create(name="august", started_at=now, queued=3)
+    RequestRecord.objects.create(digest="0" * 32, asked_at=now, reason="unknown")
     return ann
 
 
@@ -127,18 +158,14 @@ DJANGOS = ("#changelist-search", ".breadcrumbs", ".inline-group th:empty")
 
 def test_admin_pages(axe, chromium, staff, rows):
     """No page of the admin has a violation of ours."""
-    for path in (
-        "",
-        "confirmation/",
-        f"confirmation/{rows.pk}/change/",
-        "delivery/",
-        f"delivery/{Delivery.objects.earliest('pk').pk}/change/",
-        "run/",
-        f"run/{Run.objects.get().pk}/change/",
-        "suppression/",
-        "suppression/add/",
-        f"suppression/{Suppression.objects.get().pk}/change/",
-    ):
+    preview = "confirmation/preview/?client=game&language=en&code=on"
+    paths = ["", "confirmation/overview/", preview, "suppression/add/"]
+    for model in apps.get_app_config("resend_confirmation").get_models():
+        if admin.site.is_registered(model):
+            name = model._meta.model_name
+            row = model._default_manager.earliest("pk")
+            paths += [f"{name}/", f"{name}/{row.pk}/change/"]
+    for path in paths:
         staff(path)
         axe.look(path, *DJANGOS)
     staff(f"confirmation/{rows.pk}/change/")

@@ -13,8 +13,8 @@ CONFIRMED = {
         "data": {
             "account": "pending000001",
             "email": "pending000001@example.com",
-            "account_id": "8",
-            "user_id": "8",
+            "account_id": "12",
+            "user_id": "12",
         }
     }
 }
