@@ -256,3 +256,10 @@ def test_two_couriers(clock, caplog):
     assert caplog.text == ""
     assert asked() == 18
     assert HourlyCount.objects.count() == 6 * 4
+
+
+def test_a_courier_that_is_to_stop(clock):
+    """A courier that is asked to stop counts no further hour."""
+    delivery(clock)
+    counting.advance(lambda: True)
+    assert not HourlyCount.objects.exists()

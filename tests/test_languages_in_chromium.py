@@ -68,7 +68,7 @@ def opened(chromium, live_server, settings, change, tmp_path):
     """Return a function that opens the message and its page in a language, light and dark."""
     # A zone whose name is a number, for which other characters decide about the direction.
     settings.TIME_ZONE = "Asia/Riyadh"
-    change(BASE_URL=live_server.url)
+    change(BASE_URL=live_server.url, SITE_NAME="Shop!")
     chromium.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": 390, "height": 1000, "deviceScaleFactor": 1, "mobile": False},
@@ -91,7 +91,7 @@ def opened(chromium, live_server, settings, change, tmp_path):
                     {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
                 )
                 chromium.get(address)
-                look = chromium.execute_script(LOOK, ["l*", "+03", link])
+                look = chromium.execute_script(LOOK, ["Shop!", "l*", "+03", "l*@example.com", link])
                 chromium.save_screenshot(str(tmp_path / f"{name}-{scheme}-{language}.png"))
                 yield name, scheme, look
 

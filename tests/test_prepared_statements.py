@@ -5,11 +5,13 @@ from django.core import mail
 from django.db import connection, connections
 
 from resend_confirmation import clients, engine
+from resend_confirmation.deliveries import outbox
 from resend_confirmation.engine import ResendRequest
 from resend_confirmation.models import Delivery
 from resend_confirmation.outcomes import CONCEALED, Outcome
 
 from .factories import PendingFactory
+from .test_command import Ran
 
 pytestmark = [
     pytest.mark.database,
@@ -51,3 +53,11 @@ def test_round_trip(prepared, quiet, clock):
         )
         assert cursor.fetchone()[0] > 0
     assert set(Delivery.objects.values_list("state", flat=True)) == {"sent"}
+
+
+def test_a_bulk_run(prepared):
+    """The database copies the deliveries of a batch."""
+    for number in range(outbox.FEW):
+        PendingFactory.create(username=str(number))
+    assert Ran("send", "--pending").lines == ["queued: 20"]
+    assert set(Delivery.objects.values_list("state", "priority", "reason")) == {("queued", 1, "")}

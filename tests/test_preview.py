@@ -6,6 +6,8 @@ import smtplib
 from typing import Any
 
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
 from django.core import mail
@@ -82,12 +84,24 @@ def test_scheme(condition, dark, light):
 # Languages
 
 
-def test_offered_languages(settings):
-    """Languages of the site are offered that have our texts, with their variants; so is its own."""
-    settings.LANGUAGES = [(code, code) for code in ("en-gb", "de-at", "xx", "pt-br", "pt-pt", "eo")]
+def test_offered_languages(settings, tmp_path):
+    """Languages of the site with our texts, from the package or the host, and its own are offered.
+
+    A catalogue of the host may have other texts.
+    """
+    for code, spoken in (("cy", "cy"), ("ga", "en")):
+        catalog = Catalog(code)
+        catalog.add("en", spoken, context="the language of these translations")
+        place = tmp_path / code / "LC_MESSAGES"
+        place.mkdir(parents=True)
+        with (place / "django.mo").open("wb") as file:
+            write_mo(file, catalog)
+    settings.LOCALE_PATHS = [tmp_path]
+    codes = ("en-gb", "de-at", "pt-br", "xx", "cy", "ga", "eo")
+    settings.LANGUAGES = [(code, code.upper()) for code in codes]
     settings.LANGUAGE_CODE = "eo"
-    assert {"en-gb", "de-at", "pt-br", "eo"} <= languages.offered().keys()
-    assert "xx" not in languages.offered()
+    offered = {code: code.upper() for code in ("en-gb", "de-at", "pt-br", "cy", "eo")}
+    assert languages.offered() == offered
 
 
 # The admin

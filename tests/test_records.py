@@ -168,8 +168,9 @@ def test_old_key(settings):
 
 def test_no_identity():
     """A request that is refused before the look-up is not recorded."""
-    change_nothing = [ask(""), ask("\x07"), ask("a" * 300)]
-    assert change_nothing == [400, 400, 400]
+    assert [ask(""), ask("\x07"), ask("a" * 300)] == [400, 400, 400]
+    engine.resend(ResendRequest(identity="\x07", client=clients.default()))
+    records.write()
     assert not RequestRecord.objects.exists()
 
 
@@ -199,6 +200,15 @@ def test_together(seconds):
     assert RequestRecord.objects.count() == 4
     engine.drain()
     assert RequestRecord.objects.count() == 5
+
+
+def test_written_late(clock, seconds):
+    """The time of a record is that of the request, however late it is written."""
+    engine.resend(ResendRequest(identity="ann", client=clients.default()))
+    seconds[0] += 30
+    clock.move(seconds=30)
+    records.write()
+    assert RequestRecord.objects.get().asked_at == clock.now - timedelta(seconds=30)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 from resend_confirmation import engine
 from resend_confirmation.admin import confirmations
 from resend_confirmation.courier import prepared
-from resend_confirmation.engine import selections
+from resend_confirmation.engine import runs, selections
 from resend_confirmation.models import Confirmation, Delivery, Run
 from resend_confirmation.outcomes import RunAction
 from resend_confirmation.signals import confirmed
@@ -243,6 +243,22 @@ def test_progress(root, rows):
         2,
         2,
     )
+
+
+def test_progress_of_many_messages(root, rows, monkeypatch):
+    """A limited number of messages is counted, those that are due first."""
+    monkeypatch.setattr(runs, "MOST", 2)
+    Ran("send", "--pending", "--run", "late", "--limit", "1")
+    Ran("send", "--pending", "--run", "later")
+    assert 'class="field-waiting">1<' in root.get(RUNS).content.decode()
+    assert [line for line in Ran("status").lines if line.startswith("run ")] == [
+        "run later: 4 queued, 1 of them waiting",
+        "run late: 1 queued, 1 of them waiting",
+    ]
+    Ran("cancel", "late")
+    html = root.get(f"{RUNS}{Run.objects.latest('pk').pk}/change/").content.decode()
+    assert "2+" in html
+    assert Ran("status").lines[-2] == "run later: 4 queued, 2+ of them waiting"
 
 
 def test_rows_of_the_version_before():

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DocumentedAnswer:
-    """One documented answer; ``statuses`` may be several, or ``default`` for all others."""
+    """One documented answer; ``statuses`` may be several, or ``default`` for all others.
+
+    With a ``code`` it is the answer for errors with that code alone.
+    """
 
     statuses: tuple[str, ...]
     text: str = ""
     body: str = ""
+    code: str = ""
 
     @property
     def label(self) -> str:
@@ -49,17 +53,20 @@ ANSWERS: dict[str, list[DocumentedAnswer]] = {
             ("default",),
             "User has already confirmed the email address. Email confirmation will not be sent.",
             '{"message":error-message, "code":3102}',
+            "3102",
         ),
         DocumentedAnswer(
             ("default",),
             'Unable to send email confirmation. The "Require Email Confirmation" option must be '
             "enabled in Backendless Console (see the Users > Registration screen)",
             '{"message":error-message, "code":3103}',
+            "3103",
         ),
         DocumentedAnswer(
             ("default",),
             "Unable to send email confirmation - user account with the email cannot be found.",
             '{"message":error-message, "code":3104}',
+            "3104",
         ),
     ],
     "strapi": [

@@ -39,8 +39,8 @@ class RunAdmin(RecordAdmin):
         counts = cache(runs.waiting)
 
         @admin.display(description=_("messages waiting"))
-        def waiting(run: Run) -> int:
-            return counts().get(run.pk, 0)
+        def waiting(run: Run) -> int | str:
+            return _shown(counts()[run.pk])
 
         started, cancelled = (cells.times(Run, name) for name in ("started_at", "cancelled_at"))
         return ("name", "action", "user", started, "progress", "queued", waiting, cancelled)
@@ -53,5 +53,9 @@ class RunAdmin(RecordAdmin):
         return text % facts if run.size else ""
 
     @admin.display(description=_("messages waiting"))
-    def waiting(self, run: Run) -> int:
-        return runs.waiting().get(run.pk, 0)
+    def waiting(self, run: Run) -> int | str:
+        return _shown(runs.waiting()[run.pk])
+
+
+def _shown(count: int) -> int | str:
+    return count if count < runs.MOST else f"{count}+"

@@ -89,19 +89,19 @@ def _resend(request: ResendRequest) -> Result:
     client = request.client
     if client is None:
         return Result(Refusal.UNKNOWN_CLIENT)
-    if not client.required and Refusal.NOT_ENABLED not in request.quiet:
-        identity = addresses.read(request.identity, request.parsed)
-        draft = Delivery(dialect=request.dialect, client=client.name)
-        return _refuse(request, identity, draft, Refusal.NOT_ENABLED)
-    redirect = clients.find_redirect(client, request.redirect)
-    if isinstance(redirect, Refusal):
-        return Result(redirect)
     identity = request.identity.strip(addresses.BLANKS)
     if len(identity) > addresses.MAX_LENGTH or not (request.parsed or addresses.is_clean(identity)):
         # No database can store this value, so it is treated like an empty identity.
         identity = ""
     if identity != request.identity:
         request = replace(request, identity=identity)
+    if not client.required and Refusal.NOT_ENABLED not in request.quiet:
+        read = addresses.read(identity, request.parsed)
+        draft = Delivery(dialect=request.dialect, client=client.name)
+        return _refuse(request, read, draft, Refusal.NOT_ENABLED)
+    redirect = clients.find_redirect(client, request.redirect)
+    if isinstance(redirect, Refusal):
+        return Result(redirect)
     draft = Delivery(
         dialect=request.dialect,
         client=client.name,

@@ -1,5 +1,6 @@
 """Counts of the outbox and the confirmations, for the command ``status`` and for monitoring."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ RUNS = 10
 class RunStatus(NamedTuple):
     """A bulk run; ``waiting`` is the number of its messages that are still queued.
 
+    They are counted among the ``runs.MOST`` messages of runs that are due first.
     ``size`` is the number of confirmations that staff selected, ``position`` the number of those
     that were processed, and ``done`` the number of those for which the action succeeded.
     """
@@ -44,7 +46,8 @@ class RunStatus(NamedTuple):
         if self.size:
             facts.append(f"{self.position} of {self.size} processed, {self.done} successful")
         if self.action == RunAction.RESEND:
-            facts.append(f"{self.queued} queued, {self.waiting} of them waiting")
+            more = "+" * (self.waiting == runs.MOST)
+            facts.append(f"{self.queued} queued, {self.waiting}{more} of them waiting")
         if self.cancelled_at:
             facts.append("cancelled")
         return f"{facts[0]}: {', '.join(facts[1:])}"
@@ -57,7 +60,7 @@ class Status(NamedTuple):
     ``unresolved``: quiet requests not resolved yet. ``due``: rows that a courier would claim now,
     including expired leases. ``oldest_due_seconds``: the age of the oldest of them, or None.
     ``retrying``: queued rows with earlier attempts, among those that are due last. ``runs``: the
-    newest bulk runs, newest first. No other count is above ``MOST``.
+    newest bulk runs, newest first. Other counts are not above ``MOST``.
     """
 
     deliveries: dict[str, int]
@@ -116,13 +119,13 @@ def read(*, with_runs: bool = True) -> Status:
 
 def _runs() -> list[RunStatus]:
     newest = list(Run.objects.defer("selection").order_by("-pk")[:RUNS])
-    waiting = runs.waiting() if newest else {}
+    waiting = runs.waiting() if newest else Counter[int]()
     return [
         RunStatus(
             run.name,
             run.started_at,
             run.queued,
-            waiting.get(run.pk, 0),
+            waiting[run.pk],
             run.cancelled_at,
             run.action,
             run.size,

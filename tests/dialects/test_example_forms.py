@@ -163,7 +163,22 @@ def test_identity_in_path(browser, site):
     assert form.send()[0] == "400 Bad Request"
     line = "POST /api/users/resendconfirmation/nobody%2Fa%3Fb%40example.com HTTP/1.1"
     assert form.text("request").split("\n")[0] == line
-    assert len(form.documented()) == 3
+    assert form.documented() == [
+        (
+            "Other statuses: Unable to send email confirmation - user account with the email "
+            'cannot be found.\n{"message":error-message, "code":3104}'
+        )
+    ]
+
+
+def test_undocumented_answer(browser, site):
+    """The page says that the vendor does not document an answer, as that of a cooldown."""
+    form = Form(browser, "backendless")
+    form.fill_in("portuguese")
+    assert form.send()[0] == "200 OK"
+    assert form.send()[0] == "429 Too Many Requests"
+    assert form.documented() == []
+    assert form.part("undocumented").text == "The vendor documents no such answer."
 
 
 def test_account_of_another_client(browser, site):
@@ -189,6 +204,24 @@ def test_language(browser):
     form.call.find_element(By.CSS_SELECTOR, "[data-mail-link]").click()
     heading = browser.find_element(By.TAG_NAME, "h1")
     assert heading.text == "Bitte bestätigen Sie Ihre E-Mail-Adresse"
+
+
+WIDTHS = "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
+
+
+def test_narrow_screen(browser, site):
+    """No page is wider than a narrow screen, with an exchange, a message and a token on it."""
+    browser.set_window_size(390, 800)
+    form = Form(browser, "quiva")
+    form.type("email", "pending000009@example.com")
+    form.send()
+    widths = {"front page": browser.execute_script(WIDTHS)}
+    form.call.find_element(By.CSS_SELECTOR, "[data-mail-link]").click()
+    widths["message"] = browser.execute_script(WIDTHS)
+    for target in ("/inbox/", f"/landing/game/?token={'a' * 500}&code={'b' * 100}"):
+        browser.get(f"{site.url}{target}")
+        widths[target[:9]] = browser.execute_script(WIDTHS)
+    assert {name: inner for name, (inner, outer) in widths.items() if inner > outer} == {}
 
 
 @pytest.mark.usefixtures("browser")

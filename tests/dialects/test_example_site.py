@@ -391,6 +391,9 @@ def test_news_of_inbox(inbox_site):
     ]
     assert found["html"].count("<li ") == 1
     assert news(str(found["newest"])) == {"newest": found["newest"], "messages": [], "html": "\n"}
+    # The terminal shows other requests.
+    assert "/inbox/news/" not in inbox_site.output
+    assert '"POST /auth/send-email-confirmation HTTP/1.1" 200' in inbox_site.output
 
 
 def test_inbox_keeps_non_ascii_address(inbox_site):

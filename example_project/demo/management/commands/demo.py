@@ -63,6 +63,7 @@ class Command(BaseCommand):
         _start_courier()
         # A service manager sends SIGTERM; treat it like Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        logging.getLogger("django.server").addFilter(_is_worth_reading)
         # Static files are served without DEBUG too.
         call_command("runserver", f"{host}:{port}", use_reloader=False, insecure_serving=True)
 
@@ -75,7 +76,7 @@ class Command(BaseCommand):
             tables.as_text(tables.CLIENT_COLUMNS, tables.client_rows()),
             "",
             "Open:",
-            f"{base}/         where everything is",
+            f"{base}/         a form for each request below, and where everything is",
             *inbox,
             f"{base}/docs/    the operations, described",
             f"{base}/admin/   {admin}",
@@ -116,6 +117,11 @@ def _serve_links_at(base: str) -> None:
         moved = {"CLIENTS": clients_at(base)} if is_usual else {}
         settings.RESEND_CONFIRMATION = {**ours, "BASE_URL": base, **moved}
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, urlsplit(base).hostname]
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    """Return whether a request is not one of the many that the inbox page's script makes."""
+    return record.levelno > logging.INFO or "/inbox/news/" not in record.getMessage()
 
 
 def _start_courier() -> None:

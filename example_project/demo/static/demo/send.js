@@ -77,12 +77,22 @@ function showAnswer(call, response, bytes) {
   part(call, "hex").textContent = hexOf(bytes);
 }
 
-/** Show the documented answers with this status, or those for all other statuses. */
-function showDocumented(call, status) {
+/** Return the code at the top of an error's body, if there is one. */
+function codeIn(bytes) {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)).code;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Show the documented answers with this status and code, or those for all other statuses. */
+function showDocumented(call, status, code) {
   const answers = [...call.querySelectorAll("[data-statuses]")];
   const named = (name) => answers.filter((item) => item.dataset.statuses.split(" ").includes(name));
   const exact = named(String(status));
-  const fitting = exact.length || status < 400 ? exact : named("default");
+  const ofStatus = exact.length || status < 400 ? exact : named("default");
+  const fitting = ofStatus.filter((item) => ["", String(code)].includes(item.dataset.code));
   for (const item of answers) item.hidden = !fitting.includes(item);
   part(call, "undocumented").hidden = fitting.length > 0;
 }
@@ -150,7 +160,7 @@ async function send(call) {
     const bytes = new Uint8Array(await response.arrayBuffer());
     showRequest(call, request);
     showAnswer(call, response, bytes);
-    showDocumented(call, response.status);
+    showDocumented(call, response.status, codeIn(bytes));
     part(call, "exchange").hidden = false;
     const answered = `Answered ${response.status} ${response.statusText}.`;
     if (response.ok && news) await waitForMail(call, answered, before);
