@@ -130,10 +130,7 @@ def insert_copies(
     columns = ", ".join(quote(field.column) for field in (own, *fields))
     places = ", ".join(["%s"] * len(values))
     # The ORM compiled the parts, with placeholders instead of values.
-    insert = (
-        f"INSERT INTO {quote(meta.db_table)} ({columns}) "  # nosec B608
-        f"{selected}, {places} FROM {rows}"
-    )
+    insert = f"INSERT INTO {quote(meta.db_table)} ({columns}) {selected}, {places} FROM {rows}"
     return Statement(compiler, insert, [*values, *parameters], [])
 
 
