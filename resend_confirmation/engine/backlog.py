@@ -119,8 +119,9 @@ _said_at = -INTERVAL
 
 def admits(caller: Caller) -> bool:
     """Return whether one more quiet request may be stored; count it if not."""
-    has_few_ = has_few(caller)
-    if not unanswered.has_room(lambda: has_few_):
+    # It counts while there is room, too, so that it knows the network once there is none.
+    is_rare = has_few(caller)
+    if not unanswered.has_room(lambda: is_rare):
         return False
     if not caller.may_store():
         _note_beyond()
