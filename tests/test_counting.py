@@ -1,17 +1,21 @@
 """The counts of deliveries by hour, client and dialect, which couriers write."""
 
+import re
 from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
 from django.db import connections
 
-from resend_confirmation import engine
+from resend_confirmation import database, engine, start
+from resend_confirmation.courier import send_due
 from resend_confirmation.engine import counting
 from resend_confirmation.engine.counting import Counted, Numbers
 from resend_confirmation.models import Confirmation, Delivery, HourlyCount
+from resend_confirmation.outcomes import Verdict
 
 from .factories import PendingFactory
+from .mailers import ScriptedBackend
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
@@ -263,3 +267,25 @@ def test_a_courier_that_is_to_stop(clock):
     delivery(clock)
     counting.advance(lambda: True)
     assert not HourlyCount.objects.exists()
+
+
+def token_of(message):
+    (token,) = re.findall(r"token=([\w-]+)", str(message.body))
+    return token
+
+
+@pytest.mark.django_db(transaction=True)
+def test_messages_that_were_confirmed(script):
+    """The time of a message is that of its confirmation's newest message, however it was sent."""
+    for errors in ([], [TimeoutError()]):
+        script[:] = errors
+        start(PendingFactory.create())
+        # After an ambiguous try, the message is sent by itself.
+        for _ in range(3):
+            Delivery.objects.filter(state="queued").update(not_before=database.now())
+            send_due()
+        assert Delivery.objects.latest("pk").state == "sent"
+        assert engine.confirm(token_of(ScriptedBackend.seen[-1])).verdict is Verdict.CONFIRMED
+    counting.advance()
+    (found,) = read()
+    assert found.numbers == Numbers(2, 2, 0, 0, 0, 2, 2, 2, 2)
