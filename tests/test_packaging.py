@@ -45,6 +45,15 @@ def test_picture_is_the_file_itself(built):
     assert (REPO / "docs" / "pictures" / "front.png").is_file()
 
 
+def test_pictures_are_few_and_used():
+    """The pictures take less than 600 kB, and a page shows each of them."""
+    pictures = list((REPO / "docs" / "pictures").iterdir())
+    pages = [REPO / "README.md", *(REPO / "docs").rglob("*.md")]
+    shown = " ".join(page.read_text(encoding="utf-8") for page in pages)
+    assert [each.name for each in pictures if f"pictures/{each.name})" not in shown] == []
+    assert 0 < sum(each.stat().st_size for each in pictures) < 600_000
+
+
 def test_files_of_links_exist(built):
     """The files that the description links to in the repository exist."""
     start = "https://forge.example/team/project/blob/main/"
