@@ -6,6 +6,7 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
+_PICTURE = re.compile(r"(!\[[^\]]*\])\((?![a-z]+:)([^)\s]+)\)")
 _RELATIVE = re.compile(r"\]\((?![a-z]+:|#)([^)\s]+)\)")
 
 
@@ -17,6 +18,8 @@ class CustomMetadataHook(MetadataHookInterface):
         repository = self.config["repository"].rstrip("/")
         files = f"{repository}/blob/{self.config['branch']}/"
         text = Path(self.root, "README.md").read_text(encoding="utf-8")
+        # The page of a file is not the picture itself.
+        text = _PICTURE.sub(rf"\1({repository}/raw/{self.config['branch']}/\2)", text)
         metadata["readme"] = {
             "content-type": "text/markdown",
             "text": _RELATIVE.sub(rf"]({files}\1)", text),

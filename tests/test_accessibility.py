@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -106,7 +107,8 @@ def test_message(axe, chromium, change, tmp_path):
     look = {"title": "The game", "accent": "#fde047", "support_url": "https://game.example/help"}
     change(CLIENTS=[{"name": "default", **look}])
     link_for(PendingFactory.create(username="ann"))
-    ((html, _),) = mail.outbox[-1].alternatives
+    message: Any = mail.outbox[-1]
+    ((html, _),) = message.alternatives
     file = tmp_path / "message.html"
     file.write_text(html)
     chromium.get(file.as_uri())

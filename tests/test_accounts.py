@@ -291,7 +291,7 @@ def test_pending_accounts(pending, confirmed, blocked):
 
 def test_pending_of_more_than_one_piece(monkeypatch):
     """Every pending account is returned once, regardless of the batch size."""
-    monkeypatch.setattr(accounts.confirmation_store, "_USERS_AT_ONCE", 2)
+    monkeypatch.setattr(accounts.users, "_USERS_AT_ONCE", 2)
     users = [PendingFactory.create() for _ in range(5)]
     assert [account.user for account in ConfirmationStore().pending()] == users
 

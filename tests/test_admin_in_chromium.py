@@ -95,7 +95,7 @@ WIDTHS = """
 """
 
 
-@pytest.mark.parametrize("language", ["en-us", "de"])
+@pytest.mark.parametrize("language", ["en-us", "de", "ar", "zh-hans"])
 def test_lists_fit(site, settings, language):
     """Each list fits 1,280 pixels, also with the longest values."""
     settings.LANGUAGE_CODE = language
@@ -107,6 +107,31 @@ def test_history_fits(site, rows):
     """The deliveries on the page of a confirmation fit 1,280 pixels."""
     page = f"{ADMIN}/confirmation/{rows.pk}/change/"
     assert site(page).execute_script(WIDTHS) == [0, 0]
+
+
+#: The parts of the page that the text of the sentence overlaps.
+OVERLAPS = """
+    const range = document.createRange();
+    range.selectNodeContents(document.querySelector(".explanation p"));
+    const lines = [...range.getClientRects()];
+    return [...document.querySelectorAll(".object-tools, .submit-row, fieldset")]
+        .filter(part => {
+            const box = part.getBoundingClientRect();
+            return lines.some(line => line.right > box.left && line.left < box.right
+                && line.bottom > box.top && line.top < box.bottom);
+        }).map(part => part.className);
+"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("language", ["en-us", "he"])
+def test_sentence_overlaps_nothing(site, rows, settings, width, language):
+    """The sentence above a confirmation overlaps neither the buttons nor the fields."""
+    settings.LANGUAGE_CODE = language
+    reply = "550 5.1.1" + 13 * " No such user!"
+    Delivery.objects.update(state=DeliveryState.BOUNCED, error_text=reply)
+    page = site(f"{ADMIN}/confirmation/{rows.pk}/change/", width)
+    assert page.execute_script(OVERLAPS) == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -659,7 +659,7 @@ class TestCosts:
 
     def test_accounts_are_read_in_batches(self, monkeypatch):
         """No statement reads more accounts than a batch has, or confirmations of earlier ones."""
-        monkeypatch.setattr(accounts.confirmation_store, "_USERS_AT_ONCE", 2)
+        monkeypatch.setattr(accounts.users, "_USERS_AT_ONCE", 2)
         for number in range(5):
             waiting(f"player{number}")
         with CaptureQueriesContext(connection) as queries:

@@ -38,6 +38,13 @@ def test_no_link_is_relative(built):
     assert "](https://forge.example/team/project/blob/main/docs/index.md#how-to)" in built.readme
 
 
+def test_picture_is_the_file_itself(built):
+    """A picture of the description is not the address of the page that shows it."""
+    (address,) = re.findall(r"!\[[^\]]+]\(([^)\s]+)\)", built.readme)
+    assert address == "https://forge.example/team/project/raw/main/docs/pictures/front.png"
+    assert (REPO / "docs" / "pictures" / "front.png").is_file()
+
+
 def test_files_of_links_exist(built):
     """The files that the description links to in the repository exist."""
     start = "https://forge.example/team/project/blob/main/"

@@ -20,8 +20,8 @@ from ..outcomes import ConfirmationState, Standing
 from .users import (
     all_users,
     conditions,
+    first_keys,
     grouped,
-    rows_of_users,
     user_with_address,
     with_confirmations,
     within,
@@ -62,9 +62,6 @@ class Account:
 
 #: A function of an identity that makes a query of users.
 Part = Callable[[Any], QuerySet[Any]]
-
-#: Number of users read at once for a bulk resend.
-_USERS_AT_ONCE = 2000
 
 
 class ConfirmationStore:
@@ -127,18 +124,12 @@ class ConfirmationStore:
     def pending(self) -> Iterator[Account]:
         """Yield the pending accounts, oldest first, read in pieces so that no cursor stays open."""
         bounds: dict[str, Any] = {}
-        while piece := self._piece(bounds):
+        while piece := first_keys(all_users().filter(self._waits(**bounds))):
             users = self._joined(bounds=piece).filter(self._waits(**piece)).order_by("pk")
             for account in self._accounts(users):
                 if account.standing is Standing.PENDING:
                     yield account
             bounds = {"gt": piece["lte"]}
-
-    def _piece(self, bounds: dict[str, Any]) -> dict[str, Any]:
-        """Return the bounds of the first users within ``bounds``, or nothing if there are none."""
-        users = all_users().filter(self._waits(**bounds)).order_by("pk").distinct()
-        pks = list(users.values_list("pk", flat=True)[:_USERS_AT_ONCE])
-        return {"gte": pks[0], "lte": pks[-1]} if pks else {}
 
     def standing(self, user: Any, state: str | None) -> Standing:
         """Return the standing of ``user``, given the state of its confirmation, if there is one."""
@@ -229,6 +220,14 @@ def _is_plain(part: Any) -> bool:
         and type(manager).get_queryset is Manager.get_queryset
         and manager._queryset_class is QuerySet
     )
+
+
+def rows_of_users(users: Any) -> list[list[Any]]:
+    """Group rows by user, the oldest user first."""
+    rows_of: dict[Any, list[Any]] = {}
+    for row in users:
+        rows_of.setdefault(row.pk, []).append(row)
+    return [rows_of[pk] for pk in sorted(rows_of)]
 
 
 class Ours(NamedTuple):

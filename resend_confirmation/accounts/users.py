@@ -14,6 +14,9 @@ from .. import addresses
 from ..account_store import CooldownFacts
 from ..addresses import Address
 
+#: Number of users read at once for a bulk resend.
+_USERS_AT_ONCE = 2000
+
 
 def _ours(relation: str) -> dict[str, F]:
     """Return the columns of the confirmations that are joined as ``relation``."""
@@ -84,17 +87,15 @@ def grouped(identities: Sequence[Address | str], accounts: Iterable[Any]) -> lis
     return [of[each] for each in identities]
 
 
-def rows_of_users(users: Any) -> list[list[Any]]:
-    """Group rows by user, the oldest user first."""
-    rows_of: dict[Any, list[Any]] = {}
-    for row in users:
-        rows_of.setdefault(row.pk, []).append(row)
-    return [rows_of[pk] for pk in sorted(rows_of)]
-
-
 def within(column: str, bounds: Mapping[str, Any]) -> Q:
     """Return the condition that ``column`` is within ``bounds``, the values of lookups."""
     return Q(**{f"{column}__{lookup}": value for lookup, value in bounds.items()})
+
+
+def first_keys(users: QuerySet[Any]) -> dict[str, Any]:
+    """Return the bounds of the keys of the first ``users``, or nothing if there are none."""
+    pks = list(users.order_by("pk").distinct().values_list("pk", flat=True)[:_USERS_AT_ONCE])
+    return {"gte": pks[0], "lte": pks[-1]} if pks else {}
 
 
 def all_users() -> QuerySet[Any]:

@@ -385,7 +385,7 @@ def test_news_of_inbox(inbox_site):
         {
             "url": f"/inbox/{found['newest']}/",
             "recipient": "pablo@example.com",
-            "subject": "Por favor, confirme su dirección de correo electrónico",
+            "subject": "Por favor, confirme su dirección de correo electrónico para Example site",
             "dialect": "strapi",
         }
     ]
