@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
+from django.apps import apps
 from django.core import mail
 from django.test import Client
 from django.utils import translation
+from django.utils.functional import Promise
 
 from resend_confirmation import start
 from resend_confirmation.courier import Tally, send_due
@@ -619,6 +621,16 @@ def test_number_as_a_word(language, count, end):
 
 
 # The admin
+
+
+def test_turkish_capitals():
+    """Turkish names of fields and models do not begin with i, of which Django would make an I."""
+    with translation.override("tr"):
+        models: Any = apps.get_app_config("resend_confirmation").get_models()
+        all_names = [e.verbose_name for model in models for e in (model._meta, *model._meta.fields)]
+        names = [str(name) for name in all_names if isinstance(name, Promise)]
+    assert "İstemci" in names
+    assert [name for name in names if name.startswith("i")] == []
 
 
 @pytest.mark.django_db
