@@ -370,7 +370,7 @@ def test_w012_no_redirect(lacks):
 def test_e016_databases(ids, settings):
     """E016: a model is stored in another database than users; each one is reported."""
     settings.DATABASE_ROUTERS = ["tests.host_projects.routing.ApartRouter"]
-    assert ids() == ["E016"] * 6
+    assert ids() == ["E016"] * 7
     texts = {message.msg for message in run_checks(tags=["resend_confirmation"])}
     assert "Confirmation is stored in database 'default', users in 'people'" in texts
 

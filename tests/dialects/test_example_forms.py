@@ -203,7 +203,7 @@ def test_language(browser):
     assert " -H 'Accept-Language: de' " in form.text("curl")
     form.call.find_element(By.CSS_SELECTOR, "[data-mail-link]").click()
     heading = browser.find_element(By.TAG_NAME, "h1")
-    assert heading.text == "Bitte bestätigen Sie Ihre E-Mail-Adresse"
+    assert heading.text == "Bitte bestätigen Sie Ihre E-Mail-Adresse für Example site"
 
 
 WIDTHS = "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
@@ -243,7 +243,8 @@ def test_inbox_refreshes_itself(chromium, site):
     said = chromium.find_element(By.ID, "inbox-status")
     assert said.get_attribute("role") == "status"
     assert said.text == (
-        "1 new message: Please confirm your e-mail address, to pending000008@example.com"
+        "1 new message: Please confirm your e-mail address for Example site, "
+        "to pending000008@example.com"
     )
 
 

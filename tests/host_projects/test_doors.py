@@ -73,8 +73,8 @@ def test_command(run, clock):
     assert (counted["deliveries"]["sent"], counted["confirmations"]["pending"]) == (2, 2)
     assert (counted["due"], counted["oldest_due_seconds"]) == (0, None)
     clock.epoch += 365 * 24 * 3600
-    # Two messages, their cooldowns, and the row of the couriers' last pruning.
-    assert run("prune") == ("deleted: 5\n", 0)
+    # Two messages, their cooldowns, two counts of their hour, and the row of the last pruning.
+    assert run("prune") == ("deleted: 7\n", 0)
     assert (Delivery.objects.count(), Cooldown.objects.count()) == (0, 0)
 
 
