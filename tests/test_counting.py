@@ -1,7 +1,7 @@
 """The counts of deliveries by hour, client and dialect, which couriers write."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 
 import pytest
@@ -57,6 +57,15 @@ def read(period=DAY):
 
 def asked(period=DAY):
     return counting.total(each.numbers for each in read(period)).asked
+
+
+def test_name():
+    """A row is named by its hour, client and dialect."""
+    hour = datetime(2030, 1, 2, 3, tzinfo=UTC)
+    assert (
+        str(HourlyCount(hour=hour, client="game", dialect="some")) == "2030-01-02 03:00 game some"
+    )
+    assert str(HourlyCount(hour=hour)) == "2030-01-02 03:00"
 
 
 def test_states(clock):

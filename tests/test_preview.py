@@ -262,6 +262,12 @@ def test_files(tmp_path, settings):
         {"client": "game", "language": code, "path": str(folder / f"game.{code}.txt")}
         for code in ("en", "de")
     ]
+    other = Ran("preview", "--output", str(folder), "--language", "de", "--format", "html")
+    assert [line.removeprefix(f"{folder}/") for line in other.lines] == [
+        f"{client}.de.{scheme}.html"
+        for client in ("game", "the%20shop%2F1")
+        for scheme in ("light", "dark")
+    ]
 
 
 def test_send_to(script):
@@ -275,6 +281,9 @@ def test_send_to(script):
     assert [json.loads(line) for line in ran.lines] == [
         {"client": "game", "language": "en", "result": "failed", "error": "ConnectionRefusedError"}
     ]
+    script.append(ConnectionRefusedError())
+    ran = Ran("preview", "--send-to", "jane@example.com")
+    assert (ran.code, ran.lines) == (1, [])
 
 
 def test_wrong_arguments(tmp_path):

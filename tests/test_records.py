@@ -121,6 +121,21 @@ def test_unresolvable(clock, change, monkeypatch):
     assert found("ann@example.com") == ["failed: an unexpected error"]
 
 
+@pytest.mark.usefixtures("at_once")
+def test_resolved_by_another_courier(clock, monkeypatch):
+    """A request that another courier resolved while its look-up failed is not recorded twice."""
+    ask("ann@example.com", QUIET)
+    clock.move(days=3)
+
+    def fail(identity):
+        Delivery.objects.update(state="ignored", reason="unknown")
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("resend_confirmation.engine.resolution.find_accounts", fail)
+    engine.drain()
+    assert (Delivery.objects.get().state, found("ann@example.com")) == ("ignored", [])
+
+
 def test_quiet_request(django_assert_num_queries):
     """A quiet request leaves nothing to be recorded after its response."""
     ask("ann@example.com", QUIET)
