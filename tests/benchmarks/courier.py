@@ -89,9 +89,9 @@ def one_courier(made: dict[str, Site], journal: Journal, report: Report, given: 
         }
         for name, rate in rates.items()
     }
-    rows["work"]["messages/s : limit"] = Goal(rates["work"] / rates["limit"], least=0.6)
+    rows["drain"]["messages/s : limit"] = Goal(rates["drain"] / rates["limit"], least=0.6)
     if "djoser" in rates:
-        rows["work"]["messages/s : djoser"] = Goal(rates["work"] / rates["djoser"], least=1.2)
+        rows["drain"]["messages/s : djoser"] = Goal(rates["drain"] / rates["djoser"], least=1.2)
     report.table(f"One process, {given.database}", rows)
 
 
